@@ -1,0 +1,1 @@
+//! The madang binary: every role, one command line.

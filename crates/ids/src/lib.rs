@@ -1,0 +1,10 @@
+//! Typed ids, sizes and durations.
+//!
+//! Every other crate names things with these types; this one depends on nothing of ours and never touches IO.
+//! Start at [`id`] for `ses_…` and friends, at [`size`] for `512MiB` and `90s`.
+
+pub mod id;
+pub mod size;
+
+pub use id::{IdError, NodeId, RunId, SandboxId, SessionId, TokenId};
+pub use size::{ByteSize, Millis, SizeError};

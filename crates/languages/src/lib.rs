@@ -1,0 +1,1 @@
+//! Language recipes: data, and the parser for it.

@@ -1,0 +1,37 @@
+//! What a run or a session used, as the kernel counted it.
+
+use serde::{Deserialize, Serialize};
+
+/// Sums and peaks over every process of a run or session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Wall time, microseconds.
+    pub wall_us: u64,
+    /// CPU time in user mode, microseconds.
+    pub cpu_user_us: u64,
+    /// CPU time in the kernel, microseconds.
+    pub cpu_system_us: u64,
+    /// Highest memory in use at once, bytes.
+    pub memory_peak_bytes: u64,
+    /// Memory held over time, KiB · ms.
+    pub memory_kib_ms: u64,
+    /// Bytes that programs read from files and pipes.
+    pub read_bytes: u64,
+    /// Bytes that programs wrote to files and pipes.
+    pub written_bytes: u64,
+}
+
+impl Usage {
+    /// This and `later` together: times and bytes add, peaks take the higher.
+    pub fn then(&self, later: &Usage) -> Usage {
+        Usage {
+            wall_us: self.wall_us + later.wall_us,
+            cpu_user_us: self.cpu_user_us + later.cpu_user_us,
+            cpu_system_us: self.cpu_system_us + later.cpu_system_us,
+            memory_peak_bytes: self.memory_peak_bytes.max(later.memory_peak_bytes),
+            memory_kib_ms: self.memory_kib_ms + later.memory_kib_ms,
+            read_bytes: self.read_bytes + later.read_bytes,
+            written_bytes: self.written_bytes + later.written_bytes,
+        }
+    }
+}

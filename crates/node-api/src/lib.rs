@@ -1,0 +1,233 @@
+//! What control asks of a node, and what the node answers.
+//!
+//! `control` holds an `Arc<dyn Node>`; `node` implements it in process, `testkit` simulates it. Nothing here does the work.
+//! Start at [`Node`].
+
+use std::{collections::BTreeMap, fmt, pin::Pin};
+
+use async_trait::async_trait;
+use madang_ids::{RunId, SandboxId, SessionId};
+use madang_model::{Limits, RunEvent, RunSpec, TerminalSize, Usage};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::AsyncRead,
+    sync::{broadcast, mpsc},
+};
+
+/// Bytes on their way into or out of a sandbox.
+pub type ByteStream = Pin<Box<dyn AsyncRead + Send>>;
+
+/// A sandbox as it is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxSpec {
+    pub id: SandboxId,
+    pub session: SessionId,
+    /// Name of an image; `host` is this machine's own software.
+    pub image: String,
+    /// Language id; none for a sandbox that only runs commands.
+    pub language: Option<String>,
+    pub limits: Limits,
+    pub env: BTreeMap<String, String>,
+    pub network: Network,
+}
+
+/// What a sandbox may reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// Nothing but its own loopback.
+    #[default]
+    None,
+}
+
+/// A sandbox as the node sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxSeen {
+    pub id: SandboxId,
+    pub session: SessionId,
+    pub state: SandboxState,
+    pub usage: Usage,
+}
+
+/// Where a sandbox is in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum SandboxState {
+    Running,
+    /// Gone, with everything in it. `why` is for a person.
+    Ended { why: String },
+}
+
+/// What somebody attached to a live run may do to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunControl {
+    Stdin(Vec<u8>),
+    StdinEnd,
+    Resize(TerminalSize),
+    /// What Ctrl-C does.
+    Interrupt,
+    /// End the run now; its verdict becomes `cancelled`.
+    Cancel,
+}
+
+/// A run in progress. Events end with exactly one `Finished`; the reader must keep reading, the amount is bounded by `output_bytes`.
+#[derive(Debug)]
+pub struct RunHandle {
+    pub id: RunId,
+    pub events: mpsc::Receiver<RunEvent>,
+    pub control: mpsc::Sender<RunControl>,
+}
+
+/// Code completion at a place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completions {
+    /// Byte offset where the completed word starts.
+    pub start: usize,
+    pub items: Vec<String>,
+}
+
+/// A language as this node can run it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LanguageSeen {
+    pub id: String,
+    pub name: String,
+    pub version: Option<String>,
+    /// Why it cannot run here; none where it can.
+    pub unavailable: Option<String>,
+    /// `query`, `batch`, `command`.
+    pub modes: Vec<String>,
+    pub extensions: Vec<String>,
+    /// The file name of a single `code` string.
+    pub main: String,
+    /// A smallest program that greets.
+    pub greeting: String,
+    pub limits: Limits,
+}
+
+/// An image on this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSeen {
+    pub name: String,
+    /// `sha256:…`; none for `host`.
+    pub digest: Option<String>,
+    pub size_bytes: u64,
+    pub languages: Vec<String>,
+}
+
+/// A file or directory inside a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSeen {
+    /// Relative to `/home/work`.
+    pub path: String,
+    pub kind: FileKind,
+    pub size_bytes: u64,
+    pub mode: u32,
+    /// Unix time, milliseconds.
+    pub modified_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    File,
+    Directory,
+    Symlink,
+    Other,
+}
+
+/// A regular file opened for reading: its size and its bytes.
+pub struct FileOpened {
+    pub seen: FileSeen,
+    pub bytes: ByteStream,
+}
+
+impl fmt::Debug for FileOpened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileOpened").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+/// What may go wrong at a node, by what the caller can do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// The request makes no sense: bad path, unknown language, wrong mode.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0} not found")]
+    NotFound(String),
+    #[error("{0}")]
+    Conflict(String),
+    /// A bound of the sandbox was met: disk full, too many files.
+    #[error("{0}")]
+    Limit(String),
+    /// No room on this node now.
+    #[error("{0}")]
+    Capacity(String),
+    /// The sandbox is gone or the node cannot answer.
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// How a node does, for health and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeHealth {
+    pub ready: bool,
+    /// Why not ready, or what is weaker than it could be.
+    pub notes: Vec<String>,
+    pub sandboxes: u64,
+    /// Slots waiting, by pool name.
+    pub pool_ready: BTreeMap<String, u64>,
+    pub pool_hits: u64,
+    pub pool_misses: u64,
+    /// Seconds from request to program start, the last thousand starts; upper bounds in µs and counts.
+    pub starts_us: Vec<u64>,
+}
+
+/// The agent of one machine.
+#[async_trait]
+pub trait Node: Send + Sync + 'static {
+    /// Makes the sandbox; returns when it can run programs. Idempotent under `spec.id`.
+    async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError>;
+    /// Ends everything in it; unknown ids are already closed. Returns what it used over its life.
+    async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError>;
+    /// Ends every program and starts the interpreter anew; files stay.
+    async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError>;
+    /// Interrupts what the interpreter is doing.
+    async fn sandbox_interrupt(&self, id: SandboxId) -> Result<(), NodeError>;
+    /// Every sandbox that exists now.
+    fn sandboxes(&self) -> Vec<SandboxSeen>;
+    /// Changes of sandboxes as they are seen; lagging readers call [`Node::sandboxes`] again.
+    fn watch(&self) -> broadcast::Receiver<SandboxSeen>;
+    /// Usage of one sandbox so far.
+    async fn usage(&self, id: SandboxId) -> Result<Usage, NodeError>;
+
+    /// A run in a sandbox that is open.
+    async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError>;
+    /// A run in a fresh sandbox that goes with it: the one-shot path, from the warm pool where there is one.
+    async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError>;
+    /// Completion in the interpreter; `cursor` is a byte offset into `code`.
+    async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError>;
+
+    /// Paths are relative to `/home/work`; none may leave it.
+    async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError>;
+    /// Writes beside the target and renames over it; makes missing directories; returns bytes written.
+    async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError>;
+    /// The entries of a directory, or all below it.
+    async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError>;
+    /// Removes a file, or a directory with all in it.
+    async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError>;
+
+    fn languages(&self) -> Vec<LanguageSeen>;
+    async fn images(&self) -> Result<Vec<ImageSeen>, NodeError>;
+    fn health(&self) -> NodeHealth;
+}
+
+/// How far down a listing goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Depth {
+    Children,
+    All,
+}

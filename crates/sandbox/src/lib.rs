@@ -1,0 +1,1 @@
+//! Slots: cgroups, namespaces, mounts, seccomp, the spawner and the pools.
