@@ -1,1 +1,20 @@
 //! Rust client of the public API.
+//!
+//! Called by `cli` and `bench`, and by whoever writes Rust against a Madang server. It speaks HTTP/1.1 itself over TCP or the
+//! server's Unix socket and keeps connections alive; it never starts a server, never retries what may have been executed, and never
+//! prints. Start at [`Client::discover`], then [`Client::run`]; [`endpoint`] says where a server is looked for.
+
+mod attach;
+mod client;
+mod endpoint;
+mod error;
+mod files;
+mod stream;
+mod transport;
+
+pub use attach::{Attachment, Said};
+pub use client::Client;
+pub use endpoint::{Endpoint, EndpointError, Place, data_home};
+pub use error::{ClientError, Problem};
+pub use files::FileBytes;
+pub use stream::RunStream;

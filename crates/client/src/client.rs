@@ -1,0 +1,198 @@
+//! One server, as its caller talks to it.
+
+use std::{io, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::io::AsyncRead;
+use tokio_util::io::ReaderStream;
+
+use crate::{
+    Attachment, ClientError, Endpoint, Place, Problem, RunStream,
+    transport::{Body, Lease, Pool},
+};
+
+/// The largest JSON answer we take into memory.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The largest refusal that we read.
+const PROBLEM_BYTES_MAX: usize = 64 << 10;
+
+/// A server we talk to. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    place: Arc<Place>,
+    pool: Arc<Pool>,
+}
+
+impl Client {
+    /// The server that the environment or this machine's data directory points to; connects at the first request.
+    pub fn discover() -> Result<Self, ClientError> {
+        Ok(Self::new(Place::discover()?))
+    }
+
+    pub fn new(place: Place) -> Self {
+        let pool = Arc::new(Pool::new(place.endpoint.clone()));
+        Self { place: Arc::new(place), pool }
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        self.pool.endpoint()
+    }
+
+    /// `GET path`, as JSON. Paths start at the root: `/api/v1/…`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.json(Method::GET, path, None::<&()>).await
+    }
+
+    /// `POST path` with a JSON body; an answer without a body reads as `null`.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.json(Method::POST, path, Some(body)).await
+    }
+
+    /// `DELETE path`; an answer without a body reads as `null`.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.json(Method::DELETE, path, None::<&()>).await
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ClientError> {
+        let doing = format!("{method} {path}");
+        let request = self.request(method, path, "application/json", json_body(&doing, body)?)?;
+        let (response, lease) = self.send(&doing, request).await?;
+        let bytes = collect(&doing, response.into_body(), ANSWER_BYTES_MAX).await?;
+        self.pool.keep(lease);
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(bytes).map_err(|error| ClientError::answer(&doing, error))
+    }
+
+    /// `POST path` and read the run's events as they happen.
+    pub async fn post_stream(&self, path: &str, body: &impl Serialize) -> Result<RunStream, ClientError> {
+        self.stream(Method::POST, path, Some(body)).await
+    }
+
+    /// `GET path` and read the run's events, those of the past first.
+    pub async fn get_stream(&self, path: &str) -> Result<RunStream, ClientError> {
+        self.stream(Method::GET, path, None::<&()>).await
+    }
+
+    async fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<RunStream, ClientError> {
+        let doing = format!("{method} {path}");
+        let request = self.request(method, path, "application/x-ndjson", json_body(&doing, body)?)?;
+        let (response, lease) = self.send(&doing, request).await?;
+        let id = run_id(&response);
+        Ok(RunStream::new(id, response.into_body(), lease, Arc::clone(&self.pool)))
+    }
+
+    /// `GET path` and read its bytes piece by piece.
+    pub(crate) async fn bytes(&self, path: &str) -> Result<(Response<Incoming>, Lease), ClientError> {
+        let doing = format!("GET {path}");
+        let request = self.request(Method::GET, path, "*/*", empty())?;
+        self.send(&doing, request).await
+    }
+
+    /// `GET path`, as text of at most [`ANSWER_BYTES_MAX`].
+    pub async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let (response, lease) = self.bytes(path).await?;
+        let bytes = collect(path, response.into_body(), ANSWER_BYTES_MAX).await?;
+        self.pool.keep(lease);
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// `PUT path` with bytes of unknown number.
+    pub(crate) async fn put_bytes(
+        &self,
+        path: &str,
+        bytes: impl AsyncRead + Send + 'static,
+    ) -> Result<(), ClientError> {
+        let doing = format!("PUT {path}");
+        let body = StreamBody::new(ReaderStream::new(bytes).map_ok(Frame::data)).boxed_unsync();
+        let request = self.request(Method::PUT, path, "application/json", Some(("application/octet-stream", body)))?;
+        let (response, lease) = self.send(&doing, request).await?;
+        collect(&doing, response.into_body(), ANSWER_BYTES_MAX).await?;
+        self.pool.keep(lease);
+        Ok(())
+    }
+
+    /// A WebSocket at `path`.
+    pub(crate) async fn websocket(&self, path: &str) -> Result<Attachment, ClientError> {
+        Attachment::open(&self.place, path).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        body: Option<(&str, Body)>,
+    ) -> Result<Request<Body>, ClientError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, self.place.endpoint.authority())
+            .header(header::ACCEPT, accept);
+        if let Some(token) = &self.place.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let body = match body {
+            Some((kind, body)) => {
+                request = request.header(header::CONTENT_TYPE, kind);
+                body
+            }
+            None => full(Bytes::new()),
+        };
+        request.body(body).map_err(|error| ClientError::answer(path, error))
+    }
+
+    /// Sends it and turns a refusal into an error.
+    async fn send(&self, doing: &str, request: Request<Body>) -> Result<(Response<Incoming>, Lease), ClientError> {
+        let (response, lease) = self.pool.send(doing, request).await?;
+        let status = response.status();
+        if status.is_success() && status != StatusCode::RESET_CONTENT {
+            return Ok((response, lease));
+        }
+        let body = collect(doing, response.into_body(), PROBLEM_BYTES_MAX).await?;
+        self.pool.keep(lease);
+        Err(ClientError::Refused(Box::new(Problem::read(status, &body))))
+    }
+}
+
+fn empty() -> Option<(&'static str, Body)> {
+    None
+}
+
+fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn json_body(doing: &str, body: Option<&impl Serialize>) -> Result<Option<(&'static str, Body)>, ClientError> {
+    let Some(body) = body else { return Ok(None) };
+    let text = serde_json::to_vec(body).map_err(|error| ClientError::Local {
+        doing: format!("writing the body of {doing}"),
+        source: io::Error::other(error),
+    })?;
+    Ok(Some(("application/json", full(text.into()))))
+}
+
+async fn collect(doing: &str, body: Incoming, bytes_max: usize) -> Result<Bytes, ClientError> {
+    let body = Limited::new(body, bytes_max).collect().await;
+    Ok(body.map_err(|error| ClientError::broken(doing, error))?.to_bytes())
+}
+
+/// The run that an answer is about: the last piece of its `Location`.
+fn run_id(response: &Response<Incoming>) -> Option<madang_ids::RunId> {
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    location.rsplit('/').find_map(|piece| piece.parse().ok())
+}
