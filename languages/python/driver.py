@@ -1,0 +1,201 @@
+"""Python's driver: waits for requests on descriptor 3, answers on 4 (docs/design/0002-driver-protocol.md).
+
+Thousands of these wait idle, so this file holds only what every request needs and imports nothing that a bare
+interpreter has not loaded already; conversation lives in console.py, loaded by the first `exec` or `complete`.
+"""
+import sys
+import _io
+import _signal
+import os
+
+_HERE = os.path.dirname(__file__)
+_HEADER_BYTES_MAX = 4096
+_FIONREAD = 0x541B
+# How long one stream waits for the reader to take what the other has written; past that somebody else keeps writing.
+_ORDER_WAIT_S_MAX = 0.05
+_YIELDS_BEFORE_SLEEP = 50
+
+
+def _unread(fd):
+    """Bytes in the pipe `fd` that its reader has not taken yet."""
+    from fcntl import ioctl
+    try:
+        return int.from_bytes(ioctl(fd, _FIONREAD, b"\0\0\0\0"), sys.byteorder)
+    except OSError:
+        return 0
+
+
+def _wait_until_read(fd):
+    if not _unread(fd):
+        return
+    from time import monotonic, sleep
+    end = monotonic() + _ORDER_WAIT_S_MAX
+    yields = 0
+    while _unread(fd) and monotonic() < end:
+        yields += 1
+        os.sched_yield() if yields < _YIELDS_BEFORE_SLEEP else sleep(0.0002)
+
+
+class _Output(_io.FileIO):
+    """Descriptor 1 or 2; what was written to the other one has been taken by the reader before this one writes."""
+
+    def write(self, data):
+        other = self.other
+        if other.written:
+            other.written = False
+            _wait_until_read(other.fileno())
+        self.written = True
+        return _io.FileIO.write(self, data)
+
+
+def _open_streams():
+    out, err = _Output(1, "w", closefd=False), _Output(2, "w", closefd=False)
+    out.other, err.other, out.written, err.written = err, out, True, True
+    for raw, name, errors in ((out, "stdout", "strict"), (err, "stderr", "backslashreplace")):
+        buffer = _io.BufferedWriter(raw)
+        stream = _io.TextIOWrapper(buffer, "utf-8", errors, "\n", True)
+        raw.name = "<%s>" % name
+        stream.mode = "w"
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
+    sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+
+
+def _open_main():
+    """A fresh `__main__`, with nothing of the driver's in it."""
+    main = type(sys)("__main__")
+    space = main.__dict__
+    space["__builtins__"] = sys.modules["builtins"]
+    space["__annotations__"] = {}
+    sys.modules["__main__"] = main
+    return space
+
+
+class _Requests:
+    """Requests from descriptor 3, one at a time."""
+
+    def __init__(self):
+        self.ahead = b""
+
+    def _more(self):
+        data = os.read(3, 65536)
+        if not data:
+            os._exit(0)
+        self.ahead += data
+
+    def next(self):
+        while b"\n" not in self.ahead:
+            if len(self.ahead) > _HEADER_BYTES_MAX:
+                os._exit(70)
+            self._more()
+        header, _, self.ahead = self.ahead.partition(b"\n")
+        verb, length, *arguments = header.decode("ascii").split(" ")
+        length = int(length)
+        while len(self.ahead) < length:
+            self._more()
+        payload, self.ahead = self.ahead[:length], self.ahead[length:]
+        return verb, payload, arguments
+
+
+def send(verb, payload=b"", *arguments):
+    """One event, whole."""
+    header = " ".join([verb, str(len(payload)), *map(str, arguments)])
+    left = memoryview(header.encode("ascii") + b"\n" + payload)
+    while left:
+        left = left[os.write(4, left):]
+
+
+def _set_environment(payload):
+    for entry in payload.split(b"\0"):
+        key, equals, value = entry.partition(b"=")
+        if equals and key:
+            os.environb[key] = value
+            if key == b"PYTHONPATH":
+                sys.path[0:0] = [path for path in os.fsdecode(value).split(":") if path]
+            elif key == b"TZ":
+                from time import tzset
+                tzset()
+
+
+def _console():
+    """console.py, as a module that shares this file's streams."""
+    space = {"__name__": "madang_console", "__file__": _HERE + "/console.py", "send": send, "unread": _unread,
+             "here": _HERE, "main": _open_main()}
+    with _io.FileIO(space["__file__"]) as file:
+        exec(compile(file.read(), space["__file__"], "exec", dont_inherit=True), space)
+    return space["Console"]()
+
+
+def _read_program(path):
+    try:
+        with _io.FileIO(path) as file:
+            return file.read()
+    except OSError as error:
+        sys.stderr.write("%s: can't open file %r: [Errno %d] %s\n" % (
+            sys.executable, path, error.errno, error.strerror))
+        sys.exit(2)
+
+
+def _open_script(payload):
+    """Everything as `python3 path arg…` has it when the first line runs; answers (source, path, namespace)."""
+    os.close(3)
+    os.close(4)
+    argv = [os.fsdecode(word) for word in payload.split(b"\0")]
+    path = os.path.abspath(argv[0])
+    space = _open_main()
+    space["__file__"] = path
+    space["__cached__"] = None
+    from _frozen_importlib_external import SourceFileLoader
+    space["__loader__"] = SourceFileLoader("__main__", path)
+    sys.argv = argv
+    sys.orig_argv = [sys.executable, *argv]
+    sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+    return _read_program(path), path, space
+
+
+def _report(error):
+    """What the interpreter does with an uncaught error, less this file's frames."""
+    trace = error.__traceback__.tb_next
+    error.__traceback__ = trace
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    sys.stdout.flush()
+    sys.excepthook(type(error), error, trace)
+    if isinstance(error, KeyboardInterrupt):
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        sys.stdout.flush()
+        os.kill(os.getpid(), _signal.SIGINT)
+
+
+def _ignore(_number, _frame):
+    """An interrupt between two requests is for nobody."""
+
+
+os.set_inheritable(3, False)
+os.set_inheritable(4, False)
+_signal.signal(_signal.SIGINT, _ignore)
+_open_streams()
+_requests = _Requests()
+_talk = None
+send("ready")
+while True:
+    _verb, _payload, _arguments = _requests.next()
+    if _verb == "env":
+        _set_environment(_payload)
+    elif _verb == "script":
+        break
+    elif _verb in ("exec", "complete"):
+        _talk = _talk or _console()
+        _talk.answer(_verb, _payload, _arguments)
+
+# The program runs from here, at module level, so that its stack is as shallow as can be.
+_source, _path, _space = _open_script(_payload)
+try:
+    exec(compile(_source, _path, "exec", dont_inherit=True), _space)
+except SystemExit:
+    raise
+except BaseException as _error:
+    _report(_error)
+    sys.exit(1)
+finally:
+    _space = _source = _talk = None  # so that the program's objects die with its `__main__`, as they would without us
