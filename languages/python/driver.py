@@ -7,6 +7,8 @@ import sys
 import _io
 import _signal
 import os
+from fcntl import ioctl as _ioctl
+from time import monotonic as _monotonic, sleep as _sleep
 
 _HERE = os.path.dirname(__file__)
 _HEADER_BYTES_MAX = 4096
@@ -18,9 +20,8 @@ _YIELDS_BEFORE_SLEEP = 50
 
 def _unread(fd):
     """Bytes in the pipe `fd` that its reader has not taken yet."""
-    from fcntl import ioctl
     try:
-        return int.from_bytes(ioctl(fd, _FIONREAD, b"\0\0\0\0"), sys.byteorder)
+        return int.from_bytes(_ioctl(fd, _FIONREAD, b"\0\0\0\0"), sys.byteorder)
     except OSError:
         return 0
 
@@ -28,12 +29,11 @@ def _unread(fd):
 def _wait_until_read(fd):
     if not _unread(fd):
         return
-    from time import monotonic, sleep
-    end = monotonic() + _ORDER_WAIT_S_MAX
+    end = _monotonic() + _ORDER_WAIT_S_MAX
     yields = 0
-    while _unread(fd) and monotonic() < end:
+    while _unread(fd) and _monotonic() < end:
         yields += 1
-        os.sched_yield() if yields < _YIELDS_BEFORE_SLEEP else sleep(0.0002)
+        os.sched_yield() if yields < _YIELDS_BEFORE_SLEEP else _sleep(0.0002)
 
 
 class _Output(_io.FileIO):
