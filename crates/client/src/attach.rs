@@ -2,7 +2,8 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, header};
-use madang_model::{RunEvent, TerminalSize};
+use madang_model::TerminalSize;
+use madang_public_api::StreamEvent;
 use serde::Serialize;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -10,7 +11,8 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    ClientError, Place, Problem,
+    ClientError, Place,
+    error::read_problem,
     transport::{Carrier, dial},
 };
 
@@ -22,7 +24,7 @@ pub enum Said {
     /// Bytes of a terminal.
     Bytes(Vec<u8>),
     /// An event of the run.
-    Event(Box<RunEvent>),
+    Event(Box<StreamEvent>),
 }
 
 /// What a text frame to the server says.
@@ -62,7 +64,7 @@ impl Attachment {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(tungstenite::Error::Http(response)) => {
                 let body = response.body().as_deref().unwrap_or_default();
-                Err(ClientError::Refused(Box::new(Problem::read(response.status(), body))))
+                Err(ClientError::Refused(read_problem(response.status(), body)))
             }
             Err(error) => Err(ClientError::broken(DOING, error)),
         }

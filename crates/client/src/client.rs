@@ -12,7 +12,8 @@ use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    Attachment, ClientError, Endpoint, Place, Problem, RunStream,
+    Attachment, ClientError, Endpoint, Place, RunStream,
+    error::read_problem,
     transport::{Body, Lease, Pool},
 };
 
@@ -165,7 +166,7 @@ impl Client {
         }
         let body = collect(doing, response.into_body(), PROBLEM_BYTES_MAX).await?;
         self.pool.keep(lease);
-        Err(ClientError::Refused(Box::new(Problem::read(status, &body))))
+        Err(ClientError::Refused(read_problem(status, &body)))
     }
 }
 

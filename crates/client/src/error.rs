@@ -3,53 +3,35 @@
 use std::{fmt, io};
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use madang_public_api::Problem;
 
 use crate::{Endpoint, EndpointError};
 
-/// A refusal in the server's own words (`application/problem+json`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    pub status: u16,
-    /// Stable; what programs decide by.
-    pub code: String,
-    #[serde(default)]
-    pub title: String,
-    /// For a person.
-    #[serde(default)]
-    pub detail: String,
-    /// The field of the request that is at fault.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    /// The limit that was met, as the server names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<serde_json::Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after_ms: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+/// How much of an answer that is no problem document is shown.
+const DETAIL_BYTES_MAX: usize = 200;
+
+/// What `body` says, or as much as the status alone tells.
+pub(crate) fn read_problem(status: StatusCode, body: &[u8]) -> Box<Problem> {
+    let read = serde_json::from_slice(body).unwrap_or_else(|_| Problem {
+        kind_uri: "about:blank".to_owned(),
+        title: status.canonical_reason().unwrap_or("refused").to_owned(),
+        status: status.as_u16(),
+        code: "unknown".to_owned(),
+        detail: String::from_utf8_lossy(&body[..body.len().min(DETAIL_BYTES_MAX)]).trim().to_owned(),
+        field: None,
+        limit: None,
+        retry_after_ms: None,
+        request_id: String::new(),
+    });
+    Box::new(read)
 }
 
-impl Problem {
-    /// What `body` says, or as much as the status alone tells.
-    pub(crate) fn read(status: StatusCode, body: &[u8]) -> Problem {
-        serde_json::from_slice(body).unwrap_or_else(|_| Problem {
-            status: status.as_u16(),
-            code: "unknown".to_owned(),
-            title: status.canonical_reason().unwrap_or("refused").to_owned(),
-            detail: String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned(),
-            ..Problem::default()
-        })
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = if self.detail.is_empty() { &self.title } else { &self.detail };
-        match &self.field {
-            Some(field) if !text.contains(field.as_str()) => write!(f, "{field}: {text}"),
-            _ => f.write_str(text),
-        }
+/// A refusal as one line for a person.
+fn line(problem: &Problem) -> String {
+    let text = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    match &problem.field {
+        Some(field) if !text.contains(field.as_str()) => format!("{field}: {text}"),
+        _ => text.clone(),
     }
 }
 
@@ -59,7 +41,7 @@ pub enum ClientError {
     Endpoint(#[from] EndpointError),
     #[error("cannot reach a server at {endpoint}: {source}")]
     Unreachable { endpoint: Endpoint, source: io::Error },
-    #[error("{0}")]
+    #[error("{}", line(.0))]
     Refused(Box<Problem>),
     /// The request may or may not have been carried out.
     #[error("the connection broke while {doing}: {source}")]
@@ -95,16 +77,17 @@ mod tests {
 
     #[test]
     fn a_problem_reads_as_one_line() {
-        let body = br#"{"type":"about:blank","title":"Invalid","status":422,"code":"invalid","detail":"must be positive","field":"limits.pids"}"#;
-        let problem = Problem::read(StatusCode::UNPROCESSABLE_ENTITY, body);
-        assert_eq!(problem.to_string(), "limits.pids: must be positive");
-        assert_eq!(problem.code, "invalid");
+        let body =
+            br#"{"type":"urn:madang:problem:invalid","title":"A field is not valid","status":422,"code":"invalid",
+            "detail":"must be positive","field":"limits.pids","request_id":"r1"}"#;
+        let problem = read_problem(StatusCode::UNPROCESSABLE_ENTITY, body);
+        assert_eq!(line(&problem), "limits.pids: must be positive");
+        assert_eq!(ClientError::Refused(problem).problem().map(|problem| problem.code.as_str()), Some("invalid"));
     }
 
     #[test]
     fn what_is_no_problem_document_still_says_something() {
-        let problem = Problem::read(StatusCode::BAD_GATEWAY, b"<html>");
-        assert_eq!((problem.status, problem.to_string().as_str()), (502, "<html>"));
-        assert_eq!(Problem::read(StatusCode::BAD_GATEWAY, b"").to_string(), "Bad Gateway");
+        assert_eq!(line(&read_problem(StatusCode::BAD_GATEWAY, b"<html>")), "<html>");
+        assert_eq!(line(&read_problem(StatusCode::BAD_GATEWAY, b"")), "Bad Gateway");
     }
 }

@@ -9,12 +9,14 @@ mod client;
 mod endpoint;
 mod error;
 mod files;
+mod routes;
 mod stream;
 mod transport;
 
 pub use attach::{Attachment, Said};
 pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError, Place, data_home};
-pub use error::{ClientError, Problem};
+pub use error::ClientError;
 pub use files::FileBytes;
+pub use routes::path_encoded;
 pub use stream::RunStream;

@@ -6,7 +6,8 @@ use bytes::{Buf as _, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use madang_ids::RunId;
-use madang_model::{RunEvent, RunEventBody};
+use madang_model::RunEventBody;
+use madang_public_api::StreamEvent;
 
 use crate::{
     ClientError,
@@ -39,7 +40,7 @@ impl RunStream {
     }
 
     /// The next event; none after `finished`. Safe to drop and call again.
-    pub async fn next(&mut self) -> Result<Option<RunEvent>, ClientError> {
+    pub async fn next(&mut self) -> Result<Option<StreamEvent>, ClientError> {
         loop {
             if let Some(event) = self.buffered()? {
                 self.finished = matches!(event.body, RunEventBody::Finished { .. });
@@ -57,7 +58,7 @@ impl RunStream {
     }
 
     /// A whole line that is already here, parsed; empty lines keep the connection alive and say nothing.
-    fn buffered(&mut self) -> Result<Option<RunEvent>, ClientError> {
+    fn buffered(&mut self) -> Result<Option<StreamEvent>, ClientError> {
         while let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
             let line = self.buffer.split_to(end);
             self.buffer.advance(1);
@@ -68,7 +69,7 @@ impl RunStream {
         Ok(None)
     }
 
-    fn end(&mut self) -> Result<Option<RunEvent>, ClientError> {
+    fn end(&mut self) -> Result<Option<StreamEvent>, ClientError> {
         if !self.finished {
             return Err(ClientError::broken(DOING, "the server closed it before the run finished"));
         }

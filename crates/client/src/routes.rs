@@ -1,0 +1,214 @@
+//! The routes by name.
+
+use std::fmt::Write as _;
+
+use madang_ids::RunId;
+use madang_model::Usage;
+use madang_public_api::{
+    BASE_PATH, CompleteRequest, CompletionsView, FileEntry, ImageView, LanguageView, OneShotRequest, Page, RunRequest,
+    RunView, SessionCreate, SessionView,
+    session::LogEntry,
+    system::{Health, Version},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::io::AsyncRead;
+
+use crate::{Attachment, Client, ClientError, FileBytes, RunStream};
+
+/// Pages of a list that we follow, so that a server that never ends does not keep us forever.
+const PAGES_MAX: usize = 10_000;
+
+impl Client {
+    pub async fn version(&self) -> Result<Version, ClientError> {
+        self.get(&format!("{BASE_PATH}/version")).await
+    }
+
+    /// Whether the server can work now; one that cannot answers with a refusal.
+    pub async fn ready(&self) -> Result<Health, ClientError> {
+        self.get("/readyz").await
+    }
+
+    pub async fn languages(&self) -> Result<Vec<LanguageView>, ClientError> {
+        self.list(&format!("{BASE_PATH}/languages")).await
+    }
+
+    pub async fn images(&self) -> Result<Vec<ImageView>, ClientError> {
+        self.list(&format!("{BASE_PATH}/images")).await
+    }
+
+    /// Runs a program in a fresh sandbox and waits for its result.
+    pub async fn run(&self, request: &OneShotRequest) -> Result<RunView, ClientError> {
+        self.post(&format!("{BASE_PATH}/run"), &OneShotRequest { wait: true, ..request.clone() }).await
+    }
+
+    /// Runs a program in a fresh sandbox and reads what happens as it does.
+    pub async fn run_stream(&self, request: &OneShotRequest) -> Result<RunStream, ClientError> {
+        self.post_stream(&format!("{BASE_PATH}/run"), request).await
+    }
+
+    /// Begins a program in a fresh sandbox; see [`Client::run_events`] and [`Client::run_attach`].
+    pub async fn run_begin(&self, request: &OneShotRequest) -> Result<RunView, ClientError> {
+        self.post(&format!("{BASE_PATH}/run"), request).await
+    }
+
+    pub async fn run_get(&self, id: RunId) -> Result<RunView, ClientError> {
+        self.get(&format!("{BASE_PATH}/runs/{id}")).await
+    }
+
+    /// Ends a run now.
+    pub async fn run_cancel(&self, id: RunId) -> Result<(), ClientError> {
+        self.delete::<Value>(&format!("{BASE_PATH}/runs/{id}")).await.map(drop)
+    }
+
+    /// A run's events from the first one.
+    pub async fn run_events(&self, id: RunId) -> Result<RunStream, ClientError> {
+        self.get_stream(&format!("{BASE_PATH}/runs/{id}/events")).await
+    }
+
+    /// A live run's input, and its events.
+    pub async fn run_attach(&self, id: RunId) -> Result<Attachment, ClientError> {
+        self.websocket(&format!("{BASE_PATH}/runs/{id}/attach")).await
+    }
+
+    pub async fn session_create(&self, request: &SessionCreate) -> Result<SessionView, ClientError> {
+        self.post(&format!("{BASE_PATH}/sessions"), request).await
+    }
+
+    pub async fn sessions(&self) -> Result<Vec<SessionView>, ClientError> {
+        self.list(&format!("{BASE_PATH}/sessions")).await
+    }
+
+    /// `session` is an id or a name, here and below.
+    pub async fn session_get(&self, session: &str) -> Result<SessionView, ClientError> {
+        self.get(&session_path(session, "")).await
+    }
+
+    pub async fn session_end(&self, session: &str) -> Result<(), ClientError> {
+        self.delete::<Value>(&session_path(session, "")).await.map(drop)
+    }
+
+    /// Ends every program in it and starts its interpreter anew; files stay.
+    pub async fn session_restart(&self, session: &str) -> Result<(), ClientError> {
+        self.post::<Value>(&session_path(session, "/restart"), &Nothing {}).await.map(drop)
+    }
+
+    /// Interrupts what its interpreter is doing.
+    pub async fn session_interrupt(&self, session: &str) -> Result<(), ClientError> {
+        self.post::<Value>(&session_path(session, "/interrupt"), &Nothing {}).await.map(drop)
+    }
+
+    pub async fn session_complete(
+        &self,
+        session: &str,
+        request: &CompleteRequest,
+    ) -> Result<CompletionsView, ClientError> {
+        self.post(&session_path(session, "/complete"), request).await
+    }
+
+    pub async fn session_usage(&self, session: &str) -> Result<Usage, ClientError> {
+        self.get(&session_path(session, "/usage")).await
+    }
+
+    pub async fn session_logs(&self, session: &str) -> Result<Vec<LogEntry>, ClientError> {
+        self.list(&session_path(session, "/logs")).await
+    }
+
+    /// A run in a session, waited for.
+    pub async fn session_run(&self, session: &str, request: &RunRequest) -> Result<RunView, ClientError> {
+        self.post(&session_path(session, "/runs"), &RunRequest { wait: true, ..request.clone() }).await
+    }
+
+    /// A run in a session, read as it happens.
+    pub async fn session_run_stream(&self, session: &str, request: &RunRequest) -> Result<RunStream, ClientError> {
+        self.post_stream(&session_path(session, "/runs"), request).await
+    }
+
+    /// A run in a session, begun.
+    pub async fn session_run_begin(&self, session: &str, request: &RunRequest) -> Result<RunView, ClientError> {
+        self.post(&session_path(session, "/runs"), request).await
+    }
+
+    /// A terminal in a session: a shell of its own.
+    pub async fn session_terminal(&self, session: &str) -> Result<Attachment, ClientError> {
+        self.websocket(&session_path(session, "/terminal")).await
+    }
+
+    pub async fn file_list(&self, session: &str, path: &str) -> Result<Vec<FileEntry>, ClientError> {
+        self.list(&session_path(session, &format!("/files?path={}", path_encoded(path).replace('/', "%2F")))).await
+    }
+
+    pub async fn file_read(&self, session: &str, path: &str) -> Result<FileBytes, ClientError> {
+        let (response, lease) = self.bytes(&session_path(session, &format!("/files/{}", path_encoded(path)))).await?;
+        Ok(FileBytes::new(response.into_body(), lease))
+    }
+
+    pub async fn file_write(
+        &self,
+        session: &str,
+        path: &str,
+        bytes: impl AsyncRead + Send + 'static,
+    ) -> Result<(), ClientError> {
+        self.put_bytes(&session_path(session, &format!("/files/{}", path_encoded(path))), bytes).await
+    }
+
+    pub async fn file_remove(&self, session: &str, path: &str) -> Result<(), ClientError> {
+        self.delete::<Value>(&session_path(session, &format!("/files/{}", path_encoded(path)))).await.map(drop)
+    }
+
+    /// Every item of a list, page after page.
+    async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let asked = match &cursor {
+                Some(cursor) => {
+                    let joint = if path.contains('?') { '&' } else { '?' };
+                    format!("{path}{joint}cursor={}", path_encoded(cursor))
+                }
+                None => path.to_owned(),
+            };
+            let page: Page<T> = self.get(&asked).await?;
+            items.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+        Err(ClientError::answer(path, format_args!("the list has more than {PAGES_MAX} pages")))
+    }
+}
+
+fn session_path(session: &str, rest: &str) -> String {
+    format!("{BASE_PATH}/sessions/{}{rest}", path_encoded(session).replace('/', "%2F"))
+}
+
+/// `path` with everything but unreserved characters and slashes percent-encoded.
+pub fn path_encoded(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => encoded.push(byte as char),
+            _ => {
+                // Writing to a String cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+    }
+    encoded
+}
+
+/// A request without fields.
+#[derive(Debug, Serialize)]
+struct Nothing {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_cannot_leave_their_place() {
+        assert_eq!(path_encoded("a b/ü?#%.txt"), "a%20b/%C3%BC%3F%23%25.txt");
+        assert_eq!(session_path("x/../y", "/usage"), "/api/v1/sessions/x%2F..%2Fy/usage");
+    }
+}
