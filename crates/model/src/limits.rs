@@ -39,6 +39,7 @@ impl Default for Limits {
 }
 
 /// The same bounds as somebody asks for them: what is left out takes the default.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsAsked {

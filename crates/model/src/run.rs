@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Blob, Limits, Usage, Verdict};
 
 /// A file to put into `/home/work` before the run; `path` is relative to it.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -16,6 +17,7 @@ pub struct File {
 }
 
 /// Shell commands of a batch run; what is left out comes from the language's recipe, a Makefile winning over it.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Steps {
@@ -28,6 +30,7 @@ pub struct Steps {
 }
 
 /// A step of a batch run.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
@@ -37,6 +40,7 @@ pub enum Step {
 }
 
 /// Rows and columns of a terminal, in characters.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TerminalSize {
@@ -79,6 +83,7 @@ pub struct RunSpec {
 }
 
 /// How one step, one input or the whole run ended.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     pub verdict: Verdict,
@@ -104,24 +109,48 @@ pub struct RunEvent {
 }
 
 /// The kinds of run events.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum RunEventBody {
     /// The sandbox is claimed and the program is about to start.
     Started,
-    Stdout { data: Blob },
-    Stderr { data: Blob },
+    Stdout {
+        data: Blob,
+    },
+    Stderr {
+        data: Blob,
+    },
     /// Rich output: an image, a table.
-    Media { mime: String, data: Blob },
+    Media {
+        mime: String,
+        data: Blob,
+    },
     /// Something the system wants the user to know.
-    Log { text: String },
+    Log {
+        text: String,
+    },
     /// The program waits for a line of input; `echo: false` asks for a password.
-    WaitingInput { prompt: String, echo: bool },
+    WaitingInput {
+        prompt: String,
+        echo: bool,
+    },
     /// A clean, build or exec step begins; output up to its `StepFinished` is its own. `input` counts from 0 when there are several.
-    StepStarted { step: Step, input: Option<u32> },
-    StepFinished { step: Step, input: Option<u32>, outcome: Outcome },
+    StepStarted {
+        step: Step,
+        input: Option<u32>,
+    },
+    StepFinished {
+        step: Step,
+        input: Option<u32>,
+        outcome: Outcome,
+    },
     /// Usage so far.
-    Usage { usage: Usage },
+    Usage {
+        usage: Usage,
+    },
     /// Always the last event, exactly once.
-    Finished { outcome: Outcome },
+    Finished {
+        outcome: Outcome,
+    },
 }

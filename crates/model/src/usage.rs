@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Sums and peaks over every process of a run or session.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Wall time, microseconds.

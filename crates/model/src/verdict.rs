@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The word a run ends with. Exactly one holds; the order of the variants is the order in which causes win.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {

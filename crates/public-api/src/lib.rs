@@ -1,1 +1,30 @@
-//! The public HTTP contract.
+//! The public HTTP contract: what clients send, what they get, and the bounds of both.
+//!
+//! `control` answers with these types, `client` and the SDKs read them, the OpenAPI document is generated from them.
+//! Nothing here does IO or knows a store. Requests refuse unknown fields; answers may grow fields.
+//! Start at [`run`] for executions, at [`session`] for environments, at [`problem`] for what may go wrong.
+
+pub mod bounds;
+pub mod event;
+pub mod file;
+pub mod language;
+pub mod page;
+pub mod problem;
+pub mod run;
+pub mod run_fold;
+pub mod session;
+pub mod system;
+pub mod timestamp;
+
+pub use event::{ServerEvent, ServerEventBody};
+pub use file::{FileEntry, FileWritten};
+pub use language::{ImageView, LanguageView};
+pub use page::Page;
+pub use problem::{Problem, ProblemKind};
+pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
+pub use run_fold::RunFold;
+pub use session::{Resources, SessionCreate, SessionKind, SessionState, SessionView};
+pub use timestamp::Timestamp;
+
+/// Where every route but health and metrics lives.
+pub const BASE_PATH: &str = "/api/v1";

@@ -1,0 +1,40 @@
+//! Every bound on what a client may send, by name. What is over a bound is answered with 413 or 422 and the bound's name.
+
+/// Body of a JSON request, bytes. Code and files travel in it.
+pub const JSON_BODY_BYTES_MAX: usize = 16 << 20;
+/// Body of an uploaded file, bytes; the sandbox's own disk limit usually bites first.
+pub const FILE_BODY_BYTES_MAX: u64 = 1 << 30;
+/// Files sent along with one run.
+pub const FILES_MAX: usize = 1_000;
+/// Inputs that one program is run against in one request.
+pub const INPUTS_MAX: usize = 1_000;
+/// Arguments of a program.
+pub const ARGS_MAX: usize = 1_000;
+/// One argument or one word of a command line, bytes.
+pub const ARG_BYTES_MAX: usize = 128 << 10;
+/// A shell command of a step or a start-up command, bytes.
+pub const COMMAND_BYTES_MAX: usize = 64 << 10;
+/// Environment variables of a session.
+pub const ENV_MAX: usize = 256;
+/// Name of an environment variable, bytes.
+pub const ENV_NAME_BYTES_MAX: usize = 256;
+/// Value of an environment variable, bytes.
+pub const ENV_VALUE_BYTES_MAX: usize = 32 << 10;
+/// Tags of a session.
+pub const TAGS_MAX: usize = 64;
+/// Key or value of a tag, characters.
+pub const TAG_CHARS_MAX: usize = 256;
+/// Name of a session, characters.
+pub const NAME_CHARS_MAX: usize = 64;
+/// A path inside a sandbox, bytes.
+pub const PATH_BYTES_MAX: usize = 4_096;
+/// Name of an image or a language, characters.
+pub const IMAGE_CHARS_MAX: usize = 256;
+/// Items of one page of a list.
+pub const PAGE_LIMIT_MAX: u32 = 1_000;
+/// Items of one page where nothing is asked.
+pub const PAGE_LIMIT_DEFAULT: u32 = 100;
+/// An idempotency key, characters.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// One message of a WebSocket, bytes.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;

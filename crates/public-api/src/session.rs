@@ -1,0 +1,155 @@
+//! Sessions: a user's compute environment.
+
+use std::collections::BTreeMap;
+
+use madang_ids::SessionId;
+use madang_model::Usage;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Timestamp;
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionKind {
+    /// Lives until it is ended.
+    #[default]
+    Interactive,
+    /// Runs its start-up command and ends.
+    Batch,
+}
+
+/// How much a session may hold; what is left out takes the language's default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resources {
+    /// CPUs, fractions allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u64>,
+    /// None can be had yet.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub accelerators: BTreeMap<String, f64>,
+}
+
+/// `POST /sessions`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionCreate {
+    /// Unique among live sessions; letters, digits, `.`, `_` and `-`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 256)]
+    pub image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 256)]
+    pub language: Option<String>,
+    pub resources: Resources,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Must be empty: not in this version.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<serde_json::Value>,
+    /// `none`, the only one there is yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    pub kind: SessionKind,
+    /// A shell command run once the session is up; a batch session is over when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub startup_command: Option<String>,
+    /// The session ends this long after its start at the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The session ends when nothing has run in it for this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_ms: Option<u64>,
+    /// Must be absent: not in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Must be absent: not in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_group: Option<String>,
+    /// Must be absent or 0: not in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Must be empty: not in this version.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+    /// Answer with the live session of this name where there is one.
+    pub reuse_if_exists: bool,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionState {
+    Requested,
+    Queued,
+    Placed,
+    Starting,
+    Running,
+    Draining,
+    Ended,
+    Refused,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    #[schema(value_type = String)]
+    pub id: SessionId,
+    pub name: String,
+    pub state: SessionState,
+    /// How it ended: `completed`, `terminated`, `timed-out`, `failed`; absent while it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Why it drains, ended or was refused, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    pub kind: SessionKind,
+    pub image: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    pub resources: Resources,
+    pub env: BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_command: Option<String>,
+    pub timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Over the whole life; absent until it has ended, ask `GET /sessions/{id}/usage` before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Runs in progress.
+    #[serde(default)]
+    pub runs_live: u64,
+    /// What may be done now: `run`, `restart`, `interrupt`, `complete`, `files`, `end`.
+    #[serde(default)]
+    pub allowed_actions: Vec<String>,
+}
+
+/// One line of a session's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogEntry {
+    pub at: Timestamp,
+    #[schema(value_type = String)]
+    pub run: madang_ids::RunId,
+    /// `stdout`, `stderr` or `log`.
+    pub kind: String,
+    pub data: madang_model::Blob,
+}

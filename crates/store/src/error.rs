@@ -1,0 +1,49 @@
+//! What may go wrong with the database.
+
+use sea_orm::{DbErr, SqlErr};
+
+/// A failed operation on the store: what we were doing, and why it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{subject} exists already")]
+    Exists { subject: String },
+    /// The record changed since it was read.
+    #[error("{subject} has changed meanwhile")]
+    Stale { subject: String },
+    #[error("{doing}")]
+    Database { doing: &'static str, source: DbErr },
+    #[error("{doing}: the record does not read back")]
+    Corrupt { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The writer has stopped; the server is going down.
+    #[error("{doing}: the store is closed")]
+    Closed { doing: &'static str },
+}
+
+/// For `map_err`: names what we were doing.
+pub(crate) fn doing(doing: &'static str) -> impl Fn(DbErr) -> StoreError {
+    move |source| StoreError::Database { doing, source }
+}
+
+/// Like [`doing`], with a clash of unique keys told apart.
+pub(crate) fn inserting(doing: &'static str, subject: String) -> impl FnOnce(DbErr) -> StoreError {
+    move |source| match source.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => StoreError::Exists { subject },
+        _ => StoreError::Database { doing, source },
+    }
+}
+
+pub(crate) fn corrupt<E>(doing: &'static str) -> impl Fn(E) -> StoreError
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    move |source| StoreError::Corrupt { doing, source: source.into() }
+}
+
+/// Counts and times as the database keeps them; 292 million years of milliseconds fit.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

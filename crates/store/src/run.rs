@@ -1,0 +1,148 @@
+//! Runs. The events are the record; results are folded from them by whoever reads.
+
+use madang_ids::{RunId, SessionId};
+use madang_model::{RunEvent, Verdict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::{
+    Store, StoreError,
+    error::{corrupt, doing, inserting, signed, unsigned},
+};
+
+/// A run as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    pub id: RunId,
+    /// None for a one-shot run.
+    pub session: Option<SessionId>,
+    /// `query`, `batch`, `command`.
+    pub mode: String,
+    pub language: Option<String>,
+    /// None while it runs.
+    pub verdict: Option<Verdict>,
+    /// Events beyond a bound were dropped.
+    pub truncated: bool,
+    pub created_ms: u64,
+    pub finished_ms: Option<u64>,
+    /// Empty while it runs.
+    pub events: Vec<RunEvent>,
+}
+
+pub(crate) mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "run")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub session: Option<String>,
+        pub mode: String,
+        pub language: Option<String>,
+        pub verdict: Option<String>,
+        pub truncated: bool,
+        pub created_ms: i64,
+        pub finished_ms: Option<i64>,
+        pub events: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl Store {
+    /// Keeps a run that has just begun, so that it is known even if the server dies.
+    pub async fn run_insert(&self, record: &RunRecord) -> Result<(), StoreError> {
+        row::Entity::insert(to_row(record)?)
+            .exec_without_returning(&self.writer)
+            .await
+            .map_err(inserting("keeping a run", format!("run {}", record.id)))?;
+        Ok(())
+    }
+
+    pub async fn run_get(&self, id: RunId) -> Result<Option<RunRecord>, StoreError> {
+        let row = row::Entity::find_by_id(id.to_string()).one(&self.reader).await.map_err(doing("reading a run"))?;
+        row.map(from_row).transpose()
+    }
+
+    /// Runs without a verdict: in progress, or left behind by a server that died.
+    pub async fn run_list_open(&self) -> Result<Vec<RunRecord>, StoreError> {
+        let rows = row::Entity::find()
+            .filter(row::Column::FinishedMs.is_null())
+            .all(&self.reader)
+            .await
+            .map_err(doing("listing open runs"))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    /// The latest runs of a session, newest first.
+    pub async fn run_list_of_session(&self, session: SessionId, limit: u64) -> Result<Vec<RunRecord>, StoreError> {
+        let rows = row::Entity::find()
+            .filter(row::Column::Session.eq(session.to_string()))
+            .order_by_desc(row::Column::Id)
+            .limit(limit)
+            .all(&self.reader)
+            .await
+            .map_err(doing("listing a session's runs"))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    /// Forgets runs that finished before a time, and the oldest beyond `rows_max`; returns how many.
+    pub async fn run_prune(&self, finished_before_ms: u64, rows_max: u64) -> Result<u64, StoreError> {
+        let doing = || doing("forgetting old runs");
+        let old = row::Entity::delete_many()
+            .filter(row::Column::FinishedMs.lt(signed(finished_before_ms)))
+            .exec(&self.writer)
+            .await
+            .map_err(doing())?;
+        let oldest_kept: Option<String> = row::Entity::find()
+            .select_only()
+            .column(row::Column::Id)
+            .order_by_desc(row::Column::Id)
+            .offset(rows_max)
+            .limit(1)
+            .into_tuple()
+            .one(&self.writer)
+            .await
+            .map_err(doing())?;
+        let Some(oldest_kept) = oldest_kept else { return Ok(old.rows_affected) };
+        let many = row::Entity::delete_many()
+            .filter(row::Column::Id.lte(oldest_kept))
+            .filter(row::Column::FinishedMs.is_not_null())
+            .exec(&self.writer)
+            .await
+            .map_err(doing())?;
+        Ok(old.rows_affected + many.rows_affected)
+    }
+}
+
+pub(crate) fn to_row(record: &RunRecord) -> Result<row::ActiveModel, StoreError> {
+    Ok(row::ActiveModel {
+        id: Set(record.id.to_string()),
+        session: Set(record.session.map(|id| id.to_string())),
+        mode: Set(record.mode.clone()),
+        language: Set(record.language.clone()),
+        verdict: Set(record.verdict.map(|verdict| verdict.name().to_owned())),
+        truncated: Set(record.truncated),
+        created_ms: Set(signed(record.created_ms)),
+        finished_ms: Set(record.finished_ms.map(signed)),
+        events: Set(serde_json::to_vec(&record.events).map_err(corrupt("writing a run"))?),
+    })
+}
+
+fn from_row(row: row::Model) -> Result<RunRecord, StoreError> {
+    let known = |name: String| Verdict::ALL.into_iter().find(|verdict| verdict.name() == name);
+    Ok(RunRecord {
+        id: row.id.parse().map_err(corrupt("reading a run's id"))?,
+        session: row.session.map(|id| id.parse().map_err(corrupt("reading a run's session"))).transpose()?,
+        mode: row.mode,
+        language: row.language,
+        verdict: row.verdict.and_then(known),
+        truncated: row.truncated,
+        created_ms: unsigned(row.created_ms),
+        finished_ms: row.finished_ms.map(unsigned),
+        events: serde_json::from_slice(&row.events).map_err(corrupt("reading a run's events"))?,
+    })
+}

@@ -1,0 +1,183 @@
+//! Sessions: what was asked for and where it stands.
+
+use madang_ids::{SandboxId, SessionId};
+use madang_model::{SessionLife, SessionSpec, Usage};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Store, StoreError,
+    error::{corrupt, doing, inserting, signed, unsigned},
+};
+
+/// A session as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    pub id: SessionId,
+    pub name: String,
+    /// Grows with every change; a writer must know the present one.
+    pub generation: u64,
+    pub sandbox: SandboxId,
+    pub spec: SessionSpec,
+    pub life: SessionLife,
+    pub created_ms: u64,
+    pub started_ms: Option<u64>,
+    pub ended_ms: Option<u64>,
+    pub usage: Option<Usage>,
+}
+
+/// A page of sessions, newest first unless asked otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct SessionPage {
+    /// Only those after this one in the order.
+    pub after: Option<SessionId>,
+    pub oldest_first: bool,
+    /// A state's name.
+    pub state: Option<String>,
+    pub live_only: bool,
+    pub limit: u64,
+}
+
+/// What needs no column of its own.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    sandbox: SandboxId,
+    spec: SessionSpec,
+    life: SessionLife,
+    started_ms: Option<u64>,
+    usage: Option<Usage>,
+}
+
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "session")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub name: String,
+        pub live_name: Option<String>,
+        pub state: String,
+        pub generation: i64,
+        #[sea_orm(column_type = "Text")]
+        pub body: String,
+        pub created_ms: i64,
+        pub ended_ms: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl Store {
+    /// Refuses a name that a live session has.
+    pub async fn session_insert(&self, record: &SessionRecord) -> Result<(), StoreError> {
+        let model = to_row(record)?;
+        row::Entity::insert(model)
+            .exec_without_returning(&self.writer)
+            .await
+            .map_err(inserting("keeping a session", format!("a live session named `{}`", record.name)))?;
+        Ok(())
+    }
+
+    /// Replaces the record if it still has `record.generation`; returns the new generation.
+    pub async fn session_update(&self, record: &SessionRecord) -> Result<u64, StoreError> {
+        let next = SessionRecord { generation: record.generation + 1, ..record.clone() };
+        let model = to_row(&next)?;
+        let done = row::Entity::update_many()
+            .set(model)
+            .filter(row::Column::Id.eq(record.id.to_string()))
+            .filter(row::Column::Generation.eq(signed(record.generation)))
+            .exec(&self.writer)
+            .await
+            .map_err(doing("changing a session"))?;
+        match done.rows_affected {
+            1 => Ok(next.generation),
+            _ => Err(StoreError::Stale { subject: format!("session {}", record.id) }),
+        }
+    }
+
+    pub async fn session_get(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        let row =
+            row::Entity::find_by_id(id.to_string()).one(&self.reader).await.map_err(doing("reading a session"))?;
+        row.map(from_row).transpose()
+    }
+
+    pub async fn session_list(&self, page: &SessionPage) -> Result<Vec<SessionRecord>, StoreError> {
+        let mut query = row::Entity::find();
+        if let Some(state) = &page.state {
+            query = query.filter(row::Column::State.eq(state));
+        }
+        if page.live_only {
+            query = query.filter(row::Column::EndedMs.is_null());
+        }
+        if let Some(after) = page.after {
+            let id = after.to_string();
+            let later = if page.oldest_first { row::Column::Id.gt(id) } else { row::Column::Id.lt(id) };
+            query = query.filter(later);
+        }
+        let query =
+            if page.oldest_first { query.order_by_asc(row::Column::Id) } else { query.order_by_desc(row::Column::Id) };
+        let rows = query.limit(page.limit).all(&self.reader).await.map_err(doing("listing sessions"))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    /// Every session that has not ended.
+    pub async fn session_list_live(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        let rows = row::Entity::find()
+            .filter(row::Column::EndedMs.is_null())
+            .all(&self.reader)
+            .await
+            .map_err(doing("listing live sessions"))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    /// Forgets sessions that ended before a time; returns how many.
+    pub async fn session_prune(&self, ended_before_ms: u64) -> Result<u64, StoreError> {
+        let done = row::Entity::delete_many()
+            .filter(row::Column::EndedMs.lt(signed(ended_before_ms)))
+            .exec(&self.writer)
+            .await
+            .map_err(doing("forgetting old sessions"))?;
+        Ok(done.rows_affected)
+    }
+}
+
+fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreError> {
+    let body = Body {
+        sandbox: record.sandbox,
+        spec: record.spec.clone(),
+        life: record.life.clone(),
+        started_ms: record.started_ms,
+        usage: record.usage,
+    };
+    Ok(row::ActiveModel {
+        id: Set(record.id.to_string()),
+        name: Set(record.name.clone()),
+        live_name: Set(record.life.is_live().then(|| record.name.clone())),
+        state: Set(record.life.state.name().to_owned()),
+        generation: Set(signed(record.generation)),
+        body: Set(serde_json::to_string(&body).map_err(corrupt("writing a session"))?),
+        created_ms: Set(signed(record.created_ms)),
+        ended_ms: Set(record.ended_ms.map(signed)),
+    })
+}
+
+fn from_row(row: row::Model) -> Result<SessionRecord, StoreError> {
+    let body: Body = serde_json::from_str(&row.body).map_err(corrupt("reading a session"))?;
+    Ok(SessionRecord {
+        id: row.id.parse().map_err(corrupt("reading a session's id"))?,
+        name: row.name,
+        generation: unsigned(row.generation),
+        sandbox: body.sandbox,
+        spec: body.spec,
+        life: body.life,
+        created_ms: unsigned(row.created_ms),
+        started_ms: body.started_ms,
+        ended_ms: row.ended_ms.map(unsigned),
+        usage: body.usage,
+    })
+}
