@@ -6,6 +6,7 @@
 
 pub mod blob;
 pub mod limits;
+pub mod root;
 pub mod run;
 pub mod run_state;
 pub mod session;
@@ -15,6 +16,7 @@ pub mod verdict;
 
 pub use blob::Blob;
 pub use limits::{Limits, LimitsAsked};
+pub use root::RootPlan;
 pub use run::{File, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Step, Steps, TerminalSize, Work};
 pub use run_state::{RunLife, RunState, RunStateEvent};
 pub use session::{SessionEvent, SessionLife, SessionState};

@@ -1,1 +1,15 @@
-//! What a node and the init of a slot say to each other.
+//! What a node and the init of a slot say to each other, and how a driver speaks to init.
+//!
+//! The node and `slot` call this crate. It never does IO: frames go in and out as bytes. The node treats what comes from a
+//! slot as hostile (a guest might have taken init over), and init treats what comes from a driver as hostile.
+//! Start at [`ToSlot`] and [`FromSlot`]; the driver's line protocol (`docs/design/0002-driver-protocol.md`) is in [`driver`].
+
+pub mod driver;
+mod frame;
+mod message;
+
+pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode};
+pub use message::{
+    Bind, Cause, DriverStatus, Entry, EntryKind, Exit, FileAnswer, FileAsk, FileFault, FromSlot, Prepare, RunNumber, Start,
+    StartDriver, Stream, ToSlot, Verb, VERSION,
+};

@@ -1,0 +1,229 @@
+//! Work on files beneath `/home/work`, as the guest, never following a path out of it and never waiting on what a guest planted.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use madang_slot_api::{Entry, EntryKind, FileAnswer, FileAsk, FileFault};
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2, renameat, statat, unlinkat},
+    io::Errno,
+};
+
+/// Entries of one page of a listing; a page fits a packet at the longest names used in practice, pages shrink if not.
+const PAGE_BYTES_MAX: usize = 48 << 10;
+/// Directories deeper than this are listed and removed no further.
+const DEPTH_MAX: usize = 128;
+/// A listing ends here, whatever lies below.
+const ENTRIES_MAX: usize = 100_000;
+
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+
+/// The work directory, held open from before any guest ran.
+pub struct Files {
+    work: OwnedFd,
+}
+
+/// What to say, and the descriptor that goes with it.
+pub type Answer = (Result<FileAnswer, FileFault>, Option<OwnedFd>);
+
+impl Files {
+    pub fn open() -> std::io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { work: rustix::fs::open(crate::program::WORK, flags, Mode::empty())? })
+    }
+
+    pub fn answer(&self, ask: FileAsk) -> Answer {
+        match ask {
+            FileAsk::Read { path } => opened(self.read(&path)),
+            FileAsk::Write { path } => opened(self.write(&path)),
+            FileAsk::Put { path, bytes } => done(self.put(&path, &bytes)),
+            FileAsk::Commit { path } => done(self.commit(&path)),
+            FileAsk::Discard { path } => done(self.discard(&path)),
+            FileAsk::List { path, deep, after } => (self.list(&path, deep, after as usize), None),
+            FileAsk::Remove { path } => done(self.remove(&path)),
+        }
+    }
+
+    fn read(&self, path: &str) -> Result<(Entry, OwnedFd), FileFault> {
+        // Not blocking: a pipe planted under this name must not hold us.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = openat2(&self.work, path, flags, Mode::empty(), BENEATH).map_err(fault)?;
+        let entry = entry(path.to_owned(), &fstat(&file).map_err(fault)?);
+        if entry.kind == EntryKind::File { Ok((entry, file)) } else { Err(FileFault::NotFile) }
+    }
+
+    fn write(&self, path: &str) -> Result<(Entry, OwnedFd), FileFault> {
+        let (parent, name) = self.make_parent(path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat2(&parent, partial(name), flags, Mode::from_raw_mode(0o644), BENEATH).map_err(fault)?;
+        let entry = entry(path.to_owned(), &fstat(&file).map_err(fault)?);
+        if entry.kind == EntryKind::File { Ok((entry, file)) } else { Err(FileFault::NotFile) }
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) -> Result<(), FileFault> {
+        let (_, file) = self.write(path)?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match rustix::io::write(&file, rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) => {
+                    let _ = self.discard(path);
+                    return Err(fault(error));
+                }
+            }
+        }
+        self.commit(path)
+    }
+
+    fn commit(&self, path: &str) -> Result<(), FileFault> {
+        let (parent, name) = self.make_parent(path)?;
+        renameat(&parent, partial(name), &parent, name).map_err(fault)
+    }
+
+    fn discard(&self, path: &str) -> Result<(), FileFault> {
+        let (parent, name) = self.make_parent(path)?;
+        unlinkat(&parent, partial(name), AtFlags::empty()).map_err(fault)
+    }
+
+    /// The directory that holds `path`, made where it is missing, and the name in it.
+    fn make_parent<'a>(&self, path: &'a str) -> Result<(OwnedFd, &'a str), FileFault> {
+        let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
+        if name.is_empty() || name == "." || name == ".." {
+            return Err(FileFault::NotFile);
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut reached = String::from(".");
+        for part in directory.split('/').filter(|part| !part.is_empty() && *part != ".") {
+            reached = format!("{reached}/{part}");
+            match openat2(&self.work, &*reached, flags, Mode::empty(), BENEATH) {
+                Err(Errno::NOENT) => {
+                    let (above, last) = reached.rsplit_once('/').unwrap_or((".", part));
+                    let above = openat2(&self.work, above, flags, Mode::empty(), BENEATH).map_err(fault)?;
+                    mkdirat(&above, last, Mode::from_raw_mode(0o755)).map_err(fault)?;
+                }
+                opened => drop(opened.map_err(fault)?),
+            }
+        }
+        let parent = openat2(&self.work, &*reached, flags, Mode::empty(), BENEATH).map_err(fault)?;
+        Ok((parent, name))
+    }
+
+    fn list(&self, path: &str, deep: bool, after: usize) -> Result<FileAnswer, FileFault> {
+        let path = path.trim_matches('/');
+        let start = if path.is_empty() { "." } else { path };
+        let directory = open_directory(self.work.as_fd(), start, BENEATH)?;
+        let mut all = Vec::new();
+        let prefix = if start == "." { String::new() } else { format!("{path}/") };
+        let depth = if deep { DEPTH_MAX } else { 1 };
+        collect(directory.as_fd(), &prefix, depth, &mut all)?;
+        let mut bytes = 0;
+        let page = all.into_iter().skip(after);
+        let mut page = page.peekable();
+        let mut entries = Vec::new();
+        while let Some(entry) = page.next_if(|entry| bytes + entry.path.len() + 64 < PAGE_BYTES_MAX) {
+            bytes += entry.path.len() + 64;
+            entries.push(entry);
+        }
+        Ok(FileAnswer::Listed { entries, more: page.peek().is_some() })
+    }
+
+    fn remove(&self, path: &str) -> Result<(), FileFault> {
+        let path = path.trim_end_matches('/');
+        let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
+        if name.is_empty() || name == "." || name == ".." {
+            return Err(FileFault::NotFile);
+        }
+        let directory = if directory.is_empty() { "." } else { directory };
+        let parent = open_directory(self.work.as_fd(), directory, BENEATH)?;
+        remove_below(parent.as_fd(), name, DEPTH_MAX)
+    }
+}
+
+fn opened(result: Result<(Entry, OwnedFd), FileFault>) -> Answer {
+    match result {
+        Ok((entry, file)) => (Ok(FileAnswer::Opened(entry)), Some(file)),
+        Err(fault) => (Err(fault), None),
+    }
+}
+
+fn done(result: Result<(), FileFault>) -> Answer {
+    (result.map(|()| FileAnswer::Done), None)
+}
+
+/// What a file is called until all of it is here.
+fn partial(name: &str) -> String {
+    let short: String = name.chars().take(60).collect();
+    format!(".{short}.madang-part")
+}
+
+fn open_directory(at: BorrowedFd<'_>, path: &str, resolve: ResolveFlags) -> Result<OwnedFd, FileFault> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat2(at, path, flags, Mode::empty(), resolve).map_err(fault)
+}
+
+fn names(directory: BorrowedFd<'_>) -> Result<Vec<std::ffi::CString>, FileFault> {
+    let entries = Dir::read_from(directory).map_err(fault)?.flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_owned()).take(ENTRIES_MAX).collect();
+    names.retain(|name| name.as_bytes() != b"." && name.as_bytes() != b"..");
+    names.sort();
+    Ok(names)
+}
+
+fn collect(directory: BorrowedFd<'_>, prefix: &str, depth: usize, into: &mut Vec<Entry>) -> Result<(), FileFault> {
+    for name in names(directory)? {
+        if into.len() >= ENTRIES_MAX {
+            return Ok(());
+        }
+        // It may be gone by now; then it is not listed.
+        let Ok(stat) = statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        let shown = name.to_string_lossy();
+        let found = entry(format!("{prefix}{shown}"), &stat);
+        let below = found.kind == EntryKind::Directory && depth > 1;
+        let deeper = format!("{}/", found.path);
+        into.push(found);
+        if below && let Ok(child) = open_directory(directory, &shown, BENEATH | ResolveFlags::NO_SYMLINKS) {
+            collect(child.as_fd(), &deeper, depth - 1, into)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_below(parent: BorrowedFd<'_>, name: &str, depth: usize) -> Result<(), FileFault> {
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Err(Errno::ISDIR) => {}
+        other => return other.map_err(fault),
+    }
+    if depth == 0 {
+        return Err(FileFault::Other("too deep to remove".to_owned()));
+    }
+    let directory = open_directory(parent, name, BENEATH | ResolveFlags::NO_SYMLINKS)?;
+    for child in names(directory.as_fd())? {
+        match child.to_str() {
+            Ok(child) => remove_below(directory.as_fd(), child, depth - 1)?,
+            Err(_) => unlinkat(&directory, &child, AtFlags::empty()).map_err(fault)?,
+        }
+    }
+    unlinkat(parent, name, AtFlags::REMOVEDIR).map_err(fault)
+}
+
+fn entry(path: String, stat: &Stat) -> Entry {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => EntryKind::File,
+        FileType::Directory => EntryKind::Directory,
+        FileType::Symlink => EntryKind::Symlink,
+        _ => EntryKind::Other,
+    };
+    let modified_ms = (stat.st_mtime.max(0) as u64) * 1000 + (stat.st_mtime_nsec as u64) / 1_000_000;
+    Entry { path, kind, size: stat.st_size.max(0) as u64, mode: stat.st_mode & 0o7777, modified_ms }
+}
+
+fn fault(error: Errno) -> FileFault {
+    match error {
+        Errno::NOENT => FileFault::NotFound,
+        Errno::XDEV | Errno::LOOP => FileFault::Outside,
+        Errno::NOTDIR => FileFault::NotDirectory,
+        Errno::ISDIR | Errno::NXIO => FileFault::NotFile,
+        Errno::NOSPC | Errno::DQUOT => FileFault::Full,
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => FileFault::Denied,
+        other => FileFault::Other(other.to_string()),
+    }
+}

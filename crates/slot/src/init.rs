@@ -1,0 +1,551 @@
+//! The poll loop: who is waited for, and what each message does.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+use madang_slot_api::{Bind, Cause, FromSlot, Prepare, RunNumber, Start, StartDriver, Stream, ToSlot, driver::Event};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{
+    bind,
+    driver::{Driver, Serving, media_messages},
+    files::Files,
+    guest::Guest,
+    link::Link,
+    outlet::{Budget, Drained, drain},
+    process_tree,
+    program::{Program, resize_terminal},
+    reap,
+    walls::{self, Walls},
+};
+
+/// Unsent standard input kept for one program; past it messages wait.
+const STDIN_PENDING_BYTES_MAX: usize = 1 << 20;
+/// Messages taken from the node before guests are looked at again.
+const MESSAGES_A_TURN_MAX: usize = 64;
+/// Reads of one pipe before others are looked at again.
+const READS_A_TURN_MAX: usize = 8;
+/// A node that has not spoken yet is given this long.
+const FIRST_WORD: Duration = Duration::from_secs(30);
+
+/// A program that a run started.
+struct Run {
+    guest: Guest,
+    budget: Budget,
+}
+
+/// PID 1 of a slot.
+pub struct Init {
+    link: Link,
+    children: OwnedFd,
+    files: Files,
+    walls: Walls,
+    env: Vec<String>,
+    driver_argv: Option<Vec<String>>,
+    driver: Option<Driver>,
+    runs: BTreeMap<RunNumber, Run>,
+    /// Without a node, the slot ends then.
+    orphan: Duration,
+    alone_since: Option<Instant>,
+}
+
+/// What became readable or writable.
+#[derive(Clone, Copy)]
+enum Wake {
+    Listener,
+    Connection,
+    Children,
+    Stdin(RunNumber),
+    Outlet(RunNumber),
+    DriverPipes,
+}
+
+impl Init {
+    pub fn new(listener: OwnedFd) -> io::Result<Self> {
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+        walls::close_bounding_set()?;
+        walls::keep(walls::powers_until_bind())?;
+        rustix::thread::set_no_new_privs(true)?;
+        Ok(Self {
+            link: Link::new(listener),
+            children: watch_children()?,
+            files: Files::open()?,
+            walls: Walls { guest_id: None, filters: Vec::new(), fence: walls::fence(), open_files: 64 },
+            env: Vec::new(),
+            driver_argv: None,
+            driver: None,
+            runs: BTreeMap::new(),
+            orphan: FIRST_WORD,
+            alone_since: Some(Instant::now()),
+        })
+    }
+
+    /// Serves until no node has spoken for too long. Returning ends every process of the slot.
+    pub fn serve(&mut self) -> io::Result<()> {
+        loop {
+            let wakes = self.wait()?;
+            for wake in wakes {
+                self.handle(wake);
+            }
+            self.reap();
+            self.end_late_runs();
+            if self.link.connection().is_some() {
+                self.alone_since = None;
+            } else if self.alone_since.get_or_insert_with(Instant::now).elapsed() > self.orphan {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until something happens or the next deadline.
+    fn wait(&mut self) -> io::Result<Vec<Wake>> {
+        let mut wakes = Vec::new();
+        let mut polled = Vec::new();
+        for (wake, descriptor, flags) in self.interests() {
+            wakes.push(wake);
+            polled.push(PollFd::from_borrowed_fd(descriptor, flags));
+        }
+        let timeout = self.next_deadline().saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        match poll(&mut polled, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let happened = polled.iter().map(|polled| !polled.revents().is_empty());
+        Ok(wakes.into_iter().zip(happened).filter_map(|(wake, happened)| happened.then_some(wake)).collect())
+    }
+
+    fn interests(&self) -> Vec<(Wake, BorrowedFd<'_>, PollFlags)> {
+        let mut all = vec![
+            (Wake::Listener, self.link.listener(), PollFlags::IN),
+            (Wake::Children, self.children.as_fd(), PollFlags::IN),
+        ];
+        if let Some(connection) = self.link.connection() {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::OUT, self.link.wants_to_send());
+            flags.set(PollFlags::IN, !self.stdin_is_full());
+            all.push((Wake::Connection, connection, flags));
+        }
+        let listen = !self.link.is_full();
+        for (&number, run) in &self.runs {
+            all.extend(run.guest.stdin.waits_on().map(|pipe| (Wake::Stdin(number), pipe, PollFlags::OUT)));
+            if listen {
+                all.extend(run.guest.outlets.iter().map(|outlet| (Wake::Outlet(number), outlet.pipe.as_fd(), PollFlags::IN)));
+            }
+        }
+        if let Some(driver) = &self.driver {
+            let inlets = [driver.guest.stdin.waits_on(), driver.requests.waits_on()];
+            all.extend(inlets.into_iter().flatten().map(|pipe| (Wake::DriverPipes, pipe, PollFlags::OUT)));
+            if listen {
+                let outlets = driver.guest.outlets.iter().map(|outlet| outlet.pipe.as_fd());
+                all.extend(outlets.chain(driver.events.as_ref().map(AsFd::as_fd)).map(|pipe| (Wake::DriverPipes, pipe, PollFlags::IN)));
+            }
+        }
+        all
+    }
+
+    fn stdin_is_full(&self) -> bool {
+        let runs = self.runs.values().map(|run| &run.guest);
+        let guests = runs.chain(self.driver.iter().map(|driver| &driver.guest));
+        guests.into_iter().any(|guest| guest.stdin.pending_bytes() > STDIN_PENDING_BYTES_MAX)
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let alone = self.alone_since.map(|since| since + self.orphan);
+        let runs = self.runs.values().map(|run| run.budget.deadline);
+        let serving = self.driver.iter().filter_map(|driver| Some(driver.serving.as_ref()?.budget.deadline));
+        let idle = Instant::now() + Duration::from_secs(3600);
+        runs.chain(serving).chain(alone).min().unwrap_or(idle).min(idle)
+    }
+
+    fn handle(&mut self, wake: Wake) {
+        match wake {
+            Wake::Listener => self.link.accept(),
+            Wake::Connection => self.talk(),
+            // Reaping follows every turn.
+            Wake::Children => self.forget_child_signals(),
+            Wake::Stdin(run) => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.guest.stdin.pump();
+                }
+            }
+            Wake::Outlet(run) => self.forward_run(run, READS_A_TURN_MAX),
+            Wake::DriverPipes => self.tend_driver(),
+        }
+    }
+
+    fn forget_child_signals(&mut self) {
+        let mut record = [0; size_of::<libc::signalfd_siginfo>()];
+        while rustix::io::read(&self.children, &mut record).is_ok_and(|count| count > 0) {}
+    }
+
+    fn talk(&mut self) {
+        self.link.flush();
+        for _ in 0..MESSAGES_A_TURN_MAX {
+            let Some((message, descriptor)) = self.link.receive() else { return };
+            self.obey(message, descriptor);
+            if self.stdin_is_full() {
+                return;
+            }
+        }
+    }
+
+    fn obey(&mut self, message: ToSlot, descriptor: Option<OwnedFd>) {
+        match message {
+            ToSlot::Prepare(prepare) => self.prepare(prepare),
+            ToSlot::Bind(bind) => self.bind(bind),
+            ToSlot::Start(start) => self.start(start, descriptor),
+            ToSlot::Driver(ask) => self.ask_driver(ask, descriptor),
+            ToSlot::DriverRestart => self.start_driver(),
+            ToSlot::Stdin { run, bytes } => self.with_guest(run, |guest| guest.stdin.push(&bytes)),
+            ToSlot::StdinEnd { run } => self.with_guest(run, end_input),
+            ToSlot::Resize { run, rows, cols } => self.with_guest(run, |guest| {
+                if let Some(terminal) = &guest.terminal {
+                    let _ = resize_terminal(terminal.as_fd(), rows, cols);
+                }
+            }),
+            ToSlot::Signal { run, number } => self.with_guest(run, |guest| guest.signal(number)),
+            ToSlot::Kill { run } => self.kill(run, Cause::Asked),
+            ToSlot::KillAll => process_tree::kill_all(),
+            ToSlot::File { ask, what } => {
+                let (answer, descriptor) = self.files.answer(what);
+                self.link.send_with(&FromSlot::File { ask, answer }, descriptor);
+            }
+            ToSlot::Ping => self.link.send(&FromSlot::Pong),
+        }
+    }
+
+    fn prepare(&mut self, prepare: Prepare) {
+        self.walls.guest_id = prepare.guest_id;
+        self.walls.filters = prepare.filters;
+        self.walls.open_files = prepare.open_files;
+        self.env = prepare.env;
+        self.orphan = Duration::from_millis(prepare.orphan_ms);
+        self.driver_argv = prepare.driver;
+        walls::set_file_ids(prepare.guest_id.unwrap_or(0));
+        self.link.send(&FromSlot::Prepared);
+        if self.driver_argv.is_some() {
+            self.start_driver();
+        }
+    }
+
+    fn bind(&mut self, asked: Bind) {
+        // Files made for the slot belong to init's own id.
+        walls::set_file_ids(0);
+        let applied = bind::apply(&asked, self.driver.as_ref().map(|driver| driver.guest.pid));
+        let kept = applied.and_then(|()| walls::keep(walls::powers_after_bind()));
+        walls::set_file_ids(self.walls.guest_id.unwrap_or(0));
+        self.walls.open_files = asked.open_files;
+        self.orphan = Duration::from_millis(asked.orphan_ms);
+        self.env.extend(asked.env);
+        match kept {
+            Ok(()) => self.link.send(&FromSlot::Bound),
+            Err(error) => self.fault(None, format!("cannot bind the slot: {error}")),
+        }
+    }
+
+    fn start(&mut self, start: Start, input: Option<OwnedFd>) {
+        let env: Vec<String> = self.env.iter().chain(&start.env).cloned().collect();
+        let program = Program::new(&start.argv, &env);
+        let guest = program.and_then(|program| match start.terminal {
+            Some(size) => Guest::start_on_terminal(&program, &self.walls, size),
+            None => Guest::start_piped(&program, &self.walls, input),
+        });
+        match guest {
+            Ok(guest) => {
+                self.runs.insert(start.run, Run { guest, budget: budget(start.wall_ms, start.output_bytes) });
+                self.link.send(&FromSlot::Started { run: start.run });
+            }
+            Err(error) => self.fault(Some(start.run), format!("cannot start the program: {error}")),
+        }
+    }
+
+    fn start_driver(&mut self) {
+        let Some(argv) = self.driver_argv.clone() else { return self.fault(None, "no driver here".to_owned()) };
+        if let Some(old) = self.driver.take() {
+            process_tree::kill_tree(old.guest.pid);
+        }
+        match Driver::start(&argv, &self.env, &self.walls) {
+            Ok(driver) => self.driver = Some(driver),
+            Err(error) => self.fault(None, format!("cannot start the driver: {error}")),
+        }
+    }
+
+    fn ask_driver(&mut self, ask: StartDriver, input: Option<OwnedFd>) {
+        let free = self.driver.as_mut().filter(|driver| driver.ready && driver.serving.is_none());
+        let Some(driver) = free else {
+            return self.fault(Some(ask.run), "the interpreter is not ready".to_owned());
+        };
+        let budget = budget(ask.wall_ms, ask.output_bytes);
+        let serving = Serving { run: ask.run, budget, stdin_whole: ask.stdin_whole };
+        if let Some(input) = input {
+            driver.guest.stdin.push_file(input);
+        }
+        // A script owns its standard input; a query only borrows it.
+        if ask.stdin_whole && ask.verb == madang_slot_api::Verb::Script {
+            driver.guest.stdin.close();
+        }
+        driver.ask(ask, serving);
+    }
+
+    fn with_guest(&mut self, run: RunNumber, act: impl FnOnce(&mut Guest)) {
+        if let Some(run) = self.runs.get_mut(&run) {
+            act(&mut run.guest);
+        } else if let Some(driver) = self.driver.as_mut().filter(|driver| serves(driver, run)) {
+            act(&mut driver.guest);
+        }
+    }
+
+    fn fault(&mut self, run: Option<RunNumber>, text: String) {
+        self.link.send(&FromSlot::Fault { run, text });
+    }
+
+    /// Ends a run before its time; its exit is reported when it is reaped.
+    fn kill(&mut self, run: RunNumber, cause: Cause) {
+        let leader = if let Some(run) = self.runs.get_mut(&run) {
+            run.budget.cause.get_or_insert(cause);
+            run.guest.pid
+        } else if let Some(driver) = self.driver.as_mut().filter(|driver| serves(driver, run)) {
+            if let Some(serving) = &mut driver.serving {
+                serving.budget.cause.get_or_insert(cause);
+            }
+            driver.guest.pid
+        } else {
+            return;
+        };
+        if !process_tree::kill_tree(leader) {
+            process_tree::kill_all();
+        }
+    }
+
+    fn end_late_runs(&mut self) {
+        let now = Instant::now();
+        let late = |budget: &Budget| budget.cause.is_none() && budget.deadline <= now;
+        let runs = self.runs.iter().filter(|(_, run)| late(&run.budget)).map(|(&number, _)| number);
+        let serving = self.driver.iter().filter_map(|driver| driver.serving.as_ref());
+        let all: Vec<_> = runs.chain(serving.filter(|serving| late(&serving.budget)).map(|serving| serving.run)).collect();
+        for run in all {
+            self.kill(run, Cause::WallTime);
+        }
+        // Who was ended once needs no second deadline, and must not keep the loop awake.
+        let far = now + Duration::from_secs(3600);
+        for run in self.runs.values_mut().filter(|run| run.budget.cause.is_some()) {
+            run.budget.deadline = far;
+        }
+        if let Some(serving) = self.driver.as_mut().and_then(|driver| driver.serving.as_mut()).filter(|s| s.budget.cause.is_some()) {
+            serving.budget.deadline = far;
+        }
+    }
+
+    /// Moves what a run's program has written, at most `reads` pieces a pipe.
+    fn forward_run(&mut self, number: RunNumber, reads: usize) {
+        let Some(run) = self.runs.get_mut(&number) else { return };
+        let over = forward(&mut self.link, number, &mut run.guest, &mut run.budget, reads);
+        if over {
+            self.kill(number, Cause::Output);
+        }
+    }
+
+    fn tend_driver(&mut self) {
+        let Some(driver) = &mut self.driver else { return };
+        driver.guest.stdin.pump();
+        driver.requests.pump();
+        self.forward_driver(READS_A_TURN_MAX);
+        let Some(driver) = &mut self.driver else { return };
+        match driver.read_events() {
+            Ok(events) => events.into_iter().for_each(|event| self.relay(event)),
+            Err(error) => {
+                // Whoever holds the other end is no driver of ours any more.
+                let run = driver.serving.as_ref().map(|serving| serving.run);
+                let pid = driver.guest.pid;
+                if let (Some(run), madang_slot_api::driver::EventError::TooLong { .. }) = (run, &error) {
+                    self.kill(run, Cause::Output);
+                } else {
+                    self.fault(run, format!("the interpreter broke its protocol: {error}"));
+                    process_tree::kill_tree(pid);
+                }
+            }
+        }
+    }
+
+    fn forward_driver(&mut self, reads: usize) {
+        let Some(driver) = &mut self.driver else { return };
+        let over = match &mut driver.serving {
+            Some(serving) => forward(&mut self.link, serving.run, &mut driver.guest, &mut serving.budget, reads),
+            // Threads that print between queries print to nobody.
+            None => forward(&mut self.link, 0, &mut driver.guest, &mut nobody(), 1),
+        };
+        if let (true, Some(serving)) = (over, &driver.serving) {
+            let run = serving.run;
+            self.kill(run, Cause::Output);
+        }
+    }
+
+    /// Passes a driver's event on, after everything it wrote before.
+    fn relay(&mut self, event: Event) {
+        if !matches!(event, Event::Output { .. }) {
+            self.forward_driver(usize::MAX);
+        }
+        let Some(driver) = &mut self.driver else { return };
+        if event == Event::Ready && !driver.ready {
+            driver.ready = true;
+            return self.link.send(&FromSlot::DriverReady);
+        }
+        let Some(serving) = &mut driver.serving else { return };
+        let run = serving.run;
+        match event {
+            Event::Ready => {}
+            Event::Output { stream, bytes } => {
+                let bytes = serving.budget.spend(&bytes).to_vec();
+                send_output(&mut self.link, run, stream, &bytes);
+            }
+            Event::Media { mime, bytes } => {
+                if serving.budget.spend(&bytes).len() == bytes.len() {
+                    media_messages(run, &mime, &bytes).iter().for_each(|message| self.link.send(message));
+                }
+            }
+            Event::Log { text } => self.link.send(&FromSlot::Log { run, text: shorten(text) }),
+            Event::Input { prompt, echo } => {
+                driver.input_asked();
+                self.link.send(&FromSlot::Input { run, prompt: shorten(prompt), echo });
+            }
+            Event::Completions { start, items } => {
+                driver.serving = None;
+                return self.link.send(&FromSlot::Completions { run, start, items: few(items) });
+            }
+            Event::Done { status } => {
+                let cause = serving.budget.cause;
+                if cause.is_none() {
+                    driver.serving = None;
+                    return self.link.send(&FromSlot::Done { run, status });
+                }
+            }
+        }
+        self.kill_if_over(run);
+    }
+
+    fn kill_if_over(&mut self, run: RunNumber) {
+        let serving = self.driver.as_ref().and_then(|driver| driver.serving.as_ref());
+        if serving.is_some_and(|serving| serving.budget.cause == Some(Cause::Output)) {
+            self.kill(run, Cause::Output);
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Some(reaped) = reap::next() {
+            let run = self.runs.iter().find(|(_, run)| run.guest.pid.as_raw_pid() == reaped.pid).map(|(&number, _)| number);
+            if let Some(number) = run {
+                // What it wrote last is still in the pipes.
+                self.forward_run(number, usize::MAX);
+                if let Some(run) = self.runs.remove(&number) {
+                    self.link.send(&FromSlot::Exited { run: number, exit: reaped.exit(run.budget.cause) });
+                }
+            } else if self.driver.as_ref().is_some_and(|driver| driver.guest.pid.as_raw_pid() == reaped.pid) {
+                self.driver_ended(&reaped);
+            }
+        }
+    }
+
+    fn driver_ended(&mut self, reaped: &reap::Reaped) {
+        self.tend_driver();
+        self.forward_driver(usize::MAX);
+        let Some(driver) = self.driver.take() else { return };
+        match driver.serving {
+            Some(serving) => {
+                let exit = reaped.exit(serving.budget.cause);
+                self.link.send(&FromSlot::Exited { run: serving.run, exit });
+            }
+            None => self.fault(None, format!("the interpreter ended with status {}", reaped.exit(None).status)),
+        }
+    }
+}
+
+fn serves(driver: &Driver, run: RunNumber) -> bool {
+    driver.serving.as_ref().is_some_and(|serving| serving.run == run)
+}
+
+fn end_input(guest: &mut Guest) {
+    match &guest.terminal {
+        // End of file on a terminal is a character.
+        Some(_) => guest.stdin.push(b"\x04"),
+        None => guest.stdin.close(),
+    }
+}
+
+fn budget(wall_ms: u64, output_bytes: u64) -> Budget {
+    // A century stands for "no deadline" without overflowing the clock.
+    let wall = Duration::from_millis(wall_ms.min(100 * 365 * 86_400_000));
+    Budget { deadline: Instant::now() + wall, output_left: output_bytes, cause: None }
+}
+
+fn nobody() -> Budget {
+    budget(0, 0)
+}
+
+/// Moves output from `guest` to the node within `budget`; true when the budget ran out just now.
+fn forward(link: &mut Link, run: RunNumber, guest: &mut Guest, budget: &mut Budget, reads: usize) -> bool {
+    let ended_before = budget.cause.is_some();
+    guest.outlets.retain(|outlet| {
+        let mut left = reads;
+        while left > 0 {
+            left -= 1;
+            match drain(&outlet.pipe) {
+                Drained::Bytes(bytes) => send_output(link, run, outlet.stream, budget.spend(&bytes)),
+                Drained::NothingNow => return true,
+                Drained::Closed => return false,
+            }
+            // An unending writer is ended by the caller, not read for ever.
+            if budget.cause == Some(Cause::Output) {
+                return true;
+            }
+        }
+        true
+    });
+    !ended_before && budget.cause == Some(Cause::Output)
+}
+
+fn send_output(link: &mut Link, run: RunNumber, stream: Stream, bytes: &[u8]) {
+    const PIECE_BYTES: usize = 32 << 10;
+    for piece in bytes.chunks(PIECE_BYTES) {
+        link.send(&FromSlot::Output { run, stream, bytes: piece.to_vec() });
+    }
+}
+
+fn shorten(text: String) -> String {
+    const CHARS_MAX: usize = 8 << 10;
+    if text.len() <= CHARS_MAX { text } else { text.chars().take(CHARS_MAX).collect() }
+}
+
+fn few(items: Vec<String>) -> Vec<String> {
+    const BYTES_MAX: usize = 32 << 10;
+    let mut bytes = 0;
+    items
+        .into_iter()
+        .take_while(|item| {
+            bytes += item.len() + 8;
+            bytes < BYTES_MAX
+        })
+        .collect()
+}
+
+/// A descriptor that becomes readable when a child ends. The signal itself is blocked: nothing interrupts us.
+fn watch_children() -> io::Result<OwnedFd> {
+    // SAFETY: `set` is initialised before use; signalfd returns a new descriptor that nobody else owns.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        match libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) {
+            -1 => Err(io::Error::last_os_error()),
+            descriptor => Ok(OwnedFd::from_raw_fd(descriptor)),
+        }
+    }
+}
+

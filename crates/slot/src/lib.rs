@@ -1,1 +1,0 @@
-//! The init inside every slot: a small static program.

@@ -1,0 +1,67 @@
+//! Children that ended: status, time, and what they read and wrote.
+
+use std::fs;
+
+use madang_slot_api::{Cause, Exit};
+
+/// One child that ended.
+pub struct Reaped {
+    pub pid: i32,
+    status: i32,
+    usage: libc::rusage,
+    read_bytes: u64,
+    written_bytes: u64,
+}
+
+impl Reaped {
+    /// The message for it.
+    pub fn exit(&self, cause: Option<Cause>) -> Exit {
+        let micros = |time: libc::timeval| (time.tv_sec as u64) * 1_000_000 + time.tv_usec as u64;
+        let status = match libc::WIFSIGNALED(self.status) {
+            true => -libc::WTERMSIG(self.status),
+            false => libc::WEXITSTATUS(self.status),
+        };
+        Exit {
+            status,
+            cause,
+            cpu_user_us: micros(self.usage.ru_utime),
+            cpu_system_us: micros(self.usage.ru_stime),
+            memory_peak_kib: self.usage.ru_maxrss as u64,
+            read_bytes: self.read_bytes,
+            written_bytes: self.written_bytes,
+        }
+    }
+}
+
+/// The next child that ended, adopted ones too.
+pub fn next() -> Option<Reaped> {
+    let before = io_of_waited();
+    let mut status = 0;
+    // SAFETY: `usage` is plain data that wait4 fills; both pointers live through the call.
+    let (pid, usage) = unsafe {
+        let mut usage = std::mem::zeroed();
+        (libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage), usage)
+    };
+    if pid <= 0 {
+        return None;
+    }
+    // The kernel adds a child's counts to its parent's when it is waited for; nothing else of ours happens in between.
+    let after = io_of_waited();
+    let read_bytes = after.read.saturating_sub(before.read + before.looking);
+    let written_bytes = after.written.saturating_sub(before.written);
+    Some(Reaped { pid, status, usage, read_bytes, written_bytes })
+}
+
+/// Bytes read and written by this process and the children it has waited for.
+struct Io {
+    read: u64,
+    written: u64,
+    /// What looking cost: it counts as read the next time.
+    looking: u64,
+}
+
+fn io_of_waited() -> Io {
+    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0);
+    Io { read: field("rchar:"), written: field("wchar:"), looking: text.len() as u64 }
+}

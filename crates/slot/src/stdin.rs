@@ -1,0 +1,94 @@
+//! Bytes on their way into a guest's standard input or a driver's requests, never waiting for the guest.
+
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::io::Errno;
+
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// The writing end of a guest's pipe or terminal, with what it has not taken yet.
+pub struct Inlet {
+    pipe: Option<OwnedFd>,
+    pending: VecDeque<u8>,
+    /// A file whose rest follows what is pending: large inputs never sit in our memory.
+    source: Option<OwnedFd>,
+    close_when_empty: bool,
+}
+
+impl Inlet {
+    pub fn new(pipe: OwnedFd) -> Self {
+        Self { pipe: Some(pipe), pending: VecDeque::new(), source: None, close_when_empty: false }
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.pipe.is_some() {
+            self.pending.extend(bytes);
+            self.pump();
+        }
+    }
+
+    /// Everything in `file` from its position on.
+    pub fn push_file(&mut self, file: OwnedFd) {
+        self.source = Some(file);
+        self.pump();
+    }
+
+    /// End of file once all is taken.
+    pub fn close(&mut self) {
+        self.close_when_empty = true;
+        self.pump();
+    }
+
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.source.is_none()
+    }
+
+    /// The descriptor to wait for, when something waits to be written.
+    pub fn waits_on(&self) -> Option<BorrowedFd<'_>> {
+        if self.is_empty() { None } else { self.pipe.as_ref().map(AsFd::as_fd) }
+    }
+
+    /// Writes what fits now.
+    pub fn pump(&mut self) {
+        while let Some(pipe) = &self.pipe {
+            if self.pending.is_empty() && !refill(&mut self.pending, &mut self.source) {
+                if self.close_when_empty {
+                    self.pipe = None;
+                }
+                return;
+            }
+            match rustix::io::write(pipe, self.pending.as_slices().0) {
+                Ok(count) => drop(self.pending.drain(..count)),
+                Err(Errno::AGAIN | Errno::INTR) => return,
+                // The reader is gone; what it did not want is nobody's.
+                Err(_) => {
+                    self.pipe = None;
+                    self.pending.clear();
+                    self.source = None;
+                }
+            }
+        }
+    }
+}
+
+fn refill(pending: &mut VecDeque<u8>, source: &mut Option<OwnedFd>) -> bool {
+    let Some(file) = source else { return false };
+    let mut chunk = vec![0; CHUNK_BYTES];
+    match rustix::io::read(file, &mut chunk) {
+        Ok(count) if count > 0 => {
+            pending.extend(&chunk[..count]);
+            true
+        }
+        _ => {
+            *source = None;
+            false
+        }
+    }
+}
