@@ -1,1 +1,10 @@
-//! What tests of several crates share.
+//! What tests of several crates share: a node that is simulated.
+//!
+//! Tests of `control` call it in place of the real node; it runs no process, touches no disk and has its own clock, which stands
+//! still until the test moves it. Nothing here is part of the product. Start at [`SimNode`].
+
+mod sim_node;
+mod sim_program;
+mod sim_sandbox;
+
+pub use sim_node::SimNode;

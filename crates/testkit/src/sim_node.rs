@@ -1,0 +1,244 @@
+//! A node that simulates. See [`SimNode`].
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Cursor,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use madang_ids::SandboxId;
+use madang_model::{Limits, RunSpec, Usage};
+use madang_node_api::{
+    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeHealth,
+    RunHandle, SandboxSeen, SandboxSpec, SandboxState,
+};
+use tokio::{
+    io::AsyncReadExt,
+    sync::{broadcast, watch},
+};
+
+use crate::{sim_program, sim_sandbox::SimSandbox};
+
+const WATCH_MAX: usize = 256;
+
+/// A node whose programs are scripts of one command a line (see the `sim_program` module: `print X`, `warn X`, `sleep MS`,
+/// `input`, `cat`, `exit N`, `set X`, `get`, `build X`, `build-fails X`, `media MIME X`, `flood BYTES`, `hang`).
+///
+/// Time stands still until [`SimNode::advance`]. [`SimNode::lose`] takes a sandbox away as a crash would.
+#[derive(Clone)]
+pub struct SimNode {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    sandboxes: Mutex<HashMap<SandboxId, SimSandbox>>,
+    seen: broadcast::Sender<SandboxSeen>,
+    pub(crate) clock_ms: watch::Sender<u64>,
+    faults: Mutex<Faults>,
+}
+
+#[derive(Default)]
+struct Faults {
+    open: Option<NodeError>,
+    hits: u64,
+}
+
+impl std::fmt::Debug for SimNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimNode").finish_non_exhaustive()
+    }
+}
+
+impl Default for SimNode {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SimNode {
+    pub fn new() -> Self {
+        let inner = Inner {
+            sandboxes: Mutex::default(),
+            seen: broadcast::Sender::new(WATCH_MAX),
+            clock_ms: watch::Sender::new(0),
+            faults: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Moves the node's clock: sleeping programs wake, wall limits are met.
+    pub fn advance(&self, ms: u64) {
+        self.inner.clock_ms.send_modify(|now| *now += ms);
+    }
+
+    /// The sandbox vanishes with all in it, as when its init is killed; its runs say nothing more.
+    pub fn lose(&self, id: SandboxId) {
+        self.remove(id, "its init died");
+    }
+
+    /// Every sandbox made from now on fails so, until `None`.
+    pub fn fail_opens(&self, error: Option<NodeError>) {
+        self.faults().open = error;
+    }
+
+    /// A sandbox that nobody asked for, as a server that died leaves one behind.
+    pub fn plant(&self, spec: SandboxSpec) {
+        self.lock().insert(spec.id, SimSandbox::new(spec));
+    }
+
+    pub(crate) fn with<T>(
+        &self,
+        id: SandboxId,
+        work: impl FnOnce(&mut SimSandbox) -> Result<T, NodeError>,
+    ) -> Result<T, NodeError> {
+        let mut sandboxes = self.lock();
+        work(sandboxes.get_mut(&id).ok_or_else(|| NodeError::NotFound(format!("sandbox {id}")))?)
+    }
+
+    pub(crate) fn remove(&self, id: SandboxId, why: &str) -> Option<Usage> {
+        let sandbox = self.lock().remove(&id)?;
+        sandbox.gone.send_replace(true);
+        let state = SandboxState::Ended { why: why.into() };
+        let usage = sandbox.usage;
+        // Nobody may be watching.
+        let _ = self.inner.seen.send(SandboxSeen { id, session: sandbox.spec.session, state, usage });
+        Some(usage)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, SimSandbox>> {
+        self.inner.sandboxes.lock().expect("no holder of this lock panics")
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.inner.faults.lock().expect("no holder of this lock panics")
+    }
+
+    fn open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
+        if let Some(error) = self.faults().open.clone() {
+            return Err(error);
+        }
+        if spec.image != "host" {
+            return Err(NodeError::NotFound(format!("image `{}`", spec.image)));
+        }
+        self.lock().entry(spec.id).or_insert_with(|| SimSandbox::new(spec));
+        self.faults().hits += 1;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Node for SimNode {
+    async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
+        self.open(spec)
+    }
+
+    async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
+        Ok(self.remove(id, "closed").unwrap_or_default())
+    }
+
+    async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError> {
+        self.with(id, |sandbox| {
+            sandbox.memory.clear();
+            sandbox.interrupts.send_modify(|count| *count += 1);
+            Ok(())
+        })
+    }
+
+    async fn sandbox_interrupt(&self, id: SandboxId) -> Result<(), NodeError> {
+        self.with(id, |sandbox| {
+            sandbox.interrupts.send_modify(|count| *count += 1);
+            Ok(())
+        })
+    }
+
+    fn sandboxes(&self) -> Vec<SandboxSeen> {
+        let see = |sandbox: &SimSandbox| SandboxSeen {
+            id: sandbox.spec.id,
+            session: sandbox.spec.session,
+            state: SandboxState::Running,
+            usage: sandbox.usage,
+        };
+        self.lock().values().map(see).collect()
+    }
+
+    fn watch(&self) -> broadcast::Receiver<SandboxSeen> {
+        self.inner.seen.subscribe()
+    }
+
+    async fn usage(&self, id: SandboxId) -> Result<Usage, NodeError> {
+        self.with(id, |sandbox| Ok(sandbox.usage))
+    }
+
+    async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
+        sim_program::start(self, sandbox, run, sim_program::After::Keep)
+    }
+
+    async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
+        let id = sandbox.id;
+        self.open(sandbox)?;
+        sim_program::start(self, id, run, sim_program::After::Retire)
+    }
+
+    async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
+        self.with(sandbox, |_| Ok(()))?;
+        let before = code.get(..cursor).ok_or_else(|| NodeError::Invalid("cursor is not in the code".into()))?;
+        let start = before.rfind(' ').map_or(0, |at| at + 1);
+        let known = ["print", "sleep", "input"];
+        let items = known.iter().filter(|word| word.starts_with(&before[start..])).map(|word| (*word).to_owned());
+        Ok(Completions { start, items: items.collect() })
+    }
+
+    async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {
+        let (seen, bytes) = self.with(sandbox, |sandbox| sandbox.read(path))?;
+        Ok(FileOpened { seen, bytes: Box::pin(Cursor::new(bytes)) })
+    }
+
+    async fn file_write(&self, sandbox: SandboxId, path: &str, mut from: ByteStream) -> Result<u64, NodeError> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).await.map_err(|error| NodeError::Invalid(error.to_string()))?;
+        let written = bytes.len() as u64;
+        self.with(sandbox, |sandbox| sandbox.write(path, bytes))?;
+        Ok(written)
+    }
+
+    async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
+        self.with(sandbox, |sandbox| sandbox.list(path, depth))
+    }
+
+    async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
+        self.with(sandbox, |sandbox| sandbox.remove(path))
+    }
+
+    fn languages(&self) -> Vec<LanguageSeen> {
+        let language = |id: &str, unavailable: Option<&str>| LanguageSeen {
+            id: id.into(),
+            name: id.to_uppercase(),
+            version: Some("1.0".into()),
+            unavailable: unavailable.map(str::to_owned),
+            modes: vec!["query".into(), "batch".into(), "command".into()],
+            extensions: vec!["sim".into()],
+            main: "main.sim".into(),
+            greeting: "print Hello".into(),
+            limits: Limits::default(),
+        };
+        vec![language("sim", None), language("absent", Some("it is not installed"))]
+    }
+
+    async fn images(&self) -> Result<Vec<ImageSeen>, NodeError> {
+        Ok(vec![ImageSeen { name: "host".into(), digest: None, size_bytes: 0, languages: vec!["sim".into()] }])
+    }
+
+    fn health(&self) -> NodeHealth {
+        let sandboxes = self.lock().len() as u64;
+        NodeHealth {
+            ready: true,
+            notes: vec!["simulated".into()],
+            sandboxes,
+            pool_ready: BTreeMap::from([("host/sim".to_owned(), 4)]),
+            pool_hits: self.faults().hits,
+            pool_misses: 0,
+            starts_us: vec![1_000, 2_000],
+        }
+    }
+}

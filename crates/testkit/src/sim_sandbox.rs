@@ -1,0 +1,106 @@
+//! What a simulated sandbox holds.
+
+use std::collections::BTreeMap;
+
+use madang_model::Usage;
+use madang_node_api::{Depth, FileKind, FileSeen, NodeError, SandboxSpec};
+use tokio::sync::watch;
+
+/// Files the simulated sandbox may hold.
+const FILES_MAX: usize = 10_000;
+
+pub(crate) struct SimSandbox {
+    pub spec: SandboxSpec,
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// What `set` left for `get`: the interpreter's memory.
+    pub memory: String,
+    pub usage: Usage,
+    /// Grows at every interrupt and restart.
+    pub interrupts: watch::Sender<u64>,
+    /// Turns true when the sandbox is closed or lost.
+    pub gone: watch::Sender<bool>,
+}
+
+impl SimSandbox {
+    pub fn new(spec: SandboxSpec) -> Self {
+        Self {
+            spec,
+            files: BTreeMap::new(),
+            memory: String::new(),
+            usage: Usage::default(),
+            interrupts: watch::Sender::new(0),
+            gone: watch::Sender::new(false),
+        }
+    }
+
+    pub fn write(&mut self, path: &str, bytes: Vec<u8>) -> Result<(), NodeError> {
+        let path = checked(path)?;
+        if path.is_empty() || self.is_directory(&path) {
+            return Err(NodeError::Invalid(format!("`{path}` is a directory")));
+        }
+        let held: usize = self.files.values().map(Vec::len).sum();
+        if (held + bytes.len()) as u64 > self.spec.limits.disk_bytes || self.files.len() >= FILES_MAX {
+            return Err(NodeError::Limit("the disk is full (disk_bytes)".into()));
+        }
+        self.files.insert(path, bytes);
+        Ok(())
+    }
+
+    pub fn read(&self, path: &str) -> Result<(FileSeen, Vec<u8>), NodeError> {
+        let path = checked(path)?;
+        if self.is_directory(&path) {
+            return Err(NodeError::Invalid(format!("`{path}` is a directory")));
+        }
+        let bytes = self.files.get(&path).ok_or_else(|| NodeError::NotFound(format!("`{path}`")))?;
+        Ok((seen(path, FileKind::File, bytes.len()), bytes.clone()))
+    }
+
+    pub fn list(&self, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
+        let path = checked(path)?;
+        if !self.is_directory(&path) {
+            return Err(NodeError::NotFound(format!("the directory `{path}`")));
+        }
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let mut entries = BTreeMap::new();
+        for (name, bytes) in self.files.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix)) {
+            let below = &name[prefix.len()..];
+            for (at, _) in below.match_indices('/') {
+                let directory = format!("{prefix}{}", &below[..at]);
+                entries.insert(directory.clone(), seen(directory, FileKind::Directory, 0));
+            }
+            entries.insert(name.clone(), seen(name.clone(), FileKind::File, bytes.len()));
+        }
+        let keep = |entry: &FileSeen| depth == Depth::All || !entry.path[prefix.len()..].contains('/');
+        Ok(entries.into_values().filter(keep).collect())
+    }
+
+    pub fn remove(&mut self, path: &str) -> Result<(), NodeError> {
+        let path = checked(path)?;
+        if self.files.remove(&path).is_some() {
+            return Ok(());
+        }
+        if !self.is_directory(&path) {
+            return Err(NodeError::NotFound(format!("`{path}`")));
+        }
+        self.files.retain(|name, _| !name.starts_with(&format!("{path}/")));
+        Ok(())
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        path.is_empty() || self.files.keys().any(|name| name.starts_with(&format!("{path}/")))
+    }
+}
+
+/// The path without empty and `.` parts; one that would leave is refused.
+fn checked(path: &str) -> Result<String, NodeError> {
+    if path.contains('\0') || path.split('/').any(|part| part == "..") {
+        return Err(NodeError::Invalid(format!("the path `{path}` is not below /home/work")));
+    }
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    Ok(parts.join("/"))
+}
+
+fn seen(path: String, kind: FileKind, size: usize) -> FileSeen {
+    let mode = if kind == FileKind::Directory { 0o755 } else { 0o644 };
+    FileSeen { path, kind, size_bytes: size as u64, mode, modified_ms: 1_700_000_000_000 }
+}
