@@ -1,6 +1,9 @@
 //! WebSockets: a live run's input and events, a session's terminal.
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
 use http::{Request, header};
 use madang_model::TerminalSize;
 use madang_public_api::StreamEvent;
@@ -36,16 +39,22 @@ enum Control {
     Interrupt(bool),
 }
 
-/// A WebSocket into a run or a terminal. Dropping it detaches; what runs goes on.
+type Socket = WebSocketStream<Box<dyn Carrier>>;
+
+/// A WebSocket into a run or a terminal, as two halves that wait for nothing of each other. Dropping both detaches; what runs goes on.
+#[derive(Debug)]
 pub struct Attachment {
-    socket: WebSocketStream<Box<dyn Carrier>>,
+    pub input: AttachedInput,
+    pub output: AttachedOutput,
 }
 
-impl std::fmt::Debug for Attachment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attachment").finish_non_exhaustive()
-    }
-}
+/// What we say.
+#[derive(Debug)]
+pub struct AttachedInput(SplitSink<Socket, Message>);
+
+/// What the other side says.
+#[derive(Debug)]
+pub struct AttachedOutput(SplitStream<Socket>);
 
 impl Attachment {
     pub(crate) async fn open(place: &Place, path: &str) -> Result<Self, ClientError> {
@@ -61,7 +70,10 @@ impl Attachment {
         let request = request.body(()).map_err(|error| ClientError::answer(DOING, error))?;
         let stream = dial(&place.endpoint).await?;
         match client_async(request, stream).await {
-            Ok((socket, _)) => Ok(Self { socket }),
+            Ok((socket, _)) => {
+                let (input, output) = socket.split();
+                Ok(Self { input: AttachedInput(input), output: AttachedOutput(output) })
+            }
             Err(tungstenite::Error::Http(response)) => {
                 let body = response.body().as_deref().unwrap_or_default();
                 Err(ClientError::Refused(read_problem(response.status(), body)))
@@ -69,7 +81,9 @@ impl Attachment {
             Err(error) => Err(ClientError::broken(DOING, error)),
         }
     }
+}
 
+impl AttachedInput {
     /// Bytes for the program's standard input.
     pub async fn input(&mut self, bytes: Vec<u8>) -> Result<(), ClientError> {
         self.send(Message::Binary(bytes.into())).await
@@ -89,10 +103,21 @@ impl Attachment {
         self.control(Control::Interrupt(true)).await
     }
 
+    async fn control(&mut self, control: Control) -> Result<(), ClientError> {
+        let text = serde_json::to_string(&control).map_err(|error| ClientError::answer(DOING, error))?;
+        self.send(Message::Text(text.into())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), ClientError> {
+        self.0.send(message).await.map_err(|error| ClientError::broken(DOING, error))
+    }
+}
+
+impl AttachedOutput {
     /// What the other side says next; none when it has hung up. Safe to drop and call again.
     pub async fn next(&mut self) -> Result<Option<Said>, ClientError> {
         loop {
-            match self.socket.next().await {
+            match self.0.next().await {
                 Some(Ok(Message::Binary(bytes))) => return Ok(Some(Said::Bytes(bytes.to_vec()))),
                 Some(Ok(Message::Text(text))) => {
                     let event = serde_json::from_str(&text).map_err(|error| ClientError::answer(DOING, error))?;
@@ -103,14 +128,5 @@ impl Attachment {
                 Some(Err(error)) => return Err(ClientError::broken(DOING, error)),
             }
         }
-    }
-
-    async fn control(&mut self, control: Control) -> Result<(), ClientError> {
-        let text = serde_json::to_string(&control).map_err(|error| ClientError::answer(DOING, error))?;
-        self.send(Message::Text(text.into())).await
-    }
-
-    async fn send(&mut self, message: Message) -> Result<(), ClientError> {
-        self.socket.send(message).await.map_err(|error| ClientError::broken(DOING, error))
     }
 }

@@ -13,7 +13,7 @@ mod routes;
 mod stream;
 mod transport;
 
-pub use attach::{Attachment, Said};
+pub use attach::{AttachedInput, AttachedOutput, Attachment, Said};
 pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError, Place, data_home};
 pub use error::ClientError;

@@ -124,3 +124,9 @@ impl fmt::Debug for Lease {
         f.debug_struct("Lease").finish_non_exhaustive()
     }
 }
+
+impl fmt::Debug for dyn Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Carrier")
+    }
+}

@@ -1,0 +1,357 @@
+//! The command line: what may be said, and nothing of what it does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use madang_ids::{ByteSize, Millis};
+use madang_model::LimitsAsked;
+
+/// A private sandbox for any program, in milliseconds.
+#[derive(Debug, Parser)]
+#[command(name = "madang", disable_version_flag = true, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine; prints the address and how to sign in
+    Up(UpArgs),
+    /// Run a program in a fresh sandbox
+    Run(Box<RunArgs>),
+    /// Create, list and end sessions
+    Session(SessionArgs),
+    /// Run a command in a session
+    Exec(ExecArgs),
+    /// Run code in a session's interpreter, which keeps its state
+    Query(QueryArgs),
+    /// Open a terminal in a session
+    Attach(AttachArgs),
+    /// Print what a session's programs wrote
+    Logs(LogsArgs),
+    /// Copy files into or out of a session: `madang cp FILE SESSION:PATH` or the other way round
+    Cp(CpArgs),
+    /// Pull, import, list and remove images
+    Image(ImageArgs),
+    /// Languages
+    Lang(LangArgs),
+    /// Say what works here, what is missing, and what that costs
+    Doctor(JsonArgs),
+    /// Measure what SPECIFICATION.md promises
+    Bench(BenchArgs),
+    /// Print the versions of this program and of the server
+    Version(JsonArgs),
+    /// Greet from every available language through the public API
+    #[command(hide = true)]
+    Smoke(SmokeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct JsonArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Settings of the whole server on one machine.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8686", value_name = "ADDRESS:PORT")]
+    pub listen: std::net::SocketAddr,
+    /// Data directory [default: $MADANG_HOME, else /var/lib/madang as root and ~/.local/share/madang for others]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Keep sandboxes started ahead of need
+    #[arg(long, default_value = "on", value_name = "on|off")]
+    pub pools: OnOff,
+}
+
+/// A switch with a word for each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnOff {
+    On,
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The program: one file, several, or a directory; the first with the language's extension is the main one. `-` reads it from
+    /// standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Language; told by the main file's extension where left out
+    #[arg(long, value_name = "L")]
+    pub lang: Option<String>,
+    /// Image; this machine's own software where left out
+    #[arg(long)]
+    pub image: Option<String>,
+    /// Standard input from a file; `-` reads all of ours first
+    #[arg(long, value_name = "F", conflicts_with = "input")]
+    pub stdin: Option<PathBuf>,
+    /// Run against this input; repeat it for a table of outcomes
+    #[arg(long, value_name = "F")]
+    pub input: Vec<PathBuf>,
+    /// An argument for the program; repeat it for more
+    #[arg(long = "arg", value_name = "A", allow_hyphen_values = true)]
+    pub args: Vec<String>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Print the result as JSON when it has finished
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
+    /// Time limit, wall and CPU: 10s, 250ms, 5m
+    #[arg(long, value_name = "TIME")]
+    pub time: Option<Millis>,
+    /// Memory limit: 256MiB
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+    /// Limit on files written: 128MiB
+    #[arg(long, value_name = "SIZE")]
+    pub disk: Option<ByteSize>,
+    /// Limit on output: 8MiB
+    #[arg(long, value_name = "SIZE")]
+    pub output: Option<ByteSize>,
+    /// Limit on processes and threads
+    #[arg(long, value_name = "N")]
+    pub pids: Option<u64>,
+}
+
+impl LimitArgs {
+    pub fn asked(&self) -> LimitsAsked {
+        LimitsAsked {
+            wall_ms: self.time.map(|time| time.0),
+            cpu_ms: self.time.map(|time| time.0),
+            memory_bytes: self.memory.map(|size| size.0),
+            disk_bytes: self.disk.map(|size| size.0),
+            output_bytes: self.output.map(|size| size.0),
+            pids: self.pids,
+            ..LimitsAsked::default()
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct SessionArgs {
+    #[command(subcommand)]
+    pub command: SessionCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SessionCommand {
+    /// Create a session and print its id
+    Create(Box<SessionCreateArgs>),
+    /// List sessions that live
+    Ls {
+        /// Those that have ended too
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// Show one session
+    Info {
+        session: String,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// End sessions and everything in them
+    Rm {
+        #[arg(required = true)]
+        sessions: Vec<String>,
+    },
+    /// End every program in a session and start its interpreter anew; files stay
+    Restart { session: String },
+    /// Interrupt what a session's interpreter is doing
+    Interrupt { session: String },
+}
+
+#[derive(Debug, Args)]
+pub struct SessionCreateArgs {
+    /// Language
+    #[arg(long, value_name = "L")]
+    pub lang: Option<String>,
+    /// Image; this machine's own software where left out
+    #[arg(long)]
+    pub image: Option<String>,
+    /// A name, unique among sessions that live
+    #[arg(long)]
+    pub name: Option<String>,
+    /// CPUs, fractions allowed
+    #[arg(long)]
+    pub cpu: Option<f64>,
+    /// Memory limit: 256MiB
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+    /// Limit on files written: 128MiB
+    #[arg(long, value_name = "SIZE")]
+    pub disk: Option<ByteSize>,
+    /// Limit on processes and threads
+    #[arg(long, value_name = "N")]
+    pub pids: Option<u64>,
+    /// An environment variable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// A tag
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub tag: Vec<String>,
+    /// End the session this long after its start
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Millis>,
+    /// End the session when nothing has run in it for this long
+    #[arg(long, value_name = "TIME")]
+    pub idle_timeout: Option<Millis>,
+    /// Take the session of this name where there is one
+    #[arg(long, requires = "name")]
+    pub reuse: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    pub session: String,
+    /// Run it on a terminal
+    #[arg(short = 't', long = "tty")]
+    pub terminal: bool,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Print the result as JSON when it has finished
+    #[arg(long, conflicts_with = "terminal")]
+    pub json: bool,
+    /// Program and arguments, after `--`
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    pub session: String,
+    /// Code; `-` or nothing reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    pub code: Option<String>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Print the result as JSON when it has finished
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AttachArgs {
+    pub session: String,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    pub session: String,
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CpArgs {
+    /// A file, a directory, `-`, or SESSION:PATH
+    pub source: String,
+    /// A file, a directory, `-`, or SESSION:PATH
+    pub destination: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    #[command(subcommand)]
+    pub command: ImageCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Fetch an image from a registry
+    Pull {
+        reference: String,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// Import an OCI layout or a `docker save` archive
+    Import {
+        file: PathBuf,
+        /// What to call it
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// List images
+    Ls {
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// Remove images and what only they needed
+    Rm {
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct LangArgs {
+    #[command(subcommand)]
+    pub command: LangCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LangCommand {
+    /// List languages, with versions; an unavailable one says why
+    Ls {
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    pub bench: BenchCommand,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+#[command(about)]
+pub enum BenchCommand {
+    /// How long a fresh sandbox takes, beside bare processes and other sandboxes
+    Start,
+    /// Fresh sandboxes per second
+    Throughput,
+    /// Live idle sessions on this machine
+    Density,
+    /// Round trip in a live session
+    Query,
+    /// Compile-and-run jobs beside the bare compiler
+    Compile,
+}
+
+#[derive(Debug, Args)]
+pub struct SmokeArgs {
+    /// Wait this long for the server to come up
+    #[arg(long, default_value = "0s", value_name = "TIME")]
+    pub wait: Millis,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

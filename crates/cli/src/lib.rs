@@ -1,1 +1,0 @@
-//! The madang binary: every role, one command line.

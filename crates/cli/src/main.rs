@@ -1,0 +1,83 @@
+//! The madang binary: every role, one command line.
+//!
+//! People and scripts call it; it talks to a server through `madang-client` and starts one with `madang up`. It holds no rules of its own:
+//! what may be asked and what comes of it is the server's to say. Start at [`args`] for the commands, at [`exit`] for how they end,
+//! at [`run`] for the one that matters most, at [`up`] for the server.
+
+mod args;
+mod bench;
+mod copy;
+mod doctor;
+mod exec;
+mod exit;
+mod image;
+mod lists;
+mod print;
+mod query;
+mod run;
+mod session;
+mod smoke;
+mod stdin;
+mod terminal;
+mod up;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Cli, Command},
+    exit::Failure,
+};
+
+fn main() -> ExitCode {
+    // The spawner clones itself and must be alone: before any thread, runtime or allocation of ours.
+    if std::env::args_os().nth(1).is_some_and(|first| first == "spawner") {
+        return up::spawner();
+    }
+    let code = match Cli::try_parse() {
+        Ok(cli) => dispatch(cli),
+        Err(error) => exit::usage(&error),
+    };
+    // Reading standard input may be stuck in a thread; nobody waits for it.
+    std::process::exit(code.into());
+}
+
+fn dispatch(cli: Cli) -> u8 {
+    let ended = match cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Bench(args) => bench::run(args),
+        command => runtime().and_then(|runtime| runtime.block_on(talk(command))),
+    };
+    ended.unwrap_or_else(|failure| {
+        print::complain(&failure.line);
+        failure.code
+    })
+}
+
+/// Client commands need one thread and no more.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("starting: {error}")))
+}
+
+async fn talk(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Run(args) => run::run(*args).await,
+        Command::Session(args) => session::run(args).await,
+        Command::Exec(args) => exec::exec(args).await,
+        Command::Attach(args) => exec::attach(args).await,
+        Command::Query(args) => query::run(args).await,
+        Command::Logs(args) => lists::logs(args).await,
+        Command::Cp(args) => copy::run(args).await,
+        Command::Image(args) => image::run(args).await,
+        Command::Lang(args) => lists::languages(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Version(args) => lists::version(args).await,
+        Command::Smoke(args) => smoke::run(args).await,
+        Command::Up(_) | Command::Bench(_) => Err(Failure::internal("this command takes another way".to_owned())),
+    }
+}

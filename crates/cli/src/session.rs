@@ -1,0 +1,127 @@
+//! `madang session`: environments that live until somebody ends them.
+
+use std::collections::BTreeMap;
+
+use madang_client::Client;
+use madang_public_api::{Resources, SessionCreate, SessionState, SessionView};
+use serde::Serialize;
+
+use crate::{
+    args::{SessionArgs, SessionCommand, SessionCreateArgs},
+    exit::Failure,
+    print,
+    print::Cell,
+};
+
+pub async fn run(args: SessionArgs) -> Result<u8, Failure> {
+    let client = Client::discover()?;
+    match args.command {
+        SessionCommand::Create(args) => create(&client, *args).await?,
+        SessionCommand::Ls { all, json } => list(&client, all, json.json).await?,
+        SessionCommand::Info { session, json } => show(&client.session_get(&session).await?, json.json)?,
+        SessionCommand::Rm { sessions } => {
+            for session in sessions {
+                client.session_end(&session).await?;
+            }
+        }
+        SessionCommand::Restart { session } => client.session_restart(&session).await?,
+        SessionCommand::Interrupt { session } => client.session_interrupt(&session).await?,
+    }
+    Ok(0)
+}
+
+async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure> {
+    let request = SessionCreate {
+        name: args.name,
+        image: args.image,
+        language: args.lang,
+        resources: Resources {
+            cpu: args.cpu,
+            memory_bytes: args.memory.map(|size| size.0),
+            disk_bytes: args.disk.map(|size| size.0),
+            pids: args.pids,
+            ..Resources::default()
+        },
+        env: pairs("--env", args.env)?,
+        tags: pairs("--tag", args.tag)?,
+        timeout_ms: args.timeout.map(|time| time.0),
+        idle_timeout_ms: args.idle_timeout.map(|time| time.0),
+        reuse_if_exists: args.reuse,
+        ..SessionCreate::default()
+    };
+    let session = client.session_create(&request).await?;
+    match args.json {
+        true => print::json(&session),
+        false => print::say(&format!("{}\n", session.id)),
+    }
+}
+
+/// `NAME=VALUE` words as a map.
+fn pairs(flag: &str, words: Vec<String>) -> Result<BTreeMap<String, String>, Failure> {
+    let split = |word: String| match word.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(Failure::usage(format!("{flag} {word}: write NAME=VALUE"))),
+    };
+    words.into_iter().map(split).collect()
+}
+
+async fn list(client: &Client, all: bool, json: bool) -> Result<(), Failure> {
+    let mut sessions = client.sessions().await?;
+    sessions.retain(|session| all || !matches!(session.state, SessionState::Ended | SessionState::Refused));
+    if json {
+        return print::json(&sessions);
+    }
+    let rows: Vec<Vec<Cell>> = sessions
+        .iter()
+        .map(|session| {
+            vec![
+                session.id.to_string().into(),
+                session.name.clone().into(),
+                print::judged(word(&session.state), !matches!(session.state, SessionState::Refused)),
+                session.language.clone().unwrap_or_default().into(),
+                session.image.clone().into(),
+                session.created_at.to_string().into(),
+            ]
+        })
+        .collect();
+    print::table(&["ID", "NAME", "STATE", "LANGUAGE", "IMAGE", "CREATED"], &rows)
+}
+
+fn show(session: &SessionView, json: bool) -> Result<(), Failure> {
+    if json {
+        return print::json(session);
+    }
+    let mut rows: Vec<(&str, String)> = vec![
+        ("id", session.id.to_string()),
+        ("name", session.name.clone()),
+        ("state", word(&session.state)),
+        ("image", session.image.clone()),
+        ("created", session.created_at.to_string()),
+    ];
+    rows.extend(session.language.clone().map(|language| ("language", language)));
+    rows.extend(session.started_at.map(|at| ("started", at.to_string())));
+    rows.extend(session.ended_at.map(|at| ("ended", at.to_string())));
+    rows.extend(session.outcome.clone().map(|outcome| ("outcome", outcome)));
+    rows.extend(session.why.clone().map(|why| ("why", why)));
+    rows.push(("may", session.allowed_actions.join(", ")));
+    let lines: String = rows.iter().map(|(name, value)| format!("{name:10}{value}\n")).collect();
+    print::say(&lines)
+}
+
+/// A value's name on the wire.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_split_at_the_first_equals_sign() {
+        let map = pairs("--env", vec!["A=b=c".to_owned(), "E=".to_owned()]).unwrap();
+        assert_eq!(map.get("A").map(String::as_str), Some("b=c"));
+        assert_eq!(map.get("E").map(String::as_str), Some(""));
+        assert!(pairs("--env", vec!["A".to_owned()]).unwrap_err().line.contains("--env A"));
+    }
+}
