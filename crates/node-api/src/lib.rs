@@ -55,7 +55,9 @@ pub struct SandboxSeen {
 pub enum SandboxState {
     Running,
     /// Gone, with everything in it. `why` is for a person.
-    Ended { why: String },
+    Ended {
+        why: String,
+    },
 }
 
 /// What somebody attached to a live run may do to it.

@@ -114,10 +114,9 @@ impl<'a> Header<'a> {
             ("log", None) => Event::Log { text: text() },
             ("input", Some("echo")) => Event::Input { prompt: text(), echo: true },
             ("input", Some("noecho")) => Event::Input { prompt: text(), echo: false },
-            ("completions", Some(start)) => Event::Completions {
-                start: start.parse().ok()?,
-                items: text().lines().map(str::to_owned).collect(),
-            },
+            ("completions", Some(start)) => {
+                Event::Completions { start: start.parse().ok()?, items: text().lines().map(str::to_owned).collect() }
+            }
             ("done", Some("ok")) => Event::Done { status: DriverStatus::Ok },
             ("done", Some("error")) => Event::Done { status: DriverStatus::Error },
             ("done", Some("interrupted")) => Event::Done { status: DriverStatus::Interrupted },

@@ -10,6 +10,6 @@ mod message;
 
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode};
 pub use message::{
-    Bind, Cause, DriverStatus, Entry, EntryKind, Exit, FileAnswer, FileAsk, FileFault, FromSlot, Prepare, RunNumber, Start,
-    StartDriver, Stream, ToSlot, Verb, VERSION,
+    Bind, Cause, DriverStatus, Entry, EntryKind, Exit, FileAnswer, FileAsk, FileFault, FromSlot, Prepare, RunNumber,
+    Start, StartDriver, Stream, ToSlot, VERSION, Verb,
 };

@@ -26,15 +26,29 @@ pub enum ToSlot {
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
-    StdinEnd { run: RunNumber },
-    Resize { run: RunNumber, rows: u16, cols: u16 },
+    StdinEnd {
+        run: RunNumber,
+    },
+    Resize {
+        run: RunNumber,
+        rows: u16,
+        cols: u16,
+    },
     /// A signal to the run's process group.
-    Signal { run: RunNumber, number: i32 },
+    Signal {
+        run: RunNumber,
+        number: i32,
+    },
     /// End the run and everything it started, as far as it can be told apart.
-    Kill { run: RunNumber },
+    Kill {
+        run: RunNumber,
+    },
     /// End every process here but init, at once.
     KillAll,
-    File { ask: u32, what: FileAsk },
+    File {
+        ask: u32,
+        what: FileAsk,
+    },
     Ping,
 }
 
@@ -110,11 +124,15 @@ pub enum Verb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromSlot {
     /// To every new connection.
-    Hello { version: u32 },
+    Hello {
+        version: u32,
+    },
     Prepared,
     DriverReady,
     Bound,
-    Started { run: RunNumber },
+    Started {
+        run: RunNumber,
+    },
     Output {
         run: RunNumber,
         stream: Stream,
@@ -129,17 +147,40 @@ pub enum FromSlot {
         bytes: Vec<u8>,
         last: bool,
     },
-    Log { run: RunNumber, text: String },
-    Input { run: RunNumber, prompt: String, echo: bool },
-    Completions { run: RunNumber, start: u32, items: Vec<String> },
+    Log {
+        run: RunNumber,
+        text: String,
+    },
+    Input {
+        run: RunNumber,
+        prompt: String,
+        echo: bool,
+    },
+    Completions {
+        run: RunNumber,
+        start: u32,
+        items: Vec<String>,
+    },
     /// A driver request ended and the driver lives on.
-    Done { run: RunNumber, status: DriverStatus },
+    Done {
+        run: RunNumber,
+        status: DriverStatus,
+    },
     /// The program, or the driver that served the run, ended.
-    Exited { run: RunNumber, exit: Exit },
+    Exited {
+        run: RunNumber,
+        exit: Exit,
+    },
     /// A descriptor comes with `FileAnswer::Opened`.
-    File { ask: u32, answer: Result<FileAnswer, FileFault> },
+    File {
+        ask: u32,
+        answer: Result<FileAnswer, FileFault>,
+    },
     /// Something asked for could not be done at all; `run` where it concerns one.
-    Fault { run: Option<RunNumber>, text: String },
+    Fault {
+        run: Option<RunNumber>,
+        text: String,
+    },
     Pong,
 }
 
@@ -182,7 +223,9 @@ pub enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileAsk {
     /// Open a regular file for reading.
-    Read { path: String },
+    Read {
+        path: String,
+    },
     /// Write a whole small file here and now; for `Opened` to be skipped.
     Put {
         path: String,
@@ -190,11 +233,23 @@ pub enum FileAsk {
         bytes: Vec<u8>,
     },
     /// Open a new file beside `path` for writing; `Commit` or `Discard` it.
-    Write { path: String },
-    Commit { path: String },
-    Discard { path: String },
-    List { path: String, deep: bool, after: u32 },
-    Remove { path: String },
+    Write {
+        path: String,
+    },
+    Commit {
+        path: String,
+    },
+    Discard {
+        path: String,
+    },
+    List {
+        path: String,
+        deep: bool,
+        after: u32,
+    },
+    Remove {
+        path: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,7 +258,10 @@ pub enum FileAnswer {
     /// With the file's descriptor.
     Opened(Entry),
     /// A page of entries; `more` when another page follows after the last.
-    Listed { entries: Vec<Entry>, more: bool },
+    Listed {
+        entries: Vec<Entry>,
+        more: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -70,7 +70,8 @@ fn show_limits(bind: &Bind) -> io::Result<()> {
     show("meminfo", &text)?;
     if !bind.cpus.is_empty() {
         let real = fs::read_to_string(format!("{SEEN}/cpuinfo.all")).unwrap_or_default();
-        let blocks: Vec<&str> = real.split("\n\n").filter(|block| !block.trim().is_empty()).take(bind.cpus.len()).collect();
+        let blocks: Vec<&str> =
+            real.split("\n\n").filter(|block| !block.trim().is_empty()).take(bind.cpus.len()).collect();
         show("cpuinfo", &(blocks.join("\n\n") + "\n\n"))?;
         let last = bind.cpus.len() - 1;
         show("online", &if last == 0 { "0\n".to_owned() } else { format!("0-{last}\n") })?;

@@ -4,7 +4,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use madang_slot_api::{Entry, EntryKind, FileAnswer, FileAsk, FileFault};
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2, renameat, statat, unlinkat},
+    fs::{
+        AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2, renameat, statat, unlinkat,
+    },
     io::Errno,
 };
 
@@ -53,7 +55,8 @@ impl Files {
 
     fn write(&self, path: &str) -> Result<(Entry, OwnedFd), FileFault> {
         let (parent, name) = self.make_parent(path)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat2(&parent, partial(name), flags, Mode::from_raw_mode(0o644), BENEATH).map_err(fault)?;
         let entry = entry(path.to_owned(), &fstat(&file).map_err(fault)?);
         if entry.kind == EntryKind::File { Ok((entry, file)) } else { Err(FileFault::NotFile) }

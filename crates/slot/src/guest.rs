@@ -84,7 +84,8 @@ impl Guest {
 
     /// A signal to everything still in its process group. A terminal's foreground job is another group: ask the terminal.
     pub fn signal(&self, number: i32) {
-        let group = self.terminal.as_ref().and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok()).unwrap_or(self.pid);
+        let group =
+            self.terminal.as_ref().and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok()).unwrap_or(self.pid);
         if let Some(signal) = Signal::from_named_raw(number) {
             let _ = kill_process_group(group, signal);
         }

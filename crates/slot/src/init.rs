@@ -134,7 +134,9 @@ impl Init {
         for (&number, run) in &self.runs {
             all.extend(run.guest.stdin.waits_on().map(|pipe| (Wake::Stdin(number), pipe, PollFlags::OUT)));
             if listen {
-                all.extend(run.guest.outlets.iter().map(|outlet| (Wake::Outlet(number), outlet.pipe.as_fd(), PollFlags::IN)));
+                all.extend(
+                    run.guest.outlets.iter().map(|outlet| (Wake::Outlet(number), outlet.pipe.as_fd(), PollFlags::IN)),
+                );
             }
         }
         if let Some(driver) = &self.driver {
@@ -142,7 +144,11 @@ impl Init {
             all.extend(inlets.into_iter().flatten().map(|pipe| (Wake::DriverPipes, pipe, PollFlags::OUT)));
             if listen {
                 let outlets = driver.guest.outlets.iter().map(|outlet| outlet.pipe.as_fd());
-                all.extend(outlets.chain(driver.events.as_ref().map(AsFd::as_fd)).map(|pipe| (Wake::DriverPipes, pipe, PollFlags::IN)));
+                all.extend(
+                    outlets
+                        .chain(driver.events.as_ref().map(AsFd::as_fd))
+                        .map(|pipe| (Wake::DriverPipes, pipe, PollFlags::IN)),
+                );
             }
         }
         all
@@ -327,7 +333,8 @@ impl Init {
         let late = |budget: &Budget| budget.cause.is_none() && budget.deadline <= now;
         let runs = self.runs.iter().filter(|(_, run)| late(&run.budget)).map(|(&number, _)| number);
         let serving = self.driver.iter().filter_map(|driver| driver.serving.as_ref());
-        let all: Vec<_> = runs.chain(serving.filter(|serving| late(&serving.budget)).map(|serving| serving.run)).collect();
+        let all: Vec<_> =
+            runs.chain(serving.filter(|serving| late(&serving.budget)).map(|serving| serving.run)).collect();
         for run in all {
             self.kill(run, Cause::WallTime);
         }
@@ -336,7 +343,9 @@ impl Init {
         for run in self.runs.values_mut().filter(|run| run.budget.cause.is_some()) {
             run.budget.deadline = far;
         }
-        if let Some(serving) = self.driver.as_mut().and_then(|driver| driver.serving.as_mut()).filter(|s| s.budget.cause.is_some()) {
+        if let Some(serving) =
+            self.driver.as_mut().and_then(|driver| driver.serving.as_mut()).filter(|s| s.budget.cause.is_some())
+        {
             serving.budget.deadline = far;
         }
     }
@@ -437,7 +446,8 @@ impl Init {
 
     fn reap(&mut self) {
         while let Some(reaped) = reap::next() {
-            let run = self.runs.iter().find(|(_, run)| run.guest.pid.as_raw_pid() == reaped.pid).map(|(&number, _)| number);
+            let run =
+                self.runs.iter().find(|(_, run)| run.guest.pid.as_raw_pid() == reaped.pid).map(|(&number, _)| number);
             if let Some(number) = run {
                 // What it wrote last is still in the pipes.
                 self.forward_run(number, usize::MAX);
@@ -536,6 +546,8 @@ fn few(items: Vec<String>) -> Vec<String> {
 fn watch_children() -> io::Result<OwnedFd> {
     // SAFETY: `set` is initialised before use; signalfd returns a new descriptor that nobody else owns.
     unsafe {
+        // The spawner ignores it, and that outlives exec: children would vanish unseen.
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGCHLD);
@@ -548,4 +560,3 @@ fn watch_children() -> io::Result<OwnedFd> {
         }
     }
 }
-

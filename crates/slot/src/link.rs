@@ -11,8 +11,8 @@ use madang_slot_api::{FRAME_BYTES_MAX, FromSlot, ToSlot, decode, encode};
 use rustix::{
     io::Errno,
     net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
-        acceptfrom_with, recvmsg, sendmsg,
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+        SocketFlags, acceptfrom_with, recvmsg, sendmsg,
     },
 };
 
@@ -69,7 +69,8 @@ impl Link {
         let mut packet = vec![0; FRAME_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(connection, &mut [IoSliceMut::new(&mut packet)], &mut ancillary, RecvFlags::CMSG_CLOEXEC);
+        let received =
+            recvmsg(connection, &mut [IoSliceMut::new(&mut packet)], &mut ancillary, RecvFlags::CMSG_CLOEXEC);
         match received {
             Ok(message) if message.bytes > 0 => {
                 let descriptor = ancillary.drain().find_map(|message| match message {

@@ -31,7 +31,8 @@ impl Program {
     /// `env` holds `KEY=VALUE`; later entries win.
     pub fn new(argv: &[String], env: &[String]) -> io::Result<Self> {
         let env = last_wins(env);
-        let text = |text: &String| CString::new(text.as_str()).map_err(|_| io::Error::other("a NUL byte in a command line"));
+        let text =
+            |text: &String| CString::new(text.as_str()).map_err(|_| io::Error::other("a NUL byte in a command line"));
         let first = argv.first().ok_or_else(|| io::Error::other("an empty command line"))?;
         let path = env.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or("/usr/bin:/bin");
         let paths: Vec<String> = match first.contains('/') {

@@ -3,7 +3,8 @@
 use std::io;
 
 use landlock::{
-    ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr,
 };
 use rustix::{
     process::{Resource, Rlimit, setrlimit},
@@ -65,7 +66,8 @@ pub fn fence() -> Option<RulesetCreated> {
         }
         Ok(ruleset)
     };
-    let created = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(AccessFs::from_all(abi)).ok()?;
+    let created =
+        Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(AccessFs::from_all(abi)).ok()?;
     created.create().and_then(rules).ok()
 }
 
@@ -102,7 +104,9 @@ impl Walls {
         };
         // SAFETY: plain system calls on this process; the arguments are valid for the call.
         let failed = unsafe {
-            libc::setgroups(0, std::ptr::null()) != 0 || libc::setresgid(id, id, id) != 0 || libc::setresuid(id, id, id) != 0
+            libc::setgroups(0, std::ptr::null()) != 0
+                || libc::setresgid(id, id, id) != 0
+                || libc::setresuid(id, id, id) != 0
         };
         if failed { Err(io::Error::last_os_error()) } else { keep(CapabilitySet::empty()) }
     }

@@ -1,0 +1,335 @@
+//! Control groups, both versions behind one description. Directories are held open: nothing is looked up by path later.
+
+mod v1;
+mod v2;
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, Dir, Mode, OFlags, mkdirat, openat, unlinkat},
+    io::Errno,
+};
+
+/// Where cgroup file systems are looked for.
+const MOUNTS: &str = "/proc/self/mountinfo";
+
+/// What a slot's processes together may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CgroupLimits {
+    /// Memory with swap, bytes.
+    pub memory_bytes: u64,
+    /// Processes and threads, init included.
+    pub pids: u64,
+    /// CPU bandwidth in thousandths of one CPU.
+    pub cpu_millis: u64,
+}
+
+/// What the kernel counted since the group was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub cpu_user_us: u64,
+    pub cpu_system_us: u64,
+    pub memory_bytes: u64,
+    pub memory_peak_bytes: u64,
+    pub oom_kills: u64,
+    /// Forks refused because of the process limit.
+    pub fork_refusals: u64,
+}
+
+/// One controller as it is mounted on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    /// `memory`, `pids`, …; `unified` for version 2.
+    pub(crate) name: String,
+    pub(crate) mount: PathBuf,
+}
+
+/// Which version carries the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    V1,
+    V2,
+    /// None can be used: limits fall back to resource limits of processes.
+    Missing,
+}
+
+/// Our parent groups, one directory per hierarchy, all slots below them.
+#[derive(Debug)]
+pub struct Cgroups {
+    pub version: Version,
+    /// Controllers that exist elsewhere and not here, for `doctor`.
+    pub missing: Vec<&'static str>,
+    parents: Vec<Parent>,
+}
+
+#[derive(Debug)]
+struct Parent {
+    name: String,
+    directory: OwnedFd,
+}
+
+impl Cgroups {
+    /// Finds what this machine has and makes the parent groups called `madang-<instance>`.
+    pub fn open(instance: &str) -> io::Result<Self> {
+        let found = hierarchies(&std::fs::read_to_string(MOUNTS)?);
+        let group = format!("madang-{instance}");
+        let v1: Vec<_> = found.iter().filter(|hierarchy| v1::CONTROLLERS.contains(&hierarchy.name.as_str())).collect();
+        if !v1.is_empty() {
+            let parents = v1.iter().map(|hierarchy| Parent::open(hierarchy, &group)).collect::<io::Result<Vec<_>>>();
+            return match parents {
+                Ok(parents) => Ok(Self { version: Version::V1, missing: missing(&parents), parents }),
+                Err(error) => Self::without(error),
+            };
+        }
+        match found.iter().find(|hierarchy| hierarchy.name == "unified") {
+            Some(unified) => match v2::prepare(&unified.mount, &group).and_then(|()| Parent::open(unified, &group)) {
+                Ok(parent) => {
+                    Ok(Self { version: Version::V2, missing: v2::missing(&unified.mount), parents: vec![parent] })
+                }
+                Err(error) => Self::without(error),
+            },
+            None => Ok(Self::none()),
+        }
+    }
+
+    fn without(error: io::Error) -> io::Result<Self> {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Ok(Self::none()),
+            _ => Err(error),
+        }
+    }
+
+    /// No cgroups at all.
+    pub fn none() -> Self {
+        Self { version: Version::Missing, missing: v1::CONTROLLERS.to_vec(), parents: Vec::new() }
+    }
+
+    /// The group called `name`, made if it is not there.
+    pub fn make(&self, name: &str) -> io::Result<Cgroup> {
+        let open = |parent: &Parent| {
+            match mkdirat(&parent.directory, name, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(io::Error::from(error)),
+            }
+            Ok((parent.name.clone(), open_directory(parent.directory.as_fd(), name)?))
+        };
+        let directories = self.parents.iter().map(open).collect::<io::Result<_>>()?;
+        Ok(Cgroup { version: self.version, directories })
+    }
+
+    /// Removes the group; it must be empty of processes. A group that is not there is removed already.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        for parent in &self.parents {
+            match unlinkat(&parent.directory, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of every group below our parents.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = std::collections::BTreeSet::new();
+        for parent in &self.parents {
+            for entry in Dir::read_from(&parent.directory)?.flatten() {
+                let name = entry.file_name().to_string_lossy();
+                if entry.file_type() == rustix::fs::FileType::Directory && !name.starts_with('.') {
+                    names.insert(name.into_owned());
+                }
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+}
+
+fn missing(parents: &[Parent]) -> Vec<&'static str> {
+    v1::CONTROLLERS.iter().copied().filter(|name| !parents.iter().any(|parent| parent.name == **name)).collect()
+}
+
+impl Parent {
+    fn open(hierarchy: &Hierarchy, group: &str) -> io::Result<Self> {
+        let path = hierarchy.mount.join(group);
+        match std::fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let root = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { name: hierarchy.name.clone(), directory: root })
+    }
+}
+
+/// One slot's group in every hierarchy.
+#[derive(Debug)]
+pub struct Cgroup {
+    version: Version,
+    directories: Vec<(String, OwnedFd)>,
+}
+
+impl Cgroup {
+    /// Moves a process in. Version 2 processes are better born inside, see [`Cgroup::birthplace`].
+    pub fn attach(&self, pid: i32) -> io::Result<()> {
+        self.directories.iter().try_for_each(|(_, directory)| write(directory, "cgroup.procs", &pid.to_string()))
+    }
+
+    /// The directory that `clone3` can put a child into, on version 2.
+    pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
+        match self.version {
+            Version::V2 => self.directories.first().map(|(_, directory)| directory.as_fd()),
+            _ => None,
+        }
+    }
+
+    pub fn limit(&self, limits: &CgroupLimits) -> io::Result<()> {
+        match self.version {
+            Version::V1 => v1::limit(self, limits),
+            Version::V2 => v2::limit(self, limits),
+            Version::Missing => Ok(()),
+        }
+    }
+
+    /// Counters now; what is not counted on this machine is zero.
+    pub fn counters(&self) -> Counters {
+        match self.version {
+            Version::V1 => v1::counters(self),
+            Version::V2 => v2::counters(self),
+            Version::Missing => Counters::default(),
+        }
+    }
+
+    /// Memory in use now, bytes: the one counter that is read often.
+    pub fn memory_bytes(&self) -> u64 {
+        match self.version {
+            Version::V1 => self.number("memory", "memory.usage_in_bytes"),
+            Version::V2 => self.number("unified", "memory.current"),
+            Version::Missing => 0,
+        }
+    }
+
+    /// CPU time used so far, microseconds.
+    pub fn cpu_us(&self) -> u64 {
+        match self.version {
+            Version::V1 => self.number("cpuacct", "cpuacct.usage") / 1000,
+            Version::V2 => self.counters().cpu_user_us + self.counters().cpu_system_us,
+            Version::Missing => 0,
+        }
+    }
+
+    /// Starts a new peak at what is in use now, where the kernel can.
+    pub fn reset_peak(&self) {
+        let _ = match self.version {
+            Version::V1 => self
+                .put("memory", "memory.memsw.max_usage_in_bytes", "0")
+                .and_then(|()| self.put("memory", "memory.max_usage_in_bytes", "0")),
+            _ => Ok(()),
+        };
+    }
+
+    /// Every process in the group, by pid as we see it.
+    pub fn processes(&self) -> Vec<i32> {
+        let Some((name, _)) = self.directories.first() else { return Vec::new() };
+        let text = self.text(name, "cgroup.procs").unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// Kills every process in the group.
+    pub fn kill(&self) {
+        if self.put("unified", "cgroup.kill", "1").is_ok() {
+            return;
+        }
+        for pid in self.processes().into_iter().filter_map(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
+    fn directory(&self, hierarchy: &str) -> io::Result<&OwnedFd> {
+        let found = self.directories.iter().find(|(name, _)| name == hierarchy);
+        found.map(|(_, directory)| directory).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn put(&self, hierarchy: &str, file: &str, value: &str) -> io::Result<()> {
+        write(self.directory(hierarchy)?, file, value)
+    }
+
+    /// As [`Cgroup::put`], but a controller or file this kernel lacks is no error.
+    fn put_if_there(&self, hierarchy: &str, file: &str, value: &str) -> io::Result<()> {
+        match self.put(hierarchy, file, value) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn text(&self, hierarchy: &str, file: &str) -> io::Result<String> {
+        let file = openat(self.directory(hierarchy)?, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = vec![0; 4096];
+        let count = rustix::io::read(&file, &mut text)?;
+        text.truncate(count);
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn number(&self, hierarchy: &str, file: &str) -> u64 {
+        self.text(hierarchy, file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
+    fn field(&self, hierarchy: &str, file: &str, name: &str) -> u64 {
+        field(&self.text(hierarchy, file).unwrap_or_default(), name)
+    }
+}
+
+/// The number after `name` in lines of `name number`.
+fn field(text: &str, name: &str) -> u64 {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+    text.lines().find_map(value).unwrap_or(0)
+}
+
+fn open_directory(at: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    Ok(openat(at, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn write(directory: &OwnedFd, file: &str, value: &str) -> io::Result<()> {
+    let file = openat(directory, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, value.as_bytes())?;
+    Ok(())
+}
+
+/// The cgroup mounts in the text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+pub(crate) fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
+    let parse = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let mount = Path::new(left.split(' ').nth(4)?).to_owned();
+        let mut right = right.split(' ');
+        let (kind, options) = (right.next()?, right.nth(1)?);
+        let names: Vec<String> = match kind {
+            "cgroup2" => vec!["unified".to_owned()],
+            "cgroup" => options.split(',').filter(|name| v1::CONTROLLERS.contains(name)).map(str::to_owned).collect(),
+            _ => return None,
+        };
+        Some(names.into_iter().map(move |name| Hierarchy { name, mount: mount.clone() }))
+    };
+    mountinfo.lines().filter_map(parse).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_of_both_versions_are_found() {
+        let text = "30 25 0:26 / /sys/fs/cgroup/memory rw,nosuid shared:9 - cgroup cgroup rw,memory\n\
+                    31 25 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+                    32 25 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+                    33 25 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        let names: Vec<_> = hierarchies(text).into_iter().map(|h| h.name).collect();
+        assert_eq!(names, ["memory", "cpu", "cpuacct", "unified"]);
+    }
+
+    #[test]
+    fn fields_are_whole_words() {
+        assert_eq!(field("oom_kill_disable 1\noom_kill 7\n", "oom_kill"), 7);
+        assert_eq!(field("", "oom_kill"), 0);
+    }
+}

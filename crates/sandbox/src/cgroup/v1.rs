@@ -1,0 +1,40 @@
+//! Version 1: one hierarchy a controller. Linux `Documentation/admin-guide/cgroup-v1`.
+
+use std::io;
+
+use super::{Cgroup, CgroupLimits, Counters};
+
+/// What limits and counts need. cpuset is left out on purpose: entering it costs milliseconds.
+pub(super) const CONTROLLERS: &[&str] = &["memory", "pids", "cpu", "cpuacct"];
+
+const PERIOD_US: u64 = 100_000;
+
+pub(super) fn limit(group: &Cgroup, limits: &CgroupLimits) -> io::Result<()> {
+    limit_memory(group, limits.memory_bytes)?;
+    group.put_if_there("pids", "pids.max", &limits.pids.to_string())?;
+    group.put_if_there("cpu", "cpu.cfs_period_us", &PERIOD_US.to_string())?;
+    group.put_if_there("cpu", "cpu.cfs_quota_us", &(limits.cpu_millis * PERIOD_US / 1000).to_string())
+}
+
+/// Memory with swap may never be below memory, so the order depends on the direction.
+fn limit_memory(group: &Cgroup, bytes: u64) -> io::Result<()> {
+    let bytes = bytes.to_string();
+    let both = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"];
+    let upwards =
+        group.put_if_there("memory", both[1], &bytes).and_then(|()| group.put_if_there("memory", both[0], &bytes));
+    upwards.or_else(|_| {
+        group.put_if_there("memory", both[0], &bytes)?;
+        group.put_if_there("memory", both[1], &bytes)
+    })
+}
+
+pub(super) fn counters(group: &Cgroup) -> Counters {
+    Counters {
+        cpu_user_us: group.number("cpuacct", "cpuacct.usage_user") / 1000,
+        cpu_system_us: group.number("cpuacct", "cpuacct.usage_sys") / 1000,
+        memory_bytes: group.number("memory", "memory.usage_in_bytes"),
+        memory_peak_bytes: group.number("memory", "memory.max_usage_in_bytes"),
+        oom_kills: group.field("memory", "memory.oom_control", "oom_kill"),
+        fork_refusals: group.field("pids", "pids.events", "max"),
+    }
+}
