@@ -2,9 +2,30 @@
 //!
 //! `node` calls it. It turns the name of an image into a [`RootPlan`]: plain facts about a root file system that `sandbox` mounts.
 //! It never mounts, never runs anything from an image, and never trusts one: what a registry or an archive says is checked as if
-//! an enemy had said it. Start at [`host::root_plan`].
+//! an enemy had said it. Start at [`host::root_plan`] and [`ImageStore`].
 
+mod archive;
+mod digest;
+mod document;
+mod error;
 pub mod host;
+mod limits;
+mod progress;
+mod pull;
+mod reference;
+mod registry;
 pub mod root;
+mod store;
+mod stream;
+mod tar;
+mod unpack;
 
+pub use digest::Digest;
+pub use error::{ImageError, Refusal};
+pub use limits::ImageLimits;
+pub use progress::{Progress, ProgressStep};
+pub use pull::{PullOptions, Transport};
+pub use reference::{BadReference, Reference};
+pub use registry::Credentials;
 pub use root::{Bind, Link, RootPlan};
+pub use store::{GcReport, ImageEntry, ImageStore};

@@ -1,0 +1,269 @@
+//! A client of the registry protocol, as much of it as pulling needs: documents and resumable downloads.
+//!
+//! Every wait has an end: for an answer, for the next bytes, for all tries together (the caller's deadline). Credentials go to
+//! the registry and to the place that it names for tokens, never along a redirect.
+
+mod auth;
+mod download;
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+pub(crate) use auth::Challenge;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    body::Incoming,
+    header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RANGE, USER_AGENT, WWW_AUTHENTICATE},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{document, error::ImageError, limits::ImageLimits, pull::Transport, reference::Reference};
+
+const CONNECT_WAIT: Duration = Duration::from_secs(15);
+/// For the head of an answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// For the next bytes of a body.
+const BYTES_WAIT: Duration = Duration::from_secs(30);
+const REDIRECTS_MAX: usize = 5;
+const TRIES_MAX: u32 = 5;
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Of the registry's own words in an error.
+const EXCUSE_BYTES_MAX: u64 = 4 << 10;
+
+/// Who pulls.
+#[derive(Clone)]
+pub struct Credentials {
+    pub user: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+enum Http {
+    Plain(Client<HttpConnector, Empty<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>),
+}
+
+/// A connection to one registry.
+pub(crate) struct Registry {
+    http: Http,
+    /// Scheme and authority.
+    base: String,
+    credentials: Option<Credentials>,
+    /// What the registry asked to be sent along.
+    authorization: Mutex<Option<HeaderValue>>,
+}
+
+impl Registry {
+    pub(crate) fn new(
+        reference: &Reference,
+        transport: Transport,
+        credentials: Option<Credentials>,
+    ) -> Result<Registry, ImageError> {
+        let plain = match transport {
+            Transport::Auto => reference.is_loopback(),
+            Transport::Plain => true,
+            Transport::Tls => false,
+        };
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_WAIT));
+        let builder = Client::builder(TokioExecutor::new());
+        let http = if plain {
+            Http::Plain(builder.build(connector))
+        } else {
+            connector.enforce_http(false);
+            let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| {
+                ImageError::Unavailable(format!("no certificate authorities on this machine: {error}"))
+            })?;
+            Http::Tls(builder.build(tls.https_only().enable_http1().wrap_connector(connector)))
+        };
+        let base = format!("{}://{}", if plain { "http" } else { "https" }, reference.registry);
+        Ok(Registry { http, base, credentials, authorization: Mutex::new(None) })
+    }
+
+    /// The whole of a small document, tried several times.
+    pub(crate) async fn document(&self, path: &str, limits: &ImageLimits) -> Result<Vec<u8>, ImageError> {
+        let mut tries = Tries::default();
+        loop {
+            let got = async {
+                let response = self.get(path, None).await?;
+                self.body(response, limits.document_bytes).await
+            };
+            match got.await {
+                Err(ImageError::Unavailable(why)) => tries.again(why).await?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Asks once, authenticating if the registry wants that. The answer is a success.
+    async fn get(&self, path: &str, range: Option<HeaderValue>) -> Result<Response<Incoming>, ImageError> {
+        let uri = format!("{}{path}", self.base);
+        let mut response = self.follow(&uri, range.clone()).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let challenge = Challenge::of(response.headers()).ok_or_else(|| {
+                ImageError::Denied(format!("{} asks for an unknown kind of authentication", self.base))
+            })?;
+            let authorization = self.authorize(&challenge).await?;
+            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
+            response = self.follow(&uri, range).await?;
+        }
+        self.success(response, &uri).await
+    }
+
+    async fn success(&self, response: Response<Incoming>, uri: &str) -> Result<Response<Incoming>, ImageError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let said = self.body(response, EXCUSE_BYTES_MAX).await.unwrap_or_default();
+        let said: String =
+            String::from_utf8_lossy(&said).chars().filter(|letter| !letter.is_control()).take(300).collect();
+        let text = format!("{uri}: {status} {said}");
+        Err(match status {
+            StatusCode::NOT_FOUND => ImageError::NotFound(text),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ImageError::Denied(text),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                ImageError::Unavailable(text)
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => ImageError::Unavailable(text),
+            _ => ImageError::Invalid(text),
+        })
+    }
+
+    /// Sends a request and follows redirects, which never carry credentials elsewhere.
+    async fn follow(&self, first: &str, range: Option<HeaderValue>) -> Result<Response<Incoming>, ImageError> {
+        let mut uri: Uri = first.parse().map_err(|_| ImageError::Invalid(format!("{first} is no address")))?;
+        for _ in 0..=REDIRECTS_MAX {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(document::ACCEPT));
+            if let Some(range) = &range {
+                headers.insert(RANGE, range.clone());
+            }
+            if self.is_home(&uri)
+                && let Some(known) = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            {
+                headers.insert(AUTHORIZATION, known);
+            }
+            let response = self.send(uri.clone(), headers).await?;
+            if !response.status().is_redirection() {
+                return Ok(response);
+            }
+            uri = redirect(&uri, response.headers())
+                .ok_or_else(|| ImageError::Unavailable(format!("{uri} redirects to nowhere")))?;
+        }
+        Err(ImageError::Unavailable(format!("{first} redirects more than {REDIRECTS_MAX} times")))
+    }
+
+    fn is_home(&self, uri: &Uri) -> bool {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        format!("{}://{authority}", uri.scheme_str().unwrap_or_default()) == self.base
+    }
+
+    async fn send(&self, uri: Uri, headers: HeaderMap) -> Result<Response<Incoming>, ImageError> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers;
+        request
+            .headers_mut()
+            .insert(USER_AGENT, HeaderValue::from_static(concat!("madang/", env!("CARGO_PKG_VERSION"))));
+        let sent = match &self.http {
+            Http::Plain(client) => client.request(request),
+            Http::Tls(client) => client.request(request),
+        };
+        match timeout(ANSWER_WAIT, sent).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(ImageError::Unavailable(format!("{uri}: {}", whole_story(&error)))),
+            Err(_) => Err(ImageError::Unavailable(format!("{uri} does not answer for {} s", ANSWER_WAIT.as_secs()))),
+        }
+    }
+
+    async fn body(&self, mut response: Response<Incoming>, max: u64) -> Result<Vec<u8>, ImageError> {
+        let mut bytes = Vec::new();
+        while let Some(more) = next_bytes(response.body_mut()).await? {
+            if (bytes.len() + more.len()) as u64 > max {
+                return Err(ImageError::Invalid(format!("{} sends a document of more than {max} bytes", self.base)));
+            }
+            bytes.extend_from_slice(&more);
+        }
+        Ok(bytes)
+    }
+}
+
+/// The next bytes of a body; none at its end.
+async fn next_bytes(body: &mut Incoming) -> Result<Option<Bytes>, ImageError> {
+    loop {
+        match timeout(BYTES_WAIT, body.frame()).await {
+            Err(_) => return Err(ImageError::Unavailable(format!("no bytes for {} s", BYTES_WAIT.as_secs()))),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(error))) => {
+                return Err(ImageError::Unavailable(format!("the connection broke: {}", whole_story(&error))));
+            }
+            Ok(Some(Ok(frame))) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Ok(Some(bytes));
+                }
+            }
+        }
+    }
+}
+
+fn redirect(from: &Uri, headers: &HeaderMap) -> Option<Uri> {
+    let target = headers.get(LOCATION)?.to_str().ok()?;
+    if target.starts_with('/') && !target.starts_with("//") {
+        return format!("{}://{}{target}", from.scheme_str()?, from.authority()?).parse().ok();
+    }
+    let target: Uri = target.parse().ok()?;
+    target.authority()?;
+    // From TLS to TLS only; the connectors refuse the rest as well.
+    (target.scheme_str() == from.scheme_str()).then_some(target)
+}
+
+/// An error with its causes; the outermost alone says little.
+fn whole_story(error: &dyn std::error::Error) -> String {
+    let mut story = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        story.push_str(": ");
+        story.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    story
+}
+
+/// How often something was tried without getting anywhere.
+#[derive(Default)]
+struct Tries {
+    made: u32,
+}
+
+impl Tries {
+    /// Waits before the next try, longer each time; an error when there have been enough.
+    async fn again(&mut self, why: String) -> Result<(), ImageError> {
+        self.made += 1;
+        if self.made >= TRIES_MAX {
+            return Err(ImageError::Unavailable(format!("{why} (tried {TRIES_MAX} times)")));
+        }
+        sleep((PAUSE_FIRST * 2_u32.pow(self.made - 1)).min(PAUSE_MAX)).await;
+        Ok(())
+    }
+
+    fn progress_made(&mut self) {
+        self.made = 0;
+    }
+}
