@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use madang_client::Endpoint;
 use madang_ids::{ByteSize, Millis};
 use madang_model::LimitsAsked;
 
@@ -315,13 +316,41 @@ pub enum LangCommand {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    #[command(subcommand)]
-    pub bench: BenchCommand,
+    /// What to measure
+    pub bench: BenchName,
+    /// A server to measure instead of one that the benchmark starts
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<Endpoint>,
+    /// How long throughput and compile load the server
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<Millis>,
+    /// Requests in flight at once
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub concurrency: Option<usize>,
+    /// How often start and query measure
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub rounds: Option<usize>,
+    /// How many sessions density keeps alive
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub sessions: Option<usize>,
+    /// Write the JSON to a file too
+    #[arg(long, value_name = "F")]
+    pub save: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
-#[command(about)]
-pub enum BenchCommand {
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a whole number from 1 on".to_owned()),
+    }
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchName {
     /// How long a fresh sandbox takes, beside bare processes and other sandboxes
     Start,
     /// Fresh sandboxes per second
