@@ -2,9 +2,9 @@
 if [ -f tsconfig.json ]; then
     exec /usr/bin/tsc -p .
 fi
-set -- --target es2022 --lib es2022,dom --module commonjs --moduleResolution node --esModuleInterop --strict \
+set -- --target es2022 --module commonjs --moduleResolution node --moduleDetection force --esModuleInterop --strict \
     --skipLibCheck --pretty false
-if [ -d /usr/share/nodejs/@types/node ]; then
-    set -- "$@" --typeRoots /usr/share/nodejs/@types --types node
-fi
-exec /usr/bin/tsc "$@" "$MAIN"
+for types in /usr/local/lib/node_modules/@types /usr/share/nodejs/@types; do
+    [ -d $types/node ] && exec /usr/bin/tsc "$@" --lib es2022 --typeRoots $types --types node "$MAIN"
+done
+exec /usr/bin/tsc "$@" --lib es2022,dom "$MAIN"
