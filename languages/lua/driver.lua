@@ -1,7 +1,8 @@
 -- Lua's driver: waits for requests on descriptor 3, answers on 4 (docs/design/0002-driver-protocol.md).
 --
--- Standard Lua cannot set close-on-exec or an environment variable, nor take a signal: `env` is kept for os.getenv, and an
--- interrupt is taken by the interpreter itself (lua.c installs its handler while a chunk runs: this file is that chunk).
+-- Standard Lua cannot set close-on-exec or an environment variable, nor take a signal. So `env` is kept for os.getenv and
+-- passed to programs by their shell, and an interrupt is taken by lua.c, whose handler serves once: a second one in the
+-- life of a driver ends it, and the session goes on with a new one without its state.
 local HEADER_BYTES_MAX = 4096
 local requests = assert(io.open("/dev/fd/3", "rb"))
 local events = assert(io.open("/dev/fd/4", "wb"))
@@ -32,7 +33,7 @@ end
 --- Programs started by the program get those variables too, and neither of the driver's descriptors.
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 local function in_environment(command)
-  local words = { "exec 3<&- 4>&-;" }
+  local words = { "exec 3<&- 4<&- 5<&- 6<&- 7<&-;" }
   for name, value in pairs(environment) do words[#words + 1] = "export " .. name .. "=" .. quoted(value) .. ";" end
   return table.concat(words, " ") .. " " .. command
 end
