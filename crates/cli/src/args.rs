@@ -273,11 +273,7 @@ pub struct ImageArgs {
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
     /// Fetch an image from a registry
-    Pull {
-        reference: String,
-        #[command(flatten)]
-        json: JsonArgs,
-    },
+    Pull(PullArgs),
     /// Import an OCI layout or a `docker save` archive
     Import {
         file: PathBuf,
@@ -297,6 +293,21 @@ pub enum ImageCommand {
         #[arg(required = true)]
         images: Vec<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// As in `registry.example.org/team/image:tag`
+    pub reference: String,
+    /// What to call it here; the reference where left out
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Sign in as this user, with the password in MADANG_REGISTRY_PASSWORD
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,25 +1,137 @@
 //! `madang image`: what sandboxes can be made from.
+//!
+//! Listing asks the server. Changes are made to the store in this machine's data directory, which a server that runs has to itself.
 
-use madang_client::Client;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use madang_client::{Client, ClientError, data_home};
 use madang_ids::ByteSize;
+use madang_image::{Credentials, ImageEntry, ImageError, ImageStore, Progress, PullOptions, Reference};
+use madang_public_api::ImageView;
 
 use crate::{
-    args::{ImageArgs, ImageCommand},
+    args::{ImageArgs, ImageCommand, PullArgs},
+    exit,
     exit::Failure,
     print,
     print::Cell,
 };
 
+/// Where a registry's password is given, so that it stands in no command line.
+const PASSWORD: &str = "MADANG_REGISTRY_PASSWORD";
+
 pub async fn run(args: ImageArgs) -> Result<u8, Failure> {
     match args.command {
+        ImageCommand::Pull(args) => pull(args).await?,
+        ImageCommand::Import { file, name, json } => {
+            let entries = store()?.import(&file, name.as_deref(), &progress()).map_err(failure)?;
+            changed(&entries, json.json)?;
+        }
         ImageCommand::Ls { json } => list(json.json).await?,
-        _ => return Err(Failure::internal("images cannot be changed by this build yet")),
+        ImageCommand::Rm { images } => remove(&images)?,
     }
     Ok(0)
 }
 
+fn store() -> Result<ImageStore, Failure> {
+    let folder: PathBuf = data_home().join("images");
+    ImageStore::open(&folder).map_err(failure)
+}
+
+async fn pull(args: PullArgs) -> Result<(), Failure> {
+    let reference: Reference =
+        args.reference.parse().map_err(|error: madang_image::BadReference| Failure::usage(error.to_string()))?;
+    let credentials = match args.user {
+        Some(user) => {
+            let password =
+                env::var(PASSWORD).map_err(|_| Failure::usage(format!("--user needs the password in {PASSWORD}")))?;
+            Some(Credentials { user, password })
+        }
+        None => None,
+    };
+    let options = PullOptions { credentials, name: args.name, ..PullOptions::default() };
+    let entry = store()?.pull(&reference, &options, &progress()).await.map_err(failure)?;
+    changed(&[entry], args.json)
+}
+
+fn changed(entries: &[ImageEntry], json: bool) -> Result<(), Failure> {
+    if json {
+        return print::json(&entries);
+    }
+    let line = |entry: &ImageEntry| format!("{} {} {}\n", entry.name, ByteSize(entry.size_bytes), entry.digest);
+    print::say(&entries.iter().map(line).collect::<String>())
+}
+
+fn remove(images: &[String]) -> Result<(), Failure> {
+    let store = store()?;
+    for image in images {
+        store.remove(image).map_err(failure)?;
+    }
+    let gone = store.gc(&BTreeSet::new()).map_err(failure)?;
+    print::say(&format!("{} layers removed, {} freed\n", gone.layers, ByteSize(gone.bytes)))
+}
+
+/// Bars on a terminal, nothing elsewhere.
+fn progress() -> Progress {
+    if !io::stderr().is_terminal() {
+        return Progress::silent();
+    }
+    let style = ProgressStyle::with_template("{msg:32} {bar:30} {bytes:>10} / {total_bytes:10}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let all = MultiProgress::new();
+    let bars: Mutex<BTreeMap<String, ProgressBar>> = Mutex::default();
+    Progress::new(move |step| {
+        let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bars.entry(step.what.to_owned()).or_insert_with(|| {
+            let bar = all.add(ProgressBar::new(step.total)).with_style(style.clone());
+            bar.set_message(print::first_line(step.what, 30));
+            bar
+        });
+        bar.set_length(step.total.max(step.done));
+        bar.set_position(step.done);
+    })
+}
+
+fn failure(error: ImageError) -> Failure {
+    let line = error.to_string();
+    let code = match &error {
+        ImageError::Busy(_) => {
+            return Failure { code: exit::REFUSED, line: format!("{line}; images are changed while no server runs") };
+        }
+        ImageError::Refused { .. } => exit::REFUSED,
+        ImageError::NotFound(_) | ImageError::Invalid(_) => exit::USAGE,
+        ImageError::Denied(_) | ImageError::Unavailable(_) => exit::UNREACHABLE,
+        ImageError::Io { .. } => exit::INTERNAL,
+    };
+    Failure { code, line }
+}
+
+/// The server's images; where no server runs, those in the store.
+async fn images() -> Result<Vec<ImageView>, Failure> {
+    match Client::discover()?.images().await {
+        Err(ClientError::Unreachable { .. }) => {
+            let entries = store()?.list().map_err(failure)?;
+            let view = |entry: ImageEntry| ImageView {
+                name: entry.name,
+                digest: Some(entry.digest.to_string()),
+                size_bytes: entry.size_bytes,
+                languages: Vec::new(),
+            };
+            Ok(entries.into_iter().map(view).collect())
+        }
+        answer => Ok(answer?),
+    }
+}
+
 async fn list(json: bool) -> Result<(), Failure> {
-    let images = Client::discover()?.images().await?;
+    let images = images().await?;
     if json {
         return print::json(&images);
     }
