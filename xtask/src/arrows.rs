@@ -41,6 +41,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 /// What any crate's tests may name besides.
 const TESTS_MAY_NAME: &[&str] = &["testkit"];
+/// What one crate's tests may name, beyond that: a sandbox is tried with the host image as its root.
+const TEST_ARROWS: &[(&str, &str)] = &[("sandbox", "image")];
 /// Rooms that only compute.
 const PURE: &[&str] = &["ids", "model", "schedule", "slot-api", "languages"];
 /// What a room that only computes must not name.
@@ -72,7 +74,8 @@ pub fn check(workspace: &Workspace) -> Violations {
             let test = dependency.kind.as_deref() == Some("dev");
             let other = room_of_ours(&dependency.name);
             let undrawn = other.is_some_and(|other| !allowed.contains(&other));
-            if undrawn && !(test && other.is_some_and(|other| TESTS_MAY_NAME.contains(&other))) {
+            let for_tests = |other| TESTS_MAY_NAME.contains(&other) || TEST_ARROWS.contains(&(room, other));
+            if undrawn && !(test && other.is_some_and(for_tests)) {
                 violations.push(format!("{room} may not depend on {}: no such arrow is drawn", dependency.name));
             }
             if !test && PURE.contains(&room) && IMPURE.contains(&dependency.name.as_str()) {
@@ -107,6 +110,7 @@ mod tests {
     fn drawn_arrows_pass() {
         assert_eq!(check(&workspace("madang-node", "madang-sandbox", "null")), Violations::new());
         assert_eq!(check(&workspace("madang-model", "madang-testkit", "\"dev\"")), Violations::new());
+        assert_eq!(check(&workspace("madang-sandbox", "madang-image", "\"dev\"")), Violations::new());
         assert_eq!(check(&workspace("madang-store", "tokio", "null")), Violations::new());
     }
 
@@ -114,6 +118,7 @@ mod tests {
     fn others_are_named() {
         assert_eq!(check(&workspace("madang-control", "madang-node", "null")).len(), 1);
         assert_eq!(check(&workspace("madang-node", "madang-testkit", "null")).len(), 1);
+        assert_eq!(check(&workspace("madang-sandbox", "madang-image", "null")).len(), 1);
         assert_eq!(check(&workspace("madang-model", "tokio", "null")).len(), 1);
         assert_eq!(check(&workspace("madang-misc", "serde", "null")).len(), 1);
     }
