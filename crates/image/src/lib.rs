@@ -8,6 +8,8 @@ mod archive;
 mod digest;
 mod document;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod host;
 mod limits;
 mod progress;

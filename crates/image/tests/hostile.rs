@@ -8,7 +8,14 @@ use madang_image::{ImageError, ImageLimits, Progress, Refusal};
 use making::{Ground, Layer, Tar, gzip, layout_with};
 
 fn small() -> ImageLimits {
-    ImageLimits { layer_bytes: 8 << 20, file_bytes: 4 << 20, entries: 100, ratio: 100, ratio_free_bytes: 1 << 20, ..ImageLimits::default() }
+    ImageLimits {
+        layer_bytes: 8 << 20,
+        file_bytes: 4 << 20,
+        entries: 100,
+        ratio: 100,
+        ratio_free_bytes: 1 << 20,
+        ..ImageLimits::default()
+    }
 }
 
 /// Imports, expects a refusal, and counts the files of the store and of its surroundings before and after.
@@ -125,7 +132,9 @@ fn bombs_are_stopped_early() {
 
 #[test]
 fn cut_streams_are_refused() {
-    let tar = tar().file("a", &(0..100_000_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect::<Vec<u8>>()).done();
+    let tar = tar()
+        .file("a", &(0..100_000_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect::<Vec<u8>>())
+        .done();
     for whole in [Layer::plain(tar.clone()), Layer::gzip(&tar), Layer::zstd(&tar)] {
         let cut = Layer { packed: whole.packed[..whole.packed.len() / 2].to_vec(), diff_id: whole.diff_id };
         let refusal = refusal(&[cut]);
@@ -156,7 +165,10 @@ fn a_wrong_unpacked_digest_is_refused() {
 }
 
 /// Imports a layout whose files are changed after they were named by their digests.
-fn refusal_of_layout(change_manifest: impl FnOnce(&mut serde_json::Value), change: impl FnOnce(&std::path::Path, &Layer)) -> Refusal {
+fn refusal_of_layout(
+    change_manifest: impl FnOnce(&mut serde_json::Value),
+    change: impl FnOnce(&std::path::Path, &Layer),
+) -> Refusal {
     let ground = Ground::new();
     let layer = Layer::plain(tar().file("a", b"x").done());
     let archive = ground.path("archive");
@@ -170,26 +182,35 @@ fn refusal_of_layout(change_manifest: impl FnOnce(&mut serde_json::Value), chang
 
 #[test]
 fn changed_content_and_lying_sizes_are_refused() {
-    let blob = |dir: &std::path::Path, layer: &Layer| dir.join("blobs/sha256").join(madang_image::Digest::of(&layer.packed).hex());
-    let refused = refusal_of_layout(|_| {}, |dir, layer| fs::write(blob(dir, layer), tar().file("a", b"y").done()).unwrap());
+    let blob = |dir: &std::path::Path, layer: &Layer| {
+        dir.join("blobs/sha256").join(madang_image::Digest::of(&layer.packed).hex())
+    };
+    let refused =
+        refusal_of_layout(|_| {}, |dir, layer| fs::write(blob(dir, layer), tar().file("a", b"y").done()).unwrap());
     assert!(matches!(refused, Refusal::DigestMismatch { .. }), "{refused:?}");
     let refused = refusal_of_layout(|manifest| manifest["layers"][0]["size"] = 7.into(), |_, _| {});
     assert_eq!(refused, Refusal::SizeMismatch { expected: 7 });
     let refused = refusal_of_layout(|manifest| manifest["config"]["size"] = 7.into(), |_, _| {});
     assert_eq!(refused, Refusal::SizeMismatch { expected: 7 });
-    let refused = refusal_of_layout(|manifest| manifest["layers"][0]["size"] = 999_999_999_999_999_u64.into(), |_, _| {});
+    let refused =
+        refusal_of_layout(|manifest| manifest["layers"][0]["size"] = 999_999_999_999_999_u64.into(), |_, _| {});
     assert!(matches!(refused, Refusal::FileTooLarge { .. }), "{refused:?}");
-    let refused = refusal_of_layout(|manifest| manifest["layers"][0]["digest"] = "sha256:../../../etc/shadow".into(), |_, _| {});
+    let refused =
+        refusal_of_layout(|manifest| manifest["layers"][0]["digest"] = "sha256:../../../etc/shadow".into(), |_, _| {});
     assert!(matches!(refused, Refusal::BadDigest(_)), "{refused:?}");
-    let refused = refusal_of_layout(|manifest| manifest["layers"] = vec![manifest["layers"][0].clone(); 200].into(), |_, _| {});
+    let refused =
+        refusal_of_layout(|manifest| manifest["layers"] = vec![manifest["layers"][0].clone(); 200].into(), |_, _| {});
     assert!(matches!(refused, Refusal::TooManyLayers(_)), "{refused:?}");
     let refused = refusal_of_layout(|_| {}, |dir, layer| fs::remove_file(blob(dir, layer)).unwrap());
     assert!(matches!(refused, Refusal::Missing(_)), "{refused:?}");
     // A blob that is a link to a file of this machine.
-    let refused = refusal_of_layout(|_| {}, |dir, layer| {
-        fs::remove_file(blob(dir, layer)).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", blob(dir, layer)).unwrap();
-    });
+    let refused = refusal_of_layout(
+        |_| {},
+        |dir, layer| {
+            fs::remove_file(blob(dir, layer)).unwrap();
+            std::os::unix::fs::symlink("/etc/passwd", blob(dir, layer)).unwrap();
+        },
+    );
     assert!(matches!(refused, Refusal::ThroughNonDirectory(_)), "{refused:?}");
 }
 

@@ -47,7 +47,9 @@ fn members_and_frames_one_after_another_are_one_stream() {
     let tar = base();
     let (first, second) = tar.split_at(700);
     let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
-    for packed in [[gzip(first), gzip(second)].concat(), [making::zstd(first), skippable, making::zstd(second)].concat()] {
+    for packed in
+        [[gzip(first), gzip(second)].concat(), [making::zstd(first), skippable, making::zstd(second)].concat()]
+    {
         Ground::new().import(&[Layer { packed, diff_id: Digest::of(&tar) }]).unwrap();
     }
 }
@@ -108,7 +110,9 @@ fn a_tar_of_a_layout_is_imported_packed_or_not() {
     let dir = ground.path("layout");
     layout(&dir, &[Layer::gzip(&base())]);
     let tar = tar_of(&dir);
-    for (name, bytes) in [("plain.tar", tar.clone()), ("packed.tar.gz", gzip(&tar)), ("packed.tar.zst", making::zstd(&tar))] {
+    for (name, bytes) in
+        [("plain.tar", tar.clone()), ("packed.tar.gz", gzip(&tar)), ("packed.tar.zst", making::zstd(&tar))]
+    {
         let path = ground.path(name);
         fs::write(&path, bytes).unwrap();
         let added = ground.store.import(&path, Some(name), &Progress::silent()).unwrap();
@@ -155,14 +159,22 @@ fn a_new_docker_archive_is_imported_for_this_machine() {
     foreign["platform"] = json!({"os": "linux", "architecture": "s390x"});
     let mut attestation = descriptor(MANIFEST, b"not here either");
     attestation["platform"] = json!({"os": "unknown", "architecture": "unknown"});
-    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [foreign, attestation, ours]}).to_string().into_bytes();
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [foreign, attestation, ours]})
+        .to_string()
+        .into_bytes();
     let mut top = descriptor(INDEX, &index);
-    top["annotations"] = json!({"io.containerd.image.name": "registry.example/made:new", "org.opencontainers.image.ref.name": "new"});
+    top["annotations"] =
+        json!({"io.containerd.image.name": "registry.example/made:new", "org.opencontainers.image.ref.name": "new"});
     let blob = |bytes: &[u8]| format!("blobs/sha256/{}", Digest::of(bytes).hex());
     let tar = Tar::default()
         .file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
         .file("index.json", json!({"schemaVersion": 2, "manifests": [top]}).to_string().as_bytes())
-        .file("manifest.json", json!([{"Config": blob(&config), "RepoTags": ["made:new"], "Layers": [blob(&layer.packed)]}]).to_string().as_bytes())
+        .file(
+            "manifest.json",
+            json!([{"Config": blob(&config), "RepoTags": ["made:new"], "Layers": [blob(&layer.packed)]}])
+                .to_string()
+                .as_bytes(),
+        )
         .file(&blob(&index), &index)
         .file(&blob(&manifest), &manifest)
         .file(&blob(&config), &config)
@@ -231,7 +243,10 @@ fn names_that_make_no_sense_are_refused_before_any_work() {
         let refused = ground.store.import(&dir, Some(bad), &Progress::silent());
         assert!(matches!(refused, Err(ImageError::Invalid(_))), "{bad:?}");
     }
-    assert!(matches!(ground.store.import(&ground.path("missing"), None, &Progress::silent()), Err(ImageError::NotFound(_))));
+    assert!(matches!(
+        ground.store.import(&ground.path("missing"), None, &Progress::silent()),
+        Err(ImageError::NotFound(_))
+    ));
     assert_eq!(ground.stored(), before);
 }
 

@@ -32,14 +32,18 @@ impl Registry {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let mut opened = options.open(file).await.map_err(failed("open"))?;
-        let before = opened.seek(SeekFrom::End(0)).await.map_err(failed("seek in"))?;
+        let mut before = opened.seek(SeekFrom::End(0)).await.map_err(failed("seek in"))?;
+        if before > promised.size {
+            // What an earlier pull left cannot be the beginning of this.
+            opened.set_len(0).await.map_err(failed("cut"))?;
+            before = 0;
+        }
         let mut there = before;
         let mut tries = Tries::default();
         let what = format!("download {}", promised.digest);
         loop {
             if there > promised.size {
-                // Either the descriptor lies or what an earlier pull left is not what it was.
-                opened.set_len(0).await.map_err(failed("cut"))?;
+                tokio::fs::remove_file(file).await.map_err(failed("remove"))?;
                 return Err(ImageError::refused(promised.digest.to_string())(Refusal::SizeMismatch {
                     expected: promised.size,
                 }));
