@@ -85,9 +85,14 @@ endfunction
 
 # `input`, whose prompt is shown by whoever reads the event.
 function value = input (prompt, kind)
+  persistent lines = fopen ("/dev/fd/0", "r");
   fflush (stdout);
   __madang_send__ ("input", prompt, "echo");
-  value = fgetl (stdin);
+  # Not `fgetl`: it waits for a character after the line.
+  value = "";
+  while (! isempty (byte = fread (lines, 1, "uint8=>uint8")) && byte != 10)
+    value(end+1) = char (byte);
+  endwhile
   if (nargin < 2)
     value = evalin ("caller", value);
   endif
