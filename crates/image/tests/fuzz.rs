@@ -1,7 +1,9 @@
 //! Drives the functions of `madang_image::fuzz` with changed seeds, on a stable compiler.
 //!
 //! `MADANG_FUZZ_SECONDS` says how long each target runs (5 by default); `MADANG_FUZZ_SEED` repeats a run. Seeds are made here
-//! and read from `fuzz/corpus/TARGET/`; what makes a target fail is written to `fuzz/artifacts/TARGET/` to be kept as a seed.
+//! and read from `fuzz/seeds/TARGET/`; what makes a target fail is written to `artifacts/fuzz/TARGET/`, to be kept as a seed.
+
+#![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
 
 mod making;
 
@@ -106,9 +108,8 @@ fn repair_sums(bytes: &mut [u8]) {
 }
 
 fn drive(target: &str, mut seeds: Vec<Vec<u8>>, run: impl Fn(&[u8])) {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
-    let corpus = fuzz.join("corpus").join(target);
-    if let Ok(kept) = fs::read_dir(corpus) {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if let Ok(kept) = fs::read_dir(top.join("fuzz/seeds").join(target)) {
         seeds.extend(kept.map(|entry| fs::read(entry.unwrap().path()).unwrap()));
     }
     let seconds =
@@ -119,7 +120,7 @@ fn drive(target: &str, mut seeds: Vec<Vec<u8>>, run: impl Fn(&[u8])) {
     );
     let mut dice = Dice(seed);
     for bytes in &seeds {
-        try_one(target, &fuzz, seed, bytes, &run);
+        try_one(target, &top, seed, bytes, &run);
     }
     let (started, mut rounds) = (Instant::now(), 0_u64);
     while started.elapsed() < Duration::from_secs_f64(seconds) {
@@ -127,19 +128,19 @@ fn drive(target: &str, mut seeds: Vec<Vec<u8>>, run: impl Fn(&[u8])) {
         if dice.below(4) > 0 {
             repair_sums(&mut bytes);
         }
-        try_one(target, &fuzz, seed, &bytes, &run);
+        try_one(target, &top, seed, &bytes, &run);
         rounds += 1;
     }
     println!("{target}: {rounds} rounds, seed {seed}");
     assert!(rounds > 0 || seconds == 0.0, "nothing was tried");
 }
 
-fn try_one(target: &str, fuzz: &Path, seed: u64, bytes: &[u8], run: &impl Fn(&[u8])) {
+fn try_one(target: &str, top: &Path, seed: u64, bytes: &[u8], run: &impl Fn(&[u8])) {
     let started = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| run(bytes)));
     let slow = started.elapsed() > Duration::from_secs(20);
     if outcome.is_err() || slow {
-        let place = fuzz.join("artifacts").join(target);
+        let place = top.join("artifacts/fuzz").join(target);
         fs::create_dir_all(&place).unwrap();
         let file = place.join(Digest::of(bytes).hex());
         fs::write(&file, bytes).unwrap();

@@ -1,5 +1,7 @@
 //! Archives that no honest tool would write: each is refused for its named reason and leaves nothing behind.
 
+#![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
+
 mod making;
 
 use std::{fs, os::unix::fs::MetadataExt};

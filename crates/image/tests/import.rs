@@ -1,5 +1,7 @@
 //! Good archives of every kind, and what the store makes of them.
 
+#![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
+
 mod making;
 
 use std::{

@@ -2,6 +2,8 @@
 //!
 //! Needs root, since it mounts, and `scripts/install-test-tools`.
 
+#![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
+
 mod making;
 
 use std::{

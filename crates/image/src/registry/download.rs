@@ -19,6 +19,18 @@ use crate::{
     progress::Progress,
 };
 
+/// A file that is being filled.
+struct Download<'a> {
+    registry: &'a Registry,
+    path: &'a str,
+    size: u64,
+    file: File,
+    /// Bytes that are there.
+    there: u64,
+    what: String,
+    progress: &'a Progress,
+}
+
 impl Registry {
     /// Fills a file up to the promised size. Returns how many bytes were there before. The digest is for the caller to check.
     pub(crate) async fn download(
@@ -38,75 +50,73 @@ impl Registry {
             opened.set_len(0).await.map_err(failed("cut"))?;
             before = 0;
         }
-        let mut there = before;
-        let mut tries = Tries::default();
         let what = format!("download {}", promised.digest);
-        loop {
-            if there > promised.size {
+        let size = promised.size;
+        let mut download = Download { registry: self, path, size, file: opened, there: before, what, progress };
+        match download.run().await {
+            Ok(()) => Ok(before),
+            Err(Stop::Remote(error)) => Err(error),
+            Err(Stop::Disk(error)) => Err(failed("write")(error)),
+            Err(Stop::TooLong) => {
                 tokio::fs::remove_file(file).await.map_err(failed("remove"))?;
-                return Err(ImageError::refused(promised.digest.to_string())(Refusal::SizeMismatch {
-                    expected: promised.size,
-                }));
-            }
-            progress.tell(&what, there, promised.size);
-            if there == promised.size {
-                opened.sync_data().await.map_err(failed("sync"))?;
-                return Ok(before);
-            }
-            let start = there;
-            let outcome = self
-                .part(path, &mut opened, &mut there, promised.size, &|done| progress.tell(&what, done, promised.size))
-                .await;
-            opened.flush().await.map_err(failed("write"))?;
-            if there > start {
-                tries.progress_made();
-            }
-            match outcome {
-                Ok(()) => {}
-                Err(PartError::Remote(ImageError::Unavailable(why))) => tries.again(why).await?,
-                Err(PartError::Remote(error)) => return Err(error),
-                Err(PartError::Disk(error)) => return Err(failed("write")(error)),
+                Err(ImageError::refused(promised.digest.to_string())(Refusal::SizeMismatch { expected: size }))
             }
         }
     }
+}
+
+impl Download<'_> {
+    async fn run(&mut self) -> Result<(), Stop> {
+        let mut tries = Tries::default();
+        self.tell();
+        while self.there < self.size {
+            let start = self.there;
+            let outcome = self.part().await;
+            self.file.flush().await?;
+            if self.there > start {
+                tries.progress_made();
+            }
+            match outcome {
+                Err(Stop::Remote(ImageError::Unavailable(why))) => tries.again(why).await?,
+                outcome => outcome?,
+            }
+        }
+        Ok(self.file.sync_data().await?)
+    }
 
     /// One request: appends to the file what the registry sends, from where the file ends.
-    async fn part(
-        &self,
-        path: &str,
-        file: &mut File,
-        there: &mut u64,
-        size: u64,
-        told: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), PartError> {
+    async fn part(&mut self) -> Result<(), Stop> {
+        let there = self.there;
         let range =
-            (*there > 0).then(|| HeaderValue::from_str(&format!("bytes={there}-")).expect("digits are a header value"));
-        let response = self.get(path, range).await?;
+            (there > 0).then(|| HeaderValue::from_str(&format!("bytes={there}-")).expect("digits are a header value"));
+        let response = self.registry.get(self.path, range).await?;
         let start = start_of(&response);
-        if start != Some(*there) {
+        if start != Some(there) {
             // The registry does not resume, or not there: from the beginning. It must at least begin there.
-            file.set_len(0).await?;
-            *there = 0;
+            self.file.set_len(0).await?;
+            self.there = 0;
             if start != Some(0) {
                 return Err(ImageError::Unavailable("the registry answers with another range".into()).into());
             }
         }
-        file.seek(SeekFrom::Start(*there)).await?;
+        self.file.seek(SeekFrom::Start(self.there)).await?;
         let mut body = response.into_body();
         while let Some(bytes) = next_bytes(&mut body).await? {
-            if *there + bytes.len() as u64 > size {
-                // One byte too many is enough to know; nothing more is taken.
-                *there = size + 1;
-                return Ok(());
+            if self.there + bytes.len() as u64 > self.size {
+                return Err(Stop::TooLong);
             }
-            file.write_all(&bytes).await?;
-            *there += bytes.len() as u64;
-            told(*there);
+            self.file.write_all(&bytes).await?;
+            self.there += bytes.len() as u64;
+            self.tell();
         }
-        if *there < size {
+        if self.there < self.size {
             return Err(ImageError::Unavailable("the registry stopped before the end".into()).into());
         }
         Ok(())
+    }
+
+    fn tell(&self) {
+        self.progress.tell(&self.what, self.there, self.size);
     }
 }
 
@@ -123,19 +133,21 @@ fn content_range_start(headers: &HeaderMap) -> Option<u64> {
     text.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
 }
 
-enum PartError {
+enum Stop {
     Remote(ImageError),
     Disk(std::io::Error),
+    /// More came than was promised.
+    TooLong,
 }
 
-impl From<ImageError> for PartError {
-    fn from(error: ImageError) -> PartError {
-        PartError::Remote(error)
+impl From<ImageError> for Stop {
+    fn from(error: ImageError) -> Stop {
+        Stop::Remote(error)
     }
 }
 
-impl From<std::io::Error> for PartError {
-    fn from(error: std::io::Error) -> PartError {
-        PartError::Disk(error)
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Stop {
+        Stop::Disk(error)
     }
 }

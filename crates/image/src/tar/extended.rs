@@ -72,13 +72,13 @@ mod tests {
 
     #[test]
     fn records_are_read_and_lies_about_length_refused() {
-        let read = Extended::parse(b"12 path=a=b\n11 size=10\n20 mtime=1700000.999\n").unwrap();
+        let read = Extended::parse(b"12 path=a=b\n11 size=10\n21 mtime=1700000.999\n").unwrap();
         assert_eq!(
             read,
             Extended { name: Some(b"a=b".to_vec()), size: Some(10), mtime: Some(1_700_000), ..Extended::default() }
         );
         for bad in
-            [&b"99 path=a\n"[..], b"3 path=a\n", b"x path=a\n", b"10 path=a\n", b"6 path\n", b"11 size=-1\n", b" \n"]
+            [&b"99 path=a\n"[..], b"3 path=a\n", b"x path=a\n", b"11 path=a\n", b"7 path\n", b"11 size=-1\n", b" \n"]
         {
             assert!(Extended::parse(bad).is_err(), "{}", String::from_utf8_lossy(bad));
         }

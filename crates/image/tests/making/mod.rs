@@ -49,6 +49,7 @@ impl Tar {
     }
 
     /// An entry whose header may say anything; the body is padded to whole blocks.
+    #[allow(clippy::too_many_arguments)] // A header's fields, in the header's order.
     pub fn entry(mut self, name: &[u8], kind: u8, link: &str, size: u64, mode: u32, body: &[u8]) -> Tar {
         if name.len() > 100 {
             self = self.entry(b"././@LongLink", b'L', "", name.len() as u64, 0o644, name);

@@ -1,5 +1,7 @@
 //! Pulling from a real registry server (Debian's `docker-registry`, see `scripts/install-test-tools`), also through a bad network.
 
+#![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
+
 mod gate;
 #[path = "../making/mod.rs"]
 mod making;
