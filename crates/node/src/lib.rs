@@ -1,1 +1,22 @@
-//! The agent of one machine: pools, sandboxes, runs.
+//! The agent of one machine: it keeps slots ready, gives them to sessions, and runs programs in them.
+//!
+//! `cli` starts it and hands it to control as a `madang_node_api::Node`. It never speaks to clients, never decides who may run
+//! what, and trusts nothing that comes out of a slot. Start at [`Agent::start`]; a run's life is in [`run`].
+
+mod agent;
+mod config;
+mod files;
+mod ledger;
+mod link;
+mod maker;
+mod meter;
+mod pool;
+mod recover;
+mod retire;
+mod run;
+mod sandbox;
+mod shop;
+mod verdict;
+
+pub use agent::{Agent, StartError};
+pub use config::{AgentConfig, Pools};

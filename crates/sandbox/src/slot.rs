@@ -1,4 +1,4 @@
-//! A slot as the node holds it: its name, its init, its cgroup. Dropping it kills it.
+//! A slot as the node holds it: its name, its init, its cgroup. Dropping it leaves it alone: sessions outlive the server.
 
 use std::{
     io,
@@ -55,11 +55,5 @@ impl Slot {
         let timeout =
             rustix::event::Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
         Ok(poll(&mut polled, Some(&timeout))? > 0)
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.kill();
     }
 }

@@ -19,6 +19,7 @@ use madang_model::RootPlan;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use serde::{Deserialize, Serialize};
 
+pub use birth::GUEST_ID;
 pub use serve::serve;
 
 use crate::{

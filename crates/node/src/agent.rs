@@ -1,0 +1,525 @@
+//! The agent: its parts put together, and the operations that control asks for.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU32, AtomicUsize},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use madang_ids::SandboxId;
+use madang_image::host::{HOST_IMAGE, HostNeeds, root_plan};
+use madang_languages::{Availability, Recipe};
+use madang_model::{RunSpec, Usage};
+use madang_node_api::{
+    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeHealth,
+    RunHandle, SandboxSeen, SandboxSpec, SandboxState,
+};
+use madang_sandbox::{Cgroups, SpawnerError};
+use madang_slot_api::{FromSlot, StartDriver, ToSlot, Verb};
+use tokio::sync::broadcast;
+
+use crate::{
+    config::{AgentConfig, Pools as PoolsWanted},
+    files,
+    ledger::Ledger,
+    maker::{Maker, MakerConfig},
+    pool::{PoolKey, Pools, Watermarks},
+    recover::{self, Claim},
+    retire::Retirement,
+    run,
+    sandbox::{Binding, Sandbox, unavailable},
+    shop::Shop,
+};
+
+/// Changes that a slow watcher may lag behind before it has to list.
+const WATCH_MAX: usize = 1024;
+/// Starts whose latency is remembered for health.
+const STARTS_MAX: usize = 1000;
+/// A session's slot whose node is away for so long ends itself.
+const SESSION_ORPHAN_MS: u64 = 6 * 3_600_000;
+/// A one-shot's slot lives this much longer than its run may.
+const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
+/// Completion that takes longer is no help.
+const COMPLETION_MS: u64 = 3_000;
+const COMPLETION_OUTPUT_BYTES: u64 = 64 << 10;
+const SIGINT: i32 = 2;
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot prepare {path}: {source}")]
+    Home { path: String, source: io::Error },
+    #[error("another server uses {0}")]
+    InUse(String),
+    #[error("the recipes of this binary are broken: {0}")]
+    Recipes(String),
+    #[error("cannot make the host image: {0}")]
+    Host(#[from] madang_image::host::HostError),
+    #[error("cannot use this machine's isolation: {0}")]
+    Spawner(#[from] SpawnerError),
+    #[error("cannot compile the system call filter: {0}")]
+    Seccomp(#[from] madang_sandbox::seccomp::SeccompError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// A running node.
+pub struct Agent {
+    config: AgentConfig,
+    shop: Arc<Shop>,
+    languages: Vec<LanguageSeen>,
+    sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
+    changes: broadcast::Sender<SandboxSeen>,
+    starts_us: Mutex<VecDeque<u64>>,
+    notes: Vec<String>,
+    slots: PathBuf,
+    _lock: fs::File,
+    me: std::sync::Weak<Agent>,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// Starts the spawner, takes up what a former server left, and begins to fill the pools.
+    pub async fn start(config: AgentConfig) -> Result<Arc<Self>, StartError> {
+        let setup = tokio::task::spawn_blocking(move || Setup::make(config));
+        let setup = setup.await.map_err(io::Error::other)??;
+        let host = setup.host.clone();
+        let (agent, found) = setup.into_agent()?;
+        agent.shop.maker.make_template(HOST_IMAGE.to_owned(), host).await?;
+        for found in found {
+            agent.adopt(found).await;
+        }
+        if agent.config.pools == PoolsWanted::On {
+            agent.open_pools();
+            tokio::spawn(Arc::clone(&agent.shop).fill());
+        }
+        Ok(agent)
+    }
+
+    /// Ends what waits unclaimed; sandboxes of sessions live on and are found again.
+    pub fn stop(&self) {
+        for ready in self.shop.pools.drain() {
+            self.shop.retirement.retire(ready.slot);
+        }
+    }
+
+    fn open_pools(&self) {
+        let warm = |seen: &&LanguageSeen| {
+            let driver = self.shop.recipes.get(&seen.id).and_then(|recipe| recipe.driver.as_ref());
+            seen.unavailable.is_none() && driver.is_some_and(|driver| driver.warm)
+        };
+        let plain = PoolKey { image: HOST_IMAGE.to_owned(), language: None };
+        self.shop.pools.open(plain, Watermarks { low: 4, high: 16 });
+        for seen in self.languages.iter().filter(warm) {
+            // Python is what most ask for first; the others show by their misses that they are wanted.
+            let low = if seen.id == "python" { 8 } else { 1 };
+            let key = PoolKey { image: HOST_IMAGE.to_owned(), language: Some(seen.id.clone()) };
+            self.shop.pools.open(key, Watermarks { low, high: 16 });
+        }
+    }
+
+    async fn adopt(self: &Arc<Self>, found: recover::Found) {
+        self.shop.ledger.claim(found.claim.uid_base);
+        let recipe = found.claim.spec.language.as_ref().and_then(|id| self.shop.recipes.get(id)).cloned();
+        let Ok(link) = self.shop.connect(&found.slot.name).await else {
+            tracing::warn!(slot = found.slot.name, "a slot does not answer; it is ended");
+            return self.shop.retirement.retire(found.slot);
+        };
+        // Programs of the server that is gone report to nobody.
+        let _ = link.send(&ToSlot::KillAll).await;
+        let sandbox = Sandbox::adopt(found.claim.spec, recipe, link, found.slot, found.claim.cpus);
+        *sandbox.driver.lock().await = false;
+        self.keep(Arc::new(sandbox));
+    }
+
+    /// Lists the sandbox and watches for its end.
+    fn keep(self: &Arc<Self>, sandbox: Arc<Sandbox>) {
+        let id = sandbox.spec.id;
+        self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
+        let agent = Arc::downgrade(self);
+        tokio::spawn(async move {
+            sandbox.link.closed().await;
+            if let Some(agent) = agent.upgrade() {
+                agent.lost(id, "its init ended");
+            }
+        });
+    }
+
+    fn lost(&self, id: SandboxId, why: &str) {
+        if let Some(sandbox) = self.forget(id) {
+            let usage = sandbox.usage();
+            self.shop.retirement.retire(Arc::clone(&sandbox.slot));
+            let state = SandboxState::Ended { why: why.to_owned() };
+            // Nobody may be watching.
+            let _ = self.changes.send(SandboxSeen { id, session: sandbox.spec.session, state, usage });
+        }
+    }
+
+    fn forget(&self, id: SandboxId) -> Option<Arc<Sandbox>> {
+        self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
+    }
+
+    fn find(&self, id: SandboxId) -> Result<Arc<Sandbox>, NodeError> {
+        let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
+        sandboxes.get(&id).cloned().ok_or_else(|| NodeError::NotFound(format!("sandbox {id}")))
+    }
+
+    fn recipe(&self, language: Option<&String>) -> Result<Option<Arc<Recipe>>, NodeError> {
+        let Some(id) = language else { return Ok(None) };
+        let recipe =
+            self.shop.recipes.get(id).ok_or_else(|| NodeError::Invalid(format!("there is no language `{id}` here")))?;
+        let seen = self.languages.iter().find(|seen| seen.id == *id);
+        match seen.and_then(|seen| seen.unavailable.as_ref()) {
+            Some(why) => Err(NodeError::Invalid(format!("{} is not available here: {why}", recipe.name))),
+            None => Ok(Some(Arc::clone(recipe))),
+        }
+    }
+
+    /// The pool whose slots serve `spec`; its interpreter is waited for only if it will be used.
+    fn pool_for(spec: &SandboxSpec, recipe: Option<&Arc<Recipe>>, uses_driver: bool) -> PoolKey {
+        let language = recipe.filter(|recipe| uses_driver && recipe.driver.is_some()).map(|recipe| recipe.id.clone());
+        PoolKey { image: spec.image.clone(), language }
+    }
+
+    async fn claim(
+        &self,
+        spec: SandboxSpec,
+        uses_driver: bool,
+        one_shot: bool,
+        orphan_ms: u64,
+    ) -> Result<Sandbox, NodeError> {
+        let asked = Instant::now();
+        let recipe = self.recipe(spec.language.as_ref())?;
+        self.ensure_template(&spec.image).await?;
+        let ready = self.shop.claim(&Self::pool_for(&spec, recipe.as_ref(), uses_driver)).await?;
+        let binding = Binding { cpus: self.shop.processors_for(spec.limits.cpu_millis), orphan_ms, one_shot };
+        let slot = Arc::clone(&ready.slot);
+        let bound = Sandbox::bind(ready, spec, recipe, binding).await;
+        if bound.is_err() {
+            self.shop.retirement.retire(slot);
+        }
+        self.remember_start(asked.elapsed());
+        bound
+    }
+
+    fn remember_start(&self, took: Duration) {
+        let mut starts = self.starts_us.lock().unwrap_or_else(PoisonError::into_inner);
+        if starts.len() == STARTS_MAX {
+            starts.pop_front();
+        }
+        starts.push_back(took.as_micros() as u64);
+    }
+
+    async fn ensure_template(&self, image: &str) -> Result<(), NodeError> {
+        let known = self.shop.templates.lock().unwrap_or_else(PoisonError::into_inner).contains_key(image);
+        if known {
+            return Ok(());
+        }
+        let (directory, name) = (self.config.home.join("images"), image.to_owned());
+        let resolve = move || madang_image::ImageStore::open(&directory)?.resolve(&name);
+        let resolved =
+            tokio::task::spawn_blocking(resolve).await.map_err(|error| NodeError::Internal(error.to_string()))?;
+        let plan = resolved.map_err(|error| NodeError::Invalid(format!("image `{image}`: {error}")))?;
+        let made = self.shop.maker.make_template(image.to_owned(), plan.clone()).await;
+        made.map_err(|error| NodeError::Unavailable(format!("image `{image}`: {error}")))?;
+        self.shop.templates.lock().unwrap_or_else(PoisonError::into_inner).insert(image.to_owned(), plan);
+        Ok(())
+    }
+
+    fn write_claim(&self, sandbox: &Sandbox) -> Result<(), NodeError> {
+        let claim = Claim {
+            spec: sandbox.spec.clone(),
+            pid: sandbox.slot.pid,
+            uid_base: sandbox.slot.uid_base,
+            cpus: sandbox.cpus,
+        };
+        recover::write(&self.slots, &sandbox.slot.name, &claim)
+            .map_err(|error| NodeError::Internal(format!("cannot keep the claim: {error}")))
+    }
+}
+
+/// What is made before there is anything to serve; all of it blocks.
+struct Setup {
+    config: AgentConfig,
+    lock: fs::File,
+    slots: PathBuf,
+    host: madang_model::RootPlan,
+    recipes: Vec<Recipe>,
+    availability: Vec<Availability>,
+    maker: Maker,
+    cgroups: Arc<Cgroups>,
+    found: Vec<recover::Found>,
+}
+
+impl Setup {
+    fn make(config: AgentConfig) -> Result<Self, StartError> {
+        let home = |source| StartError::Home { path: config.home.display().to_string(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(config.home.join("slots")).map_err(home)?;
+        // Mounts need a path without links and dots.
+        let config = AgentConfig { home: config.home.canonicalize().map_err(home)?, ..config };
+        let lock = lock(&config)?;
+        let slots = config.home.join("slots");
+        let recipes = madang_languages::embedded().map_err(|error| StartError::Recipes(error.to_string()))?;
+        let needs = HostNeeds {
+            paths: recipes.iter().flat_map(|recipe| recipe.paths.iter().map(PathBuf::from)).collect(),
+            etc: recipes.iter().flat_map(|recipe| recipe.etc.clone()).collect(),
+        };
+        let host = root_plan(&config.home, &needs)?;
+        let availability = madang_languages::check_all(&recipes, "/".as_ref());
+        let cgroups = Arc::new(Cgroups::open(&config.instance())?);
+        let found = recover::look(&slots, &cgroups)?;
+        let maker = Maker::start(MakerConfig {
+            program: config.program.clone(),
+            instance: config.instance(),
+            slots: slots.clone(),
+            languages: madang_languages::extract_to(&config.home.join("languages"))?,
+        })?;
+        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, found })
+    }
+
+    fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
+        let rootless = !rustix::process::geteuid().is_root();
+        let ledger = Arc::new(Ledger::new(rootless));
+        let retirement = Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger))?;
+        let languages =
+            self.recipes.iter().zip(self.availability).map(|(recipe, seen)| language_seen(recipe, seen)).collect();
+        let directory = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+        let notes = self.maker.notes.clone();
+        let shop = Shop {
+            maker: self.maker,
+            pools: Pools::default(),
+            ledger,
+            retirement,
+            recipes: self.recipes.into_iter().map(|recipe| (recipe.id.clone(), Arc::new(recipe))).collect(),
+            slots: rustix::fs::open(&self.slots, directory, rustix::fs::Mode::empty()).map_err(io::Error::from)?,
+            filters: madang_sandbox::seccomp::programs()?,
+            processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
+            rootless,
+            templates: Mutex::new(BTreeMap::from([(HOST_IMAGE.to_owned(), self.host)])),
+            making: AtomicUsize::new(0),
+            turn: AtomicU32::new(0),
+        };
+        let agent = Arc::new_cyclic(|me| Agent {
+            me: me.clone(),
+            config: self.config,
+            shop: Arc::new(shop),
+            languages,
+            sandboxes: RwLock::default(),
+            changes: broadcast::channel(WATCH_MAX).0,
+            starts_us: Mutex::default(),
+            notes,
+            slots: self.slots,
+            _lock: self.lock,
+        });
+        Ok((agent, self.found))
+    }
+}
+
+/// One server a home.
+fn lock(config: &AgentConfig) -> Result<fs::File, StartError> {
+    let path = config.home.join("node.lock");
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(config.home.display().to_string())),
+        Err(fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn language_seen(recipe: &Recipe, seen: Availability) -> LanguageSeen {
+    let mut modes = vec!["batch".to_owned(), "command".to_owned()];
+    if recipe.driver.is_some() {
+        modes.insert(0, "query".to_owned());
+    }
+    LanguageSeen {
+        id: recipe.id.clone(),
+        name: recipe.name.clone(),
+        version: seen.version,
+        unavailable: seen.unavailable,
+        modes,
+        extensions: recipe.extensions.clone(),
+        main: recipe.main.clone(),
+        greeting: recipe.greeting.clone(),
+        limits: recipe.limits(),
+    }
+}
+
+#[async_trait]
+impl Node for Agent {
+    async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
+        if self.find(spec.id).is_ok() {
+            return Ok(());
+        }
+        let sandbox = Arc::new(self.claim(spec, true, false, SESSION_ORPHAN_MS).await?);
+        let bound = sandbox.link.notice(|notice| *notice == FromSlot::Bound).await;
+        if let Err(error) = bound.map_err(unavailable).and_then(|()| self.write_claim(&sandbox)) {
+            self.shop.retirement.retire(Arc::clone(&sandbox.slot));
+            return Err(error);
+        }
+        if let Some(me) = self.me.upgrade() {
+            me.keep(Arc::clone(&sandbox));
+        }
+        let seen = SandboxSeen {
+            id: sandbox.spec.id,
+            session: sandbox.spec.session,
+            state: SandboxState::Running,
+            usage: Usage::default(),
+        };
+        let _ = self.changes.send(seen);
+        Ok(())
+    }
+
+    async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
+        let Some(sandbox) = self.forget(id) else { return Ok(Usage::default()) };
+        let usage = sandbox.usage();
+        self.shop.retirement.retire(Arc::clone(&sandbox.slot));
+        Ok(usage)
+    }
+
+    async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError> {
+        let sandbox = self.find(id)?;
+        sandbox.link.send(&ToSlot::KillAll).await.map_err(unavailable)?;
+        // Whoever holds the interpreter sees it end.
+        let mut alive = sandbox.driver.lock().await;
+        *alive = false;
+        if sandbox.recipe.as_ref().is_some_and(|recipe| recipe.driver.is_some()) {
+            sandbox.restart_driver().await.map_err(unavailable)?;
+            *alive = true;
+        }
+        Ok(())
+    }
+
+    async fn sandbox_interrupt(&self, id: SandboxId) -> Result<(), NodeError> {
+        let sandbox = self.find(id)?;
+        sandbox.interrupt(SIGINT).await.map_err(unavailable)
+    }
+
+    fn sandboxes(&self) -> Vec<SandboxSeen> {
+        let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
+        let seen = |sandbox: &Arc<Sandbox>| SandboxSeen {
+            id: sandbox.spec.id,
+            session: sandbox.spec.session,
+            state: SandboxState::Running,
+            usage: Usage::default(),
+        };
+        sandboxes.values().map(seen).collect()
+    }
+
+    fn watch(&self) -> broadcast::Receiver<SandboxSeen> {
+        self.changes.subscribe()
+    }
+
+    async fn usage(&self, id: SandboxId) -> Result<Usage, NodeError> {
+        Ok(self.find(id)?.usage())
+    }
+
+    async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
+        Ok(run::start(self.find(sandbox)?, run).0)
+    }
+
+    async fn run_once(&self, spec: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
+        let recipe = self.recipe(spec.language.as_ref())?;
+        let uses_driver = recipe.as_ref().is_some_and(|recipe| run::uses_driver(recipe, &run));
+        let orphan_ms = run.limits.wall_ms.saturating_add(ONE_SHOT_ORPHAN_SPARE_MS);
+        let sandbox = Arc::new(self.claim(spec, uses_driver, true, orphan_ms).await?);
+        let slot = Arc::clone(&sandbox.slot);
+        let (handle, ended) = run::start(sandbox, run);
+        let retirement = self.shop.retirement.clone();
+        tokio::spawn(async move {
+            // However it ended, the sandbox goes with it.
+            let _ = ended.await;
+            retirement.retire(slot);
+        });
+        Ok(handle)
+    }
+
+    async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
+        let sandbox = self.find(sandbox)?;
+        let Ok(alive) = sandbox.driver.try_lock() else { return Ok(Completions { start: cursor, items: Vec::new() }) };
+        if !*alive || cursor > code.len() {
+            return Ok(Completions { start: cursor, items: Vec::new() });
+        }
+        let (run, mut messages) = sandbox.link.open_run().map_err(unavailable)?;
+        let ask = StartDriver {
+            run,
+            verb: Verb::Complete { cursor: cursor as u32 },
+            payload: code.into_bytes(),
+            env: Vec::new(),
+            stdin_whole: true,
+            wall_ms: COMPLETION_MS,
+            output_bytes: COMPLETION_OUTPUT_BYTES,
+        };
+        sandbox.link.send(&ToSlot::Driver(ask)).await.map_err(unavailable)?;
+        let answer = loop {
+            match messages.recv().await {
+                Some(FromSlot::Completions { start, items, .. }) => break Completions { start: start as usize, items },
+                Some(FromSlot::Output { .. } | FromSlot::Log { .. } | FromSlot::Media { .. }) => {}
+                _ => break Completions { start: cursor, items: Vec::new() },
+            }
+        };
+        sandbox.link.close_run(run);
+        Ok(answer)
+    }
+
+    async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {
+        files::read(&*self.find(sandbox)?, path).await
+    }
+
+    async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {
+        files::write(&*self.find(sandbox)?, path, bytes).await
+    }
+
+    async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
+        files::list(&*self.find(sandbox)?, path, depth).await
+    }
+
+    async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
+        files::remove(&*self.find(sandbox)?, path).await
+    }
+
+    fn languages(&self) -> Vec<LanguageSeen> {
+        self.languages.clone()
+    }
+
+    async fn images(&self) -> Result<Vec<ImageSeen>, NodeError> {
+        let available = self.languages.iter().filter(|seen| seen.unavailable.is_none());
+        let languages = available.map(|seen| seen.id.clone()).collect();
+        let mut all = vec![ImageSeen { name: HOST_IMAGE.to_owned(), digest: None, size_bytes: 0, languages }];
+        let directory = self.config.home.join("images");
+        let list = move || madang_image::ImageStore::open(&directory)?.list();
+        let listed = tokio::task::spawn_blocking(list).await.map_err(|error| NodeError::Internal(error.to_string()))?;
+        let stored = listed.map_err(|error| NodeError::Unavailable(error.to_string()))?;
+        all.extend(stored.into_iter().map(|image| ImageSeen {
+            name: image.name,
+            digest: Some(image.digest.to_string()),
+            size_bytes: image.size_bytes,
+            languages: Vec::new(),
+        }));
+        Ok(all)
+    }
+
+    fn health(&self) -> NodeHealth {
+        let counts = self.shop.pools.counts();
+        NodeHealth {
+            ready: true,
+            notes: self.notes.clone(),
+            sandboxes: self.sandboxes.read().unwrap_or_else(PoisonError::into_inner).len() as u64,
+            pool_ready: self.shop.pools.ready(),
+            pool_hits: counts.hits,
+            pool_misses: counts.misses,
+            starts_us: self.starts_us.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect(),
+        }
+    }
+}

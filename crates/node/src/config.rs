@@ -1,0 +1,33 @@
+//! What a node is told when it starts.
+
+use std::path::PathBuf;
+
+/// Whether slots are made ahead of need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pools {
+    On,
+    /// Every start is a cold one: for measuring, and for machines with no memory to spare.
+    Off,
+}
+
+/// A node's settings.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// Where slots, images and drivers live; made if missing, for this user only.
+    pub home: PathBuf,
+    /// The binary that understands `spawner`, normally this one.
+    pub program: PathBuf,
+    pub pools: Pools,
+}
+
+impl AgentConfig {
+    /// A word for this home, so that several instances on one machine keep apart.
+    pub(crate) fn instance(&self) -> String {
+        // FNV-1a; it only has to tell homes apart. http://www.isthe.com/chongo/tech/comp/fnv/
+        let bytes = self.home.as_os_str().as_encoded_bytes();
+        let hash = bytes
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        format!("{:08x}", hash >> 32)
+    }
+}

@@ -1,0 +1,239 @@
+//! The connection to one slot's init: who waits for which message.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use madang_slot_api::{FRAME_BYTES_MAX, FileAnswer, FileAsk, FileFault, FromSlot, RunNumber, ToSlot, decode, encode};
+use tokio::{
+    io::unix::AsyncFd,
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+/// Messages of one run that wait to be read; past it the slot waits.
+const RUN_MESSAGES_MAX: usize = 256;
+const NOTICES_MAX: usize = 16;
+
+thread_local! {
+    /// One receive buffer a thread instead of one a slot: thousands of slots are idle.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; FRAME_BYTES_MAX]);
+}
+
+/// What became of work on a file.
+pub type FileReply = (Result<FileAnswer, FileFault>, Option<OwnedFd>);
+
+/// The slot is gone, or speaks nonsense.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("the sandbox is gone")]
+    Gone,
+    #[error("cannot speak to the sandbox: {0}")]
+    Io(#[from] io::Error),
+    #[error("cannot say that to the sandbox: {0}")]
+    Frame(#[from] madang_slot_api::FrameError),
+    #[error("the sandbox failed: {0}")]
+    Fault(String),
+}
+
+#[derive(Debug, Default)]
+struct Routes {
+    runs: HashMap<RunNumber, mpsc::Sender<FromSlot>>,
+    asks: HashMap<u32, oneshot::Sender<FileReply>>,
+    closed: bool,
+}
+
+/// A live connection. Dropping it stops the reader; the slot lives on.
+#[derive(Debug)]
+pub struct Link {
+    socket: Arc<AsyncFd<OwnedFd>>,
+    routes: Arc<Mutex<Routes>>,
+    notices: tokio::sync::Mutex<mpsc::Receiver<FromSlot>>,
+    reader: JoinHandle<()>,
+    open: watch::Receiver<bool>,
+    next: AtomicU32,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Link {
+    pub fn new(socket: OwnedFd) -> io::Result<Self> {
+        let socket = Arc::new(AsyncFd::register(socket)?);
+        let routes = Arc::new(Mutex::new(Routes::default()));
+        let (send, notices) = mpsc::channel(NOTICES_MAX);
+        let (shut, open) = watch::channel(true);
+        let reader = tokio::spawn(read_all(Arc::clone(&socket), Arc::clone(&routes), send, shut));
+        Ok(Self { socket, routes, notices: tokio::sync::Mutex::new(notices), reader, open, next: AtomicU32::new(1) })
+    }
+
+    /// Says something.
+    pub async fn send(&self, message: &ToSlot) -> Result<(), LinkError> {
+        self.send_with(message, None).await
+    }
+
+    /// Says something and passes a descriptor along.
+    pub async fn send_with(&self, message: &ToSlot, descriptor: Option<&OwnedFd>) -> Result<(), LinkError> {
+        let bytes = encode(message)?;
+        loop {
+            let descriptor = descriptor.map(AsFd::as_fd);
+            match madang_sandbox::link::send(self.socket.get_ref().as_fd(), &bytes, descriptor) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.writable().await?.clear_ready(),
+                Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                    return Err(LinkError::Gone);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// A number for a run, and what will be said about it.
+    pub fn open_run(&self) -> Result<(RunNumber, mpsc::Receiver<FromSlot>), LinkError> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (send, receive) = mpsc::channel(RUN_MESSAGES_MAX);
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if routes.closed {
+            return Err(LinkError::Gone);
+        }
+        routes.runs.insert(number, send);
+        Ok((number, receive))
+    }
+
+    /// Nobody listens to this run any more.
+    pub fn close_run(&self, number: RunNumber) {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).runs.remove(&number);
+    }
+
+    /// Work on a file; one answer.
+    pub async fn file(&self, what: FileAsk) -> Result<FileReply, LinkError> {
+        let ask = self.next.fetch_add(1, Ordering::Relaxed);
+        let (send, receive) = oneshot::channel();
+        {
+            let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            if routes.closed {
+                return Err(LinkError::Gone);
+            }
+            routes.asks.insert(ask, send);
+        }
+        self.send(&ToSlot::File { ask, what }).await?;
+        receive.await.map_err(|_| LinkError::Gone)
+    }
+
+    /// Returns when the slot has hung up.
+    pub async fn closed(&self) {
+        let mut open = self.open.clone();
+        // An error means that the reader is gone, which is the same.
+        let _ = open.wait_for(|open| !open).await;
+    }
+
+    /// Drops what was noticed and not waited for.
+    pub async fn forget_notices(&self) {
+        let mut notices = self.notices.lock().await;
+        while notices.try_recv().is_ok() {}
+    }
+
+    /// Waits for a notice that `wanted` accepts; others before it are dropped, a fault ends the wait.
+    pub async fn notice(&self, wanted: impl Fn(&FromSlot) -> bool) -> Result<(), LinkError> {
+        let mut notices = self.notices.lock().await;
+        loop {
+            match notices.recv().await {
+                None => return Err(LinkError::Gone),
+                Some(FromSlot::Fault { text, .. }) => return Err(LinkError::Fault(text)),
+                Some(notice) if wanted(&notice) => return Ok(()),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+async fn read_all(
+    socket: Arc<AsyncFd<OwnedFd>>,
+    routes: Arc<Mutex<Routes>>,
+    notices: mpsc::Sender<FromSlot>,
+    shut: watch::Sender<bool>,
+) {
+    while let Ok((message, descriptor)) = receive(&socket).await {
+        deliver(&routes, &notices, message, descriptor).await;
+    }
+    // Whoever waits learns that nothing more comes.
+    let mut routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
+    routes.closed = true;
+    routes.runs.clear();
+    routes.asks.clear();
+    let _ = shut.send(false);
+}
+
+async fn receive(socket: &AsyncFd<OwnedFd>) -> Result<(FromSlot, Option<OwnedFd>), LinkError> {
+    loop {
+        let received = BUFFER.with_borrow_mut(|buffer| {
+            let (count, descriptor) = madang_sandbox::link::receive(socket.get_ref().as_fd(), buffer)?;
+            match count {
+                0 => Err(LinkError::Gone),
+                count => Ok((decode(&buffer[..count])?, descriptor)),
+            }
+        });
+        match received {
+            Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.readable().await?.clear_ready()
+            }
+            received => return received,
+        }
+    }
+}
+
+async fn deliver(
+    routes: &Mutex<Routes>,
+    notices: &mpsc::Sender<FromSlot>,
+    message: FromSlot,
+    descriptor: Option<OwnedFd>,
+) {
+    if let FromSlot::File { ask, answer } = message {
+        let waiting = routes.lock().unwrap_or_else(PoisonError::into_inner).asks.remove(&ask);
+        if let Some(waiting) = waiting {
+            // Whoever asked may have given up.
+            let _ = waiting.send((answer, descriptor));
+        }
+        return;
+    }
+    match run_of(&message) {
+        Some(run) => {
+            let to = routes.lock().unwrap_or_else(PoisonError::into_inner).runs.get(&run).cloned();
+            if let Some(to) = to {
+                let _ = to.send(message).await;
+            }
+        }
+        // Notices that nobody reads are only repeated states.
+        None => drop(notices.try_send(message)),
+    }
+}
+
+fn run_of(message: &FromSlot) -> Option<RunNumber> {
+    match message {
+        FromSlot::Started { run }
+        | FromSlot::Output { run, .. }
+        | FromSlot::Media { run, .. }
+        | FromSlot::Log { run, .. }
+        | FromSlot::Input { run, .. }
+        | FromSlot::Completions { run, .. }
+        | FromSlot::Done { run, .. }
+        | FromSlot::Exited { run, .. } => Some(*run),
+        FromSlot::Fault { run, .. } => *run,
+        FromSlot::Hello { .. }
+        | FromSlot::Prepared
+        | FromSlot::DriverReady
+        | FromSlot::Bound
+        | FromSlot::File { .. }
+        | FromSlot::Pong => None,
+    }
+}

@@ -1,0 +1,82 @@
+//! What a run used: the kernel's counters before and after, and memory looked at in between.
+
+use std::time::{Duration, Instant};
+
+use madang_model::Usage;
+use madang_sandbox::{Cgroup, Counters};
+
+/// Memory and CPU of a run are looked at this often at least, while it is young; later ever more seldom.
+const LOOK_FIRST: Duration = Duration::from_millis(20);
+const LOOK_LAST: Duration = Duration::from_secs(1);
+/// A run's age over this is the time between looks.
+const LOOKS_AN_AGE: u32 = 10;
+
+/// Running counts of one run, or of a sandbox over its life.
+#[derive(Debug)]
+pub struct Meter {
+    start: Counters,
+    began: Instant,
+    looked: Instant,
+    memory_bytes: u64,
+    kib_ms: f64,
+}
+
+/// What changed since the start.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    pub usage: Usage,
+    pub oom_kills: u64,
+    pub fork_refusals: u64,
+}
+
+impl Meter {
+    pub fn start(cgroup: &Cgroup) -> Self {
+        cgroup.reset_peak();
+        let (start, now) = (cgroup.counters(), Instant::now());
+        Self { start, began: now, looked: now, memory_bytes: start.memory_bytes, kib_ms: 0.0 }
+    }
+
+    /// When to look next, given how much CPU time may still be used on `cpus`.
+    pub fn next_look(&self, cpu_left_us: u64, cpus: u32) -> Instant {
+        let by_age = (self.began.elapsed() / LOOKS_AN_AGE).clamp(LOOK_FIRST, LOOK_LAST);
+        let by_cpu = Duration::from_micros(cpu_left_us / u64::from(cpus.max(1))).max(Duration::from_millis(2));
+        Instant::now() + by_age.min(by_cpu)
+    }
+
+    /// CPU time used so far, µs.
+    pub fn cpu_us(&self, cgroup: &Cgroup) -> u64 {
+        cgroup.cpu_us().saturating_sub(self.start.cpu_user_us + self.start.cpu_system_us)
+    }
+
+    /// Adds the memory held since the last look, taken as the mean of both ends.
+    pub fn look(&mut self, cgroup: &Cgroup) {
+        self.add(cgroup.memory_bytes());
+    }
+
+    fn add(&mut self, memory_bytes: u64) {
+        let now = Instant::now();
+        let ms = now.duration_since(self.looked).as_secs_f64() * 1000.0;
+        self.kib_ms += (self.memory_bytes + memory_bytes) as f64 / 2048.0 * ms;
+        (self.looked, self.memory_bytes) = (now, memory_bytes);
+    }
+
+    /// Everything since the start. `read` and `written` come from init, which waits for the processes.
+    pub fn read(&mut self, cgroup: &Cgroup, read_bytes: u64, written_bytes: u64) -> Reading {
+        let now = cgroup.counters();
+        self.add(now.memory_bytes);
+        let usage = Usage {
+            wall_us: self.began.elapsed().as_micros() as u64,
+            cpu_user_us: now.cpu_user_us.saturating_sub(self.start.cpu_user_us),
+            cpu_system_us: now.cpu_system_us.saturating_sub(self.start.cpu_system_us),
+            memory_peak_bytes: now.memory_peak_bytes,
+            memory_kib_ms: self.kib_ms as u64,
+            read_bytes,
+            written_bytes,
+        };
+        Reading {
+            usage,
+            oom_kills: now.oom_kills.saturating_sub(self.start.oom_kills),
+            fork_refusals: now.fork_refusals.saturating_sub(self.start.fork_refusals),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Slots that wait: made off the hot path, one queue an image and language, refilled where misses hurt.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use madang_sandbox::{CgroupLimits, Slot};
+use tokio::sync::Notify;
+
+use crate::link::Link;
+
+/// What slots of a pool have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PoolKey {
+    pub image: String,
+    /// Whose interpreter waits in it; none for one that runs any command.
+    pub language: Option<String>,
+}
+
+impl std::fmt::Display for PoolKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.image, self.language.as_deref().unwrap_or("plain"))
+    }
+}
+
+/// The limits a slot was made with; only what differs is written at the claim.
+#[derive(Debug, Clone, Copy)]
+pub struct MadeWith {
+    pub cgroup: CgroupLimits,
+    pub disk_bytes: u64,
+}
+
+/// A slot that waits, its walls up and its interpreter, if any, ready.
+#[derive(Debug)]
+pub struct Ready {
+    pub slot: Arc<Slot>,
+    pub link: Link,
+    pub made_with: MadeWith,
+}
+
+/// How many slots a pool keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Watermarks {
+    /// Kept even if nobody asks.
+    pub low: usize,
+    /// Kept after misses, at most.
+    pub high: usize,
+}
+
+/// A pool grown by misses shrinks by one after so long without.
+const SHRINK_AFTER: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+struct Pool {
+    ready: VecDeque<Ready>,
+    marks: Watermarks,
+    target: usize,
+    making: usize,
+    calm_since: Instant,
+    /// Making failed: not tried again before.
+    rest_until: Option<Instant>,
+}
+
+/// Every pool of a node.
+#[derive(Debug, Default)]
+pub struct Pools {
+    pools: Mutex<BTreeMap<PoolKey, Pool>>,
+    /// Rung when a slot was taken.
+    pub wanted: Notify,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    pub hits: u64,
+    pub misses: u64,
+}
+
+impl Pools {
+    /// A pool that keeps itself between `marks`.
+    pub fn open(&self, key: PoolKey, marks: Watermarks) {
+        let pool = Pool {
+            ready: VecDeque::new(),
+            marks,
+            target: marks.low,
+            making: 0,
+            calm_since: Instant::now(),
+            rest_until: None,
+        };
+        self.lock().insert(key, pool);
+        self.wanted.notify_one();
+    }
+
+    /// A waiting slot, if there is one. A miss raises what the pool keeps.
+    pub fn take(&self, key: &PoolKey) -> Option<Ready> {
+        let mut pools = self.lock();
+        let pool = pools.get_mut(key);
+        let ready = pool.and_then(|pool| {
+            let ready = pool.ready.pop_front();
+            if ready.is_none() {
+                pool.target = (pool.target + 1).min(pool.marks.high);
+                pool.calm_since = Instant::now();
+            }
+            ready
+        });
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match ready {
+            Some(_) => counts.hits += 1,
+            None => counts.misses += 1,
+        }
+        drop(pools);
+        self.wanted.notify_one();
+        ready
+    }
+
+    /// The pool that lacks most, relative to what it keeps; one more is then being made for it.
+    pub fn next_to_make(&self) -> Option<PoolKey> {
+        let now = Instant::now();
+        let mut pools = self.lock();
+        for pool in pools.values_mut() {
+            if pool.target > pool.marks.low && now.duration_since(pool.calm_since) > SHRINK_AFTER {
+                pool.target -= 1;
+                pool.calm_since = now;
+            }
+        }
+        let fill = |pool: &Pool| (pool.ready.len() + pool.making) as f64 / pool.target.max(1) as f64;
+        let lacking = |pool: &Pool| {
+            pool.ready.len() + pool.making < pool.target && pool.rest_until.is_none_or(|until| until <= now)
+        };
+        let (key, pool) =
+            pools.iter_mut().filter(|(_, pool)| lacking(pool)).min_by(|a, b| fill(a.1).total_cmp(&fill(b.1)))?;
+        pool.making += 1;
+        Some(key.clone())
+    }
+
+    /// The slot announced by [`Pools::next_to_make`], or that it failed.
+    pub fn made(&self, key: &PoolKey, ready: Option<Ready>) {
+        const REST: Duration = Duration::from_secs(2);
+        if let Some(pool) = self.lock().get_mut(key) {
+            pool.making = pool.making.saturating_sub(1);
+            match ready {
+                Some(ready) => pool.ready.push_back(ready),
+                None => pool.rest_until = Some(Instant::now() + REST),
+            }
+        }
+        self.wanted.notify_one();
+    }
+
+    /// Takes everything that waits, so that it can be retired.
+    pub fn drain(&self) -> Vec<Ready> {
+        self.lock().values_mut().flat_map(|pool| pool.ready.drain(..).collect::<Vec<_>>()).collect()
+    }
+
+    pub fn ready(&self) -> BTreeMap<String, u64> {
+        self.lock().iter().map(|(key, pool)| (key.to_string(), pool.ready.len() as u64)).collect()
+    }
+
+    pub fn counts(&self) -> Counts {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PoolKey, Pool>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

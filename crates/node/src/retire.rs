@@ -1,0 +1,84 @@
+//! The thread that takes slots apart: kill, wait, remove what they leave.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
+
+use madang_sandbox::{Cgroups, Slot};
+
+use crate::ledger::Ledger;
+
+/// A kernel that cannot end a slot's processes in this time has other troubles; we look again later.
+const END_WAIT: Duration = Duration::from_secs(10);
+const REMOVE_TRIES: u32 = 50;
+
+/// A handle to the thread. Unbounded: what waits here are things that exist and must go, refusing them would leak them.
+#[derive(Debug, Clone)]
+pub struct Retirement {
+    slots: Sender<Arc<Slot>>,
+}
+
+impl Retirement {
+    pub fn start(cgroups: Arc<Cgroups>, directory: PathBuf, ledger: Arc<Ledger>) -> std::io::Result<Self> {
+        let (slots, receive) = channel();
+        let undertaker = Undertaker { cgroups, directory, ledger };
+        std::thread::Builder::new().name("slot-retirement".to_owned()).spawn(move || undertaker.serve(receive))?;
+        Ok(Self { slots })
+    }
+
+    /// The slot ends now; its remains go soon.
+    pub fn retire(&self, slot: Arc<Slot>) {
+        slot.kill();
+        // The thread lives as long as the node does.
+        let _ = self.slots.send(slot);
+    }
+}
+
+struct Undertaker {
+    cgroups: Arc<Cgroups>,
+    directory: PathBuf,
+    ledger: Arc<Ledger>,
+}
+
+impl Undertaker {
+    fn serve(&self, slots: Receiver<Arc<Slot>>) {
+        for slot in slots {
+            self.bury(slot);
+        }
+    }
+
+    fn bury(&self, slot: Arc<Slot>) {
+        let (name, uid_base) = (slot.name.clone(), slot.uid_base);
+        if !matches!(slot.wait_ended(END_WAIT), Ok(true)) {
+            tracing::error!(slot = name, "a slot's processes do not end");
+        }
+        slot.cgroup.kill();
+        if let Err(error) = remove(&self.cgroups, &self.directory, &name) {
+            tracing::error!(slot = name, %error, "a slot's remains cannot be removed");
+            return;
+        }
+        self.ledger.free(uid_base);
+    }
+}
+
+/// Removes the cgroup and the directory of a slot that has no processes.
+pub fn remove(cgroups: &Cgroups, slots: &std::path::Path, name: &str) -> std::io::Result<()> {
+    let mut tries = 0;
+    while let Err(error) = cgroups.remove(name) {
+        // The kernel lets go of a dead process's group a moment after the process.
+        tries += 1;
+        if tries > REMOVE_TRIES || error.kind() != std::io::ErrorKind::ResourceBusy {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(u64::from(tries)));
+    }
+    match std::fs::remove_dir_all(slots.join(name)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

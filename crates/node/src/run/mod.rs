@@ -1,0 +1,259 @@
+//! One run: its steps one after the other, its events as they come, its verdict at the end.
+//!
+//! [`start`] gives the handle and goes on in a task of its own. [`step`] follows one program; [`emit`] numbers events.
+
+mod emit;
+mod step;
+
+use std::sync::Arc;
+
+use madang_languages::{BatchPlan, Recipe, plan_batch};
+use madang_model::{Blob, Limits, Outcome, RunEventBody, RunSpec, Stdin, Step, Steps, Usage, Verdict, Work};
+use madang_node_api::{NodeError, RunControl, RunHandle};
+use madang_slot_api::Verb;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{link::LinkError, sandbox::Sandbox};
+use emit::Emitter;
+use step::{Ask, Input};
+
+/// Events a reader may lag behind before the program waits for it.
+const EVENTS_MAX: usize = 256;
+const CONTROLS_MAX: usize = 64;
+/// One directory level is enough to see which language's files lie there.
+const FILES_SEEN_MAX: usize = 1000;
+
+/// Starts `spec` in `sandbox`. The sender fires when the run has ended and been reported.
+pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec) -> (RunHandle, oneshot::Receiver<()>) {
+    let (send_events, events) = mpsc::channel(EVENTS_MAX);
+    let (control, controls) = mpsc::channel(CONTROLS_MAX);
+    let (ended, on_end) = oneshot::channel();
+    let handle = RunHandle { id: spec.id, events, control };
+    let mut run = Run { sandbox, spec, emitter: Emitter::new(send_events), controls, cancelled: false };
+    tokio::spawn(async move {
+        run.drive().await;
+        let _ = ended.send(());
+    });
+    (handle, on_end)
+}
+
+/// Whether a one-shot run of this language is served by the interpreter that waits.
+pub fn uses_driver(recipe: &Recipe, spec: &RunSpec) -> bool {
+    match &spec.work {
+        Work::Query { .. } => true,
+        Work::Command { .. } => false,
+        Work::Batch { steps, main, .. } => {
+            let names: Vec<&str> = spec.files.iter().map(|file| file.path.as_str()).collect();
+            spec.inputs.is_empty() && plan_batch(recipe, &names, steps, main.as_deref()).script
+        }
+    }
+}
+
+/// A run in progress.
+pub(crate) struct Run {
+    sandbox: Arc<Sandbox>,
+    spec: RunSpec,
+    emitter: Emitter,
+    controls: mpsc::Receiver<RunControl>,
+    cancelled: bool,
+}
+
+impl Run {
+    async fn drive(&mut self) {
+        self.emitter.emit(RunEventBody::Started).await;
+        let outcome = match self.work().await {
+            Ok(outcome) => outcome,
+            Err(error) => failed(&error),
+        };
+        self.emitter.emit(RunEventBody::Finished { outcome }).await;
+    }
+
+    async fn work(&mut self) -> Result<Outcome, LinkError> {
+        for file in std::mem::take(&mut self.spec.files) {
+            if let Err(error) = self.sandbox.put(&file.path, &file.content.0).await {
+                return Ok(refused(&error));
+            }
+        }
+        match self.spec.work.clone() {
+            Work::Query { code } => self.query(code).await,
+            Work::Command { argv, terminal } => {
+                let ask = Ask::Program { argv, env: self.environment(), terminal };
+                let input = self.input();
+                self.step(ask, input).await
+            }
+            Work::Batch { steps, main, args } => self.batch(&steps, main.as_deref(), &args).await,
+        }
+    }
+
+    async fn query(&mut self, code: String) -> Result<Outcome, LinkError> {
+        let sandbox = Arc::clone(&self.sandbox);
+        let mut alive = sandbox.driver.lock().await;
+        if !*alive {
+            sandbox.restart_driver().await?;
+        }
+        *alive = false;
+        let ask = Ask::Driver { verb: Verb::Exec, payload: code.into_bytes() };
+        let input = self.input();
+        let (outcome, lives) = self.step_with_driver(ask, input).await?;
+        *alive = lives;
+        Ok(outcome)
+    }
+
+    async fn batch(&mut self, asked: &Steps, main: Option<&str>, args: &[String]) -> Result<Outcome, LinkError> {
+        let plan = match self.plan(asked, main).await {
+            Ok(plan) => plan,
+            Err(error) => return Ok(refused(&error)),
+        };
+        let mut total = Usage::default();
+        // Cleaning is for work that was there before: only when somebody asks.
+        let before = [
+            (Step::Clean, plan.steps.clean.clone().filter(|_| asked.clean.is_some())),
+            (Step::Build, plan.steps.build.clone()),
+        ];
+        for (step, command) in before {
+            let Some(command) = command else { continue };
+            let mut outcome = self.shell_step(step, None, &plan, &command, args).await?;
+            total = total.then(&outcome.usage);
+            if outcome.verdict != Verdict::Ok {
+                if outcome.verdict == Verdict::NonzeroExit {
+                    outcome.verdict = Verdict::CompileError;
+                }
+                return Ok(Outcome { usage: total, ..outcome });
+            }
+        }
+        let Some(exec) = plan.steps.exec.clone() else {
+            return Ok(Outcome { verdict: Verdict::Ok, exit_code: Some(0), signal: None, usage: total, detail: None });
+        };
+        self.exec_all(&plan, &exec, args, total).await
+    }
+
+    /// The exec step: once, or once for each input; the first failure names the run's verdict.
+    async fn exec_all(
+        &mut self,
+        plan: &BatchPlan,
+        exec: &str,
+        args: &[String],
+        mut total: Usage,
+    ) -> Result<Outcome, LinkError> {
+        let inputs = std::mem::take(&mut self.spec.inputs);
+        if inputs.is_empty() {
+            let outcome = if plan.script && self.spec.env.is_empty() && self.is_fresh().await {
+                self.script(plan, args).await?
+            } else {
+                self.shell_step(Step::Exec, None, plan, exec, args).await?
+            };
+            return Ok(Outcome { usage: total.then(&outcome.usage), ..outcome });
+        }
+        let mut worst: Option<Outcome> = None;
+        for (index, input) in inputs.into_iter().enumerate() {
+            self.spec.stdin = Stdin::Whole { bytes: input };
+            let outcome = self.shell_step(Step::Exec, Some(index as u32), plan, exec, args).await?;
+            total = total.then(&outcome.usage);
+            let first_bad = worst.as_ref().is_none_or(|worst| worst.verdict == Verdict::Ok);
+            if first_bad {
+                worst = Some(outcome);
+            }
+            if self.cancelled {
+                break;
+            }
+        }
+        let outcome = worst.unwrap_or_else(|| failed(&LinkError::Gone));
+        Ok(Outcome { usage: total, ..outcome })
+    }
+
+    /// Whether the interpreter that waits may be used up by this run: only in a sandbox that goes with it.
+    async fn is_fresh(&self) -> bool {
+        self.sandbox.one_shot && *self.sandbox.driver.lock().await
+    }
+
+    /// The main file in the interpreter that was started before anybody asked.
+    async fn script(&mut self, plan: &BatchPlan, args: &[String]) -> Result<Outcome, LinkError> {
+        let sandbox = Arc::clone(&self.sandbox);
+        let mut alive = sandbox.driver.lock().await;
+        *alive = false;
+        let payload =
+            std::iter::once(&plan.main).chain(args).flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
+        self.begin_step(Step::Exec, None).await;
+        let input = self.input();
+        let (outcome, _) = self.step_with_driver(Ask::Driver { verb: Verb::Script, payload }, input).await?;
+        self.end_step(Step::Exec, None, &outcome).await;
+        Ok(outcome)
+    }
+
+    async fn shell_step(
+        &mut self,
+        step: Step,
+        index: Option<u32>,
+        plan: &BatchPlan,
+        command: &str,
+        args: &[String],
+    ) -> Result<Outcome, LinkError> {
+        let mut argv = ["/bin/sh", "-c", command, "sh"].map(str::to_owned).to_vec();
+        let mut env = self.environment();
+        env.push(format!("MAIN={}", plan.main));
+        let input = if step == Step::Exec {
+            argv.extend(args.iter().cloned());
+            self.input()
+        } else {
+            Input::Whole(Blob::default())
+        };
+        self.begin_step(step, index).await;
+        let outcome = self.step(Ask::Program { argv, env, terminal: None }, input).await?;
+        self.end_step(step, index, &outcome).await;
+        Ok(outcome)
+    }
+
+    async fn begin_step(&mut self, step: Step, input: Option<u32>) {
+        self.emitter.emit(RunEventBody::StepStarted { step, input }).await;
+    }
+
+    async fn end_step(&mut self, step: Step, input: Option<u32>, outcome: &Outcome) {
+        self.emitter.emit(RunEventBody::StepFinished { step, input, outcome: outcome.clone() }).await;
+    }
+
+    async fn plan(&self, asked: &Steps, main: Option<&str>) -> Result<BatchPlan, NodeError> {
+        let names = if self.sandbox.one_shot { self.sandbox.files_put() } else { self.names().await? };
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        match &self.sandbox.recipe {
+            Some(recipe) => Ok(plan_batch(recipe, &names, asked, main)),
+            None if asked.exec.is_some() || asked.build.is_some() => {
+                Ok(BatchPlan { main: main.unwrap_or_default().to_owned(), steps: asked.clone(), script: false })
+            }
+            None => Err(NodeError::Invalid("a batch needs a language, or steps of its own".to_owned())),
+        }
+    }
+
+    async fn names(&self) -> Result<Vec<String>, NodeError> {
+        let seen = crate::files::list(&self.sandbox, "", madang_node_api::Depth::Children).await?;
+        Ok(seen.into_iter().take(FILES_SEEN_MAX).map(|file| file.path).collect())
+    }
+
+    fn environment(&self) -> Vec<String> {
+        self.spec.env.iter().map(|(key, value)| format!("{key}={value}")).collect()
+    }
+
+    fn input(&mut self) -> Input {
+        match &mut self.spec.stdin {
+            Stdin::Whole { bytes } => Input::Whole(std::mem::take(bytes)),
+            Stdin::Live => Input::Live,
+        }
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.spec.limits
+    }
+}
+
+/// The request was wrong in a way that only the sandbox could see.
+fn refused(error: &NodeError) -> Outcome {
+    let verdict = match error {
+        NodeError::Limit(_) => Verdict::OutputLimit,
+        _ => Verdict::InternalError,
+    };
+    Outcome { verdict, exit_code: None, signal: None, usage: Usage::default(), detail: Some(error.to_string()) }
+}
+
+fn failed(error: &LinkError) -> Outcome {
+    let detail = Some(error.to_string());
+    Outcome { verdict: Verdict::InternalError, exit_code: None, signal: None, usage: Usage::default(), detail }
+}

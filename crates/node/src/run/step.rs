@@ -1,0 +1,265 @@
+//! One program, or one request to the interpreter, from start to verdict.
+
+use std::{
+    fs::File,
+    io::{Seek, Write},
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use madang_model::{Blob, Outcome, RunEventBody, TerminalSize};
+use madang_node_api::RunControl;
+use madang_slot_api::{DriverStatus, Exit, FromSlot, RunNumber, Start, StartDriver, Stream, ToSlot, Verb};
+use rustix::fs::{MemfdFlags, memfd_create};
+use tokio::sync::mpsc;
+
+use super::Run;
+use crate::{
+    link::LinkError,
+    meter::Meter,
+    sandbox::{RunSlot, Sandbox},
+    verdict::{End, Evidence, outcome},
+};
+
+const SIGINT: i32 = 2;
+/// A query over its wall time is interrupted first, so that its state is kept; this much later it is ended.
+const INTERRUPT_GRACE_MS: u64 = 1000;
+/// Init keeps the deadline; if it does not by so much, the sandbox is ended from outside.
+const OVERDUE: Duration = Duration::from_secs(5);
+/// Standard input goes to init in pieces.
+const STDIN_PIECE_BYTES: usize = 32 << 10;
+
+/// What to follow.
+pub enum Ask {
+    Program { argv: Vec<String>, env: Vec<String>, terminal: Option<TerminalSize> },
+    Driver { verb: Verb, payload: Vec<u8> },
+}
+
+/// Its standard input.
+pub enum Input {
+    Whole(Blob),
+    Live,
+}
+
+/// What happened so far.
+struct Watch {
+    number: RunNumber,
+    messages: mpsc::Receiver<FromSlot>,
+    meter: Meter,
+    next_look: Instant,
+    /// When a query is interrupted for its wall time.
+    interrupt_at: Option<Instant>,
+    overdue_at: Instant,
+    cpu_over: bool,
+    wall_over: bool,
+    media: Vec<u8>,
+    live: bool,
+}
+
+enum Ended {
+    Exited(Exit),
+    Answered(DriverStatus),
+    /// The sandbox is gone.
+    Lost,
+}
+
+impl Run {
+    pub(super) async fn step(&mut self, ask: Ask, input: Input) -> Result<Outcome, LinkError> {
+        self.step_with_driver(ask, input).await.map(|(outcome, _)| outcome)
+    }
+
+    /// As [`Run::step`], also telling whether the interpreter lives on.
+    pub(super) async fn step_with_driver(&mut self, ask: Ask, input: Input) -> Result<(Outcome, bool), LinkError> {
+        let sandbox = std::sync::Arc::clone(&self.sandbox);
+        let place = sandbox.begin_run();
+        let asks_driver = matches!(ask, Ask::Driver { .. });
+        let mut watch = self.begin(&sandbox, ask, input).await?;
+        if asks_driver {
+            sandbox.set_serving(Some(watch.number));
+        }
+        let ended = self.follow(&sandbox, &mut watch).await;
+        sandbox.link.close_run(watch.number);
+        if asks_driver {
+            sandbox.set_serving(None);
+        }
+        let ended = ended?;
+        let lives = matches!(ended, Ended::Answered(_));
+        Ok((self.judge(&sandbox, watch, ended, &place), lives))
+    }
+
+    async fn begin(&self, sandbox: &Sandbox, ask: Ask, input: Input) -> Result<Watch, LinkError> {
+        let (number, messages) = sandbox.link.open_run()?;
+        let meter = Meter::start(&sandbox.slot.cgroup);
+        let limits = *self.limits();
+        let is_query = matches!(ask, Ask::Driver { verb: Verb::Exec, .. });
+        let live = matches!(input, Input::Live);
+        let file = match &input {
+            Input::Whole(bytes) if !bytes.0.is_empty() => Some(in_memory(&bytes.0)?),
+            _ => None,
+        };
+        let message = match ask {
+            Ask::Program { argv, env, terminal } => ToSlot::Start(Start {
+                run: number,
+                argv,
+                env,
+                terminal: terminal.map(|size| (size.rows, size.cols)),
+                wall_ms: limits.wall_ms,
+                output_bytes: limits.output_bytes,
+            }),
+            Ask::Driver { verb, payload } => ToSlot::Driver(StartDriver {
+                run: number,
+                verb,
+                payload,
+                env: sandbox.late_environment(),
+                stdin_whole: !live,
+                wall_ms: limits.wall_ms + if is_query { INTERRUPT_GRACE_MS } else { 0 },
+                output_bytes: limits.output_bytes,
+            }),
+        };
+        sandbox.link.send_with(&message, file.as_ref()).await?;
+        if matches!(message, ToSlot::Start(_)) && !live && file.is_none() {
+            sandbox.link.send(&ToSlot::StdinEnd { run: number }).await?;
+        }
+        let now = Instant::now();
+        let wall = Duration::from_millis(limits.wall_ms.min(u64::from(u32::MAX)));
+        Ok(Watch {
+            number,
+            messages,
+            next_look: meter.next_look(limits.cpu_ms.saturating_mul(1000), sandbox.cpus),
+            meter,
+            interrupt_at: is_query.then_some(now + wall),
+            overdue_at: now + wall + OVERDUE,
+            cpu_over: false,
+            wall_over: false,
+            media: Vec::new(),
+            live,
+        })
+    }
+
+    async fn follow(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<Ended, LinkError> {
+        loop {
+            let wake = watch.interrupt_at.map_or(watch.next_look, |at| at.min(watch.next_look)).min(watch.overdue_at);
+            tokio::select! {
+                biased;
+                message = watch.messages.recv() => match message {
+                    None => return Ok(Ended::Lost),
+                    Some(FromSlot::Exited { exit, .. }) => return Ok(Ended::Exited(exit)),
+                    Some(FromSlot::Done { status, .. }) => return Ok(Ended::Answered(status)),
+                    Some(FromSlot::Fault { text, .. }) => return Err(LinkError::Fault(text)),
+                    Some(message) => self.pass_on(watch, message).await,
+                },
+                Some(control) = self.controls.recv() => self.obey(sandbox, watch, control).await?,
+                () = tokio::time::sleep_until(wake.into()) => self.look(sandbox, watch).await?,
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, watch: &mut Watch, message: FromSlot) {
+        let body = match message {
+            FromSlot::Output { stream: Stream::Stdout, bytes, .. } => RunEventBody::Stdout { data: Blob(bytes) },
+            FromSlot::Output { stream: Stream::Stderr, bytes, .. } => RunEventBody::Stderr { data: Blob(bytes) },
+            FromSlot::Log { text, .. } => RunEventBody::Log { text },
+            FromSlot::Input { prompt, echo, .. } => RunEventBody::WaitingInput { prompt, echo },
+            FromSlot::Media { mime, bytes, last, .. } => {
+                watch.media.extend(bytes);
+                if !last {
+                    return;
+                }
+                RunEventBody::Media { mime, data: Blob(std::mem::take(&mut watch.media)) }
+            }
+            _ => return,
+        };
+        self.emitter.emit(body).await;
+    }
+
+    async fn obey(&mut self, sandbox: &Sandbox, watch: &Watch, control: RunControl) -> Result<(), LinkError> {
+        let run = watch.number;
+        let message = match control {
+            RunControl::Stdin(_) | RunControl::StdinEnd if !watch.live => return Ok(()),
+            RunControl::Stdin(bytes) => {
+                for piece in bytes.chunks(STDIN_PIECE_BYTES) {
+                    sandbox.link.send(&ToSlot::Stdin { run, bytes: piece.to_vec() }).await?;
+                }
+                return Ok(());
+            }
+            RunControl::StdinEnd => ToSlot::StdinEnd { run },
+            RunControl::Resize(size) => ToSlot::Resize { run, rows: size.rows, cols: size.cols },
+            RunControl::Interrupt => ToSlot::Signal { run, number: SIGINT },
+            RunControl::Cancel => {
+                self.cancelled = true;
+                ToSlot::Kill { run }
+            }
+        };
+        sandbox.link.send(&message).await
+    }
+
+    /// Looks at memory and CPU, and at deadlines that init does not keep.
+    async fn look(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<(), LinkError> {
+        let now = Instant::now();
+        let run = watch.number;
+        let cgroup = &sandbox.slot.cgroup;
+        watch.meter.look(cgroup);
+        let cpu_max_us = self.limits().cpu_ms.saturating_mul(1000);
+        let cpu_us = watch.meter.cpu_us(cgroup);
+        watch.next_look = watch.meter.next_look(cpu_max_us.saturating_sub(cpu_us), sandbox.cpus);
+        if cpu_us >= cpu_max_us && !watch.cpu_over {
+            watch.cpu_over = true;
+            return sandbox.link.send(&ToSlot::Kill { run }).await;
+        }
+        if watch.interrupt_at.is_some_and(|at| at <= now) {
+            watch.interrupt_at = None;
+            watch.wall_over = true;
+            return sandbox.link.send(&ToSlot::Signal { run, number: SIGINT }).await;
+        }
+        if watch.overdue_at <= now {
+            tracing::warn!(slot = sandbox.slot.name, "a run is overdue; its sandbox is ended");
+            watch.wall_over = true;
+            watch.overdue_at = now + OVERDUE;
+            sandbox.slot.kill();
+        }
+        Ok(())
+    }
+
+    fn judge(&self, sandbox: &Sandbox, mut watch: Watch, ended: Ended, place: &RunSlot<'_>) -> Outcome {
+        let (end, exit) = match ended {
+            Ended::Exited(exit) => (End::Exited(exit.status), Some(exit)),
+            Ended::Answered(status) => (End::Answered(status), None),
+            Ended::Lost => (End::Exited(-9), None),
+        };
+        let lost = exit.is_none() && matches!(end, End::Exited(_));
+        let (read, written) = exit.as_ref().map_or((0, 0), |exit| (exit.read_bytes, exit.written_bytes));
+        sandbox.add_io(read, written);
+        let mut reading = watch.meter.read(&sandbox.slot.cgroup, read, written);
+        if let (false, Some(exit)) = (place.was_alone(), &exit) {
+            // The group counted others too: what the kernel says of this process tree is nearer.
+            reading.usage.cpu_user_us = exit.cpu_user_us;
+            reading.usage.cpu_system_us = exit.cpu_system_us;
+            reading.usage.memory_peak_bytes = exit.memory_peak_kib * 1024;
+        }
+        let evidence = Evidence {
+            end,
+            cause: exit.as_ref().and_then(|exit| exit.cause),
+            cpu_over: watch.cpu_over,
+            wall_over: watch.wall_over,
+            cancelled: self.cancelled,
+            oom_kills: reading.oom_kills,
+            fork_refusals: reading.fork_refusals,
+            usage: reading.usage,
+        };
+        let mut outcome = outcome(&evidence);
+        if lost && outcome.verdict == madang_model::Verdict::Signaled {
+            outcome.verdict = madang_model::Verdict::InternalError;
+            outcome.detail = Some("the sandbox was lost".to_owned());
+        }
+        outcome
+    }
+}
+
+/// Bytes as a file that a program can read by itself, whatever their size, and cannot change.
+fn in_memory(bytes: &[u8]) -> Result<OwnedFd, LinkError> {
+    let mut file = File::from(memfd_create("stdin", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    Ok(OwnedFd::from(File::open(path)?))
+}

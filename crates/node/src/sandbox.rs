@@ -1,0 +1,236 @@
+//! A claimed slot: what was asked for, what it is bound to, who uses it now.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use madang_languages::Recipe;
+use madang_model::{Limits, Usage};
+use madang_node_api::{NodeError, SandboxSpec};
+use madang_sandbox::{CgroupLimits, Slot};
+use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, RunNumber, ToSlot};
+
+use crate::{
+    link::{Link, LinkError},
+    meter::Meter,
+    pool::Ready,
+};
+
+/// Files up to this size go to init in one message.
+pub const PUT_BYTES_MAX: usize = 64 << 10;
+
+/// What this machine adds to a claim.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    pub cpus: Vec<u32>,
+    pub orphan_ms: u64,
+    pub one_shot: bool,
+}
+
+/// A sandbox in use.
+#[derive(Debug)]
+pub struct Sandbox {
+    pub spec: SandboxSpec,
+    pub recipe: Option<Arc<Recipe>>,
+    pub link: Link,
+    pub slot: Arc<Slot>,
+    pub cpus: u32,
+    /// It goes with its only run.
+    pub one_shot: bool,
+    /// Held while the interpreter serves somebody; false inside when it must be started anew first.
+    pub driver: tokio::sync::Mutex<bool>,
+    meter: Mutex<Meter>,
+    /// Runs in progress, and runs ever begun: who was alone may take the cgroup's counters for its own.
+    active: AtomicU32,
+    begun: AtomicU64,
+    io: Mutex<(u64, u64)>,
+    put: Mutex<Vec<String>>,
+    serving: Mutex<Option<RunNumber>>,
+}
+
+impl Sandbox {
+    /// Binds a waiting slot to what was asked. Messages are sent ahead without waiting: init answers in order.
+    pub async fn bind(
+        ready: Ready,
+        spec: SandboxSpec,
+        recipe: Option<Arc<Recipe>>,
+        binding: Binding,
+    ) -> Result<Self, NodeError> {
+        let one_shot = binding.one_shot;
+        let Ready { slot, link, made_with } = ready;
+        let limits = cgroup_limits(&spec.limits);
+        if limits != made_with.cgroup {
+            slot.cgroup.limit(&limits).map_err(|error| NodeError::Internal(format!("cannot set limits: {error}")))?;
+        }
+        let sandbox = Self {
+            meter: Mutex::new(Meter::start(&slot.cgroup)),
+            cpus: binding.cpus.len() as u32,
+            one_shot,
+            put: Mutex::default(),
+            serving: Mutex::default(),
+            driver: tokio::sync::Mutex::new(true),
+            active: AtomicU32::new(0),
+            begun: AtomicU64::new(0),
+            io: Mutex::default(),
+            spec,
+            recipe,
+            link,
+            slot,
+        };
+        let asked = &sandbox.spec;
+        let bind = Bind {
+            hostname: "madang".to_owned(),
+            env: sandbox.environment(),
+            disk_bytes: (asked.limits.disk_bytes != made_with.disk_bytes).then_some(asked.limits.disk_bytes),
+            open_files: asked.limits.open_files,
+            memory_bytes: asked.limits.memory_bytes,
+            cpus: binding.cpus,
+            orphan_ms: binding.orphan_ms,
+        };
+        sandbox.link.send(&ToSlot::Bind(bind)).await.map_err(unavailable)?;
+        Ok(sandbox)
+    }
+
+    /// A sandbox found again after a restart: bound before, its interpreter in a state we do not know.
+    pub fn adopt(spec: SandboxSpec, recipe: Option<Arc<Recipe>>, link: Link, slot: Arc<Slot>, cpus: u32) -> Self {
+        Self {
+            meter: Mutex::new(Meter::start(&slot.cgroup)),
+            cpus,
+            one_shot: false,
+            put: Mutex::default(),
+            serving: Mutex::default(),
+            driver: tokio::sync::Mutex::new(true),
+            active: AtomicU32::new(0),
+            begun: AtomicU64::new(0),
+            io: Mutex::default(),
+            spec,
+            recipe,
+            link,
+            slot,
+        }
+    }
+
+    /// What an interpreter that was started before the claim must still learn.
+    pub fn late_environment(&self) -> Vec<String> {
+        let memory = format!("MADANG_MEMORY_BYTES={}", self.spec.limits.memory_bytes);
+        self.spec.env.iter().map(|(key, value)| format!("{key}={value}")).chain([memory]).collect()
+    }
+
+    /// Paths of the files put in so far.
+    pub fn files_put(&self) -> Vec<String> {
+        self.put.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the request and the language add to the environment of every program.
+    pub fn environment(&self) -> Vec<String> {
+        let mut env: BTreeMap<&str, &str> = BTreeMap::new();
+        let memory = self.spec.limits.memory_bytes.to_string();
+        if let Some(recipe) = &self.recipe {
+            env.extend(recipe.env.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        }
+        env.insert("MADANG_MEMORY_BYTES", &memory);
+        env.extend(self.spec.env.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
+    }
+
+    /// Puts a file into `/home/work`.
+    pub async fn put(&self, path: &str, bytes: &[u8]) -> Result<(), NodeError> {
+        self.put.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+        if bytes.len() <= PUT_BYTES_MAX {
+            let ask = FileAsk::Put { path: path.to_owned(), bytes: bytes.to_vec() };
+            return self.file(ask, path).await.map(drop);
+        }
+        crate::files::write(self, path, Box::pin(std::io::Cursor::new(bytes.to_vec()))).await.map(drop)
+    }
+
+    /// Work on a file that gives no descriptor.
+    pub async fn file(&self, ask: FileAsk, path: &str) -> Result<FileAnswer, NodeError> {
+        let (answer, _) = self.link.file(ask).await.map_err(unavailable)?;
+        answer.map_err(|fault| file_error(path, &fault))
+    }
+
+    /// A signal to what the interpreter is doing, if it is doing anything.
+    pub async fn interrupt(&self, number: i32) -> Result<(), LinkError> {
+        let serving = *self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        match serving {
+            Some(run) => self.link.send(&ToSlot::Signal { run, number }).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The run that the interpreter serves from now on.
+    pub fn set_serving(&self, run: Option<RunNumber>) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = run;
+    }
+
+    /// Starts the interpreter anew and waits until it is ready.
+    pub async fn restart_driver(&self) -> Result<(), LinkError> {
+        // That the old one ended is no news.
+        self.link.forget_notices().await;
+        self.link.send(&ToSlot::DriverRestart).await?;
+        self.link.notice(|notice| *notice == FromSlot::DriverReady).await
+    }
+
+    pub fn begin_run(&self) -> RunSlot<'_> {
+        let others = self.active.fetch_add(1, Ordering::AcqRel);
+        let mark = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        RunSlot { sandbox: self, alone: others == 0, mark }
+    }
+
+    /// Bytes read and written by a run that ended.
+    pub fn add_io(&self, read: u64, written: u64) {
+        let mut io = self.io.lock().unwrap_or_else(PoisonError::into_inner);
+        *io = (io.0 + read, io.1 + written);
+    }
+
+    /// Usage since the claim.
+    pub fn usage(&self) -> Usage {
+        let (read, written) = *self.io.lock().unwrap_or_else(PoisonError::into_inner);
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner).read(&self.slot.cgroup, read, written).usage
+    }
+}
+
+/// A run's place among those of its sandbox.
+pub struct RunSlot<'a> {
+    sandbox: &'a Sandbox,
+    alone: bool,
+    mark: u64,
+}
+
+impl RunSlot<'_> {
+    /// No other run was in progress at any time of this one.
+    pub fn was_alone(&self) -> bool {
+        self.alone && self.sandbox.begun.load(Ordering::Acquire) == self.mark
+    }
+}
+
+impl Drop for RunSlot<'_> {
+    fn drop(&mut self) {
+        self.sandbox.active.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+pub fn cgroup_limits(limits: &Limits) -> CgroupLimits {
+    // Init is a process of the slot too.
+    CgroupLimits { memory_bytes: limits.memory_bytes, pids: limits.pids + 1, cpu_millis: limits.cpu_millis }
+}
+
+pub fn unavailable(error: LinkError) -> NodeError {
+    NodeError::Unavailable(error.to_string())
+}
+
+pub fn file_error(path: &str, fault: &FileFault) -> NodeError {
+    let text = format!("{path}: {fault}");
+    match fault {
+        FileFault::NotFound => NodeError::NotFound(path.to_owned()),
+        FileFault::Outside | FileFault::NotFile | FileFault::NotDirectory | FileFault::Denied => {
+            NodeError::Invalid(text)
+        }
+        FileFault::Full => NodeError::Limit(text),
+        FileFault::Other(_) => NodeError::Invalid(text),
+    }
+}

@@ -1,0 +1,185 @@
+//! Making slots ready: from the spawner's bare slot to one whose walls stand and whose interpreter waits.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use madang_languages::Recipe;
+use madang_model::{Limits, RootPlan};
+use madang_node_api::NodeError;
+use madang_sandbox::{Slot, SlotSpec, spawner::GUEST_ID};
+use madang_slot_api::{FromSlot, Prepare, ToSlot, VERSION};
+
+use crate::{
+    ledger::Ledger,
+    link::{Link, LinkError},
+    maker::Maker,
+    pool::{MadeWith, PoolKey, Pools, Ready},
+    retire::Retirement,
+    sandbox::cgroup_limits,
+};
+
+/// A slot that is not ready by then never will be: slow interpreters on a loaded machine included.
+const READY_WAIT: Duration = Duration::from_secs(30);
+/// A slot in a pool whose node says nothing for so long ends itself.
+const POOL_ORPHAN_MS: u64 = 60_000;
+/// Slots made at once in the background: the hot path needs the processors too.
+const MAKING_MAX: usize = 2;
+/// Pools are looked at again after so long even if nobody rang.
+const FILL_EVERY: Duration = Duration::from_secs(5);
+
+/// Everything slots are made with.
+pub struct Shop {
+    pub maker: Maker,
+    pub pools: Pools,
+    pub ledger: Arc<Ledger>,
+    pub retirement: Retirement,
+    pub recipes: BTreeMap<String, Arc<Recipe>>,
+    pub slots: OwnedFd,
+    pub filters: Vec<Vec<u8>>,
+    pub processors: u32,
+    pub rootless: bool,
+    /// Root plans by image name, as templates of the spawner.
+    pub templates: Mutex<BTreeMap<String, RootPlan>>,
+    pub making: AtomicUsize,
+    pub turn: AtomicU32,
+}
+
+impl Shop {
+    /// A slot for `key`: one that waits, or one made now.
+    pub async fn claim(&self, key: &PoolKey) -> Result<Ready, NodeError> {
+        while let Some(ready) = self.pools.take(key) {
+            if is_alive(&ready.slot) {
+                return Ok(ready);
+            }
+            self.retirement.retire(ready.slot);
+        }
+        self.make(key).await
+    }
+
+    /// Makes a slot and waits until it is ready.
+    pub async fn make(&self, key: &PoolKey) -> Result<Ready, NodeError> {
+        let recipe = key.language.as_ref().and_then(|language| self.recipes.get(language));
+        let limits = recipe.map_or_else(Limits::default, |recipe| recipe.limits());
+        let uid_base = self
+            .ledger
+            .take()
+            .map_err(|()| NodeError::Capacity("this node holds as many sandboxes as it can".to_owned()))?;
+        let made_with = MadeWith { cgroup: cgroup_limits(&limits), disk_bytes: limits.disk_bytes };
+        let spec = SlotSpec {
+            name: self.ledger.name(),
+            template: key.image.clone(),
+            uid_base,
+            limits: made_with.cgroup,
+            disk_bytes: made_with.disk_bytes,
+        };
+        let slot = match self.maker.make_slot(spec).await {
+            Ok(slot) => Arc::new(slot),
+            Err(error) => {
+                self.ledger.free(uid_base);
+                return Err(NodeError::Unavailable(format!("cannot make a sandbox: {error}")));
+            }
+        };
+        match tokio::time::timeout(READY_WAIT, self.prepare(&slot, key, recipe, limits.open_files)).await {
+            Ok(Ok(link)) => Ok(Ready { slot, link, made_with }),
+            Ok(Err(error)) => Err(self.give_up(slot, &error.to_string())),
+            Err(_) => Err(self.give_up(slot, "it does not become ready")),
+        }
+    }
+
+    fn give_up(&self, slot: Arc<Slot>, why: &str) -> NodeError {
+        self.retirement.retire(slot);
+        NodeError::Unavailable(format!("cannot prepare a sandbox: {why}"))
+    }
+
+    async fn prepare(
+        &self,
+        slot: &Slot,
+        key: &PoolKey,
+        recipe: Option<&Arc<Recipe>>,
+        open_files: u64,
+    ) -> Result<Link, LinkError> {
+        let link = self.connect(&slot.name).await?;
+        let driver = recipe.and_then(|recipe| recipe.driver.as_ref());
+        let prepare = Prepare {
+            filters: self.filters.clone(),
+            env: self.environment(&key.image, recipe),
+            driver: driver.map(|driver| driver.argv.clone()),
+            open_files,
+            guest_id: (!self.rootless).then_some(GUEST_ID),
+            orphan_ms: POOL_ORPHAN_MS,
+        };
+        link.send(&ToSlot::Prepare(prepare)).await?;
+        link.notice(|notice| *notice == FromSlot::Prepared).await?;
+        if driver.is_some() {
+            link.notice(|notice| *notice == FromSlot::DriverReady).await?;
+        }
+        Ok(link)
+    }
+
+    /// Connects to a slot's init and checks that it speaks our version.
+    pub async fn connect(&self, name: &str) -> Result<Link, LinkError> {
+        let link = Link::new(madang_sandbox::link::connect_slot(self.slots.as_fd(), name)?)?;
+        let hello = FromSlot::Hello { version: VERSION };
+        link.notice(|notice| *notice == hello).await?;
+        Ok(link)
+    }
+
+    fn environment(&self, image: &str, recipe: Option<&Arc<Recipe>>) -> Vec<String> {
+        let mut env: BTreeMap<String, String> = [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("HOME", "/home/work"),
+            ("LANG", "C.UTF-8"),
+            ("TMPDIR", "/tmp"),
+            ("USER", "work"),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+        if let Some(plan) = self.templates.lock().unwrap_or_else(PoisonError::into_inner).get(image) {
+            env.extend(plan.env.clone());
+        }
+        env.extend(recipe.iter().flat_map(|recipe| recipe.env.clone()));
+        env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
+    }
+
+    /// Processors for a sandbox that may use `cpu_millis`: one after the other, so that neighbours get different ones.
+    pub fn processors_for(&self, cpu_millis: u64) -> Vec<u32> {
+        let wanted = (cpu_millis.div_ceil(1000) as u32).clamp(1, self.processors);
+        let first = self.turn.fetch_add(wanted, Ordering::Relaxed);
+        let chosen: BTreeSet<u32> = (0..wanted).map(|offset| first.wrapping_add(offset) % self.processors).collect();
+        chosen.into_iter().collect()
+    }
+
+    /// Keeps the pools full. Runs as long as the node.
+    pub async fn fill(self: Arc<Self>) {
+        loop {
+            while self.making.load(Ordering::Acquire) < MAKING_MAX
+                && let Some(key) = self.pools.next_to_make()
+            {
+                self.making.fetch_add(1, Ordering::AcqRel);
+                tokio::spawn(Arc::clone(&self).make_for(key));
+            }
+            let _ = tokio::time::timeout(FILL_EVERY, self.pools.wanted.notified()).await;
+        }
+    }
+
+    async fn make_for(self: Arc<Self>, key: PoolKey) {
+        let made = self.make(&key).await;
+        self.making.fetch_sub(1, Ordering::AcqRel);
+        if let Err(error) = &made {
+            tracing::warn!(pool = %key, %error, "a slot could not be made");
+        }
+        self.pools.made(&key, made.ok());
+    }
+}
+
+fn is_alive(slot: &Slot) -> bool {
+    matches!(slot.wait_ended(Duration::ZERO), Ok(false))
+}
