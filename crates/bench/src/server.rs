@@ -90,10 +90,14 @@ impl Server {
     async fn ready(&self) -> Result<(), BenchError> {
         let until = Instant::now() + READY_WAIT;
         loop {
+            let late = Instant::now() >= until;
             match self.client.ready().await {
-                Ok(_) => return Ok(()),
-                Err(error) if Instant::now() >= until => return Err(error.into()),
-                Err(_) => sleep(LOOK_INTERVAL).await,
+                Ok(health) if health.status == "ok" => return Ok(()),
+                Ok(health) if late => {
+                    return Err(BenchError::Server(format!("{}: {}", health.status, health.notes.join("; "))));
+                }
+                Err(error) if late => return Err(error.into()),
+                _ => sleep(LOOK_INTERVAL).await,
             }
         }
     }

@@ -1,21 +1,19 @@
 //! `madang doctor`: what works here, what is missing, what that costs.
 
-use madang_client::{Client, ClientError};
+use madang_client::Client;
 use serde_json::json;
 
 use crate::{args::JsonArgs, exit, exit::Failure, print};
 
+/// What a server that can work says of itself.
+const READY: &str = "ok";
+
 pub async fn run(args: JsonArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    let health = match client.ready().await {
-        Ok(health) => health,
-        // A server that is not ready says why in its refusal.
-        Err(error @ ClientError::Refused(_)) => return Err(error.into()),
-        Err(error) => return Err(error.into()),
-    };
+    let health = client.ready().await?;
     let languages = client.languages().await?;
     let missing: Vec<_> = languages.iter().filter(|language| !language.available).collect();
-    let ready = health.status == "ok";
+    let ready = health.status == READY;
     if args.json {
         print::json(
             &json!({ "server": client.endpoint().to_string(), "health": health, "languages_unavailable": missing }),

@@ -32,7 +32,7 @@ pub async fn exec(args: ExecArgs) -> Result<u8, Failure> {
 
 pub async fn attach(args: AttachArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    terminal::lend(client.session_terminal(&args.session).await?).await
+    terminal::lend(client.session_terminal(&args.session, terminal::size()).await?).await
 }
 
 /// Runs `request` in a session with `own` as its input, and shows what happens.

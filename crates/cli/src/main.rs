@@ -22,8 +22,6 @@ mod terminal;
 mod up;
 mod watch;
 
-use std::process::ExitCode;
-
 use clap::Parser as _;
 
 use crate::{
@@ -31,10 +29,10 @@ use crate::{
     exit::Failure,
 };
 
-fn main() -> ExitCode {
+fn main() {
     // The spawner clones itself and must be alone: before any thread, runtime or allocation of ours.
-    if std::env::args_os().nth(1).is_some_and(|first| first == "spawner") {
-        return up::spawner();
+    if std::env::args_os().nth(1).is_some_and(|first| first == madang_sandbox::spawner::SUBCOMMAND) {
+        std::process::exit(madang_sandbox::spawner::serve());
     }
     let code = match Cli::try_parse() {
         Ok(cli) => dispatch(cli),

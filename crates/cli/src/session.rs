@@ -66,8 +66,7 @@ fn pairs(flag: &str, words: Vec<String>) -> Result<BTreeMap<String, String>, Fai
 }
 
 async fn list(client: &Client, all: bool, json: bool) -> Result<(), Failure> {
-    let mut sessions = client.sessions().await?;
-    sessions.retain(|session| all || !matches!(session.state, SessionState::Ended | SessionState::Refused));
+    let sessions = client.sessions((!all).then_some("live")).await?;
     if json {
         return print::json(&sessions);
     }

@@ -8,7 +8,7 @@ use madang_public_api::{LanguageView, OneShotRequest, RunView};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::{args::SmokeArgs, exit::Failure, print, print::Cell};
+use crate::{args::SmokeArgs, exit, exit::Failure, print, print::Cell};
 
 /// Between two looks at a server that is starting.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -56,14 +56,15 @@ pub async fn run(args: SmokeArgs) -> Result<u8, Failure> {
 async fn wait(client: &Client, patience: Duration) -> Result<Vec<LanguageView>, Failure> {
     let until = Instant::now() + patience;
     loop {
-        let answer = match client.ready().await {
-            Ok(_) => client.languages().await,
-            Err(error) => Err(error),
-        };
-        match answer {
-            Ok(languages) => return Ok(languages),
-            Err(error) if Instant::now() >= until => return Err(error.into()),
-            Err(_) => sleep(LOOK_INTERVAL).await,
+        let late = Instant::now() >= until;
+        match client.ready().await {
+            Ok(health) if health.status == "ok" => return Ok(client.languages().await?),
+            Ok(health) if late => {
+                let line = format!("the server is {}: {}", health.status, health.notes.join("; "));
+                return Err(Failure { code: exit::UNREACHABLE, line });
+            }
+            Err(error) if late => return Err(error.into()),
+            _ => sleep(LOOK_INTERVAL).await,
         }
     }
 }

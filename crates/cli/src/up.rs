@@ -1,14 +1,6 @@
-//! `madang up`: everything on this machine, and the spawner that is started beside it.
+//! `madang up`: everything on this machine in one process, with the spawner beside it.
 
-use std::process::ExitCode;
-
-use crate::{args::UpArgs, exit, exit::Failure};
-
-/// The process that makes sandboxes; never returns to the command line's own code.
-pub fn spawner() -> ExitCode {
-    crate::print::complain("this build has no spawner");
-    ExitCode::from(exit::INTERNAL)
-}
+use crate::{args::UpArgs, exit::Failure};
 
 /// Starts the server and stays until it is told to stop.
 pub fn run(args: UpArgs) -> Result<u8, Failure> {

@@ -49,6 +49,24 @@ impl Client {
         self.json(Method::GET, path, None::<&()>).await
     }
 
+    /// `GET path`, as JSON, where `other` is an answer of the same kind and not a refusal.
+    pub(crate) async fn get_either<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        other: StatusCode,
+    ) -> Result<T, ClientError> {
+        let doing = format!("GET {path}");
+        let request = self.request(Method::GET, path, "application/json", empty())?;
+        let (response, lease) = self.pool.send(&doing, request).await?;
+        let status = response.status();
+        let bytes = collect(&doing, response.into_body(), ANSWER_BYTES_MAX).await?;
+        self.pool.keep(lease);
+        if !status.is_success() && status != other {
+            return Err(ClientError::Refused(read_problem(status, &bytes)));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| ClientError::answer(&doing, error))
+    }
+
     /// `POST path` with a JSON body; an answer without a body reads as `null`.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         self.json(Method::POST, path, Some(body)).await

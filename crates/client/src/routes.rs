@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use http::StatusCode;
 use madang_ids::RunId;
-use madang_model::Usage;
+use madang_model::{TerminalSize, Usage};
 use madang_public_api::{
     BASE_PATH, CompleteRequest, CompletionsView, FileEntry, ImageView, LanguageView, OneShotRequest, Page, RunRequest,
     RunView, SessionCreate, SessionView,
+    bounds::PAGE_LIMIT_MAX,
     session::LogEntry,
     system::{Health, Version},
 };
@@ -24,9 +26,9 @@ impl Client {
         self.get(&format!("{BASE_PATH}/version")).await
     }
 
-    /// Whether the server can work now; one that cannot answers with a refusal.
+    /// Whether the server can work now; one that cannot says so in [`Health::status`].
     pub async fn ready(&self) -> Result<Health, ClientError> {
-        self.get("/readyz").await
+        self.get_either("/readyz", StatusCode::SERVICE_UNAVAILABLE).await
     }
 
     pub async fn languages(&self) -> Result<Vec<LanguageView>, ClientError> {
@@ -75,8 +77,10 @@ impl Client {
         self.post(&format!("{BASE_PATH}/sessions"), request).await
     }
 
-    pub async fn sessions(&self) -> Result<Vec<SessionView>, ClientError> {
-        self.list(&format!("{BASE_PATH}/sessions")).await
+    /// Sessions, newest first: `live`, or those in one state, or all.
+    pub async fn sessions(&self, filter: Option<&str>) -> Result<Vec<SessionView>, ClientError> {
+        let filter = filter.map(|filter| format!("?filter={}", path_encoded(filter))).unwrap_or_default();
+        self.list(&format!("{BASE_PATH}/sessions{filter}")).await
     }
 
     /// `session` is an id or a name, here and below.
@@ -110,8 +114,9 @@ impl Client {
         self.get(&session_path(session, "/usage")).await
     }
 
+    /// The last lines that its programs wrote, as many as one page holds.
     pub async fn session_logs(&self, session: &str) -> Result<Vec<LogEntry>, ClientError> {
-        self.list(&session_path(session, "/logs")).await
+        self.list(&session_path(session, &format!("/logs?limit={PAGE_LIMIT_MAX}"))).await
     }
 
     /// A run in a session, waited for.
@@ -129,9 +134,10 @@ impl Client {
         self.post(&session_path(session, "/runs"), request).await
     }
 
-    /// A terminal in a session: a shell of its own.
-    pub async fn session_terminal(&self, session: &str) -> Result<Attachment, ClientError> {
-        self.websocket(&session_path(session, "/terminal")).await
+    /// A terminal in a session: a shell of its own, which ends when the attachment is dropped.
+    pub async fn session_terminal(&self, session: &str, size: TerminalSize) -> Result<Attachment, ClientError> {
+        let TerminalSize { rows, cols } = size;
+        self.websocket(&session_path(session, &format!("/terminal?rows={rows}&cols={cols}"))).await
     }
 
     pub async fn file_list(&self, session: &str, path: &str) -> Result<Vec<FileEntry>, ClientError> {

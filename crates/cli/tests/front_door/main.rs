@@ -1,9 +1,13 @@
 //! The binary as people meet it: arguments in, output and exit code out, against a server that speaks the contract.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod server;
+mod socket;
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -162,6 +166,45 @@ fn what_a_build_says_is_no_output_of_the_program() {
     );
     let (seen, _) = run_file(lines, &[]);
     assert_eq!(seen, (0, "42\n".to_owned(), "cc main.c\n".to_owned()));
+}
+
+#[test]
+fn a_program_that_asks_twice_is_answered_through_a_pipe_line_by_line() {
+    let home = home_with("ask.py", "");
+    let begun = {
+        let mut begun = view(Value::Null);
+        begun["state"] = "running".into();
+        begun
+    };
+    let log = serve(home.path(), move |_| (201, "application/json", "", begun.to_string()));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
+        .args(["run", "--lang", "python"])
+        .arg(home.path().join("ask.py"))
+        .env("MADANG_HOME", home.path())
+        .env_remove("MADANG_ENDPOINT")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    // The first answer comes back before the second line is written: nothing waits for the end of our input.
+    stdin.write_all(b"Ada\n").unwrap();
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "name? <Ada>\n");
+    stdin.write_all(b"36\n").unwrap();
+    line.clear();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "age? <36>\n");
+    drop(stdin);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!((child.wait().unwrap().code(), rest.as_str()), (Some(7), ""));
+    let asked = log.lock().unwrap().clone();
+    assert_eq!(asked[0].body["stdin_live"], true);
+    assert_eq!(asked[1].line, format!("GET /api/v1/runs/{RUN}/attach"));
 }
 
 #[test]
