@@ -1,0 +1,66 @@
+//! The first administrator's token: a file that only its owner can read, made at the first start.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use madang_ids::TokenId;
+use madang_store::{Store, StoreError, TokenRecord};
+
+use crate::{app::identity::hash_hex, clock::now_ms};
+
+/// File name below the home directory.
+pub(crate) const FILE: &str = "admin.token";
+const NAME: &str = "administrator";
+const RANDOM_BYTES: usize = 32;
+const TOKEN_BYTES_MIN: usize = 16;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AdminTokenError {
+    #[error("reading or making the administrator's token {path}")]
+    File { path: String, source: io::Error },
+    #[error("the administrator's token {path} is too short to be safe; remove the file to have a new one made")]
+    Short { path: String },
+    #[error("keeping the administrator's token")]
+    Store(#[from] StoreError),
+}
+
+/// Makes sure that the file and the store agree; the file wins.
+pub(crate) async fn ensure(home: &Path, store: &Store) -> Result<(), AdminTokenError> {
+    let path = home.join(FILE);
+    let shown = || path.display().to_string();
+    let token = read_or_make(&path).map_err(|source| AdminTokenError::File { path: shown(), source })?;
+    if token.len() < TOKEN_BYTES_MIN {
+        return Err(AdminTokenError::Short { path: shown() });
+    }
+    let hash = hash_hex(token.as_bytes());
+    let known = store.token_list().await?.iter().any(|known| known.hash == hash);
+    if !known {
+        let record = TokenRecord { id: TokenId::new(), name: NAME.into(), hash: hash.clone(), created_ms: now_ms() };
+        store.token_insert(&record).await?;
+    }
+    store.token_retire(NAME, &hash).await?;
+    Ok(())
+}
+
+fn read_or_make(path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Ok(text) => return Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let token = random.iter().fold(String::from("mdg_"), |text, byte| text + &format!("{byte:02x}"));
+    // Written beside and renamed: a crash between leaves no empty token behind.
+    let beside = path.with_extension("token.new");
+    let _ = fs::remove_file(&beside);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    writeln!(file, "{token}")?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    Ok(token)
+}

@@ -1,0 +1,137 @@
+//! A session that has not ended: the present record, and what only memory knows of it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use madang_model::{SessionState, Usage};
+use madang_public_api::{Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
+use madang_store::SessionRecord;
+use tokio::sync::watch;
+
+use super::Failure;
+use crate::clock::now_ms;
+
+#[derive(Debug)]
+pub(crate) struct LiveSession {
+    /// As the store has it; changed only by [`App::session_apply`](super::App::session_apply).
+    pub(super) record: watch::Sender<SessionRecord>,
+    /// One change at a time.
+    pub(super) change: tokio::sync::Mutex<()>,
+    runs: AtomicU64,
+    active_ms: AtomicU64,
+}
+
+impl LiveSession {
+    pub fn new(record: SessionRecord) -> Arc<Self> {
+        Arc::new(Self {
+            record: watch::Sender::new(record),
+            change: tokio::sync::Mutex::new(()),
+            runs: AtomicU64::new(0),
+            active_ms: AtomicU64::new(now_ms()),
+        })
+    }
+
+    pub fn record(&self) -> SessionRecord {
+        self.record.borrow().clone()
+    }
+
+    /// The record, if programs can run in the session now.
+    pub fn running(&self) -> Result<SessionRecord, Failure> {
+        let record = self.record();
+        match record.life.state {
+            SessionState::Running { .. } => Ok(record),
+            ref state => Err(Failure::conflict(format!("the session is {}, not running", state.name()))),
+        }
+    }
+
+    pub fn run_began(&self) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.touch();
+    }
+
+    pub fn run_ended(&self) {
+        // A run that was refused before it counted must not make the number wrap.
+        let _ = self.runs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |runs| runs.checked_sub(1));
+        self.touch();
+    }
+
+    /// Somebody used the session just now.
+    pub fn touch(&self) {
+        self.active_ms.store(now_ms(), Ordering::Relaxed);
+    }
+
+    pub fn runs_live(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    pub fn active_ms(&self) -> u64 {
+        self.active_ms.load(Ordering::Relaxed)
+    }
+
+    pub fn view(&self) -> SessionView {
+        session_view(&self.record(), self.runs_live())
+    }
+}
+
+pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionView {
+    let (outcome, why) = match &record.life.state {
+        SessionState::Draining { ending } => (None, Some(ending.why.clone())),
+        SessionState::Ended { ending } => (Some(ending.outcome.name().to_owned()), Some(ending.why.clone())),
+        SessionState::Refused { limit } => (None, Some(limit.clone())),
+        _ => (None, None),
+    };
+    let spec = &record.spec;
+    let limits = spec.limits;
+    SessionView {
+        id: record.id,
+        name: record.name.clone(),
+        state: state_view(&record.life.state),
+        outcome,
+        why,
+        kind: match spec.kind {
+            madang_model::SessionKind::Interactive => SessionKind::Interactive,
+            madang_model::SessionKind::Batch => SessionKind::Batch,
+        },
+        image: spec.image.clone(),
+        language: spec.language.clone(),
+        resources: Resources {
+            cpu: Some(limits.cpu_millis as f64 / 1_000.0),
+            memory_bytes: Some(limits.memory_bytes),
+            disk_bytes: Some(limits.disk_bytes),
+            pids: Some(limits.pids),
+            accelerators: Default::default(),
+        },
+        env: spec.env.clone(),
+        tags: spec.tags.clone(),
+        startup_command: spec.startup_command.clone(),
+        timeout_ms: spec.timeout_ms,
+        idle_timeout_ms: spec.idle_timeout_ms,
+        created_at: Timestamp(record.created_ms),
+        started_at: record.started_ms.map(Timestamp),
+        ended_at: record.ended_ms.map(Timestamp),
+        usage: record.usage,
+        runs_live,
+        allowed_actions: record.life.allowed_actions().iter().map(|action| (*action).to_owned()).collect(),
+    }
+}
+
+pub(crate) fn state_view(state: &SessionState) -> StateView {
+    match state {
+        SessionState::Requested => StateView::Requested,
+        SessionState::Queued => StateView::Queued,
+        SessionState::Placed { .. } => StateView::Placed,
+        SessionState::Starting { .. } => StateView::Starting,
+        SessionState::Running { .. } => StateView::Running,
+        SessionState::Draining { .. } => StateView::Draining,
+        SessionState::Ended { .. } => StateView::Ended,
+        SessionState::Refused { .. } => StateView::Refused,
+    }
+}
+
+/// What comes with an event and belongs into the record.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Observed {
+    pub usage: Option<Usage>,
+}

@@ -1,0 +1,126 @@
+//! What the server does, whoever asks and however. `http` calls it with checked identities; `tasks` calls it by itself.
+
+pub(crate) mod event_ring;
+mod failure;
+mod idempotency;
+pub(crate) mod identity;
+mod languages;
+mod live_run;
+pub(crate) mod live_session;
+mod metrics;
+mod run_collect;
+mod run_plan;
+mod runs;
+mod session_logs;
+mod session_plan;
+mod sessions;
+mod validate;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use madang_ids::{RunId, SessionId};
+use madang_node_api::Node;
+use madang_store::{Store, StoreError};
+use tokio::sync::{Notify, watch};
+
+pub(crate) use failure::Failure;
+pub(crate) use idempotency::{Claimed, IdempotencyKey};
+pub(crate) use live_run::{LiveRun, Phase, Wish};
+pub(crate) use runs::{RunSource, Start};
+
+use crate::ControlConfig;
+use event_ring::EventRing;
+use identity::Tokens;
+use languages::Languages;
+use live_session::LiveSession;
+use metrics::Metrics;
+
+/// How far the server is on its way down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Serving,
+    /// Nothing new; what runs may end.
+    Draining,
+    /// Streams close, connections end.
+    Stopping,
+}
+
+/// Everything a request or a task may need.
+pub(crate) struct App {
+    pub config: ControlConfig,
+    pub node: Arc<dyn Node>,
+    pub store: Store,
+    pub tokens: Tokens,
+    pub languages: Languages,
+    pub metrics: Metrics,
+    pub events: EventRing,
+    pub stage: watch::Sender<Stage>,
+    /// Wakes the reconciler before its time.
+    pub reconcile_soon: Notify,
+    sessions: Mutex<HashMap<SessionId, Arc<LiveSession>>>,
+    runs: Mutex<HashMap<RunId, Arc<LiveRun>>>,
+    /// Number of live runs, for whoever waits for zero.
+    runs_count: watch::Sender<usize>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    pub async fn load(config: ControlConfig, node: Arc<dyn Node>, store: Store) -> Result<Arc<Self>, StoreError> {
+        let tokens = Tokens::load(&store).await?;
+        let live = store.session_list_live().await?;
+        let sessions = live.into_iter().map(|record| (record.id, LiveSession::new(record))).collect();
+        Ok(Arc::new(Self {
+            config,
+            node,
+            store,
+            tokens,
+            languages: Languages::default(),
+            metrics: Metrics::new(),
+            events: EventRing::new(),
+            stage: watch::Sender::new(Stage::Serving),
+            reconcile_soon: Notify::new(),
+            sessions: Mutex::new(sessions),
+            runs: Mutex::default(),
+            runs_count: watch::Sender::new(0),
+        }))
+    }
+
+    /// Refuses new work once the server is on its way down.
+    pub fn check_serving(&self) -> Result<(), Failure> {
+        match *self.stage.borrow() {
+            Stage::Serving => Ok(()),
+            Stage::Draining | Stage::Stopping => Err(Failure::draining(self.config.drain_ms.max(1_000))),
+        }
+    }
+
+    pub fn stage_raise(&self, stage: Stage) {
+        self.stage.send_if_modified(|now| {
+            let later = stage > *now;
+            *now = (*now).max(stage);
+            later
+        });
+    }
+
+    /// Waits until the server is at least so far on its way down.
+    pub async fn reached(&self, wanted: Stage) {
+        let mut stage = self.stage.subscribe();
+        // The sender lives in `self`, so it cannot be gone.
+        let _ = stage.wait_for(|stage| *stage >= wanted).await;
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<LiveSession>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Arc<LiveRun>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

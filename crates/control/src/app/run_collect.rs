@@ -1,0 +1,194 @@
+//! The collector: one task per run that reads what the node says, keeps it, and ends the run when nobody else does.
+//!
+//! It owns the run's life cycle. It always drains the node's events, whoever else listens or not; it stores the result before anyone
+//! may read it.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use madang_model::{
+    Outcome, RunEvent, RunEventBody, RunLife, RunState, RunStateEvent,
+    run_state::{RunEffect, broken},
+};
+use madang_node_api::{NodeError, RunControl, RunHandle};
+use madang_public_api::{RunFold, ServerEventBody};
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    App, Failure,
+    live_run::{LiveRun, Phase, ViewEnd, Wish, view},
+};
+use crate::clock::{now_ms, now_us};
+
+struct Collector {
+    app: Arc<App>,
+    run: Arc<LiveRun>,
+    life: RunLife,
+    fold: RunFold,
+    control: Option<mpsc::Sender<RunControl>>,
+}
+
+/// Starts the run and follows it to its end.
+pub(crate) async fn collect<F>(app: Arc<App>, run: Arc<LiveRun>, mut wishes: mpsc::Receiver<Wish>, start: F)
+where
+    F: Future<Output = Result<RunHandle, NodeError>> + Send,
+{
+    let life = RunLife::starting(run.facts.created_us / 1_000);
+    let mut collector = Collector { app, run, life, fold: RunFold::default(), control: None };
+    match collector.start(&mut wishes, start).await {
+        Ok(Some(handle)) => collector.follow(handle, wishes).await,
+        Ok(None) => collector.finish().await,
+        Err(failure) => collector.refuse(failure).await,
+    }
+}
+
+impl Collector {
+    /// None: it was over before it began.
+    async fn start<F>(&mut self, wishes: &mut mpsc::Receiver<Wish>, start: F) -> Result<Option<RunHandle>, Failure>
+    where
+        F: Future<Output = Result<RunHandle, NodeError>> + Send,
+    {
+        tokio::pin!(start);
+        loop {
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                started = &mut start => {
+                    let handle = started?;
+                    // Nobody else sets it.
+                    let _ = self.run.control.set(handle.control.clone());
+                    self.control = Some(handle.control.clone());
+                    self.apply(&RunStateEvent::Accepted);
+                    self.run.phase_set(Phase::Accepted);
+                    return Ok(Some(handle));
+                }
+                Some(wish) = wishes.recv() => self.wished(wish),
+                () = tokio::time::sleep_until(deadline) => self.apply(&RunStateEvent::DeadlinePassed),
+            }
+            if matches!(self.life.state, RunState::Finished { .. }) {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn follow(mut self, mut handle: RunHandle, mut wishes: mpsc::Receiver<Wish>) {
+        let mut deadline = Box::pin(tokio::time::sleep_until(self.deadline()));
+        while !matches!(self.life.state, RunState::Finished { .. }) {
+            let since = self.life.since_ms;
+            tokio::select! {
+                biased;
+                event = handle.events.recv() => match event {
+                    Some(event) => self.heard(event),
+                    None => self.apply(&RunStateEvent::Abandoned { why: "the sandbox went away".into() }),
+                },
+                Some(wish) = wishes.recv() => self.wished(wish),
+                () = &mut deadline => self.apply(&RunStateEvent::DeadlinePassed),
+            }
+            if since != self.life.since_ms {
+                deadline.as_mut().reset(self.deadline());
+            }
+        }
+        self.finish().await;
+    }
+
+    fn heard(&mut self, event: RunEvent) {
+        match &event.body {
+            RunEventBody::Finished { outcome } => {
+                let event = RunStateEvent::Finished { outcome: outcome.clone() };
+                self.apply(&event);
+                return;
+            }
+            RunEventBody::Started => {
+                self.app.metrics.run_started(now_us().saturating_sub(self.run.facts.created_us));
+            }
+            _ => {}
+        }
+        self.fold.push(&event.body);
+        self.run.push(event);
+    }
+
+    fn wished(&mut self, wish: Wish) {
+        match wish {
+            Wish::Cancel => self.apply(&RunStateEvent::CancelAsked),
+            Wish::Abandon(why) => self.apply(&RunStateEvent::Abandoned { why }),
+        }
+    }
+
+    fn apply(&mut self, event: &RunStateEvent) {
+        match self.life.apply(event, now_ms()) {
+            Ok((life, effects)) => {
+                self.life = life;
+                self.run.life_set(self.life.clone());
+                if let (true, Some(control)) = (effects.contains(&RunEffect::Cancel), &self.control) {
+                    // A full queue: the program does not read its input. The deadline of `Cancelling` ends it then.
+                    let _ = control.try_send(RunControl::Cancel);
+                }
+            }
+            Err(rejected) => tracing::debug!(run = %self.run.facts.id, %rejected, "event without effect"),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let at = self.life.deadline_ms(self.run.facts.wall_ms).unwrap_or(u64::MAX);
+        Instant::now() + Duration::from_millis(at.saturating_sub(now_ms()).min(DEADLINE_MS_MAX))
+    }
+
+    /// Stores the result, then lets everybody read it.
+    async fn finish(mut self) {
+        let RunState::Finished { outcome } = self.life.state.clone() else {
+            return;
+        };
+        let kept = self.store(outcome.clone()).await;
+        let outcome = match kept {
+            Ok(()) => outcome,
+            Err(failure) => {
+                tracing::error!(run = %self.run.facts.id, error = ?failure, "a result could not be kept");
+                broken("the result could not be kept")
+            }
+        };
+        let verdict = outcome.verdict;
+        let last = finished_event(outcome);
+        self.fold.push(&last.body);
+        let end = ViewEnd { finished_ms: Some(self.life.since_ms), truncated: self.run.is_truncated(), actions: &[] };
+        let view = view(&self.run.facts, self.fold, madang_public_api::RunState::Finished, end);
+        // Nobody else sets it.
+        let _ = self.run.result.set(Arc::new(view));
+        self.app.metrics.run_finished(verdict, self.run.facts.language.as_deref());
+        self.app.run_forget(&self.run);
+        self.run.push(last);
+        self.run.phase_set(Phase::Finished);
+        let (run, session) = (self.run.facts.id, self.run.facts.session);
+        self.app.events.push(ServerEventBody::RunFinished { run, session, verdict });
+    }
+
+    async fn store(&self, outcome: Outcome) -> Result<(), Failure> {
+        let (mut events, truncated) = self.run.snapshot();
+        let verdict = outcome.verdict;
+        events.push(RunEvent { seq: events.len() as u64, ..finished_event(outcome) });
+        let mut record = self.run.facts.record();
+        record.verdict = Some(verdict);
+        record.truncated = truncated;
+        record.finished_ms = Some(self.life.since_ms);
+        record.events = events;
+        Ok(self.app.store.run_finish(&record).await?)
+    }
+
+    /// The node did not take it: whoever asked gets the reason, and nothing of it stays.
+    async fn refuse(self, failure: Failure) {
+        if self.run.facts.kept_from_start {
+            let outcome = broken(&failure.detail);
+            if let Err(error) = self.store(outcome).await {
+                tracing::error!(run = %self.run.facts.id, ?error, "a refused run could not be kept");
+            }
+        }
+        let _ = self.run.refusal.set(failure);
+        self.app.run_forget(&self.run);
+        self.run.phase_set(Phase::Refused);
+    }
+}
+
+/// Timers beyond a month are as good as none.
+const DEADLINE_MS_MAX: u64 = 31 * 86_400_000;
+
+fn finished_event(outcome: Outcome) -> RunEvent {
+    RunEvent { seq: 0, at_us: now_us(), body: RunEventBody::Finished { outcome } }
+}

@@ -1,0 +1,265 @@
+//! Runs: beginning, finding, cancelling.
+
+use std::{future::Future, sync::Arc};
+
+use madang_ids::{RunId, SandboxId, SessionId};
+use madang_model::{RunEvent, RunSpec, Verdict, Work};
+use madang_node_api::{NodeError, RunHandle};
+use madang_public_api::{OneShotRequest, RunFold, RunMode, RunRequest, RunView, ServerEventBody};
+use madang_store::RunRecord;
+use tokio::sync::watch;
+
+use super::{
+    App, Claimed, Failure, IdempotencyKey,
+    live_run::{LiveRun, RunFacts, ViewEnd, Wish, view},
+    live_session::LiveSession,
+    run_collect::collect,
+    run_plan,
+};
+use crate::clock::{now_ms, now_us};
+
+/// How much somebody already knows of a run when it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Nobody knows its id before its result: nothing is stored before.
+    Silent,
+    /// Its id is told at once, so it is kept from the start.
+    Told,
+}
+
+/// Where a run's events come from.
+#[derive(Debug, Clone)]
+pub(crate) enum RunSource {
+    Live(Arc<LiveRun>),
+    Kept(Arc<Vec<RunEvent>>),
+}
+
+impl App {
+    /// A run in a fresh sandbox. An idempotency key may lead to one that is there already.
+    pub async fn run_one_shot(
+        self: &Arc<Self>,
+        request: OneShotRequest,
+        start: Start,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<RunId, Failure> {
+        let language = match request.language.as_deref() {
+            Some(id) => Some(self.languages.find(&*self.node, id)?),
+            None => None,
+        };
+        let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
+        let facts = facts(&plan.run, None, plan.sandbox.id, plan.sandbox.language.clone());
+        let node = Arc::clone(&self.node);
+        self.run_begin(facts, None, start, key, async move { node.run_once(plan.sandbox, plan.run).await }).await
+    }
+
+    /// A run in a live session.
+    pub async fn run_in_session(
+        self: &Arc<Self>,
+        session: &Arc<LiveSession>,
+        request: RunRequest,
+        start: Start,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<RunId, Failure> {
+        let record = session.running()?;
+        let language = match (&record.spec.language, request.mode) {
+            (Some(id), RunMode::Query | RunMode::Batch) => Some(self.languages.find(&*self.node, id)?),
+            _ => None,
+        };
+        if request.mode == RunMode::Query && language.is_none() {
+            return Err(Failure::invalid("mode", "this session has no language to query; use `command` or `batch`"));
+        }
+        let run = run_plan::in_session(request, &record.spec, language.as_ref(), &self.config.limits_max)?;
+        let facts = facts(&run, Some(record.id), record.sandbox, record.spec.language.clone());
+        let (node, sandbox) = (Arc::clone(&self.node), record.sandbox);
+        let session = Some(Arc::clone(session));
+        self.run_begin(facts, session, start, key, async move { node.run_start(sandbox, run).await }).await
+    }
+
+    /// Registers the run, claims the key, and leaves the rest to the collector. Returns as soon as that has begun.
+    async fn run_begin<F>(
+        self: &Arc<Self>,
+        mut facts: RunFacts,
+        session: Option<Arc<LiveSession>>,
+        start: Start,
+        key: Option<&IdempotencyKey>,
+        begin: F,
+    ) -> Result<RunId, Failure>
+    where
+        F: Future<Output = Result<RunHandle, NodeError>> + Send + 'static,
+    {
+        self.check_serving()?;
+        let id = facts.id;
+        match self.claim(key, id).await? {
+            Claimed::Ours => {}
+            Claimed::Before(known) => return known.parse().map_err(|_| Failure::conflict("the key made no run")),
+        }
+        facts.kept_from_start = start == Start::Told || key.is_some();
+        let kept_from_start = facts.kept_from_start;
+        let session_id = facts.session;
+        let (run, wishes) = LiveRun::new(facts);
+        if let Err(full) = self.run_register(&run) {
+            self.unclaim(key).await;
+            return Err(full);
+        }
+        if kept_from_start && let Err(error) = self.store.run_insert(&run.facts.record()).await {
+            self.run_forget(&run);
+            self.unclaim(key).await;
+            return Err(error.into());
+        }
+        if let Some(session) = &session {
+            session.run_began();
+        }
+        self.events.push(ServerEventBody::RunStarted { run: id, session: session_id });
+        tokio::spawn(collect(Arc::clone(self), run, wishes, begin));
+        Ok(id)
+    }
+
+    fn run_register(&self, run: &Arc<LiveRun>) -> Result<(), Failure> {
+        let mut runs = self.runs();
+        if runs.len() >= self.config.runs_max {
+            return Err(Failure::too_many("runs_max", self.config.runs_max));
+        }
+        runs.insert(run.facts.id, Arc::clone(run));
+        self.runs_count.send_replace(runs.len());
+        Ok(())
+    }
+
+    /// Called by the collector once the store knows the rest.
+    pub(super) fn run_forget(&self, run: &LiveRun) {
+        if let Some(session) = run.facts.session.and_then(|id| self.session_live(id)) {
+            session.run_ended();
+        }
+        let mut runs = self.runs();
+        runs.remove(&run.facts.id);
+        self.runs_count.send_replace(runs.len());
+    }
+
+    pub fn run_live(&self, id: RunId) -> Option<Arc<LiveRun>> {
+        self.runs().get(&id).cloned()
+    }
+
+    pub fn runs_live(&self) -> Vec<Arc<LiveRun>> {
+        self.runs().values().cloned().collect()
+    }
+
+    pub fn runs_live_count(&self) -> watch::Receiver<usize> {
+        self.runs_count.subscribe()
+    }
+
+    /// The run as it is now, live or kept.
+    pub async fn run_view(&self, id: RunId) -> Result<RunView, Failure> {
+        if let Some(run) = self.run_live(id) {
+            return Ok(run.view());
+        }
+        Ok(kept_view(self.run_kept(id).await?))
+    }
+
+    pub async fn run_source(&self, id: RunId) -> Result<RunSource, Failure> {
+        if let Some(run) = self.run_live(id) {
+            return Ok(RunSource::Live(run));
+        }
+        Ok(RunSource::Kept(Arc::new(self.run_kept(id).await?.events)))
+    }
+
+    /// Ends the run; one that has finished is left as it is.
+    pub async fn run_cancel(&self, id: RunId) -> Result<RunView, Failure> {
+        let Some(run) = self.run_live(id) else { return self.run_view(id).await };
+        run.wish(Wish::Cancel);
+        Ok(run.view())
+    }
+
+    /// Runs of a session, or all, whose sandbox is gone: nobody will report their end.
+    pub fn runs_abandon(&self, session: Option<SessionId>, why: &str) {
+        let theirs = |run: &Arc<LiveRun>| session.is_none() || run.facts.session == session;
+        for run in self.runs_live().into_iter().filter(theirs) {
+            run.wish(Wish::Abandon(why.to_owned()));
+        }
+    }
+
+    /// Runs that a server before this one left open become what they are: lost.
+    pub async fn runs_close_left(&self) -> Result<usize, Failure> {
+        let left = self.store.run_list_open().await?;
+        let count = left.len();
+        for mut record in left {
+            let outcome = madang_model::run_state::broken("the server stopped while this run was in progress");
+            let body = madang_model::RunEventBody::Finished { outcome };
+            let seq = record.events.len() as u64;
+            record.events.push(RunEvent { seq, at_us: now_us(), body });
+            record.verdict = Some(Verdict::InternalError);
+            record.finished_ms = Some(now_ms());
+            self.store.run_finish(&record).await?;
+        }
+        Ok(count)
+    }
+
+    async fn run_kept(&self, id: RunId) -> Result<RunRecord, Failure> {
+        self.store.run_get(id).await?.ok_or_else(|| Failure::not_found(format!("run {id}")))
+    }
+}
+
+fn facts(run: &RunSpec, session: Option<SessionId>, sandbox: SandboxId, language: Option<String>) -> RunFacts {
+    // A build and each input may take the limit; a clean step is short.
+    let rounds = run.inputs.len() as u64 + 2;
+    let mode = match run.work {
+        Work::Query { .. } => RunMode::Query,
+        Work::Batch { .. } => RunMode::Batch,
+        Work::Command { .. } => RunMode::Command,
+    };
+    RunFacts {
+        id: run.id,
+        session,
+        sandbox,
+        mode,
+        language,
+        created_us: now_us(),
+        wall_ms: run.limits.wall_ms.saturating_mul(rounds),
+        kept_from_start: false,
+    }
+}
+
+impl RunFacts {
+    /// The record of a run that has just begun.
+    pub(super) fn record(&self) -> RunRecord {
+        RunRecord {
+            id: self.id,
+            session: self.session,
+            mode: mode_name(self.mode).to_owned(),
+            language: self.language.clone(),
+            verdict: None,
+            truncated: false,
+            created_ms: self.created_us / 1_000,
+            finished_ms: None,
+            events: Vec::new(),
+        }
+    }
+}
+
+fn mode_name(mode: RunMode) -> &'static str {
+    match mode {
+        RunMode::Query => "query",
+        RunMode::Batch => "batch",
+        RunMode::Command => "command",
+    }
+}
+
+fn kept_view(record: RunRecord) -> RunView {
+    let mode = [RunMode::Query, RunMode::Batch].into_iter().find(|mode| mode_name(*mode) == record.mode);
+    let facts = RunFacts {
+        id: record.id,
+        session: record.session,
+        sandbox: SandboxId::new(),
+        mode: mode.unwrap_or(RunMode::Command),
+        language: record.language,
+        created_us: record.created_ms.saturating_mul(1_000),
+        wall_ms: 0,
+        kept_from_start: true,
+    };
+    let mut fold = RunFold::default();
+    record.events.iter().for_each(|event| fold.push(&event.body));
+    let state = match record.finished_ms {
+        Some(_) => madang_public_api::RunState::Finished,
+        None => madang_public_api::RunState::Running,
+    };
+    let end = ViewEnd { finished_ms: record.finished_ms, truncated: record.truncated, actions: &[] };
+    view(&facts, fold, state, end)
+}

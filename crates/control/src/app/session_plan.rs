@@ -1,0 +1,96 @@
+//! From the wish for a session to its settled form: pure.
+
+use madang_model::{Limits, SessionKind, SessionSpec};
+use madang_node_api::LanguageSeen;
+use madang_public_api::{Resources, SessionCreate};
+
+use super::{Failure, validate};
+use crate::ControlConfig;
+
+/// No session is so short that it could not start.
+const TIMEOUT_MS_MIN: u64 = 1_000;
+
+pub(crate) fn session_spec(
+    request: &SessionCreate,
+    language: Option<&LanguageSeen>,
+    config: &ControlConfig,
+) -> Result<SessionSpec, Failure> {
+    refuse_later_fields(request)?;
+    if let Some(name) = &request.name {
+        validate::session_name(name)?;
+    }
+    if request.reuse_if_exists && request.name.is_none() {
+        return Err(Failure::invalid("reuse_if_exists", "`reuse_if_exists` needs a `name`"));
+    }
+    validate::network(request.network.as_deref())?;
+    validate::environment(&request.env)?;
+    validate::tags(&request.tags)?;
+    validate::command("startup_command", request.startup_command.as_deref())?;
+    let kind = match request.kind {
+        madang_public_api::SessionKind::Interactive => SessionKind::Interactive,
+        madang_public_api::SessionKind::Batch => SessionKind::Batch,
+    };
+    if kind == SessionKind::Batch && request.startup_command.is_none() {
+        return Err(Failure::invalid("startup_command", "a batch session needs `startup_command`"));
+    }
+    let timeout_max = config.session_timeout_ms_max;
+    let timeout_ms = duration("timeout_ms", request.timeout_ms, timeout_max, timeout_max)?;
+    let idle_default = config.session_idle_ms.min(timeout_max);
+    Ok(SessionSpec {
+        kind,
+        image: validate::image(request.image.as_deref())?,
+        language: language.map(|language| language.id.clone()),
+        limits: limits(&request.resources, language, &config.limits_max)?,
+        env: request.env.clone(),
+        tags: request.tags.clone(),
+        startup_command: request.startup_command.clone(),
+        timeout_ms,
+        idle_timeout_ms: duration("idle_timeout_ms", request.idle_timeout_ms, idle_default, timeout_max)?,
+    })
+}
+
+/// Fields of the contract that later versions will honour: asking for them now must not pass silently.
+fn refuse_later_fields(request: &SessionCreate) -> Result<(), Failure> {
+    let rows = [
+        ("resources.accelerators", !request.resources.accelerators.is_empty(), "no accelerators are scheduled"),
+        ("mounts", !request.mounts.is_empty(), "there are no folders to mount"),
+        ("project", request.project.is_some(), "there are no projects"),
+        ("resource_group", request.resource_group.is_some(), "there is one node and no groups"),
+        ("priority", request.priority.is_some_and(|priority| priority != 0), "there is no queue to be first in"),
+        ("depends_on", !request.depends_on.is_empty(), "sessions do not wait for each other"),
+    ];
+    match rows.into_iter().find(|(_, asked, _)| *asked) {
+        Some((field, _, why)) => Err(Failure::unsupported(field, why)),
+        None => Ok(()),
+    }
+}
+
+fn duration(field: &str, asked: Option<u64>, default: u64, max: u64) -> Result<u64, Failure> {
+    let asked = asked.unwrap_or(default);
+    if (TIMEOUT_MS_MIN..=max).contains(&asked) {
+        return Ok(asked);
+    }
+    Err(Failure::invalid(field, format!("`{field}` must be between {TIMEOUT_MS_MIN} and {max}, not {asked}")))
+}
+
+fn limits(resources: &Resources, language: Option<&LanguageSeen>, ceiling: &Limits) -> Result<Limits, Failure> {
+    let defaults = language.map_or_else(Limits::default, |language| language.limits);
+    let cpu_millis = match resources.cpu {
+        None => defaults.cpu_millis,
+        // The bound below is far under what a float counts exactly.
+        Some(cpu) if cpu.is_finite() && (0.0..=1e6).contains(&cpu) => (cpu * 1_000.0).round() as u64,
+        Some(_) => return Err(Failure::invalid("resources.cpu", "`cpu` is a number of CPUs, not below 0")),
+    };
+    let limits = Limits {
+        cpu_millis,
+        memory_bytes: resources.memory_bytes.unwrap_or(defaults.memory_bytes),
+        disk_bytes: resources.disk_bytes.unwrap_or(defaults.disk_bytes),
+        pids: resources.pids.unwrap_or(defaults.pids),
+        ..defaults
+    };
+    limits.check(ceiling).map_err(|error| {
+        let field = if error.field == "cpu_millis" { "cpu" } else { error.field };
+        Failure { field: Some(format!("resources.{field}")), ..Failure::from(error) }
+    })?;
+    Ok(limits)
+}

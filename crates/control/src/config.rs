@@ -1,0 +1,70 @@
+//! What the server can be told. `cli` reads files and environment; here everything is typed.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use madang_model::Limits;
+
+/// Settings of the control plane. [`ControlConfig::new`] gives the defaults for a directory.
+#[derive(Debug, Clone)]
+pub struct ControlConfig {
+    /// Directory of `madang.db`, `admin.token` and, unless told otherwise, `madang.sock`. Made with mode 0700 if it is not there.
+    pub home: PathBuf,
+    /// TCP address; port 0 takes a free one, see [`Server::address`](crate::Server::address). None: no TCP.
+    pub listen: Option<SocketAddr>,
+    /// Unix socket; its peers are known by their uid. None: no socket.
+    pub socket: Option<PathBuf>,
+    /// Permission bits of the Unix socket: 0o600, or 0o660 for a group.
+    pub socket_mode: u32,
+    /// The most anybody may ask for one run or session.
+    pub limits_max: Limits,
+    /// Live sessions.
+    pub sessions_max: usize,
+    /// Runs in progress.
+    pub runs_max: usize,
+    /// Longest life of a session, and its default.
+    pub session_timeout_ms_max: u64,
+    /// Default of the time after which a session with nothing to do ends.
+    pub session_idle_ms: u64,
+    /// How long creating a session waits for its start before it answers with a session that is still starting.
+    pub session_start_wait_ms: u64,
+    /// How long runs in progress may go on once the server drains.
+    pub drain_ms: u64,
+    /// Time between two looks of the reconciler; it also looks whenever the node reports a change. Five seconds is the promise.
+    pub reconcile_ms: u64,
+    /// Finished runs, ended sessions and idempotency keys are kept for so many days.
+    pub keep_days: u64,
+    /// At most so many runs are kept.
+    pub keep_runs: u64,
+}
+
+impl ControlConfig {
+    /// The defaults: loopback, port 8686, the socket in `home`.
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        let home = home.into();
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 8686))),
+            socket: Some(home.join("madang.sock")),
+            socket_mode: 0o600,
+            home,
+            limits_max: Limits {
+                wall_ms: 24 * 3_600_000,
+                cpu_ms: 24 * 3_600_000,
+                memory_bytes: 64 << 30,
+                disk_bytes: 64 << 30,
+                pids: 32_768,
+                open_files: 65_536,
+                output_bytes: 64 << 20,
+                cpu_millis: 64_000,
+            },
+            sessions_max: 20_000,
+            runs_max: 10_000,
+            session_timeout_ms_max: 7 * 86_400_000,
+            session_idle_ms: 3_600_000,
+            session_start_wait_ms: 10_000,
+            drain_ms: 10_000,
+            reconcile_ms: 2_000,
+            keep_days: 7,
+            keep_runs: 100_000,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What happens in the server, as it happens.
+
+use axum::{extract::State, http::HeaderMap, response::Response};
+use bytes::Bytes;
+use madang_public_api::ServerEvent;
+
+use super::{
+    Shared,
+    stream::{self, Format},
+};
+use crate::app::Failure;
+
+/// Events of the server from now on, or from the one after `Last-Event-ID` where it is still known.
+#[utoipa::path(get, path = "/api/v1/events", tag = "system",
+    params(("Last-Event-ID" = Option<u64>, Header, description = "Number of the last event that was read")),
+    responses((status = 200, description = "Events, without end", content(
+        (ServerEvent = "text/event-stream"), (ServerEvent = "application/x-ndjson"),
+    ))))]
+pub(super) async fn event_stream(State(app): State<Shared>, headers: HeaderMap) -> Result<Response, Failure> {
+    let format = Format::asked(&headers).unwrap_or(Format::ServerSent);
+    let resume = stream::resume_at(&headers)?;
+    let news = app.events.subscribe();
+    let from = if headers.contains_key("last-event-id") { resume } else { *news.borrow() };
+    let ring = std::sync::Arc::clone(&app);
+    Ok(stream::respond(format, &app, (ring, news, from), move |(ring, mut news, from)| async move {
+        // A number from before a restart is beyond the present ones: begin with what is.
+        let from = from.min(*news.borrow());
+        news.wait_for(|next| *next > from).await.ok()?;
+        let mut bytes = Vec::new();
+        let mut next = from;
+        for event in ring.events.since(from) {
+            next = event.seq + 1;
+            format.write(&mut bytes, event.seq, &event);
+        }
+        Some((Bytes::from(bytes), (ring, news, next)))
+    }))
+}

@@ -1,0 +1,173 @@
+//! Files of a session. Bytes stream through; nothing is held whole.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::TryStreamExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use madang_node_api::{Depth, FileKind, FileSeen, NodeError};
+use madang_public_api::{FileEntry, FileWritten, Page, Timestamp, bounds, file::FileEntryKind};
+use serde::Deserialize;
+use tokio_util::io::{ReaderStream, StreamReader};
+use utoipa::IntoParams;
+
+use super::{
+    Shared, archive,
+    body::{ApiQuery, too_large},
+    session_act::usable,
+};
+use crate::app::Failure;
+
+/// Bytes read from a file at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Which directory, and how deep.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Relative to `/home/work`, which it is if left out.
+    path: String,
+    /// Everything below, not only the directory's own entries.
+    recursive: bool,
+}
+
+/// The entries of a directory.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/files", tag = "file", params(("id" = String, Path), ListQuery),
+    responses((status = 200, body = Page<FileEntry>)))]
+pub(super) async fn file_list(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    ApiQuery(query): ApiQuery<ListQuery>,
+) -> Result<Json<Page<FileEntry>>, Failure> {
+    let session = usable(&app, &id).await?;
+    app.check_path(&query.path)?;
+    let depth = if query.recursive { Depth::All } else { Depth::Children };
+    let entries = app.node.file_list(session.running()?.sandbox, &query.path, depth).await?;
+    session.touch();
+    Ok(Json(Page { items: entries.into_iter().map(entry).collect(), next_cursor: None }))
+}
+
+/// How a directory comes.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReadQuery {
+    /// `tar`: the path as an archive, whatever it is.
+    archive: Option<String>,
+}
+
+/// A file's bytes. A directory comes as a tar archive.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/files/{*path}", tag = "file",
+    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`"), ReadQuery),
+    responses((status = 200, description = "The bytes", content(
+        (Vec<u8> = "application/octet-stream"), (Vec<u8> = "application/x-tar"),
+    ))))]
+pub(super) async fn file_read(
+    State(app): State<Shared>,
+    Path((id, path)): Path<(String, String)>,
+    ApiQuery(query): ApiQuery<ReadQuery>,
+) -> Result<Response, Failure> {
+    let session = usable(&app, &id).await?;
+    app.check_path(&path)?;
+    let sandbox = session.running()?.sandbox;
+    session.touch();
+    match query.archive.as_deref() {
+        None => {}
+        Some("tar") => return archive::directory(&app, sandbox, path).await,
+        Some(_) => return Err(Failure::unsupported("archive", "only `tar` is there")),
+    }
+    match app.node.file_read(sandbox, &path).await {
+        Ok(opened) => {
+            let size = opened.seen.size_bytes;
+            let body = Body::from_stream(ReaderStream::with_capacity(opened.bytes, CHUNK_BYTES));
+            let kind = HeaderValue::from_static("application/octet-stream");
+            let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+            Ok(response)
+        }
+        // A directory is no file: try it as one before giving up.
+        Err(error @ (NodeError::Invalid(_) | NodeError::Conflict(_))) => {
+            match app.node.file_list(sandbox, &path, Depth::Children).await {
+                Ok(_) => archive::directory(&app, sandbox, path).await,
+                Err(_) => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes a file, all or nothing; missing directories are made.
+#[utoipa::path(put, path = "/api/v1/sessions/{id}/files/{*path}", tag = "file",
+    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = FileWritten)))]
+pub(super) async fn file_write(
+    State(app): State<Shared>,
+    Path((id, path)): Path<(String, String)>,
+    request: Request,
+) -> Result<Json<FileWritten>, Failure> {
+    app.check_serving()?;
+    let session = usable(&app, &id).await?;
+    app.check_path(&path)?;
+    if path.is_empty() || path.ends_with('/') {
+        return Err(Failure::invalid("path", "a file needs a name"));
+    }
+    let max = bounds::FILE_BODY_BYTES_MAX;
+    let too_large = || too_large("FILE_BODY_BYTES_MAX", max);
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|declared| declared > max) {
+        return Err(too_large());
+    }
+    let sandbox = session.running()?.sandbox;
+    let exceeded = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = Arc::clone(&exceeded);
+    let body = Limited::new(request.into_body(), usize::try_from(max).unwrap_or(usize::MAX));
+    let bytes = body.into_data_stream().map_err(move |error| {
+        seen.store(error.downcast_ref::<LengthLimitError>().is_some(), std::sync::atomic::Ordering::Relaxed);
+        io::Error::other(error)
+    });
+    let written = app.node.file_write(sandbox, &path, Box::pin(StreamReader::new(bytes))).await;
+    if exceeded.load(std::sync::atomic::Ordering::Relaxed) {
+        return Err(too_large());
+    }
+    session.touch();
+    Ok(Json(FileWritten { size_bytes: written?, path }))
+}
+
+/// Removes a file, or a directory with all in it.
+#[utoipa::path(delete, path = "/api/v1/sessions/{id}/files/{*path}", tag = "file",
+    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`")),
+    responses((status = 204, description = "It is gone")))]
+pub(super) async fn file_remove(
+    State(app): State<Shared>,
+    Path((id, path)): Path<(String, String)>,
+) -> Result<StatusCode, Failure> {
+    let session = usable(&app, &id).await?;
+    app.check_path(&path)?;
+    app.node.file_remove(session.running()?.sandbox, &path).await?;
+    session.touch();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn entry(seen: FileSeen) -> FileEntry {
+    FileEntry {
+        path: seen.path,
+        kind: match seen.kind {
+            FileKind::File => FileEntryKind::File,
+            FileKind::Directory => FileEntryKind::Directory,
+            FileKind::Symlink => FileEntryKind::Symlink,
+            FileKind::Other => FileEntryKind::Other,
+        },
+        size_bytes: seen.size_bytes,
+        mode: seen.mode,
+        modified_at: Timestamp(seen.modified_ms),
+    }
+}

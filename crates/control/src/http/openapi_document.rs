@@ -1,0 +1,77 @@
+//! Completes the generated document: what the routes have in common is written once, here.
+
+use madang_public_api::{Problem, ProblemKind};
+use utoipa::{
+    PartialSchema,
+    openapi::{
+        ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
+        path::{Operation, Parameter, ParameterIn, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+/// Paths that need no identity.
+const OPEN_PATHS: [&str; 4] = ["/healthz", "/readyz", "/api/v1/version", "/api/v1/openapi.json"];
+const TOKEN: &str = "token";
+
+pub(super) fn complete(mut document: OpenApi) -> OpenApi {
+    document.info = InfoBuilder::new()
+        .title("Madang")
+        .version("1")
+        .description(Some("Anyone's code, in a fresh sandbox, in milliseconds."))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .build();
+    let paths = std::mem::take(&mut document.paths.paths);
+    for (path, mut item) in paths {
+        let open = OPEN_PATHS.contains(&path.as_str());
+        for operation in operations(&mut item) {
+            complete_operation(&path, operation, open);
+        }
+        // The router's way to say that the path may have slashes.
+        document.paths.paths.insert(path.replace("{*path}", "{path}"), item);
+    }
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert("Problem".into(), Problem::schema());
+    let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    components.security_schemes.insert(TOKEN.into(), RefOr::T(token));
+    document
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
+}
+
+fn complete_operation(path: &str, operation: &mut Operation, open: bool) {
+    let mut kinds = vec![ProblemKind::Malformed, ProblemKind::MethodNotAllowed, ProblemKind::Internal];
+    if !open {
+        operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
+        kinds.extend([ProblemKind::Unauthenticated, ProblemKind::Forbidden]);
+    }
+    if path.contains('{') {
+        kinds.push(ProblemKind::NotFound);
+    }
+    let in_query = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Query,
+        RefOr::Ref(_) => false,
+    };
+    let has_query = operation.parameters.iter().flatten().any(in_query);
+    if operation.request_body.is_some() {
+        kinds.extend([ProblemKind::TooLarge, ProblemKind::MediaType, ProblemKind::TooMany, ProblemKind::NotFound]);
+    }
+    if operation.request_body.is_some() || has_query || path.contains("/sessions/") {
+        kinds.push(ProblemKind::Invalid);
+    }
+    if path.contains("/sessions") || operation.request_body.is_some() {
+        kinds.extend([ProblemKind::Conflict, ProblemKind::Capacity]);
+    }
+    if operation.responses.responses.contains_key("101") {
+        kinds.extend([ProblemKind::UpgradeRequired, ProblemKind::TooMany]);
+    }
+    for kind in kinds {
+        let (status, _, title) = kind.row();
+        let schema = Ref::from_schema_name("Problem");
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();
+        operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
+    }
+}

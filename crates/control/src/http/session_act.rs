@@ -1,0 +1,129 @@
+//! What is done in a session.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use madang_model::Usage;
+use madang_public_api::{
+    CompleteRequest, CompletionsView, Page, RunRequest, RunView, SessionView, StreamEvent, bounds, session::LogEntry,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    Shared,
+    body::{ApiJson, ApiQuery, Creating},
+    run::{Answer, answer_run},
+};
+use crate::app::{App, Failure, live_session::LiveSession};
+
+pub(super) async fn usable(app: &Arc<App>, id: &str) -> Result<Arc<LiveSession>, Failure> {
+    let id = app.session_id(id).await?;
+    app.session_usable(id).await
+}
+
+/// Ends every program in the session and starts its interpreter anew; files stay.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/restart", tag = "session", params(("id" = String, Path)),
+    responses((status = 200, body = SessionView)))]
+pub(super) async fn session_restart(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<SessionView>, Failure> {
+    let session = usable(&app, &id).await?;
+    app.node.sandbox_restart(session.running()?.sandbox).await?;
+    session.touch();
+    Ok(Json(session.view()))
+}
+
+/// Interrupts what the session's interpreter is doing, as Ctrl-C does.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/interrupt", tag = "session", params(("id" = String, Path)),
+    responses((status = 200, body = SessionView)))]
+pub(super) async fn session_interrupt(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<SessionView>, Failure> {
+    let session = usable(&app, &id).await?;
+    app.node.sandbox_interrupt(session.running()?.sandbox).await?;
+    session.touch();
+    Ok(Json(session.view()))
+}
+
+/// Completes code in the session's interpreter.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/complete", tag = "session", params(("id" = String, Path)),
+    request_body = CompleteRequest, responses((status = 200, body = CompletionsView)))]
+pub(super) async fn session_complete(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    ApiJson(request): ApiJson<CompleteRequest>,
+) -> Result<Json<CompletionsView>, Failure> {
+    let session = usable(&app, &id).await?;
+    let cursor = usize::try_from(request.cursor).ok().filter(|cursor| request.code.is_char_boundary(*cursor));
+    let cursor = cursor.ok_or_else(|| Failure::invalid("cursor", "`cursor` is a byte offset into `code`"))?;
+    let found = app.node.complete(session.running()?.sandbox, request.code, cursor).await?;
+    session.touch();
+    Ok(Json(CompletionsView { start: found.start as u64, items: found.items }))
+}
+
+/// Runs something in the session. Answers like `POST /run`.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/runs", tag = "session", request_body = RunRequest,
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request makes one run"),
+    ),
+    responses(
+        (status = 200, description = "The finished result, or a stream of events", content(
+            (RunView = "application/json"), (StreamEvent = "text/event-stream"), (StreamEvent = "application/x-ndjson"),
+        )),
+        (status = 201, body = RunView, description = "The run has begun"),
+    ))]
+pub(super) async fn session_run(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Creating { request, key }: Creating<RunRequest>,
+) -> Result<Response, Failure> {
+    let session = usable(&app, &id).await?;
+    let answer = Answer::asked(&headers, request.wait);
+    let run = app.run_in_session(&session, request, answer.start(), key.as_ref()).await?;
+    answer_run(&app, run, answer, key.as_ref()).await
+}
+
+/// How much of the log.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LogQuery {
+    /// Entries from the end, 100 if left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// What the session's latest programs wrote, oldest first.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/logs", tag = "session", params(("id" = String, Path), LogQuery),
+    responses((status = 200, body = Page<LogEntry>)))]
+pub(super) async fn session_logs(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    ApiQuery(query): ApiQuery<LogQuery>,
+) -> Result<Json<Page<LogEntry>>, Failure> {
+    let limit = query.limit.unwrap_or(bounds::PAGE_LIMIT_DEFAULT);
+    if !(1..=bounds::PAGE_LIMIT_MAX).contains(&limit) {
+        return Err(Failure::invalid("limit", format!("`limit` is between 1 and {}", bounds::PAGE_LIMIT_MAX)));
+    }
+    let id = app.session_id(&id).await?;
+    let items = app.session_logs(id, usize::try_from(limit).unwrap_or(usize::MAX)).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// What the session has used so far.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/usage", tag = "session", params(("id" = String, Path)),
+    responses((status = 200, body = Usage)))]
+pub(super) async fn session_usage(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Usage>, Failure> {
+    let id = app.session_id(&id).await?;
+    Ok(Json(app.session_usage(id).await?))
+}

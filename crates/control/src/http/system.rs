@@ -1,0 +1,113 @@
+//! The server itself: health, metrics, version, what can run.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use madang_model::LimitsAsked;
+use madang_node_api::{ImageSeen, LanguageSeen};
+use madang_public_api::{
+    ImageView, LanguageView, Page, Problem,
+    system::{Health, Version},
+};
+
+use super::Shared;
+use crate::app::{Failure, Stage};
+
+/// Whether the process lives.
+#[utoipa::path(get, path = "/healthz", tag = "system", responses((status = 200, body = Health)))]
+pub(super) async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok".into(), notes: Vec::new() })
+}
+
+/// Whether the server can take work now.
+#[utoipa::path(get, path = "/readyz", tag = "system", responses(
+    (status = 200, body = Health),
+    (status = 503, body = Health, description = "Draining, or a part does not answer"),
+))]
+pub(super) async fn readyz(State(app): State<Shared>) -> Response {
+    let health = app.node.health();
+    let mut notes = health.notes;
+    let store = app.store.ping().await;
+    if store.is_err() {
+        notes.push("the database does not answer".into());
+    }
+    let serving = *app.stage.borrow() == Stage::Serving;
+    let status = match (serving, health.ready && store.is_ok()) {
+        (true, true) => "ok",
+        (false, _) => "draining",
+        (true, false) => "not-ready",
+    };
+    let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(Health { status: status.into(), notes })).into_response()
+}
+
+/// Counts for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "system", responses(
+    (status = 200, body = String, content_type = "application/openmetrics-text"),
+))]
+pub(super) async fn metrics(State(app): State<Shared>) -> Response {
+    let text = app.metrics.render(&app.node.health(), app.sessions_live().len(), app.runs_live().len());
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// Which server this is.
+#[utoipa::path(get, path = "/api/v1/version", tag = "system", responses((status = 200, body = Version)))]
+pub(super) async fn version() -> Json<Version> {
+    Json(Version { name: "madang".into(), version: env!("CARGO_PKG_VERSION").into(), api: "v1".into() })
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "system", responses((status = 200, body = Object)))]
+pub(super) async fn openapi_json() -> Json<utoipa::openapi::OpenApi> {
+    Json(super::openapi())
+}
+
+/// What can run here; an unavailable language says why.
+#[utoipa::path(get, path = "/api/v1/languages", tag = "system", responses((status = 200, body = Page<LanguageView>)))]
+pub(super) async fn language_list(State(app): State<Shared>) -> Json<Page<LanguageView>> {
+    let table = app.languages.table(&*app.node);
+    Json(Page { items: table.values().cloned().map(language_view).collect(), next_cursor: None })
+}
+
+/// Images that sandboxes can be made from.
+#[utoipa::path(get, path = "/api/v1/images", tag = "system", responses(
+    (status = 200, body = Page<ImageView>),
+    (status = 503, body = Problem, description = "The node does not answer"),
+))]
+pub(super) async fn image_list(State(app): State<Shared>) -> Result<Json<Page<ImageView>>, Failure> {
+    let images = app.node.images().await?;
+    Ok(Json(Page { items: images.into_iter().map(image_view).collect(), next_cursor: None }))
+}
+
+fn language_view(seen: LanguageSeen) -> LanguageView {
+    let limits = seen.limits;
+    LanguageView {
+        id: seen.id,
+        name: seen.name,
+        version: seen.version,
+        available: seen.unavailable.is_none(),
+        unavailable: seen.unavailable,
+        modes: seen.modes,
+        extensions: seen.extensions,
+        main: seen.main,
+        greeting: seen.greeting,
+        limits: LimitsAsked {
+            wall_ms: Some(limits.wall_ms),
+            cpu_ms: Some(limits.cpu_ms),
+            memory_bytes: Some(limits.memory_bytes),
+            disk_bytes: Some(limits.disk_bytes),
+            pids: Some(limits.pids),
+            open_files: Some(limits.open_files),
+            output_bytes: Some(limits.output_bytes),
+            cpu_millis: Some(limits.cpu_millis),
+        },
+    }
+}
+
+fn image_view(seen: ImageSeen) -> ImageView {
+    ImageView { name: seen.name, digest: seen.digest, size_bytes: seen.size_bytes, languages: seen.languages }
+}

@@ -1,0 +1,255 @@
+//! `Config → build → spawn → drain`: one server from its settings to its end.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::Router;
+use madang_node_api::Node;
+use madang_store::{Store, StoreConfig, StoreError};
+use tokio::{
+    net::{TcpListener, UnixListener, UnixStream},
+    task::JoinSet,
+};
+
+use crate::{
+    ControlConfig, admin_token,
+    app::{App, Failure, Stage},
+    http::{self, Peer},
+    tasks,
+};
+
+const DATABASE: &str = "madang.db";
+/// How long runs may take to report their end after they were cancelled.
+const CANCEL_MS_MAX: u64 = 2_000;
+/// How long connections may take to end once streams were told to.
+const CLOSE_MS_MAX: u64 = 2_000;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("making the directory {path}")]
+    Home { path: PathBuf, source: io::Error },
+    #[error("opening the database")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    AdminToken(#[from] admin_token::AdminTokenError),
+    #[error("listening on {address}")]
+    Listen { address: String, source: io::Error },
+    #[error("another server listens on {path}")]
+    SocketInUse { path: PathBuf },
+    #[error("reading what the last server left behind: {0}")]
+    Recover(String),
+}
+
+/// Why a server stopped serving by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("serving connections")]
+    Serve(#[source] io::Error),
+    #[error("a part of the server panicked")]
+    Panicked,
+}
+
+/// A server that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    tcp: Option<TcpListener>,
+    unix: Option<(UnixListener, PathBuf)>,
+}
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Running {
+    app: Arc<App>,
+    parts: JoinSet<Result<(), ServeError>>,
+    socket: Option<PathBuf>,
+}
+
+/// Stops a [`Running`] server from elsewhere: a signal handler, a test.
+#[derive(Debug, Clone)]
+pub struct StopHandle {
+    app: Arc<App>,
+}
+
+impl StopHandle {
+    /// Nothing new; runs in progress get `drain_ms`, then the server ends. Call on the first signal.
+    pub fn drain(&self) {
+        self.app.stage_raise(Stage::Draining);
+    }
+
+    /// Ends now. Call on the second signal.
+    pub fn stop_now(&self) {
+        self.app.stage_raise(Stage::Stopping);
+    }
+}
+
+impl Server {
+    /// Opens the database, makes the administrator's token at the first start, and binds the addresses.
+    pub async fn build(config: ControlConfig, node: Arc<dyn Node>) -> Result<Self, StartError> {
+        let home = config.home.clone();
+        make_home(&home).map_err(|source| StartError::Home { path: home.clone(), source })?;
+        let store = Store::open(&StoreConfig { path: home.join(DATABASE) }).await?;
+        admin_token::ensure(&home, &store).await?;
+        let tcp = match config.listen {
+            Some(address) => Some(listen_tcp(address).await?),
+            None => None,
+        };
+        let unix = match config.socket.clone() {
+            Some(path) => Some((listen_unix(&path, config.socket_mode).await?, path)),
+            None => None,
+        };
+        let app = App::load(config, node, store).await?;
+        tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
+        Ok(Self { app, tcp, unix })
+    }
+
+    /// The TCP address that was bound.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    pub fn socket_path(&self) -> Option<&Path> {
+        self.unix.as_ref().map(|(_, path)| path.as_path())
+    }
+
+    /// The file with the administrator's token.
+    pub fn admin_token_path(&self) -> PathBuf {
+        self.app.config.home.join(admin_token::FILE)
+    }
+
+    /// Begins to answer.
+    pub fn spawn(self) -> Running {
+        let Self { app, tcp, unix } = self;
+        let router = http::router(&app);
+        let mut parts = JoinSet::new();
+        let socket = unix.as_ref().map(|(_, path)| path.clone());
+        if let Some(listener) = tcp {
+            parts.spawn(serve_tcp(Arc::clone(&app), listener, router.clone()));
+        }
+        if let Some((listener, _)) = unix {
+            parts.spawn(serve_unix(Arc::clone(&app), listener, router));
+        }
+        parts.spawn(as_part(tasks::reconcile(Arc::clone(&app))));
+        parts.spawn(as_part(tasks::prune(Arc::clone(&app))));
+        parts.spawn(as_part(drain(Arc::clone(&app))));
+        Running { app, parts, socket }
+    }
+}
+
+impl Running {
+    pub fn handle(&self) -> StopHandle {
+        StopHandle { app: Arc::clone(&self.app) }
+    }
+
+    /// Returns when the server has stopped: after [`StopHandle::drain`] or [`StopHandle::stop_now`], or because a part failed.
+    pub async fn wait(mut self) -> Result<(), ServeError> {
+        let mut result = Ok(());
+        loop {
+            let stopping = async {
+                self.app.reached(Stage::Stopping).await;
+                tokio::time::sleep(Duration::from_millis(CLOSE_MS_MAX)).await;
+            };
+            let ended = tokio::select! {
+                ended = self.parts.join_next() => ended,
+                () = stopping => {
+                    tracing::warn!("connections that would not end are cut");
+                    break;
+                }
+            };
+            let Some(ended) = ended else { break };
+            let ended = ended.unwrap_or(Err(ServeError::Panicked));
+            if ended.is_err() && result.is_ok() {
+                result = ended;
+                self.app.stage_raise(Stage::Stopping);
+            }
+        }
+        self.parts.shutdown().await;
+        if let Some(path) = &self.socket {
+            // A file that is left behind is replaced at the next start.
+            let _ = fs::remove_file(path);
+        }
+        result
+    }
+}
+
+async fn as_part(task: impl Future<Output = ()>) -> Result<(), ServeError> {
+    task.await;
+    Ok(())
+}
+
+/// Waits for the drain to begin, then for the runs to end, cancels what is left, and stops the server.
+async fn drain(app: Arc<App>) {
+    app.reached(Stage::Draining).await;
+    let orderly = async {
+        tracing::info!(runs = app.runs_live().len(), "draining");
+        if !runs_end_within(&app, app.config.drain_ms).await {
+            for run in app.runs_live() {
+                run.wish(crate::app::Wish::Cancel);
+            }
+            if !runs_end_within(&app, CANCEL_MS_MAX).await {
+                app.runs_abandon(None, "the server stopped");
+                runs_end_within(&app, CANCEL_MS_MAX).await;
+            }
+        }
+    };
+    tokio::select! {
+        () = orderly => {}
+        () = app.reached(Stage::Stopping) => {}
+    }
+    app.stage_raise(Stage::Stopping);
+}
+
+async fn runs_end_within(app: &App, ms: u64) -> bool {
+    let mut count = app.runs_live_count();
+    let none = count.wait_for(|count| *count == 0);
+    tokio::time::timeout(Duration::from_millis(ms), none).await.is_ok()
+}
+
+async fn serve_tcp(app: Arc<App>, listener: TcpListener, router: Router) -> Result<(), ServeError> {
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service).with_graceful_shutdown(stopping(app)).await.map_err(ServeError::Serve)
+}
+
+async fn serve_unix(app: Arc<App>, listener: UnixListener, router: Router) -> Result<(), ServeError> {
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service).with_graceful_shutdown(stopping(app)).await.map_err(ServeError::Serve)
+}
+
+async fn stopping(app: Arc<App>) {
+    app.reached(Stage::Stopping).await;
+}
+
+fn make_home(home: &Path) -> io::Result<()> {
+    if home.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(home)
+}
+
+async fn listen_tcp(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listened = TcpListener::bind(address).await;
+    listened.map_err(|source| StartError::Listen { address: address.to_string(), source })
+}
+
+/// A socket file nobody answers on is a dead server's and is replaced.
+async fn listen_unix(path: &Path, mode: u32) -> Result<UnixListener, StartError> {
+    let failed = |source| StartError::Listen { address: path.display().to_string(), source };
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(StartError::SocketInUse { path: path.to_owned() });
+    }
+    match fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+    Ok(listener)
+}

@@ -1,0 +1,183 @@
+//! What to do so that what is becomes what is wanted: pure.
+//!
+//! The three looks must be taken in this order: `running` before `seen` (a session that runs has had its sandbox before), `wanted` after
+//! `seen` (a sandbox that was seen has been wanted before it was made).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use madang_ids::{SandboxId, SessionId};
+use madang_model::{SessionEvent, SessionState};
+use madang_node_api::{SandboxSeen, SandboxState};
+use madang_store::SessionRecord;
+
+/// A live session with what only memory knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub record: SessionRecord,
+    pub runs_live: u64,
+    pub active_ms: u64,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A sandbox that nobody wants.
+    Close(SandboxId),
+    /// A session that drains and whose sandbox may still be there.
+    CloseAgain(SessionId),
+    Tell(SessionId, SessionEvent),
+}
+
+/// A sandbox whose one-shot run has just ended is on its way out by itself; only one that stays is closed.
+pub(crate) const ORPHAN_GRACE_MS: u64 = 1_000;
+
+/// Sandboxes that nobody wants, and since when.
+pub(crate) type Orphans = BTreeMap<SandboxId, u64>;
+
+/// What was seen, in the order of the module's rule.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    pub running: &'a [Wanted],
+    pub seen: &'a [SandboxSeen],
+    pub wanted: &'a BTreeSet<SandboxId>,
+}
+
+pub(crate) fn plan(look: &Look<'_>, orphans: &mut Orphans, now_ms: u64) -> Vec<Step> {
+    let Look { running, seen, wanted } = look;
+    let mut steps = Vec::new();
+    let by_id: BTreeMap<SandboxId, &SandboxSeen> = seen.iter().map(|sandbox| (sandbox.id, sandbox)).collect();
+    for session in *running {
+        steps.extend(session_step(session, by_id.get(&session.record.sandbox).copied(), now_ms));
+    }
+    let there = seen.iter().filter(|sandbox| sandbox.state == SandboxState::Running);
+    let now = there.map(|sandbox| sandbox.id).filter(|id| !wanted.contains(id));
+    *orphans = now.map(|id| (id, orphans.get(&id).copied().unwrap_or(now_ms))).collect();
+    let ripe = orphans.iter().filter(|(_, since)| now_ms >= since.saturating_add(ORPHAN_GRACE_MS));
+    steps.extend(ripe.map(|(id, _)| Step::Close(*id)));
+    steps
+}
+
+fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Option<Step> {
+    let record = &session.record;
+    let tell = |event| Some(Step::Tell(record.id, event));
+    if record.life.deadline_ms().is_some_and(|deadline| now_ms >= deadline) {
+        return tell(SessionEvent::DeadlinePassed);
+    }
+    match (&record.life.state, seen.map(|seen| &seen.state)) {
+        (SessionState::Draining { .. }, _) => Some(Step::CloseAgain(record.id)),
+        (SessionState::Running { .. }, None) => {
+            tell(SessionEvent::SandboxLost { why: "it is not there any more".into() })
+        }
+        (SessionState::Running { .. }, Some(SandboxState::Ended { why })) => {
+            tell(SessionEvent::SandboxLost { why: why.clone() })
+        }
+        (SessionState::Running { .. }, Some(SandboxState::Running)) => {
+            let started = record.started_ms.unwrap_or(record.created_ms);
+            if now_ms >= started.saturating_add(record.spec.timeout_ms) {
+                return tell(SessionEvent::LifetimeExpired);
+            }
+            let idle =
+                session.runs_live == 0 && now_ms >= session.active_ms.saturating_add(record.spec.idle_timeout_ms);
+            if idle { tell(SessionEvent::IdleExpired) } else { None }
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use madang_model::{Limits, SessionKind, SessionLife, SessionSpec, Usage};
+
+    use super::*;
+
+    const NOW: u64 = 1_000_000;
+
+    fn session(state: SessionState) -> Wanted {
+        let spec = SessionSpec {
+            kind: SessionKind::Interactive,
+            image: "host".into(),
+            language: None,
+            limits: Limits::default(),
+            env: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            startup_command: None,
+            timeout_ms: 500_000,
+            idle_timeout_ms: 100_000,
+        };
+        let record = SessionRecord {
+            id: SessionId::new(),
+            name: "a".into(),
+            generation: 0,
+            sandbox: SandboxId::new(),
+            spec,
+            life: SessionLife { state, since_ms: NOW },
+            created_ms: NOW,
+            started_ms: Some(NOW),
+            ended_ms: None,
+            usage: None,
+        };
+        Wanted { record, runs_live: 0, active_ms: NOW }
+    }
+
+    fn running() -> Wanted {
+        session(SessionState::Running { node: None })
+    }
+
+    fn sandbox(of: &Wanted, state: SandboxState) -> SandboxSeen {
+        SandboxSeen { id: of.record.sandbox, session: of.record.id, state, usage: Usage::default() }
+    }
+
+    fn plan_one(session: &Wanted, seen: &[SandboxSeen], now: u64) -> Vec<Step> {
+        let wanted = BTreeSet::from([session.record.sandbox]);
+        plan(&Look { running: std::slice::from_ref(session), seen, wanted: &wanted }, &mut Orphans::new(), now)
+    }
+
+    #[test]
+    fn what_is_as_wanted_needs_nothing() {
+        let session = running();
+        let seen = [sandbox(&session, SandboxState::Running)];
+        assert_eq!(plan_one(&session, &seen, NOW + 1), []);
+    }
+
+    #[test]
+    fn a_sandbox_without_a_session_is_closed_if_it_stays() {
+        let seen = [sandbox(&running(), SandboxState::Running)];
+        let look = Look { running: &[], seen: &seen, wanted: &BTreeSet::new() };
+        let mut orphans = Orphans::new();
+        assert_eq!(plan(&look, &mut orphans, NOW), []);
+        assert_eq!(plan(&look, &mut orphans, NOW + ORPHAN_GRACE_MS), [Step::Close(seen[0].id)]);
+        let gone = Look { seen: &[], ..look };
+        assert_eq!(plan(&gone, &mut orphans, NOW + ORPHAN_GRACE_MS), []);
+        assert_eq!(orphans, Orphans::new());
+    }
+
+    #[test]
+    fn a_session_without_its_sandbox_is_lost() {
+        let session = running();
+        let lost = |seen: &[SandboxSeen]| match plan_one(&session, seen, NOW).as_slice() {
+            [Step::Tell(id, SessionEvent::SandboxLost { why })] => (*id, why.clone()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(lost(&[]).0, session.record.id);
+        assert_eq!(lost(&[sandbox(&session, SandboxState::Ended { why: "oom".into() })]).1, "oom");
+    }
+
+    #[test]
+    fn one_that_starts_is_not_lost_yet_but_has_a_deadline() {
+        let session = session(SessionState::Starting { node: None });
+        assert_eq!(plan_one(&session, &[], NOW), []);
+        let late = NOW + madang_model::session::STARTING_MS_MAX;
+        assert_eq!(plan_one(&session, &[], late), [Step::Tell(session.record.id, SessionEvent::DeadlinePassed)]);
+    }
+
+    #[test]
+    fn idle_and_life_time_end_a_session() {
+        let mut session = running();
+        let seen = [sandbox(&session, SandboxState::Running)];
+        let id = session.record.id;
+        assert_eq!(plan_one(&session, &seen, NOW + 100_000), [Step::Tell(id, SessionEvent::IdleExpired)]);
+        session.runs_live = 1;
+        assert_eq!(plan_one(&session, &seen, NOW + 100_000), []);
+        assert_eq!(plan_one(&session, &seen, NOW + 500_000), [Step::Tell(id, SessionEvent::LifetimeExpired)]);
+    }
+}
