@@ -1,8 +1,104 @@
-//! `madang up`: everything on this machine in one process, with the spawner beside it.
+//! `madang up`: everything on this machine, from settings to signals.
 
-use crate::{args::UpArgs, exit::Failure};
+use std::{path::PathBuf, sync::Arc};
+
+use madang_control::{ControlConfig, Server, StopHandle};
+use madang_node::{Agent, AgentConfig, Pools};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    args::{OnOff, UpArgs},
+    exit::Failure,
+};
+
+/// What is logged where `MADANG_LOG` does not say.
+const LOG_DEFAULT: &str = "info";
 
 /// Starts the server and stays until it is told to stop.
 pub fn run(args: UpArgs) -> Result<u8, Failure> {
-    Err(Failure::internal(format!("this build has no server to start at {}", args.listen)))
+    log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::internal(format!("starting: {error}")))?;
+    let ended = runtime.block_on(serve(args));
+    // What still blocks is nobody's any more.
+    runtime.shutdown_background();
+    ended
+}
+
+fn log_to_stderr() {
+    let filter = std::env::var("MADANG_LOG").unwrap_or_else(|_| LOG_DEFAULT.to_owned());
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber would mean that a test set one up before.
+    let _ = if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.try_init() } else { log.json().try_init() };
+}
+
+async fn serve(args: UpArgs) -> Result<u8, Failure> {
+    let home = args.data.unwrap_or_else(madang_client::data_home);
+    let signals = Signals::listen().map_err(|error| Failure::internal(format!("listening for signals: {error}")))?;
+    let agent =
+        Agent::start(agent_config(&home, args.pools)?).await.map_err(|error| Failure::internal(error.to_string()))?;
+    let mut config = ControlConfig::new(&home);
+    config.listen = Some(args.listen);
+    let node: Arc<dyn madang_node_api::Node> = agent.clone();
+    let server = Server::build(config, node).await.map_err(|error| Failure::internal(chain(&error)))?;
+    greet(&server);
+    let running = server.spawn();
+    tokio::spawn(signals.obey(running.handle()));
+    let ended = running.wait().await;
+    agent.stop();
+    ended.map(|()| 0).map_err(|error| Failure::internal(chain(&error)))
+}
+
+fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<AgentConfig, Failure> {
+    let program =
+        std::env::current_exe().map_err(|error| Failure::internal(format!("finding this program: {error}")))?;
+    let pools = match pools {
+        OnOff::On => Pools::On,
+        OnOff::Off => Pools::Off,
+    };
+    Ok(AgentConfig { home: PathBuf::from(home), program, pools })
+}
+
+/// The first line is for programs, the others for people.
+fn greet(server: &Server) {
+    if let Some(address) = server.address() {
+        println!("listening on http://{address}");
+    }
+    if let Some(socket) = server.socket_path() {
+        println!("on this machine: `madang run FILE` (over {})", socket.display());
+    }
+    println!("from elsewhere: Authorization: Bearer <the token in {}>", server.admin_token_path().display());
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// The first asks runs to end, the second does not ask.
+    async fn obey(mut self, handle: StopHandle) {
+        self.next().await;
+        tracing::info!("stopping: runs in progress may end; again to stop now");
+        handle.drain();
+        self.next().await;
+        handle.stop_now();
+    }
 }
