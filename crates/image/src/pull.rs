@@ -41,6 +41,8 @@ pub enum Transport {
 pub struct PullOptions {
     pub credentials: Option<Credentials>,
     pub transport: Transport,
+    /// A PEM file of the certificate authorities to trust instead of the machine's.
+    pub authorities: Option<PathBuf>,
     /// Of the whole pull.
     pub deadline: Duration,
     /// The image's name here; the reference where there is none.
@@ -49,7 +51,13 @@ pub struct PullOptions {
 
 impl Default for PullOptions {
     fn default() -> PullOptions {
-        PullOptions { credentials: None, transport: Transport::Auto, deadline: Duration::from_secs(3600), name: None }
+        PullOptions {
+            credentials: None,
+            transport: Transport::Auto,
+            authorities: None,
+            deadline: Duration::from_secs(3600),
+            name: None,
+        }
     }
 }
 
@@ -100,7 +108,7 @@ impl ImageStore {
     ) -> Result<ImageEntry, ImageError> {
         let name = options.name.clone().unwrap_or_else(|| reference.to_string());
         check_name(&name)?;
-        let registry = Registry::new(reference, options.transport, options.credentials.clone())?;
+        let registry = Registry::new(reference, options)?;
         let pull = Pull { store: self, registry, reference, progress };
         match timeout(options.deadline, pull.run(&name)).await {
             Ok(done) => done,

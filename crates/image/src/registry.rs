@@ -7,6 +7,7 @@ mod auth;
 mod download;
 
 use std::{
+    path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -24,9 +25,20 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio::time::{sleep, timeout};
 
-use crate::{document, error::ImageError, limits::ImageLimits, pull::Transport, reference::Reference};
+use crate::{
+    document,
+    error::ImageError,
+    limits::ImageLimits,
+    pull::{PullOptions, Transport},
+    reference::Reference,
+};
 
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
 /// For the head of an answer.
@@ -69,12 +81,8 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(
-        reference: &Reference,
-        transport: Transport,
-        credentials: Option<Credentials>,
-    ) -> Result<Registry, ImageError> {
-        let plain = match transport {
+    pub(crate) fn new(reference: &Reference, options: &PullOptions) -> Result<Registry, ImageError> {
+        let plain = match options.transport {
             Transport::Auto => reference.is_loopback(),
             Transport::Plain => true,
             Transport::Tls => false,
@@ -86,13 +94,10 @@ impl Registry {
             Http::Plain(builder.build(connector))
         } else {
             connector.enforce_http(false);
-            let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| {
-                ImageError::Unavailable(format!("no certificate authorities on this machine: {error}"))
-            })?;
-            Http::Tls(builder.build(tls.https_only().enable_http1().wrap_connector(connector)))
+            Http::Tls(builder.build(tls_connector(connector, options.authorities.as_deref())?))
         };
         let base = format!("{}://{}", if plain { "http" } else { "https" }, reference.registry);
-        Ok(Registry { http, base, credentials, authorization: Mutex::new(None) })
+        Ok(Registry { http, base, credentials: options.credentials.clone(), authorization: Mutex::new(None) })
     }
 
     /// The whole of a small document, tried several times.
@@ -203,6 +208,31 @@ impl Registry {
         }
         Ok(bytes)
     }
+}
+
+fn tls_connector(http: HttpConnector, authorities: Option<&Path>) -> Result<HttpsConnector<HttpConnector>, ImageError> {
+    let tls = match authorities {
+        None => HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(default_provider())
+            .map_err(|error| ImageError::Unavailable(format!("no certificate authorities on this machine: {error}")))?,
+        Some(file) => HttpsConnectorBuilder::new().with_tls_config(trusting(file)?),
+    };
+    Ok(tls.https_only().enable_http1().wrap_connector(http))
+}
+
+fn trusting(authorities: &Path) -> Result<ClientConfig, ImageError> {
+    let bad =
+        |why: String| ImageError::Invalid(format!("{} holds no certificate authorities: {why}", authorities.display()));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authorities).map_err(|error| bad(error.to_string()))? {
+        roots.add(certificate.map_err(|error| bad(error.to_string()))?).map_err(|error| bad(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(bad("it is empty".into()));
+    }
+    let builder = ClientConfig::builder_with_provider(default_provider().into());
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| bad(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The next bytes of a body; none at its end.

@@ -10,7 +10,7 @@ mod real;
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use gate::{Gate, Manners};
-use madang_image::{Credentials, Digest, ImageEntry, ImageError, Progress, PullOptions, Reference, Refusal};
+use madang_image::{Credentials, Digest, ImageEntry, ImageError, Progress, PullOptions, Reference, Refusal, Transport};
 use making::{Ground, Layer, Tar};
 use real::{Behind, Registry};
 
@@ -240,4 +240,22 @@ async fn plain_http_is_for_loopback_unless_it_is_asked_for() {
     // A name that exists nowhere: the scheme shows in the error.
     let failed = pull(&ground, "registry.invalid/x:1", &options).await.unwrap_err().to_string();
     assert!(failed.contains("https://"), "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_to_those_whose_authority_is_trusted() {
+    let ground = Ground::new();
+    let storage = ground.path("storage").to_string_lossy().into_owned();
+    let layers = one_layer();
+    Registry::with(&["--storage", &storage]).push("x", "1", &layers, Behind::Nothing);
+    let registry = Registry::with(&["--storage", &storage, "--tls"]);
+    let reference = format!("{}/x:1", registry.address);
+    let tls = PullOptions { transport: Transport::Tls, deadline: Duration::from_secs(30), ..PullOptions::default() };
+    let stranger = pull(&ground, &reference, &tls).await.unwrap_err().to_string();
+    assert!(stranger.contains("UnknownIssuer") || stranger.contains("certificate"), "{stranger}");
+    let trusting = PullOptions { authorities: Some(registry.authority.clone()), ..tls };
+    pull(&ground, &reference, &trusting).await.unwrap();
+    check_layers(&ground, &reference, &layers);
+    let wrong = PullOptions { authorities: Some("/etc/hostname".into()), ..trusting };
+    assert!(matches!(pull(&ground, &reference, &wrong).await, Err(ImageError::Invalid(_))));
 }

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -15,24 +15,32 @@ use crate::making::{INDEX, Layer, MANIFEST, config_of, descriptor, manifest_of};
 /// Runs until dropped.
 pub struct Registry {
     pub address: String,
+    /// The authority of its certificate, if it has one.
+    pub authority: PathBuf,
     user: Option<String>,
-    child: Child,
+    #[allow(dead_code)] // Ends the registry when it goes.
+    child: Running,
 }
+
+struct Running(Child);
 
 impl Registry {
     pub fn start(user: Option<&str>) -> Registry {
+        let options: Vec<&str> = user.iter().flat_map(|user| ["--user", user]).collect();
+        Registry { user: user.map(str::to_owned), ..Registry::with(&options) }
+    }
+
+    /// Starts with options of `scripts/with-registry`.
+    pub fn with(options: &[&str]) -> Registry {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/with-registry");
         let mut command = Command::new(script);
-        if let Some(user) = user {
-            command.args(["--user", user]);
-        }
         // It ends when its standard input does, also when this process dies.
-        command.args(["sh", "-c", "echo $REGISTRY; cat >/dev/null"]);
+        command.args(options).args(["sh", "-c", "echo $REGISTRY; echo $REGISTRY_AUTHORITY; cat >/dev/null"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut address = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
-        assert!(!address.is_empty(), "the registry did not start; run scripts/install-test-tools");
-        Registry { address: address.trim().to_owned(), user: user.map(str::to_owned), child }
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines.next().expect("the registry did not start; run scripts/install-test-tools");
+        let authority = lines.next().unwrap().into();
+        Registry { address, authority, user: None, child: Running(child) }
     }
 
     /// Uploads an image under a tag, behind an index if asked for; returns the digest of its manifest.
@@ -112,9 +120,9 @@ pub enum Behind {
     Index,
 }
 
-impl Drop for Registry {
+impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        self.child.wait().unwrap();
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
     }
 }
