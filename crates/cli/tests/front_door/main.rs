@@ -10,8 +10,11 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     path::Path,
     process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -205,6 +208,42 @@ fn a_program_that_asks_twice_is_answered_through_a_pipe_line_by_line() {
     let asked = log.lock().unwrap().clone();
     assert_eq!(asked[0].body["stdin_live"], true);
     assert_eq!(asked[1].line, format!("GET /api/v1/runs/{RUN}/attach"));
+}
+
+#[test]
+fn ctrl_c_cancels_the_run_and_a_second_one_leaves_at_once() {
+    let home = home_with("ask.py", "");
+    let begun = view(Value::Null);
+    let log = serve(home.path(), move |_| ok_json(&begun));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
+        .args(["run", "--lang", "python"])
+        .arg(home.path().join("ask.py"))
+        .env("MADANG_HOME", home.path())
+        .env_remove("MADANG_ENDPOINT")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut prompt = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut prompt).unwrap();
+    assert_eq!(&prompt, b"name? ");
+    let id = child.id();
+    let interrupt = || {
+        let pid = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+    };
+    interrupt();
+    let cancel = format!("DELETE /api/v1/runs/{RUN}");
+    let until = Instant::now() + Duration::from_secs(10);
+    while !log.lock().unwrap().iter().any(|asked| asked.line == cancel) {
+        assert!(Instant::now() < until, "no {cancel}: {:?}", log.lock().unwrap());
+        thread::yield_now();
+    }
+    assert_eq!(child.try_wait().unwrap(), None, "it waits for the run's end");
+    interrupt();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(123), "madang: cancelled\n"));
 }
 
 #[test]
