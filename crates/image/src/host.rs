@@ -143,6 +143,7 @@ fn extra_path(path: &Path) -> Result<Option<PathBuf>, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::root::has_file;
 
     #[test]
     fn plan_shows_usr_and_a_curated_etc_and_nothing_private() {
@@ -190,6 +191,19 @@ mod tests {
             "/proc/1",
         ] {
             assert!(matches!(extra_path(Path::new(bad)), Err(HostError::Forbidden(..))), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn programs_of_this_machine_are_found_and_private_files_are_not() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = root_plan(state.path(), &HostNeeds::default()).unwrap();
+        for found in ["/bin/sh", "/usr/bin/env", "/etc/passwd", "/etc/localtime"] {
+            // `/bin/sh` leads through `/bin` and `dash`.
+            assert!(has_file(&plan, found) || !std::path::Path::new(found).exists(), "{found} was not found");
+        }
+        for missing in ["/etc/shadow", "/root/.bashrc", "/proc/self/exe", "/usr/bin/../../etc/shadow"] {
+            assert!(!has_file(&plan, missing), "{missing} was found");
         }
     }
 

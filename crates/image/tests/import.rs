@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::{FileTypeExt, MetadataExt},
 };
 
-use madang_image::{Digest, ImageError, ImageStore, Progress};
+use madang_image::{Digest, ImageError, ImageStore, Progress, root::has_file};
 use making::{CONFIG, Ground, INDEX, Layer, MANIFEST, Tar, config_of, descriptor, gzip, layout, manifest_of, tar_of};
 use serde_json::json;
 
@@ -264,4 +264,52 @@ fn progress_ends_at_the_total() {
     let steps = steps.lock().unwrap();
     let (what, done, total) = steps.last().unwrap();
     assert!(what.starts_with("unpack sha256:") && done == total && *total > 0, "{steps:?}");
+}
+
+#[test]
+fn files_are_found_as_programs_inside_would_find_them() {
+    let ground = Ground::new();
+    let lower = Tar::default()
+        .file("usr/bin/python3.11", b"")
+        .symlink("usr/bin/python3", "python3.11")
+        .symlink("bin", "usr/bin")
+        .symlink("usr/bin/absolute", "/etc/alternatives/it")
+        .symlink("etc/alternatives/it", "../../usr/bin/python3")
+        .symlink("round", "round")
+        .symlink("to-machine", "/proc/self/exe")
+        .file("gone", b"")
+        .file("opaque/old", b"")
+        .symlink("became-directory", "/usr/bin");
+    let upper = Tar::default()
+        .file(".wh.gone", b"")
+        .file("opaque/.wh..wh..opq", b"")
+        .file("opaque/new", b"")
+        .file("became-directory/new", b"");
+    ground.import(&[Layer::plain(lower.done()), Layer::plain(upper.done())]).unwrap();
+    let plan = ground.store.resolve("made:1").unwrap();
+    for found in [
+        "/usr/bin/python3",
+        "/bin/python3",
+        "/usr/bin/absolute",
+        "/opaque/new",
+        "/became-directory/new",
+        "/../bin/./python3",
+    ] {
+        assert!(has_file(&plan, found), "{found} was not found");
+    }
+    for missing in [
+        "/usr/bin",
+        "/round",
+        "/to-machine",
+        "/gone",
+        "/opaque/old",
+        "/became-directory/python3",
+        "bin/python3",
+        "/usr/bin/python3/x",
+        "/etc/passwd",
+        "/bin/perl",
+        "",
+    ] {
+        assert!(!has_file(&plan, missing), "{missing} was found");
+    }
 }
