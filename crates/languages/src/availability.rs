@@ -30,7 +30,8 @@ pub struct Availability {
 
 /// Looks whether `root` has what the recipe requires and, where `root` is `/`, asks for the version.
 pub fn check(recipe: &Recipe, root: &Path) -> Availability {
-    let missing: Vec<&str> = recipe.requires.iter().filter(|path| !exists_in(root, Path::new(path))).map(String::as_str).collect();
+    let missing: Vec<&str> =
+        recipe.requires.iter().filter(|path| !exists_in(root, Path::new(path))).map(String::as_str).collect();
     if !missing.is_empty() {
         let packages = recipe.packages.join(", ");
         let why = format!("{} not found (Debian: {packages})", missing.join(", "));

@@ -6,8 +6,8 @@ use std::{fs, io, process};
 
 use sha2::{Digest, Sha256};
 
-use crate::load::{LoadError, parse_all};
 use crate::Recipe;
+use crate::load::{LoadError, parse_all};
 
 /// Path below `languages/`, and content.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/files.rs"));

@@ -58,7 +58,11 @@ pub(crate) fn parse_all<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>)
                 problems.extend(broken.map(|(key, why)| Problem { file: file.to_owned(), key: key.to_owned(), why }));
                 recipes.push(recipe);
             }
-            Err(error) => problems.push(Problem { file: file.to_owned(), key: String::new(), why: error.to_string().trim_end().to_owned() }),
+            Err(error) => problems.push(Problem {
+                file: file.to_owned(),
+                key: String::new(),
+                why: error.to_string().trim_end().to_owned(),
+            }),
         }
     }
     recipes.sort_by(|a, b| a.id.cmp(&b.id));
@@ -132,7 +136,10 @@ mod tests {
     #[test]
     fn an_ending_has_one_owner() {
         let twin = GOOD.replace("id = \"toy\"", "id = \"twin\"");
-        assert_eq!(problems(&[("toy.toml", GOOD), ("twin.toml", &twin)]), ["twin.toml: extensions: \"toy\" belongs to \"toy\" already"]);
+        assert_eq!(
+            problems(&[("toy.toml", GOOD), ("twin.toml", &twin)]),
+            ["twin.toml: extensions: \"toy\" belongs to \"toy\" already"]
+        );
     }
 
     proptest::proptest! {

@@ -40,7 +40,11 @@ pub fn plan_batch(recipe: &Recipe, files: &[&str], asked: &Steps, main: Option<&
 }
 
 fn steps_of(recipe: &Recipe) -> Steps {
-    Steps { clean: recipe.batch.clean.clone(), build: recipe.batch.build.clone(), exec: Some(recipe.batch.exec.clone()) }
+    Steps {
+        clean: recipe.batch.clean.clone(),
+        build: recipe.batch.build.clone(),
+        exec: Some(recipe.batch.exec.clone()),
+    }
 }
 
 fn steps_of_make() -> Steps {

@@ -99,9 +99,17 @@ impl Recipe {
         refuse(self.name.trim().is_empty(), "name", "is empty".to_owned());
         refuse(self.extensions.is_empty(), "extensions", "are missing".to_owned());
         for ending in &self.extensions {
-            refuse(ending.is_empty() || ending.contains(['.', '/']), "extensions", format!("{ending:?} is not an ending without its dot"));
+            refuse(
+                ending.is_empty() || ending.contains(['.', '/']),
+                "extensions",
+                format!("{ending:?} is not an ending without its dot"),
+            );
         }
-        refuse(self.main.contains('/') || !self.owns(&self.main), "main", format!("{:?} is not a file name with one of the extensions", self.main));
+        refuse(
+            self.main.contains('/') || !self.owns(&self.main),
+            "main",
+            format!("{:?} is not a file name with one of the extensions", self.main),
+        );
         refuse(self.greeting.trim().is_empty(), "greeting", "is empty".to_owned());
         refuse(!starts_absolute(&self.version), "version", "must start with an absolute path".to_owned());
         refuse(self.requires.is_empty(), "requires", "must name what the language cannot do without".to_owned());
@@ -109,7 +117,11 @@ impl Recipe {
             refuse(!is_plain_absolute(path), "requires, paths", format!("{path:?} is not a plain absolute path"));
         }
         for path in &self.paths {
-            refuse(path.starts_with("/usr") || path.starts_with("/etc"), "paths", format!("{path:?} is shown by every image already"));
+            refuse(
+                path.starts_with("/usr") || path.starts_with("/etc"),
+                "paths",
+                format!("{path:?} is shown by every image already"),
+            );
         }
         for entry in &self.etc {
             refuse(!is_plain_name(entry), "etc", format!("{entry:?} is not the name of an entry of /etc"));
@@ -133,11 +145,14 @@ impl Recipe {
 }
 
 fn is_id(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
 fn is_variable(text: &str) -> bool {
-    !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn starts_absolute(argv: &[String]) -> bool {
@@ -146,7 +161,9 @@ fn starts_absolute(argv: &[String]) -> bool {
 
 fn is_plain_absolute(path: &str) -> bool {
     let path = Path::new(path);
-    path.is_absolute() && path.components().skip(1).count() > 0 && path.components().skip(1).all(|part| matches!(part, Component::Normal(_)))
+    path.is_absolute()
+        && path.components().skip(1).count() > 0
+        && path.components().skip(1).all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn is_plain_name(text: &str) -> bool {

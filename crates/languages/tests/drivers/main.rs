@@ -35,7 +35,12 @@ fn every_installed(test: impl Fn(&Case)) {
 
 #[test]
 fn every_recipe_with_a_driver_has_a_case() {
-    let mut with_driver: Vec<_> = madang_languages::embedded().unwrap().into_iter().filter(|recipe| recipe.driver.is_some()).map(|recipe| recipe.id).collect();
+    let mut with_driver: Vec<_> = madang_languages::embedded()
+        .unwrap()
+        .into_iter()
+        .filter(|recipe| recipe.driver.is_some())
+        .map(|recipe| recipe.id)
+        .collect();
     let mut tried: Vec<_> = cases().iter().map(|case| case.id.to_owned()).collect();
     with_driver.sort();
     tried.sort();
@@ -129,7 +134,12 @@ fn a_program_that_exits_ends_the_driver_with_its_code() {
 fn a_script_is_as_if_the_command_had_run_it() {
     every_installed(|case| {
         let recipe = madang_languages::embedded().unwrap().into_iter().find(|recipe| recipe.id == case.id).unwrap();
-        assert_eq!(recipe.answers(madang_languages::Mode::Script), case.script.is_some(), "{}: modes and cases differ", case.id);
+        assert_eq!(
+            recipe.answers(madang_languages::Mode::Script),
+            case.script.is_some(),
+            "{}: modes and cases differ",
+            case.id
+        );
         for source in case.script.into_iter().flatten() {
             let mut talk = Talk::start(case.id);
             talk.write(&recipe.main, source);

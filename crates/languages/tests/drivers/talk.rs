@@ -81,7 +81,18 @@ impl Talk {
         let events = read_events(File::open(&pipes[1]).unwrap());
         let (out, err) = (gather(out), gather(err));
         let stdin = child.stdin.take();
-        let mut talk = Talk { id: id.to_owned(), child, stdin, requests: Some(requests), events, out, err, marks, lines: Vec::new(), home };
+        let mut talk = Talk {
+            id: id.to_owned(),
+            child,
+            stdin,
+            requests: Some(requests),
+            events,
+            out,
+            err,
+            marks,
+            lines: Vec::new(),
+            home,
+        };
         assert_eq!(talk.next().verb, "ready", "{id}");
         talk
     }
@@ -102,7 +113,12 @@ impl Talk {
 
     pub fn expect(&mut self, code: &str, out: &str, status: &str) {
         let answer = self.exec(code);
-        assert_eq!((answer.out.trim_end(), answer.status.as_str()), (out, status), "{}: {code:?} gave {answer:?}", self.id);
+        assert_eq!(
+            (answer.out.trim_end(), answer.status.as_str()),
+            (out, status),
+            "{}: {code:?} gave {answer:?}",
+            self.id
+        );
     }
 
     /// Events up to `done`; types a line whenever one is asked for.
@@ -135,13 +151,16 @@ impl Talk {
     }
 
     fn wait_until_drained(&self) {
-        for (fd, stream, mut end) in [(1, &self.out, &self.marks.as_ref().unwrap()[0]), (2, &self.err, &self.marks.as_ref().unwrap()[1])] {
+        for (fd, stream, mut end) in
+            [(1, &self.out, &self.marks.as_ref().unwrap()[0]), (2, &self.err, &self.marks.as_ref().unwrap()[1])]
+        {
             let mark = format!("\u{1}{fd}\u{1}");
             // Through the same pipe, behind everything the driver wrote.
             end.write_all(mark.as_bytes()).unwrap();
             let (bytes, changed) = &**stream;
             let guard = bytes.lock().unwrap();
-            let (mut guard, late) = changed.wait_timeout_while(guard, WAIT_MAX, |(bytes, _)| !bytes.ends_with(mark.as_bytes())).unwrap();
+            let (mut guard, late) =
+                changed.wait_timeout_while(guard, WAIT_MAX, |(bytes, _)| !bytes.ends_with(mark.as_bytes())).unwrap();
             assert!(!late.timed_out(), "{}: descriptor {fd} never drained", self.id);
             let kept = guard.0.len() - mark.len();
             guard.0.truncate(kept);
@@ -199,7 +218,9 @@ impl Talk {
         match self.events.recv_timeout(WAIT_MAX) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => panic!("{}: no event; {} {}", self.id, take(&self.out), take(&self.err)),
-            Err(RecvTimeoutError::Disconnected) => panic!("{}: the driver is gone; {} {}", self.id, take(&self.out), take(&self.err)),
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("{}: the driver is gone; {} {}", self.id, take(&self.out), take(&self.err))
+            }
         }
     }
 
@@ -273,7 +294,9 @@ fn read_events(pipe: File) -> Receiver<Event> {
             let mut words = header.trim_end().split(' ').map(str::to_owned);
             let (verb, length) = (words.next().unwrap(), words.next().unwrap().parse().unwrap());
             let mut payload = vec![0; length];
-            if pipe.read_exact(&mut payload).is_err() || send.send(Event { verb, arguments: words.collect(), payload }).is_err() {
+            if pipe.read_exact(&mut payload).is_err()
+                || send.send(Event { verb, arguments: words.collect(), payload }).is_err()
+            {
                 return;
             }
         }
