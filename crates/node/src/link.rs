@@ -69,7 +69,10 @@ impl Drop for Link {
 
 impl Link {
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
-        #[allow(deprecated, reason = "an OwnedFd is closed only together with its AsyncFd; `register` asks for unsafe to say so")]
+        #[allow(
+            deprecated,
+            reason = "an OwnedFd is closed only together with its AsyncFd; `register` asks for unsafe to say so"
+        )]
         let socket = Arc::new(AsyncFd::new(socket)?);
         let routes = Arc::new(Mutex::new(Routes::default()));
         let (send, notices) = mpsc::channel(NOTICES_MAX);

@@ -19,7 +19,7 @@ use crate::{
     outlet::{Budget, Drained, drain},
     process_tree,
     program::{Program, resize_terminal},
-    reap,
+    reap::{Reaped, Reaper},
     walls::{self, Walls},
 };
 
@@ -42,6 +42,7 @@ struct Run {
 pub struct Init {
     link: Link,
     children: OwnedFd,
+    reaper: Reaper,
     files: Files,
     walls: Walls,
     env: Vec<String>,
@@ -73,6 +74,7 @@ impl Init {
         Ok(Self {
             link: Link::new(listener),
             children: watch_children()?,
+            reaper: Reaper::new(),
             files: Files::open()?,
             walls: Walls { guest_id: None, filters: Vec::new(), fence: walls::fence(), open_files: 64 },
             env: Vec::new(),
@@ -445,7 +447,7 @@ impl Init {
     }
 
     fn reap(&mut self) {
-        while let Some(reaped) = reap::next() {
+        while let Some(reaped) = self.reaper.next() {
             let run =
                 self.runs.iter().find(|(_, run)| run.guest.pid.as_raw_pid() == reaped.pid).map(|(&number, _)| number);
             if let Some(number) = run {
@@ -460,7 +462,7 @@ impl Init {
         }
     }
 
-    fn driver_ended(&mut self, reaped: &reap::Reaped) {
+    fn driver_ended(&mut self, reaped: &Reaped) {
         self.tend_driver();
         self.forward_driver(usize::MAX);
         let Some(driver) = self.driver.take() else { return };

@@ -1,6 +1,6 @@
 //! Children that ended: status, time, and what they read and wrote.
 
-use std::fs;
+use std::{fs::File, os::unix::fs::FileExt};
 
 use madang_slot_api::{Cause, Exit};
 
@@ -33,35 +33,50 @@ impl Reaped {
     }
 }
 
-/// The next child that ended, adopted ones too.
-pub fn next() -> Option<Reaped> {
-    let before = io_of_waited();
-    let mut status = 0;
-    // SAFETY: `usage` is plain data that wait4 fills; both pointers live through the call.
-    let (pid, usage) = unsafe {
-        let mut usage = std::mem::zeroed();
-        (libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage), usage)
-    };
-    if pid <= 0 {
-        return None;
-    }
-    // The kernel adds a child's counts to its parent's when it is waited for; nothing else of ours happens in between.
-    let after = io_of_waited();
-    let read_bytes = after.read.saturating_sub(before.read + before.looking);
-    let written_bytes = after.written.saturating_sub(before.written);
-    Some(Reaped { pid, status, usage, read_bytes, written_bytes })
+/// Waits for children, and for what they counted.
+pub struct Reaper {
+    /// Our own `/proc/self/io`, held open: later our file ids are the guest's, who may not open it.
+    io: Option<File>,
 }
 
-/// Bytes read and written by this process and the children it has waited for.
+impl Reaper {
+    pub fn new() -> Self {
+        Self { io: File::open("/proc/self/io").ok() }
+    }
+
+    /// The next child that ended, adopted ones too.
+    pub fn next(&self) -> Option<Reaped> {
+        let before = self.io_of_waited();
+        let mut status = 0;
+        // SAFETY: `usage` is plain data that wait4 fills; both pointers live through the call.
+        let (pid, usage) = unsafe {
+            let mut usage = std::mem::zeroed();
+            (libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage), usage)
+        };
+        if pid <= 0 {
+            return None;
+        }
+        // The kernel adds a child's counts to its parent's when it is waited for; nothing else of ours happens in between.
+        let after = self.io_of_waited();
+        let read_bytes = after.read.saturating_sub(before.read + before.looking);
+        let written_bytes = after.written.saturating_sub(before.written);
+        Some(Reaped { pid, status, usage, read_bytes, written_bytes })
+    }
+
+    /// Bytes read and written by this process and the children it has waited for.
+    fn io_of_waited(&self) -> Io {
+        let mut text = [0; 512];
+        let count = self.io.as_ref().and_then(|io| io.read_at(&mut text, 0).ok()).unwrap_or(0);
+        let text = String::from_utf8_lossy(&text[..count]);
+        let field =
+            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0);
+        Io { read: field("rchar:"), written: field("wchar:"), looking: count as u64 }
+    }
+}
+
 struct Io {
     read: u64,
     written: u64,
     /// What looking cost: it counts as read the next time.
     looking: u64,
-}
-
-fn io_of_waited() -> Io {
-    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0);
-    Io { read: field("rchar:"), written: field("wchar:"), looking: text.len() as u64 }
 }

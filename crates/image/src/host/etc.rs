@@ -48,7 +48,7 @@ const COMMON: [&str; 27] = [
 ];
 
 /// Never copied, whatever a recipe says: credentials, who lives on this machine, what runs here.
-const PRIVATE: [&str; 26] = [
+const PRIVATE: [&str; 25] = [
     "shadow",
     "shadow-",
     "gshadow",
@@ -66,7 +66,6 @@ const PRIVATE: [&str; 26] = [
     "machine-id",
     "environment",
     "environment.d",
-    "security",
     "pam.d",
     "ldap",
     "krb5.keytab",

@@ -29,12 +29,25 @@ fn limit_memory(group: &Cgroup, bytes: u64) -> io::Result<()> {
 }
 
 pub(super) fn counters(group: &Cgroup) -> Counters {
+    let (cpu_user_us, cpu_system_us) = cpu(group);
     Counters {
-        cpu_user_us: group.number("cpuacct", "cpuacct.usage_user") / 1000,
-        cpu_system_us: group.number("cpuacct", "cpuacct.usage_sys") / 1000,
+        cpu_user_us,
+        cpu_system_us,
         memory_bytes: group.number("memory", "memory.usage_in_bytes"),
         memory_peak_bytes: group.number("memory", "memory.max_usage_in_bytes"),
         oom_kills: group.field("memory", "memory.oom_control", "oom_kill"),
         fork_refusals: group.field("pids", "pids.events", "max"),
     }
+}
+
+/// User and system time, µs. Their sum is exact; how it divides is known by the tick only, so the ticks divide it.
+fn cpu(group: &Cgroup) -> (u64, u64) {
+    let total = group.number("cpuacct", "cpuacct.usage") / 1000;
+    let (user, system) = (group.number("cpuacct", "cpuacct.usage_user"), group.number("cpuacct", "cpuacct.usage_sys"));
+    let ticked = user + system;
+    if ticked == 0 {
+        return (total, 0);
+    }
+    let user = (u128::from(total) * u128::from(user) / u128::from(ticked)) as u64;
+    (user, total - user)
 }
