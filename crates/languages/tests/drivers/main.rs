@@ -150,3 +150,43 @@ fn a_script_is_as_if_the_command_had_run_it() {
         }
     });
 }
+
+#[test]
+fn figures_are_pictures_and_tables_are_html() {
+    let has = |module: &str| std::path::Path::new("/usr/lib/python3/dist-packages").join(module).exists();
+    every_installed(|case| match case.id {
+        "python" if has("matplotlib") && has("pandas") => {
+            let mut talk = Talk::start("python");
+            let figure =
+                talk.exec("import matplotlib.pyplot as plt\n_ = plt.plot([1, 2, 4])\nplt.show()\nprint('after')");
+            assert_eq!(
+                (figure.media, figure.out.as_str()),
+                (vec!["image/png".to_owned()], "after\n"),
+                "{}",
+                figure.err
+            );
+            assert_eq!(talk.exec("_ = plt.plot([3])").media, ["image/png"], "a figure left open is shown at the end");
+            let table = talk.exec("import pandas\npandas.DataFrame({'a': [1, 2]})");
+            assert_eq!(table.media, ["text/html"], "{}", table.err);
+        }
+        "python" => println!("python: figures and tables not tried, matplotlib or pandas is not there"),
+        "r" => assert_eq!(Talk::start("r").exec("plot(1:3)").media, ["image/png"]),
+        _ => {}
+    });
+}
+
+#[test]
+fn words_are_completed_from_the_state() {
+    every_installed(|case| {
+        let wanted = match case.id {
+            "python" => ("number = 5", "number.bit_l", "number.bit_length"),
+            "javascript" => ("const number = 5", "number.toFi", "number.toFixed"),
+            "ruby" => ("number = 5", "number.bit_l", "number.bit_length"),
+            _ => return,
+        };
+        let mut talk = Talk::start(case.id);
+        talk.exec(wanted.0);
+        assert!(talk.complete(wanted.1).iter().any(|found| found == wanted.2), "{}", case.id);
+        assert!(talk.complete("numb").iter().any(|found| found == "number"), "{}", case.id);
+    });
+}

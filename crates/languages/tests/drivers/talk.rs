@@ -23,6 +23,8 @@ pub struct Answer {
     pub out: String,
     pub err: String,
     pub inputs: usize,
+    /// Kinds of the media, in order.
+    pub media: Vec<String>,
     pub status: String,
 }
 
@@ -130,7 +132,7 @@ impl Talk {
             match event.verb.as_str() {
                 "out" => answer.out += &text,
                 "err" => answer.err += &text,
-                "media" => {}
+                "media" => answer.media.push(event.arguments[0].clone()),
                 "input" => {
                     answer.inputs += 1;
                     let line = self.lines.pop().unwrap_or_default();
@@ -165,6 +167,15 @@ impl Talk {
             let kept = guard.0.len() - mark.len();
             guard.0.truncate(kept);
         }
+    }
+
+    /// Candidates for the word at the end of `code`.
+    pub fn complete(&mut self, code: &str) -> Vec<String> {
+        let requests = self.requests.as_mut().unwrap();
+        write!(requests, "complete {} {}\n{code}", code.len(), code.len()).unwrap();
+        let event = self.next();
+        assert_eq!(event.verb, "completions", "{}", self.id);
+        String::from_utf8(event.payload).unwrap().lines().map(str::to_owned).collect()
     }
 
     /// An interrupt as from a keyboard, once the program burns CPU.
