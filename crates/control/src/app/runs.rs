@@ -27,6 +27,13 @@ pub(crate) enum Start {
     Told,
 }
 
+/// Where and for whom a run begins.
+struct Beginning<'a> {
+    session: Option<&'a Arc<LiveSession>>,
+    start: Start,
+    key: Option<&'a IdempotencyKey>,
+}
+
 /// Where a run's events come from.
 #[derive(Debug, Clone)]
 pub(crate) enum RunSource {
@@ -49,7 +56,8 @@ impl App {
         let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
         let facts = facts(&plan.run, None, plan.sandbox.id, plan.sandbox.language.clone());
         let node = Arc::clone(&self.node);
-        self.run_begin(facts, None, start, key, async move { node.run_once(plan.sandbox, plan.run).await }).await
+        let wish = Beginning { session: None, start, key };
+        self.run_begin(facts, wish, async move { node.run_once(plan.sandbox, plan.run).await }).await
     }
 
     /// A run in a live session.
@@ -71,23 +79,22 @@ impl App {
         let run = run_plan::in_session(request, &record.spec, language.as_ref(), &self.config.limits_max)?;
         let facts = facts(&run, Some(record.id), record.sandbox, record.spec.language.clone());
         let (node, sandbox) = (Arc::clone(&self.node), record.sandbox);
-        let session = Some(Arc::clone(session));
-        self.run_begin(facts, session, start, key, async move { node.run_start(sandbox, run).await }).await
+        let wish = Beginning { session: Some(session), start, key };
+        self.run_begin(facts, wish, async move { node.run_start(sandbox, run).await }).await
     }
 
     /// Registers the run, claims the key, and leaves the rest to the collector. Returns as soon as that has begun.
     async fn run_begin<F>(
         self: &Arc<Self>,
         mut facts: RunFacts,
-        session: Option<Arc<LiveSession>>,
-        start: Start,
-        key: Option<&IdempotencyKey>,
+        wish: Beginning<'_>,
         begin: F,
     ) -> Result<RunId, Failure>
     where
         F: Future<Output = Result<RunHandle, NodeError>> + Send + 'static,
     {
         self.check_serving()?;
+        let Beginning { session, start, key } = wish;
         let id = facts.id;
         match self.claim(key, id).await? {
             Claimed::Ours => {}
@@ -106,7 +113,7 @@ impl App {
             self.unclaim(key).await;
             return Err(error.into());
         }
-        if let Some(session) = &session {
+        if let Some(session) = session {
             session.run_began();
         }
         self.events.push(ServerEventBody::RunStarted { run: id, session: session_id });

@@ -1,0 +1,70 @@
+//! Files of a session.
+
+use axum::http::Method;
+use serde_json::json;
+
+use crate::harness::World;
+
+async fn put(world: &World, session: &str, path: &str, bytes: &'static [u8]) -> serde_json::Value {
+    let path = format!("/api/v1/sessions/{session}/files/{path}");
+    world.send(Method::PUT, &path, &[], bytes).await.expect(200)
+}
+
+#[tokio::test]
+async fn written_read_listed_and_removed() {
+    let world = World::new().await;
+    let id = world.session().await;
+    let files = format!("/api/v1/sessions/{id}/files");
+    let written = put(&world, &id, "a/b%20c.bin", b"\xff\x00hello").await;
+    assert_eq!(written, json!({"path": "a/b c.bin", "size_bytes": 7}));
+    let read = world.get(&format!("{files}/a/b%20c.bin")).await;
+    assert_eq!(&read.body[..], b"\xff\x00hello");
+    assert_eq!(read.headers["content-length"], "7");
+    let list = world.get(&files).await.expect(200);
+    assert_eq!(list["items"][0]["path"], "a");
+    assert_eq!(list["items"][0]["kind"], "directory");
+    let list = world.get(&format!("{files}?path=a")).await.expect(200);
+    assert_eq!(list["items"][0]["path"], "a/b c.bin");
+    assert_eq!(world.delete(&format!("{files}/a/b%20c.bin")).await.status.as_u16(), 204);
+    world.get(&format!("{files}/a/b%20c.bin")).await.problem(404, "not-found");
+    world.delete(&format!("{files}/a/b%20c.bin")).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_directory_comes_as_a_tar_that_tar_reads() {
+    let world = World::new().await;
+    let id = world.session().await;
+    let long = format!("d/{}/x.txt", "n".repeat(120));
+    put(&world, &id, "d/one.txt", b"1").await;
+    put(&world, &id, &long, b"long").await;
+    let tar = world.get(&format!("/api/v1/sessions/{id}/files/d")).await;
+    assert_eq!(tar.headers["content-type"], "application/x-tar");
+    let unpacked = tempfile::tempdir().unwrap();
+    let archive = unpacked.path().join("a.tar");
+    std::fs::write(&archive, &tar.body).unwrap();
+    let status = std::process::Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(unpacked.path()).status();
+    assert!(status.unwrap().success());
+    assert_eq!(std::fs::read(unpacked.path().join("d/one.txt")).unwrap(), b"1");
+    assert_eq!(std::fs::read(unpacked.path().join(long)).unwrap(), b"long");
+}
+
+#[tokio::test]
+async fn paths_cannot_leave_and_bounds_hold() {
+    let world = World::new().await;
+    let id = world.session().await;
+    for path in ["..%2Fx", "a/..%2F..%2Fx", "%2Fetc%2Fpasswd", "a%00b", "a/"] {
+        let path = format!("/api/v1/sessions/{id}/files/{path}");
+        world.send(Method::PUT, &path, &[], "x").await.problem(422, "invalid");
+    }
+    for path in ["..", "/etc", "a%00"] {
+        world.get(&format!("/api/v1/sessions/{id}/files?path={path}")).await.problem(422, "invalid");
+    }
+    world.get(&format!("/api/v1/sessions/{id}/files/x?archive=rar")).await.problem(422, "unsupported");
+    let small = json!({"language": "sim", "resources": {"disk_bytes": 65_536}});
+    let small = world.post("/api/v1/sessions", small).await.expect(201);
+    let path = format!("/api/v1/sessions/{}/files/big", small["id"].as_str().unwrap());
+    world.send(Method::PUT, &path, &[], vec![0; 65_537]).await.problem(422, "limit");
+    let declared = [("content-length", "99999999999")];
+    let answer = world.send_bare(Method::PUT, &path, &declared, "").await;
+    answer.problem(401, "unauthenticated");
+}

@@ -1,0 +1,14 @@
+//! The server through its front door: real HTTP over a real listener and a real database, with a simulated node behind.
+
+#![allow(clippy::unwrap_used, reason = "tests may; the lint knows only functions marked as tests")]
+
+mod auth;
+mod events;
+mod files;
+mod harness;
+mod life;
+mod refusals;
+mod runs;
+mod sessions;
+mod sockets;
+mod spec;

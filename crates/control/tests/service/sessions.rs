@@ -1,0 +1,149 @@
+//! Sessions through their life.
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+#[tokio::test]
+async fn made_found_listed_and_ended() {
+    let world = World::new().await;
+    let asked = json!({"language": "sim", "name": "yard", "tags": {"class": "a"}, "env": {"X": "1"},
+        "resources": {"cpu": 0.5, "memory_bytes": 33_554_432}, "idle_timeout_ms": 60_000});
+    let made = world.post("/api/v1/sessions", asked).await;
+    let view = made.expect(201);
+    assert_eq!((&view["state"], &view["name"]), (&json!("running"), &json!("yard")));
+    assert_eq!(view["resources"]["cpu"], 0.5);
+    assert_eq!(view["tags"]["class"], "a");
+    let path = made.headers["location"].to_str().unwrap().to_owned();
+    assert_eq!(world.get(&path).await.expect(200)["id"], view["id"]);
+    assert_eq!(world.get("/api/v1/sessions/yard").await.expect(200)["id"], view["id"], "by name too");
+    let list = world.get("/api/v1/sessions?filter=live").await.expect(200);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    world.delete(&path).await.expect(200);
+    let ended = world.until(&path, |view| view["state"] == "ended").await;
+    assert_eq!(ended["outcome"], "terminated");
+    assert_eq!(ended["allowed_actions"], json!([]));
+    assert!(ended["usage"].is_object(), "{ended}");
+    assert!(madang_node_api::Node::sandboxes(&world.node).is_empty());
+    world.delete(&path).await.expect(200);
+    let runs = world.post(&format!("{path}/runs"), json!({"code": "x"})).await;
+    runs.problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn a_name_is_unique_among_the_living() {
+    let world = World::new().await;
+    let asked = json!({"language": "sim", "name": "one"});
+    let first = world.post("/api/v1/sessions", asked.clone()).await.expect(201);
+    world.post("/api/v1/sessions", asked.clone()).await.problem(409, "conflict");
+    let reuse = json!({"language": "sim", "name": "one", "reuse_if_exists": true});
+    assert_eq!(world.post("/api/v1/sessions", reuse).await.expect(201)["id"], first["id"]);
+    let path = format!("/api/v1/sessions/{}", first["id"].as_str().unwrap());
+    world.delete(&path).await.expect(200);
+    world.until(&path, |view| view["state"] == "ended").await;
+    let second = world.post("/api/v1/sessions", asked).await.expect(201);
+    assert_ne!(second["id"], first["id"], "the name is free again");
+}
+
+#[tokio::test]
+async fn pages_lead_through_all() {
+    let world = World::new().await;
+    for _ in 0..5 {
+        world.session().await;
+    }
+    let mut seen: Vec<Value> = Vec::new();
+    let mut path = "/api/v1/sessions?limit=2&order=asc".to_owned();
+    loop {
+        let page = world.get(&path).await.expect(200);
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].clone()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/sessions?limit=2&order=asc&cursor={cursor}");
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(seen.is_sorted_by_key(|id| id.as_str().unwrap().to_owned()));
+    assert_eq!(world.get("/api/v1/sessions?limit=1").await.expect(200)["items"][0]["id"], seen[4], "newest first");
+}
+
+#[tokio::test]
+async fn a_batch_session_ends_with_its_command() {
+    let world = World::new().await;
+    for (command, outcome) in [("print done", "completed"), ("exit 2", "failed")] {
+        let asked = json!({"language": "sim", "kind": "batch", "startup_command": command});
+        let view = world.post("/api/v1/sessions", asked).await.expect(201);
+        let path = format!("/api/v1/sessions/{}", view["id"].as_str().unwrap());
+        let ended = world.until(&path, |view| view["state"] == "ended").await;
+        assert_eq!(ended["outcome"], outcome, "{ended}");
+        let logs = world.get(&format!("{path}/logs")).await.expect(200);
+        assert_eq!(logs["items"].as_array().unwrap().len(), usize::from(outcome == "completed"), "{logs}");
+    }
+}
+
+#[tokio::test]
+async fn restart_interrupt_complete_usage_and_logs() {
+    let world = World::new().await;
+    let path = format!("/api/v1/sessions/{}", world.session().await);
+    let runs = format!("{path}/runs");
+    world.post(&runs, json!({"code": "set kept\nprint hello", "wait": true})).await.expect(200);
+    world.post(&format!("{path}/restart"), json!({})).await.expect(200);
+    assert_eq!(world.post(&runs, json!({"code": "get", "wait": true})).await.expect(200)["stdout"], "\n");
+    let hanging = world.post(&runs, json!({"code": "hang"})).await.expect(201);
+    let run = format!("/api/v1/runs/{}", hanging["id"].as_str().unwrap());
+    world.post(&format!("{path}/interrupt"), json!({})).await.expect(200);
+    assert_eq!(world.until(&run, |view| view["state"] == "finished").await["verdict"], "signaled");
+    let completed = world.post(&format!("{path}/complete"), json!({"code": "a pr", "cursor": 4})).await.expect(200);
+    assert_eq!(completed, json!({"start": 2, "items": ["print"]}));
+    world.post(&format!("{path}/complete"), json!({"code": "é", "cursor": 1})).await.problem(422, "invalid");
+    let usage = world.get(&format!("{path}/usage")).await.expect(200);
+    assert!(usage["cpu_user_us"].as_u64().unwrap() >= 2_000, "{usage}");
+    let logs = world.get(&format!("{path}/logs?limit=10")).await.expect(200);
+    assert_eq!(logs["items"][0]["data"], "hello\n");
+}
+
+#[tokio::test]
+async fn a_key_makes_one_session() {
+    let world = World::new().await;
+    let asked = json!({"language": "sim"});
+    let first = world.post_keyed("/api/v1/sessions", "k", asked.clone()).await.expect(201);
+    let again = world.post_keyed("/api/v1/sessions", "k", asked.clone()).await.expect(201);
+    assert_eq!(first["id"], again["id"]);
+    let other = json!({"language": "sim", "name": "x"});
+    world.post_keyed("/api/v1/sessions", "k", other).await.problem(409, "idempotency-mismatch");
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_why_and_leaves_nothing() {
+    let world = World::new().await;
+    world.node.fail_opens(Some(madang_node_api::NodeError::Capacity("no memory left".into())));
+    let problem =
+        world.post("/api/v1/sessions", json!({"language": "sim", "name": "n"})).await.problem(503, "unavailable");
+    assert!(problem["detail"].as_str().unwrap().contains("no memory left"), "{problem}");
+    world.node.fail_opens(None);
+    world.until("/api/v1/sessions?filter=live", |page| page["items"] == json!([])).await;
+    world.post("/api/v1/sessions", json!({"language": "sim", "name": "n"})).await.expect(201);
+}
+
+#[tokio::test]
+async fn one_session_too_many_is_refused() {
+    let world = World::with(|config| config.sessions_max = 1).await;
+    world.session().await;
+    let refused = world.post("/api/v1/sessions", json!({"language": "sim"})).await.problem(429, "too-many");
+    assert_eq!(refused["limit"], "sessions_max");
+}
+
+#[tokio::test]
+async fn fields_of_later_versions_are_refused_by_name() {
+    let world = World::new().await;
+    for (field, body) in [
+        ("mounts", json!({"mounts": [{"folder": "x"}]})),
+        ("project", json!({"project": "p"})),
+        ("resource_group", json!({"resource_group": "g"})),
+        ("priority", json!({"priority": 5})),
+        ("depends_on", json!({"depends_on": ["x"]})),
+        ("resources.accelerators", json!({"resources": {"accelerators": {"cuda": 1}}})),
+        ("network", json!({"network": "internet"})),
+    ] {
+        assert_eq!(world.post("/api/v1/sessions", body).await.problem(422, "unsupported")["field"], field);
+    }
+    let harmless = json!({"language": "sim", "mounts": [], "priority": 0, "depends_on": [], "network": "none"});
+    world.post("/api/v1/sessions", harmless).await.expect(201);
+}
