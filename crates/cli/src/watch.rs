@@ -173,8 +173,10 @@ pub fn explain(outcome: &Outcome) -> Option<String> {
         Verdict::Cancelled => "cancelled".to_owned(),
         Verdict::InternalError => "the run failed inside the server".to_owned(),
     };
+    // Of a limit the line has said everything.
+    let limit = line.starts_with("stopped at");
     Some(match &outcome.detail {
-        Some(detail) => format!("{line} ({detail})"),
-        None => line,
+        Some(detail) if !limit => format!("{line} ({detail})"),
+        _ => line,
     })
 }
