@@ -30,4 +30,4 @@ pub use pull::{PullOptions, Transport};
 pub use reference::{BadReference, Reference};
 pub use registry::Credentials;
 pub use root::{Bind, Link, RootPlan};
-pub use store::{GcReport, ImageEntry, ImageStore};
+pub use store::{GcReport, ImageCatalog, ImageEntry, ImageStore};

@@ -12,6 +12,7 @@
 //! ```
 //! Whatever is outside `tmp` and `downloads` got there whole, by a rename after everything was on disk.
 
+mod catalog;
 mod disk;
 mod layer;
 mod pin;
@@ -24,6 +25,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use catalog::{ImageCatalog, ImageEntry};
 pub(crate) use layer::{LayerSource, Origin};
 pub(crate) use pin::Pin;
 use pin::Pins;
@@ -31,18 +33,12 @@ pub(crate) use record::ImageRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    digest::Digest,
-    error::ImageError,
-    host::HOST_IMAGE,
-    limits::ImageLimits,
-    pull::Downloading,
-    root::{MOUNT_POINTS, RootPlan},
+    digest::Digest, error::ImageError, host::HOST_IMAGE, limits::ImageLimits, pull::Downloading, root::RootPlan,
     unpack::OpaqueMark,
 };
 
 const FORMAT_VERSION: u32 = 1;
 const NAME_BYTES_MAX: usize = 512;
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The images of one directory. Cheap to clone; all clones are the same store.
 #[derive(Debug, Clone)]
@@ -60,16 +56,6 @@ struct Shared {
     downloading: Downloading,
     /// Held as long as the store is open.
     _lock: File,
-}
-
-/// An image in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageEntry {
-    pub name: String,
-    pub digest: Digest,
-    /// Of all its layers, unpacked; layers shared with other images count in each.
-    pub size_bytes: u64,
-    pub layers: usize,
 }
 
 /// What [`ImageStore::gc`] removed.
@@ -105,7 +91,7 @@ impl ImageStore {
         }
         disk::empty(&dir.join("tmp"))?;
         let mark = open_format(dir)?;
-        let names = disk::read_json(&dir.join("names.json"))?.unwrap_or_default();
+        let names = ImageCatalog::of(dir).names()?;
         let shared = Shared {
             dir: dir.to_owned(),
             mark,
@@ -120,33 +106,20 @@ impl ImageStore {
         Ok(store)
     }
 
-    /// All names, in order.
-    pub fn list(&self) -> Result<Vec<ImageEntry>, ImageError> {
-        let names = self.names().clone();
-        names
-            .into_iter()
-            .map(|(name, digest)| {
-                let record = self.record(&digest)?;
-                Ok(ImageEntry { name, digest, size_bytes: record.size_bytes, layers: record.layers.len() })
-            })
-            .collect()
+    /// What is here, for readers without this handle too.
+    #[must_use]
+    pub fn catalog(&self) -> ImageCatalog {
+        ImageCatalog::of(self.dir())
     }
 
-    /// The root of the image with this name; `plan.digest` says which it is now, to be given to [`ImageStore::gc`] while in use.
+    /// See [`ImageCatalog::list`].
+    pub fn list(&self) -> Result<Vec<ImageEntry>, ImageError> {
+        self.catalog().list()
+    }
+
+    /// See [`ImageCatalog::resolve`].
     pub fn resolve(&self, name: &str) -> Result<RootPlan, ImageError> {
-        let digest = self.names().get(name).cloned().ok_or_else(|| ImageError::NotFound(name.to_owned()))?;
-        let record = self.record(&digest)?;
-        let mut layers: Vec<PathBuf> =
-            record.layers_once().into_iter().map(|layer| self.layer_dir(layer).join("fs")).collect();
-        layers.push(self.dir().join("top/fs"));
-        Ok(RootPlan {
-            digest: Some(digest.to_string()),
-            layers,
-            userxattr: self.shared.mark == OpaqueMark::User,
-            directories: MOUNT_POINTS.iter().map(|(path, _)| (*path).to_owned()).collect(),
-            env: environment(record.env),
-            ..RootPlan::default()
-        })
+        self.catalog().resolve(name)
     }
 
     /// Takes a name away. The content stays until [`ImageStore::gc`].
@@ -170,7 +143,9 @@ impl ImageStore {
         for hex in disk::entries(&self.dir().join("images/sha256"))? {
             let path = self.dir().join("images/sha256").join(&hex);
             match kept.iter().find(|digest| hex == format!("{}.json", digest.hex())) {
-                Some(digest) => needed.extend(self.record(digest)?.layers.iter().map(|layer| layer.hex().to_owned())),
+                Some(digest) => {
+                    needed.extend(self.catalog().record(digest)?.layers.iter().map(|layer| layer.hex().to_owned()))
+                }
                 None => {
                     fs::remove_file(&path).map_err(ImageError::io("remove", &path))?;
                     report.images += 1;
@@ -200,7 +175,7 @@ impl ImageStore {
         check_name(name)?;
         let mut names = self.names();
         let tmp = self.dir().join("tmp");
-        disk::write_json(&tmp, &self.record_path(&record.digest), record)?;
+        disk::write_json(&tmp, &self.catalog().record_path(&record.digest), record)?;
         let mut changed = names.clone();
         changed.insert(name.to_owned(), record.digest.clone());
         disk::write_json(&tmp, &self.dir().join("names.json"), &changed)?;
@@ -232,14 +207,6 @@ impl ImageStore {
         &self.shared.dir
     }
 
-    fn record(&self, digest: &Digest) -> Result<ImageRecord, ImageError> {
-        disk::read_json(&self.record_path(digest))?.ok_or_else(|| ImageError::NotFound(digest.to_string()))
-    }
-
-    fn record_path(&self, digest: &Digest) -> PathBuf {
-        self.dir().join("images/sha256").join(format!("{}.json", digest.hex()))
-    }
-
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, Digest>> {
         // Nothing panics half-way through a change, so what a panicking thread left is whole.
         self.shared.names.lock().unwrap_or_else(PoisonError::into_inner)
@@ -256,15 +223,6 @@ pub(crate) fn check_name(name: &str) -> Result<(), ImageError> {
         return Err(ImageError::Invalid("`host` is the machine's own image; choose another name".into()));
     }
     Ok(())
-}
-
-fn environment(mut env: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    env.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
-    env.entry("LANG".into()).or_insert_with(|| "C.UTF-8".into());
-    for (key, value) in [("HOME", "/home/work"), ("USER", "work"), ("LOGNAME", "work")] {
-        env.insert(key.into(), value.into());
-    }
-    env
 }
 
 /// Reads how opaque directories are marked here, or decides it once by trying.

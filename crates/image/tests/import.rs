@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::{FileTypeExt, MetadataExt},
 };
 
-use madang_image::{Digest, ImageError, ImageStore, Progress, root::has_file};
+use madang_image::{Digest, ImageCatalog, ImageError, ImageStore, Progress, root::has_file};
 use making::{CONFIG, Ground, INDEX, Layer, MANIFEST, Tar, config_of, descriptor, gzip, layout, manifest_of, tar_of};
 use serde_json::json;
 
@@ -223,6 +223,10 @@ fn a_second_opener_is_turned_away_and_a_restart_finds_all() {
     let dir = ground.path("store");
     assert!(matches!(ImageStore::open(&dir), Err(ImageError::Busy(_))));
     let before = ground.store.list().unwrap();
+    let reader = ImageCatalog::of(&dir);
+    assert_eq!(reader.list().unwrap(), before, "readers need no turn");
+    assert_eq!(reader.resolve("made:1").unwrap(), ground.store.resolve("made:1").unwrap());
+    assert!(ImageCatalog::of(&ground.path("nowhere")).list().unwrap().is_empty());
     let Ground { store, dir: _kept } = ground;
     drop(store);
     // What a crash in the middle of unpacking leaves.
