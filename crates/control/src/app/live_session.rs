@@ -1,7 +1,7 @@
 //! A session that has not ended: the present record, and what only memory knows of it.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -19,6 +19,8 @@ pub(crate) struct LiveSession {
     pub(super) record: watch::Sender<SessionRecord>,
     /// One change at a time.
     pub(super) change: tokio::sync::Mutex<()>,
+    /// Why its sandbox could not be made, for whoever waits for it.
+    pub(super) refusal: OnceLock<Failure>,
     runs: AtomicU64,
     active_ms: AtomicU64,
 }
@@ -28,6 +30,7 @@ impl LiveSession {
         Arc::new(Self {
             record: watch::Sender::new(record),
             change: tokio::sync::Mutex::new(()),
+            refusal: OnceLock::new(),
             runs: AtomicU64::new(0),
             active_ms: AtomicU64::new(now_ms()),
         })

@@ -89,6 +89,9 @@ impl App {
         let wait = Duration::from_millis(self.config.session_start_wait_ms);
         // Late is no error: the client sees `starting`.
         let _ = tokio::time::timeout(wait, changes.wait_for(settled)).await;
+        if let Some(refusal) = session.refusal.get() {
+            return Err(refusal.clone());
+        }
         let record = session.record();
         match &record.life.state {
             SessionState::Draining { ending } | SessionState::Ended { ending }
@@ -271,7 +274,12 @@ impl App {
             };
             let event = match app.node.sandbox_open(spec).await {
                 Ok(()) => SessionEvent::SandboxReady,
-                Err(error) => SessionEvent::SandboxFailed { why: error.to_string() },
+                Err(error) => {
+                    let why = error.to_string();
+                    // Of two attempts the first one's reason is told.
+                    let _ = session.refusal.set(error.into());
+                    SessionEvent::SandboxFailed { why }
+                }
             };
             if let Err(failure) = app.session_apply(&session, &event, Observed::default()).await {
                 tracing::error!(session = %record.id, error = ?failure, "a session's start could not be kept");

@@ -1,5 +1,7 @@
 //! The server itself: health, metrics, version, what can run.
 
+use std::sync::LazyLock;
+
 use axum::{
     Json,
     extract::State,
@@ -62,8 +64,9 @@ pub(super) async fn version() -> Json<Version> {
 
 /// This document.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "system", responses((status = 200, body = Object)))]
-pub(super) async fn openapi_json() -> Json<utoipa::openapi::OpenApi> {
-    Json(super::openapi())
+pub(super) async fn openapi_json() -> Json<&'static utoipa::openapi::OpenApi> {
+    static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(super::openapi);
+    Json(&DOCUMENT)
 }
 
 /// What can run here; an unavailable language says why.

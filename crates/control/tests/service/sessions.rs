@@ -115,9 +115,10 @@ async fn what_cannot_start_says_why_and_leaves_nothing() {
     let world = World::new().await;
     world.node.fail_opens(Some(madang_node_api::NodeError::Capacity("no memory left".into())));
     let problem =
-        world.post("/api/v1/sessions", json!({"language": "sim", "name": "n"})).await.problem(503, "unavailable");
+        world.post("/api/v1/sessions", json!({"language": "sim", "name": "n"})).await.problem(503, "capacity");
     assert!(problem["detail"].as_str().unwrap().contains("no memory left"), "{problem}");
     world.node.fail_opens(None);
+    world.post("/api/v1/sessions", json!({"image": "nope"})).await.problem(404, "not-found");
     world.until("/api/v1/sessions?filter=live", |page| page["items"] == json!([])).await;
     world.post("/api/v1/sessions", json!({"language": "sim", "name": "n"})).await.expect(201);
 }

@@ -1,0 +1,59 @@
+//! What it costs to keep a finished run: `cargo run --release -p madang-store --example run_finish`.
+
+use std::{error::Error, time::Instant};
+
+use madang_ids::RunId;
+use madang_model::{Blob, Outcome, RunEvent, RunEventBody, Usage, Verdict};
+use madang_store::{RunRecord, Store, StoreConfig};
+
+const ROUNDS: usize = 2_000;
+const AT_ONCE: usize = 8;
+
+fn record() -> RunRecord {
+    let outcome =
+        Outcome { verdict: Verdict::Ok, exit_code: Some(0), signal: None, usage: Usage::default(), detail: None };
+    let bodies =
+        [RunEventBody::Started, RunEventBody::Stdout { data: Blob::from("1\n") }, RunEventBody::Finished { outcome }];
+    RunRecord {
+        id: RunId::new(),
+        session: None,
+        mode: "batch".into(),
+        language: Some("python".into()),
+        verdict: Some(Verdict::Ok),
+        truncated: false,
+        created_ms: 1,
+        finished_ms: Some(2),
+        events: bodies.into_iter().zip(0..).map(|(body, seq)| RunEvent { seq, at_us: 1, body }).collect(),
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let home = tempfile::tempdir()?;
+    let store = Store::open(&StoreConfig { path: home.path().join("bench.db") }).await?;
+    let mut times_us = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let record = record();
+        let began = Instant::now();
+        store.run_finish(&record).await?;
+        times_us.push(began.elapsed().as_micros());
+    }
+    times_us.sort_unstable();
+    let at = |share: usize| times_us[(ROUNDS - 1) * share / 100];
+    println!("one at a time: p50 {} µs  p90 {} µs  p99 {} µs", at(50), at(90), at(99));
+    let began = Instant::now();
+    let writers: Vec<_> = (0..AT_ONCE).map(|_| tokio::spawn(write(store.clone()))).collect();
+    for writer in writers {
+        writer.await??;
+    }
+    let per_run_us = began.elapsed().as_micros() / ROUNDS as u128;
+    println!("{AT_ONCE} at once: {per_run_us} µs a run");
+    Ok(())
+}
+
+async fn write(store: Store) -> Result<(), madang_store::StoreError> {
+    for _ in 0..ROUNDS / AT_ONCE {
+        store.run_finish(&record()).await?;
+    }
+    Ok(())
+}
