@@ -83,8 +83,13 @@ impl RunLife {
             (S::Starting | S::Running | S::Cancelling, E::Finished { outcome }) => {
                 go(S::Finished { outcome: outcome.clone() }, &[RunEffect::Store])
             }
-            (S::Starting | S::Running | S::Cancelling, E::Abandoned { why }) => {
+            (S::Starting | S::Running, E::Abandoned { why }) => {
                 go(S::Finished { outcome: broken(why) }, &[RunEffect::Store])
+            }
+            // It was to end, and it is gone: that is what was asked for.
+            (S::Cancelling, E::Abandoned { why }) => {
+                let outcome = Outcome { verdict: Verdict::Cancelled, ..broken(why) };
+                go(S::Finished { outcome }, &[RunEffect::Store])
             }
             (S::Starting, E::DeadlinePassed) => {
                 go(S::Finished { outcome: broken("the run did not start in time") }, &[RunEffect::Store])
@@ -172,7 +177,10 @@ mod tests {
                 let next = match life.apply(event, 2_000) {
                     Ok((next, effects)) => match next.state {
                         RunState::Finished { outcome } => {
-                            format!("finished({}) {effects:?}", outcome.detail.unwrap_or_default())
+                            format!(
+                                "finished({}) {effects:?}",
+                                outcome.detail.unwrap_or_default() + " " + outcome.verdict.name()
+                            )
                         }
                         other => format!("{} {effects:?}", other.name()),
                     },

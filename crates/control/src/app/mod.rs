@@ -11,6 +11,7 @@ mod metrics;
 mod run_collect;
 mod run_plan;
 mod runs;
+mod session_change;
 mod session_logs;
 mod session_plan;
 mod sessions;

@@ -76,11 +76,12 @@ impl Collector {
             let since = self.life.since_ms;
             tokio::select! {
                 biased;
+                // Wishes first: a session that ends cancels its runs before its sandbox goes away.
+                Some(wish) = wishes.recv() => self.wished(wish),
                 event = handle.events.recv() => match event {
                     Some(event) => self.heard(event),
                     None => self.apply(&RunStateEvent::Abandoned { why: "the sandbox went away".into() }),
                 },
-                Some(wish) = wishes.recv() => self.wished(wish),
                 () = &mut deadline => self.apply(&RunStateEvent::DeadlinePassed),
             }
             if since != self.life.since_ms {

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use madang_model::SessionState;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::plan::{Look, Orphans, Step, Wanted, plan};
@@ -20,10 +19,7 @@ pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
     let sessions = app.sessions_live();
     tracing::info!(runs_lost = runs, sessions = sessions.len(), "records of the last server are read");
     for session in sessions {
-        // Making a sandbox is idempotent under its id, so a start that was interrupted is just done again.
-        if matches!(session.record().life.state, SessionState::Starting { .. }) {
-            app.session_open(&session);
-        }
+        app.session_recover(&session).await?;
     }
     look_and_do(app, &mut Orphans::new()).await;
     Ok(())

@@ -86,6 +86,31 @@ async fn a_server_that_died_finds_its_sessions_and_owns_up_to_its_runs() {
 }
 
 #[tokio::test]
+async fn a_batch_session_does_not_outlive_its_command_over_a_restart() {
+    let world = World::new().await;
+    let asked = json!({"language": "sim", "kind": "batch", "startup_command": "hang"});
+    let view = world.post("/api/v1/sessions", asked).await.expect(201);
+    let path = format!("/api/v1/sessions/{}", view["id"].as_str().unwrap());
+    world.until(&path, |view| view["runs_live"] == 1).await;
+    world.stop.stop_now();
+    let (home, node) = world.stopped().await;
+    let world = World::on(home, node, |_| {}).await;
+    let ended = world.until(&path, |view| view["state"] == "ended").await;
+    assert_eq!(ended["outcome"], "failed");
+    assert!(ended["why"].as_str().unwrap().contains("server stopped"), "{ended}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_cancels_its_runs() {
+    let world = World::new().await;
+    let path = format!("/api/v1/sessions/{}", world.session().await);
+    let run = world.post(&format!("{path}/runs"), json!({"code": "hang"})).await.expect(201);
+    world.delete(&path).await.expect(200);
+    let run = format!("/api/v1/runs/{}", run["id"].as_str().unwrap());
+    assert_eq!(world.until(&run, |view| view["state"] == "finished").await["verdict"], "cancelled");
+}
+
+#[tokio::test]
 async fn draining_lets_runs_end_and_takes_nothing_new() {
     let world = World::new().await;
     let id = world.session().await;

@@ -1,0 +1,214 @@
+//! Every change of a session's state, and what follows from it.
+
+use std::sync::Arc;
+
+use madang_ids::SessionId;
+use madang_model::{SessionEvent, SessionKind, SessionState, Verdict, session::SessionEffect};
+use madang_node_api::{Network, SandboxSpec};
+use madang_public_api::{RunMode, RunRequest, ServerEventBody};
+use madang_store::{SessionRecord, StoreError};
+
+use super::{
+    App, Failure, Start, Wish,
+    live_session::{LiveSession, Observed, session_view, state_view},
+};
+use crate::clock::now_ms;
+
+/// A change that met another change reads the record again and tries once more, so often.
+const CHANGE_TRIES_MAX: usize = 3;
+
+impl App {
+    /// Applies an event to the session, stores it, and does what follows. An event that comes too late changes nothing and is no error.
+    pub async fn session_apply(
+        self: &Arc<Self>,
+        session: &Arc<LiveSession>,
+        event: &SessionEvent,
+        observed: Observed,
+    ) -> Result<(), Failure> {
+        let effects = self.session_change(session, event, observed).await?;
+        for effect in effects {
+            match effect {
+                SessionEffect::SandboxOpen => self.session_open(session),
+                SessionEffect::SandboxClose => {
+                    self.runs_cancel(session.record.borrow().id);
+                    self.session_close(session);
+                }
+                SessionEffect::RunsAbandon => {
+                    self.runs_abandon(Some(session.record.borrow().id), "its session is gone");
+                }
+                SessionEffect::StartupCommandRun => self.session_startup(session),
+            }
+        }
+        Ok(())
+    }
+
+    /// What runs in a session that ends is cancelled, not broken.
+    fn runs_cancel(&self, session: SessionId) {
+        for run in self.runs_live().into_iter().filter(|run| run.facts.session == Some(session)) {
+            run.wish(Wish::Cancel);
+        }
+    }
+
+    /// After a server that died: a start that was interrupted is done again, a start-up command that was lost is told.
+    pub async fn session_recover(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), Failure> {
+        let record = session.record();
+        match (&record.life.state, record.spec.kind) {
+            // Making a sandbox is idempotent under its id.
+            (SessionState::Starting { .. }, _) => self.session_open(session),
+            (SessionState::Running { .. }, SessionKind::Batch) => {
+                let why = "the server stopped while the start-up command ran".to_owned();
+                let event = SessionEvent::CommandFinished { well: false, why };
+                self.session_apply(session, &event, Observed::default()).await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn session_change(
+        &self,
+        session: &LiveSession,
+        event: &SessionEvent,
+        observed: Observed,
+    ) -> Result<Vec<SessionEffect>, Failure> {
+        let _one_at_a_time = session.change.lock().await;
+        for _ in 0..CHANGE_TRIES_MAX {
+            let mut record = session.record();
+            let now = now_ms();
+            let (life, effects) = match record.life.apply(event, now) {
+                Ok(next) => next,
+                Err(rejected) => {
+                    tracing::debug!(session = %record.id, %rejected, "event without effect");
+                    return Ok(Vec::new());
+                }
+            };
+            record.life = life;
+            record.usage = observed.usage.or(record.usage);
+            if matches!(record.life.state, SessionState::Running { .. }) {
+                record.started_ms = Some(now);
+            }
+            if !record.life.is_live() {
+                record.ended_ms = Some(now);
+            }
+            match self.store.session_update(&record).await {
+                Ok(generation) => {
+                    record.generation = generation;
+                    self.session_changed(session, record);
+                    return Ok(effects);
+                }
+                Err(StoreError::Stale { .. }) => self.session_reload(session).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Failure::conflict("the session keeps changing; try again"))
+    }
+
+    fn session_changed(&self, session: &LiveSession, record: SessionRecord) {
+        if !record.life.is_live() {
+            self.sessions().remove(&record.id);
+        }
+        self.session_told(&record);
+        session.record.send_replace(record);
+    }
+
+    async fn session_reload(&self, session: &LiveSession) -> Result<(), Failure> {
+        let id = session.record.borrow().id;
+        let record = self.store.session_get(id).await?.ok_or_else(|| Failure::not_found("the session"))?;
+        session.record.send_replace(record);
+        Ok(())
+    }
+
+    pub(super) fn session_told(&self, record: &SessionRecord) {
+        let why = session_view(record, 0).why;
+        let state = state_view(&record.life.state);
+        self.events.push(ServerEventBody::SessionChanged { session: record.id, state, why });
+    }
+
+    /// Makes the sandbox in the background; idempotent under its id.
+    pub fn session_open(self: &Arc<Self>, session: &Arc<LiveSession>) {
+        let (app, session) = (Arc::clone(self), Arc::clone(session));
+        tokio::spawn(async move {
+            let record = session.record();
+            let spec = SandboxSpec {
+                id: record.sandbox,
+                session: record.id,
+                image: record.spec.image.clone(),
+                language: record.spec.language.clone(),
+                limits: record.spec.limits,
+                env: record.spec.env.clone(),
+                network: Network::None,
+            };
+            let event = match app.node.sandbox_open(spec).await {
+                Ok(()) => SessionEvent::SandboxReady,
+                Err(error) => {
+                    let why = error.to_string();
+                    // Of two attempts the first one's reason is told.
+                    let _ = session.refusal.set(error.into());
+                    SessionEvent::SandboxFailed { why }
+                }
+            };
+            if let Err(failure) = app.session_apply(&session, &event, Observed::default()).await {
+                tracing::error!(session = %record.id, error = ?failure, "a session's start could not be kept");
+            }
+            // It may have been ended meanwhile; then the reconciler finds the sandbox and closes it.
+            app.reconcile_soon.notify_one();
+        });
+    }
+
+    /// Ends what is in the sandbox, in the background; what fails is tried again by the reconciler.
+    pub fn session_close(self: &Arc<Self>, session: &Arc<LiveSession>) {
+        let (app, session) = (Arc::clone(self), Arc::clone(session));
+        tokio::spawn(async move {
+            let record = session.record();
+            match app.node.sandbox_close(record.sandbox).await {
+                Ok(usage) => {
+                    let observed = Observed { usage: Some(usage) };
+                    if let Err(failure) = app.session_apply(&session, &SessionEvent::Drained, observed).await {
+                        tracing::error!(session = %record.id, error = ?failure, "a session's end could not be kept");
+                    }
+                }
+                Err(error) => tracing::warn!(session = %record.id, %error, "a sandbox could not be closed yet"),
+            }
+        });
+    }
+
+    fn session_startup(self: &Arc<Self>, session: &Arc<LiveSession>) {
+        let record = session.record();
+        let Some(command) = record.spec.startup_command.clone() else { return };
+        let (app, session) = (Arc::clone(self), Arc::clone(session));
+        tokio::spawn(async move {
+            let event = app.startup_outcome(&session, command).await;
+            if record.spec.kind == SessionKind::Batch
+                && let Err(failure) = app.session_apply(&session, &event, Observed::default()).await
+            {
+                tracing::error!(session = %record.id, error = ?failure, "a batch session's end could not be kept");
+            }
+        });
+    }
+
+    async fn startup_outcome(self: &Arc<Self>, session: &Arc<LiveSession>, command: String) -> SessionEvent {
+        let failed = |why: String| SessionEvent::CommandFinished { well: false, why };
+        let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), command];
+        let mut request = RunRequest { mode: RunMode::Command, argv, ..RunRequest::default() };
+        let record = session.record();
+        if record.spec.kind == SessionKind::Batch {
+            request.limits.wall_ms = Some(record.spec.timeout_ms.min(self.config.limits_max.wall_ms));
+            request.limits.cpu_ms = Some(self.config.limits_max.cpu_ms);
+        }
+        let id = match self.run_in_session(session, request, Start::Told, None).await {
+            Ok(id) => id,
+            Err(failure) => return failed(failure.detail),
+        };
+        let Some(run) = self.run_live(id) else { return failed("the start-up command was lost".into()) };
+        match run.ended().await {
+            Ok(result) => {
+                let verdict = result.whole.verdict.unwrap_or(Verdict::InternalError);
+                SessionEvent::CommandFinished {
+                    well: verdict == Verdict::Ok,
+                    why: format!("start-up command: {verdict}"),
+                }
+            }
+            Err(failure) => failed(failure.detail),
+        }
+    }
+}
