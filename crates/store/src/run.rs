@@ -2,12 +2,16 @@
 
 use madang_ids::{RunId, SessionId};
 use madang_model::{RunEvent, Verdict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
     Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
 };
+
+/// Runs forgotten in one statement: each holds up the writer for some milliseconds.
+const PRUNE_ROWS_MAX: u64 = 250;
+const FORGETTING: &str = "forgetting old runs";
 
 /// A run as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,32 +93,46 @@ impl Store {
         rows.into_iter().map(from_row).collect()
     }
 
-    /// Forgets runs that finished before a time, and the oldest beyond `rows_max`; returns how many.
+    /// Forgets runs that finished before a time, and the oldest beyond `rows_max`; returns how many. Goes in small steps, so that
+    /// runs that finish meanwhile wait for none of them long.
     pub async fn run_prune(&self, finished_before_ms: u64, rows_max: u64) -> Result<u64, StoreError> {
-        let doing = || doing("forgetting old runs");
-        let old = row::Entity::delete_many()
-            .filter(row::Column::FinishedMs.lt(signed(finished_before_ms)))
-            .exec(&self.writer)
-            .await
-            .map_err(doing())?;
-        let oldest_kept: Option<String> = row::Entity::find()
+        let old = self.run_forget(row::Column::FinishedMs.lt(signed(finished_before_ms))).await?;
+        let newest_beyond: Option<String> = row::Entity::find()
             .select_only()
             .column(row::Column::Id)
             .order_by_desc(row::Column::Id)
             .offset(rows_max)
             .limit(1)
             .into_tuple()
-            .one(&self.writer)
+            .one(&self.reader)
             .await
-            .map_err(doing())?;
-        let Some(oldest_kept) = oldest_kept else { return Ok(old.rows_affected) };
-        let many = row::Entity::delete_many()
-            .filter(row::Column::Id.lte(oldest_kept))
-            .filter(row::Column::FinishedMs.is_not_null())
-            .exec(&self.writer)
-            .await
-            .map_err(doing())?;
-        Ok(old.rows_affected + many.rows_affected)
+            .map_err(doing(FORGETTING))?;
+        match newest_beyond {
+            Some(id) => Ok(old + self.run_forget(row::Column::Id.lte(id)).await?),
+            None => Ok(old),
+        }
+    }
+
+    /// Finished runs only.
+    async fn run_forget(&self, which: Expr) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            let ids: Vec<String> = row::Entity::find()
+                .select_only()
+                .column(row::Column::Id)
+                .filter(which.clone())
+                .filter(row::Column::FinishedMs.is_not_null())
+                .limit(PRUNE_ROWS_MAX)
+                .into_tuple()
+                .all(&self.reader)
+                .await
+                .map_err(doing(FORGETTING))?;
+            if ids.is_empty() {
+                return Ok(forgotten);
+            }
+            let deleted = row::Entity::delete_many().filter(row::Column::Id.is_in(ids)).exec(&self.writer).await;
+            forgotten += deleted.map_err(doing(FORGETTING))?.rows_affected;
+        }
     }
 }
 

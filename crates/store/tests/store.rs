@@ -139,6 +139,10 @@ async fn pruning_forgets_the_old_and_the_many_but_never_the_open() {
     }
     assert_eq!(store.run_prune(20, 100).await.unwrap(), 1, "one finished before 20");
     assert_eq!(store.run_prune(0, 2).await.unwrap(), 2, "two of the four newest stay");
+    for _ in 0..600 {
+        store.run_finish(&finished("x", 10)).await.unwrap();
+    }
+    assert_eq!(store.run_prune(20, 1_000).await.unwrap(), 600, "more than one step takes");
     assert_eq!(store.run_list_open().await.unwrap(), [begun]);
 }
 

@@ -7,7 +7,7 @@ use crate::{
     clock::now_ms,
 };
 
-const PERIOD: Duration = Duration::from_secs(600);
+const PERIOD: Duration = Duration::from_secs(60);
 const DAY_MS: u64 = 86_400_000;
 /// An idempotency key stands for its request this long.
 const KEYS_MS: u64 = DAY_MS;
