@@ -1,6 +1,12 @@
 //! Files of a session. Bytes stream through; nothing is held whole.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use axum::{
     Json,
@@ -14,6 +20,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use madang_node_api::{Depth, FileKind, FileSeen, NodeError};
 use madang_public_api::{FileEntry, FileWritten, Page, Timestamp, bounds, file::FileEntryKind};
 use serde::Deserialize;
+use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 use utoipa::IntoParams;
 
@@ -21,6 +28,7 @@ use super::{
     Shared, archive,
     body::{ApiQuery, too_large},
     session_act::usable,
+    unpack,
 };
 use crate::app::Failure;
 
@@ -103,43 +111,63 @@ pub(super) async fn file_read(
     }
 }
 
+/// How the bytes come.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WriteQuery {
+    /// `tar`: the body is an archive to be unpacked into the directory `path`; `.` is `/home/work`.
+    archive: Option<String>,
+}
+
 /// Writes a file, all or nothing; missing directories are made.
 #[utoipa::path(put, path = "/api/v1/sessions/{id}/files/{*path}", tag = "file",
-    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`")),
+    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`"), WriteQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = FileWritten)))]
 pub(super) async fn file_write(
     State(app): State<Shared>,
     Path((id, path)): Path<(String, String)>,
+    ApiQuery(query): ApiQuery<WriteQuery>,
     request: Request,
 ) -> Result<Json<FileWritten>, Failure> {
     app.check_serving()?;
     let session = usable(&app, &id).await?;
     app.check_path(&path)?;
-    if path.is_empty() || path.ends_with('/') {
-        return Err(Failure::invalid("path", "a file needs a name"));
-    }
-    let max = bounds::FILE_BODY_BYTES_MAX;
-    let too_large = || too_large("FILE_BODY_BYTES_MAX", max);
-    let declared =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|declared| declared > max) {
-        return Err(too_large());
-    }
     let sandbox = session.running()?.sandbox;
-    let exceeded = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let seen = Arc::clone(&exceeded);
-    let body = Limited::new(request.into_body(), usize::try_from(max).unwrap_or(usize::MAX));
-    let bytes = body.into_data_stream().map_err(move |error| {
-        seen.store(error.downcast_ref::<LengthLimitError>().is_some(), std::sync::atomic::Ordering::Relaxed);
-        io::Error::other(error)
-    });
-    let written = app.node.file_write(sandbox, &path, Box::pin(StreamReader::new(bytes))).await;
-    if exceeded.load(std::sync::atomic::Ordering::Relaxed) {
-        return Err(too_large());
+    let (bytes, exceeded) = upload(request)?;
+    let written = match query.archive.as_deref() {
+        None if path.ends_with('/') => return Err(Failure::invalid("path", "a file needs a name")),
+        None => app.node.file_write(sandbox, &path, Box::pin(bytes)).await.map_err(Failure::from),
+        Some("tar") => unpack::unpack(&app, sandbox, &path, bytes).await,
+        Some(_) => return Err(Failure::unsupported("archive", "only `tar` is there")),
+    };
+    if exceeded.load(Ordering::Relaxed) {
+        return Err(upload_too_large());
     }
     session.touch();
     Ok(Json(FileWritten { size_bytes: written?, path }))
+}
+
+fn upload_too_large() -> Failure {
+    too_large("FILE_BODY_BYTES_MAX", bounds::FILE_BODY_BYTES_MAX)
+}
+
+/// The body as it comes, and whether it turned out to be over the bound.
+fn upload(request: Request) -> Result<(impl AsyncRead + Send + Unpin + use<>, Arc<AtomicBool>), Failure> {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let declared = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|declared| declared > bounds::FILE_BODY_BYTES_MAX) {
+        return Err(upload_too_large());
+    }
+    let exceeded = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&exceeded);
+    let max = usize::try_from(bounds::FILE_BODY_BYTES_MAX).unwrap_or(usize::MAX);
+    let bytes = Limited::new(request.into_body(), max).into_data_stream().map_err(move |error| {
+        seen.store(error.downcast_ref::<LengthLimitError>().is_some(), Ordering::Relaxed);
+        io::Error::other(error)
+    });
+    Ok((StreamReader::new(bytes), exceeded))
 }
 
 /// Removes a file, or a directory with all in it.

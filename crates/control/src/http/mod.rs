@@ -13,6 +13,7 @@ mod session_act;
 mod socket;
 mod stream;
 mod system;
+mod unpack;
 
 use std::sync::Arc;
 

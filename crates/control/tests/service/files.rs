@@ -49,6 +49,46 @@ async fn a_directory_comes_as_a_tar_that_tar_reads() {
 }
 
 #[tokio::test]
+async fn a_tar_is_unpacked_and_a_hostile_one_is_refused() {
+    let world = World::new().await;
+    let id = world.session().await;
+    let files = format!("/api/v1/sessions/{id}/files");
+    let home = tempfile::tempdir().unwrap();
+    let long = format!("{}/deep.txt", "n".repeat(90));
+    for (path, text) in [("src/a.txt", "A"), ("src/empty", ""), (long.as_str(), "deep")] {
+        let path = home.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    std::os::unix::fs::symlink("/etc/passwd", home.path().join("zlink")).unwrap();
+    let tar = |arguments: &[&str]| {
+        let out = std::process::Command::new("tar").arg("-C").arg(home.path()).args(arguments).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        out.stdout
+    };
+    for format in ["--format=ustar", "--format=pax", "--format=gnu"] {
+        let whole = tar(&[format, "--exclude=zlink", "-cf", "-", "."]);
+        let path = format!("{files}/up?archive=tar");
+        assert_eq!(world.send(Method::PUT, &path, &[], whole.clone()).await.expect(200)["size_bytes"], 5);
+        assert_eq!(&world.get(&format!("{files}/up/src/a.txt")).await.body[..], b"A");
+        assert_eq!(&world.get(&format!("{files}/up/{long}")).await.body[..], b"deep");
+        let half = whole[..700].to_vec();
+        world.send(Method::PUT, &path, &[], half).await.problem(400, "malformed");
+        world.delete(&format!("{files}/up")).await.expect(204);
+    }
+    let path = format!("{files}/up?archive=tar");
+    let link = tar(&["-cf", "-", "zlink"]);
+    world.send(Method::PUT, &path, &[], link).await.problem(422, "invalid");
+    let leaving = tar(&["-P", "--transform=s,^src,../../out,", "-cf", "-", "src/a.txt"]);
+    world.send(Method::PUT, &path, &[], leaving).await.problem(422, "invalid");
+    let absolute = tar(&["-P", "--transform=s,^src,/etc,", "-cf", "-", "src/a.txt"]);
+    world.send(Method::PUT, &path, &[], absolute).await.problem(422, "invalid");
+    world.send(Method::PUT, &path, &[], vec![7; 1_024]).await.problem(422, "invalid");
+    world.send(Method::PUT, &path, &[], "").await.problem(400, "malformed");
+    world.get(&format!("{files}/up")).await.problem(404, "not-found");
+}
+
+#[tokio::test]
 async fn paths_cannot_leave_and_bounds_hold() {
     let world = World::new().await;
     let id = world.session().await;
