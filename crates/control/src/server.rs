@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -33,7 +33,7 @@ const CLOSE_MS_MAX: u64 = 2_000;
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("making the directory {path}")]
+    #[error("making {path}")]
     Home { path: PathBuf, source: io::Error },
     #[error("opening the database")]
     Store(#[from] StoreError),
@@ -95,7 +95,9 @@ impl Server {
     pub async fn build(config: ControlConfig, node: Arc<dyn Node>) -> Result<Self, StartError> {
         let home = config.home.clone();
         make_home(&home).map_err(|source| StartError::Home { path: home.clone(), source })?;
-        let store = Store::open(&StoreConfig { path: home.join(DATABASE) }).await?;
+        let database = home.join(DATABASE);
+        make_private(&database).map_err(|source| StartError::Home { path: database.clone(), source })?;
+        let store = Store::open(&StoreConfig { path: database }).await?;
         admin_token::ensure(&home, &store).await?;
         let tcp = match config.listen {
             Some(address) => Some(listen_tcp(address).await?),
@@ -231,6 +233,15 @@ fn make_home(home: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(home)
+}
+
+/// The database holds what people ran: only the server reads it. Its log takes the same mode from it.
+fn make_private(path: &Path) -> io::Result<()> {
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 async fn listen_tcp(address: SocketAddr) -> Result<TcpListener, StartError> {

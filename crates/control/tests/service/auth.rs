@@ -51,10 +51,12 @@ async fn the_socket_knows_its_owner() {
 }
 
 #[tokio::test]
-async fn the_token_file_is_private_and_stays() {
+async fn the_files_are_private_and_the_token_stays() {
     let world = World::new().await;
-    let file = world.home.path().join("admin.token");
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    for file in ["admin.token", "madang.db", "madang.db-wal"] {
+        let metadata = std::fs::metadata(world.home.path().join(file)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{file}");
+    }
     let token = world.token.clone();
     world.stop.drain();
     let (home, node) = world.stopped().await;
