@@ -16,6 +16,11 @@ _FIONREAD = 0x541B
 # How long one stream waits for the reader to take what the other has written; past that somebody else keeps writing.
 _ORDER_WAIT_S_MAX = 0.05
 _YIELDS_BEFORE_SLEEP = 50
+_VERSION = "python%d.%d" % sys.version_info[:2]
+# Where packages are: Debian's three places, and everybody else's one.
+_SITE = [path for path in ("/usr/local/lib/" + _VERSION + "/dist-packages", "/usr/lib/python3/dist-packages",
+                           "/usr/lib/" + _VERSION + "/dist-packages", sys.prefix + "/lib/" + _VERSION + "/site-packages")
+         if os.path.isdir(path)]
 
 
 def _unread(fd):
@@ -46,6 +51,36 @@ class _Output(_io.FileIO):
             _wait_until_read(other.fileno())
         self.written = True
         return _io.FileIO.write(self, data)
+
+
+class _Site:
+    """What the module `site` does with `.pth` files, put off until an import fails for want of it: it doubles the start."""
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if path is not None:
+            return None
+        sys.meta_path.remove(cls)
+        import site
+        known = set(sys.path)
+        for directory in _SITE:
+            site.addsitedir(directory, known)
+        from importlib.machinery import PathFinder
+        return PathFinder.find_spec(name)
+
+
+def _open_site():
+    """The interpreter was started without `site`: its paths and names, without its cost."""
+    import builtins
+    import _sitebuiltins
+    sys.path += _SITE
+    sys.meta_path.append(_Site)
+    eof = "Ctrl-D (i.e. EOF)"
+    builtins.quit, builtins.exit = _sitebuiltins.Quitter("quit", eof), _sitebuiltins.Quitter("exit", eof)
+    builtins.copyright = _sitebuiltins._Printer("copyright", sys.copyright)
+    builtins.credits = _sitebuiltins._Printer("credits", "See www.python.org for more information.")
+    builtins.license = _sitebuiltins._Printer("license", "See https://www.python.org/psf/license/")
+    builtins.help = _sitebuiltins._Helper()
 
 
 def _open_streams():
@@ -174,6 +209,7 @@ def _ignore(_number, _frame):
 os.set_inheritable(3, False)
 os.set_inheritable(4, False)
 _signal.signal(_signal.SIGINT, _ignore)
+_open_site()
 _open_streams()
 _requests = _Requests()
 _talk = None
