@@ -67,7 +67,7 @@ impl Program {
         terminal: bool,
         (argv, env): (&[*const libc::c_char], &[*const libc::c_char]),
     ) -> ! {
-        let entered = place(descriptors).and_then(|()| lead_session(terminal)).and_then(|()| unblock_signals());
+        let entered = place(descriptors).and_then(|()| lead_session(terminal)).and_then(|()| default_signals());
         let entered = entered.and_then(|()| std::env::set_current_dir(WORK)).and_then(|()| walls.enter());
         if let Err(error) = entered {
             complain(&format!("madang: cannot enter the sandbox: {error}\n"));
@@ -144,14 +144,17 @@ fn lead_session(terminal: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Init blocks SIGCHLD for its own use; programs start with an empty mask.
-fn unblock_signals() -> io::Result<()> {
+/// Init blocks SIGCHLD for its own use, and what its forebears ignore outlives exec; programs start with an empty mask and every signal's
+/// default. Bash, for one, could never again be interrupted by a signal that was ignored when it started.
+fn default_signals() -> io::Result<()> {
     // SAFETY: `set` is initialised by sigemptyset before it is read.
     let result = unsafe {
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
-        // Rust's start-up ignores SIGPIPE; guests expect the default.
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        for number in 1..=libc::SIGSYS {
+            // KILL and STOP refuse, and need nothing.
+            libc::signal(number, libc::SIG_DFL);
+        }
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
