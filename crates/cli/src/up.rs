@@ -46,7 +46,7 @@ async fn serve(args: UpArgs) -> Result<u8, Failure> {
     let running = server.spawn();
     tokio::spawn(signals.obey(running.handle()));
     let ended = running.wait().await;
-    agent.stop();
+    agent.stop().await;
     ended.map(|()| 0).map_err(|error| Failure::internal(chain(&error)))
 }
 

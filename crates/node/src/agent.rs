@@ -1,45 +1,38 @@
 //! The agent: its parts put together, and the operations that control asks for.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    fs, io,
-    os::unix::fs::DirBuilderExt,
+    collections::{HashMap, VecDeque},
+    fs,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU32, AtomicUsize},
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use madang_ids::SandboxId;
-use madang_image::host::{HOST_IMAGE, HostNeeds, root_plan};
-use madang_languages::{Availability, Recipe};
+use madang_image::{ImageCatalog, host::HOST_IMAGE};
+use madang_languages::Recipe;
 use madang_model::{RunSpec, Usage};
 use madang_node_api::{
     ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeHealth,
     RunHandle, SandboxSeen, SandboxSpec, SandboxState,
 };
-use madang_sandbox::{Cgroups, SpawnerError};
 use madang_slot_api::{FromSlot, StartDriver, ToSlot, Verb};
 use tokio::sync::broadcast;
 
 use crate::{
     config::{AgentConfig, Pools as PoolsWanted},
     files,
-    ledger::Ledger,
-    maker::{Maker, MakerConfig},
-    pool::{PoolKey, Pools, Watermarks},
+    pool::{PoolKey, Watermarks},
     recover::{self, Claim},
-    retire::Retirement,
     run,
     sandbox::{Binding, Sandbox, unavailable},
+    setup::{Setup, StartError},
     shop::Shop,
 };
 
 /// Changes that a slow watcher may lag behind before it has to list.
-const WATCH_MAX: usize = 1024;
+pub(crate) const WATCH_MAX: usize = 1024;
 /// Starts whose latency is remembered for health.
 const STARTS_MAX: usize = 1000;
 /// A session's slot whose node is away for so long ends itself.
@@ -49,39 +42,22 @@ const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
 /// Completion that takes longer is no help.
 const COMPLETION_MS: u64 = 3_000;
 const COMPLETION_OUTPUT_BYTES: u64 = 64 << 10;
+/// How long stopping waits for slots to be taken apart.
+const STOP_WAIT: Duration = Duration::from_secs(20);
 const SIGINT: i32 = 2;
-
-/// Why a node cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("cannot prepare {path}: {source}")]
-    Home { path: String, source: io::Error },
-    #[error("another server uses {0}")]
-    InUse(String),
-    #[error("the recipes of this binary are broken: {0}")]
-    Recipes(String),
-    #[error("cannot make the host image: {0}")]
-    Host(#[from] madang_image::host::HostError),
-    #[error("cannot use this machine's isolation: {0}")]
-    Spawner(#[from] SpawnerError),
-    #[error("cannot compile the system call filter: {0}")]
-    Seccomp(#[from] madang_sandbox::seccomp::SeccompError),
-    #[error("{0}")]
-    Io(#[from] io::Error),
-}
 
 /// A running node.
 pub struct Agent {
-    config: AgentConfig,
-    shop: Arc<Shop>,
-    languages: Vec<LanguageSeen>,
-    sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
-    changes: broadcast::Sender<SandboxSeen>,
-    starts_us: Mutex<VecDeque<u64>>,
-    notes: Vec<String>,
-    slots: PathBuf,
-    _lock: fs::File,
-    me: std::sync::Weak<Agent>,
+    pub(crate) config: AgentConfig,
+    pub(crate) shop: Arc<Shop>,
+    pub(crate) languages: Vec<LanguageSeen>,
+    pub(crate) sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
+    pub(crate) changes: broadcast::Sender<SandboxSeen>,
+    pub(crate) starts_us: Mutex<VecDeque<u64>>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) slots: PathBuf,
+    pub(crate) _lock: fs::File,
+    pub(crate) me: std::sync::Weak<Agent>,
 }
 
 impl std::fmt::Debug for Agent {
@@ -94,7 +70,7 @@ impl Agent {
     /// Starts the spawner, takes up what a former server left, and begins to fill the pools.
     pub async fn start(config: AgentConfig) -> Result<Arc<Self>, StartError> {
         let setup = tokio::task::spawn_blocking(move || Setup::make(config));
-        let setup = setup.await.map_err(io::Error::other)??;
+        let setup = setup.await.map_err(std::io::Error::other)??;
         let host = setup.host.clone();
         let (agent, found) = setup.into_agent()?;
         agent.shop.maker.make_template(HOST_IMAGE.to_owned(), host).await?;
@@ -108,10 +84,16 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Ends what waits unclaimed; sandboxes of sessions live on and are found again.
-    pub fn stop(&self) {
+    /// Ends what waits unclaimed, and waits until all that was to end is gone; sandboxes of sessions live on and are found again.
+    pub async fn stop(&self) {
+        self.shop.close();
         for ready in self.shop.pools.drain() {
             self.shop.retirement.retire(ready.slot);
+        }
+        let retirement = self.shop.retirement.clone();
+        let done = tokio::task::spawn_blocking(move || retirement.finish(STOP_WAIT));
+        if !done.await.unwrap_or(false) {
+            tracing::warn!("some slots could not be removed in time; the next start removes them");
         }
     }
 
@@ -228,7 +210,7 @@ impl Agent {
             return Ok(());
         }
         let (directory, name) = (self.config.home.join("images"), image.to_owned());
-        let resolve = move || madang_image::ImageStore::open(&directory)?.resolve(&name);
+        let resolve = move || ImageCatalog::of(&directory).resolve(&name);
         let resolved =
             tokio::task::spawn_blocking(resolve).await.map_err(|error| NodeError::Internal(error.to_string()))?;
         let plan = resolved.map_err(|error| NodeError::Invalid(format!("image `{image}`: {error}")))?;
@@ -247,112 +229,6 @@ impl Agent {
         };
         recover::write(&self.slots, &sandbox.slot.name, &claim)
             .map_err(|error| NodeError::Internal(format!("cannot keep the claim: {error}")))
-    }
-}
-
-/// What is made before there is anything to serve; all of it blocks.
-struct Setup {
-    config: AgentConfig,
-    lock: fs::File,
-    slots: PathBuf,
-    host: madang_model::RootPlan,
-    recipes: Vec<Recipe>,
-    availability: Vec<Availability>,
-    maker: Maker,
-    cgroups: Arc<Cgroups>,
-    found: Vec<recover::Found>,
-}
-
-impl Setup {
-    fn make(config: AgentConfig) -> Result<Self, StartError> {
-        let home = |source| StartError::Home { path: config.home.display().to_string(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(config.home.join("slots")).map_err(home)?;
-        // Mounts need a path without links and dots.
-        let config = AgentConfig { home: config.home.canonicalize().map_err(home)?, ..config };
-        let lock = lock(&config)?;
-        let slots = config.home.join("slots");
-        let recipes = madang_languages::embedded().map_err(|error| StartError::Recipes(error.to_string()))?;
-        let needs = HostNeeds {
-            paths: recipes.iter().flat_map(|recipe| recipe.paths.iter().map(PathBuf::from)).collect(),
-            etc: recipes.iter().flat_map(|recipe| recipe.etc.clone()).collect(),
-        };
-        let host = root_plan(&config.home, &needs)?;
-        let availability = madang_languages::check_all(&recipes, "/".as_ref());
-        let cgroups = Arc::new(Cgroups::open(&config.instance())?);
-        let found = recover::look(&slots, &cgroups)?;
-        let maker = Maker::start(MakerConfig {
-            program: config.program.clone(),
-            instance: config.instance(),
-            slots: slots.clone(),
-            languages: madang_languages::extract_to(&config.home.join("languages"))?,
-        })?;
-        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, found })
-    }
-
-    fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
-        let rootless = !rustix::process::geteuid().is_root();
-        let ledger = Arc::new(Ledger::new(rootless));
-        let retirement = Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger))?;
-        let languages =
-            self.recipes.iter().zip(self.availability).map(|(recipe, seen)| language_seen(recipe, seen)).collect();
-        let directory = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-        let notes = self.maker.notes.clone();
-        let shop = Shop {
-            maker: self.maker,
-            pools: Pools::default(),
-            ledger,
-            retirement,
-            recipes: self.recipes.into_iter().map(|recipe| (recipe.id.clone(), Arc::new(recipe))).collect(),
-            slots: rustix::fs::open(&self.slots, directory, rustix::fs::Mode::empty()).map_err(io::Error::from)?,
-            filters: madang_sandbox::seccomp::programs()?,
-            processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
-            rootless,
-            templates: Mutex::new(BTreeMap::from([(HOST_IMAGE.to_owned(), self.host)])),
-            making: AtomicUsize::new(0),
-            turn: AtomicU32::new(0),
-        };
-        let agent = Arc::new_cyclic(|me| Agent {
-            me: me.clone(),
-            config: self.config,
-            shop: Arc::new(shop),
-            languages,
-            sandboxes: RwLock::default(),
-            changes: broadcast::channel(WATCH_MAX).0,
-            starts_us: Mutex::default(),
-            notes,
-            slots: self.slots,
-            _lock: self.lock,
-        });
-        Ok((agent, self.found))
-    }
-}
-
-/// One server a home.
-fn lock(config: &AgentConfig) -> Result<fs::File, StartError> {
-    let path = config.home.join("node.lock");
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(config.home.display().to_string())),
-        Err(fs::TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
-fn language_seen(recipe: &Recipe, seen: Availability) -> LanguageSeen {
-    let mut modes = vec!["batch".to_owned(), "command".to_owned()];
-    if recipe.driver.is_some() {
-        modes.insert(0, "query".to_owned());
-    }
-    LanguageSeen {
-        id: recipe.id.clone(),
-        name: recipe.name.clone(),
-        version: seen.version,
-        unavailable: seen.unavailable,
-        modes,
-        extensions: recipe.extensions.clone(),
-        main: recipe.main.clone(),
-        greeting: recipe.greeting.clone(),
-        limits: recipe.limits(),
     }
 }
 
@@ -498,7 +374,7 @@ impl Node for Agent {
         let languages = available.map(|seen| seen.id.clone()).collect();
         let mut all = vec![ImageSeen { name: HOST_IMAGE.to_owned(), digest: None, size_bytes: 0, languages }];
         let directory = self.config.home.join("images");
-        let list = move || madang_image::ImageStore::open(&directory)?.list();
+        let list = move || ImageCatalog::of(&directory).list();
         let listed = tokio::task::spawn_blocking(list).await.map_err(|error| NodeError::Internal(error.to_string()))?;
         let stored = listed.map_err(|error| NodeError::Unavailable(error.to_string()))?;
         all.extend(stored.into_iter().map(|image| ImageSeen {

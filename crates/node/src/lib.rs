@@ -15,8 +15,10 @@ mod recover;
 mod retire;
 mod run;
 mod sandbox;
+mod setup;
 mod shop;
 mod verdict;
 
-pub use agent::{Agent, StartError};
+pub use agent::Agent;
 pub use config::{AgentConfig, Pools};
+pub use setup::StartError;

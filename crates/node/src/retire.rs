@@ -20,23 +20,35 @@ const REMOVE_TRIES: u32 = 50;
 /// A handle to the thread. Unbounded: what waits here are things that exist and must go, refusing them would leak them.
 #[derive(Debug, Clone)]
 pub struct Retirement {
-    slots: Sender<Arc<Slot>>,
+    orders: Sender<Order>,
 }
 
 impl Retirement {
     pub fn start(cgroups: Arc<Cgroups>, directory: PathBuf, ledger: Arc<Ledger>) -> std::io::Result<Self> {
-        let (slots, receive) = channel();
+        let (orders, receive) = channel();
         let undertaker = Undertaker { cgroups, directory, ledger };
         std::thread::Builder::new().name("slot-retirement".to_owned()).spawn(move || undertaker.serve(receive))?;
-        Ok(Self { slots })
+        Ok(Self { orders })
     }
 
     /// The slot ends now; its remains go soon.
     pub fn retire(&self, slot: Arc<Slot>) {
         slot.kill();
         // The thread lives as long as the node does.
-        let _ = self.slots.send(slot);
+        let _ = self.orders.send(Order::Bury(slot));
     }
+
+    /// Waits until all that was retired before is gone. False when that takes longer than `wait`. Blocking.
+    pub fn finish(&self, wait: Duration) -> bool {
+        let (done, is_done) = channel();
+        self.orders.send(Order::Tell(done)).is_ok() && is_done.recv_timeout(wait).is_ok()
+    }
+}
+
+enum Order {
+    Bury(Arc<Slot>),
+    /// Say when you get here.
+    Tell(Sender<()>),
 }
 
 struct Undertaker {
@@ -46,9 +58,13 @@ struct Undertaker {
 }
 
 impl Undertaker {
-    fn serve(&self, slots: Receiver<Arc<Slot>>) {
-        for slot in slots {
-            self.bury(slot);
+    fn serve(&self, orders: Receiver<Order>) {
+        for order in orders {
+            match order {
+                Order::Bury(slot) => self.bury(slot),
+                // Whoever asked may have stopped waiting.
+                Order::Tell(done) => drop(done.send(())),
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -48,6 +48,8 @@ pub struct Shop {
     /// Root plans by image name, as templates of the spawner.
     pub templates: Mutex<BTreeMap<String, RootPlan>>,
     pub making: AtomicUsize,
+    /// No more slots for the pools: the node stops.
+    pub closed: AtomicBool,
     pub turn: AtomicU32,
 }
 
@@ -157,9 +159,14 @@ impl Shop {
         chosen.into_iter().collect()
     }
 
+    /// Nothing is made ahead any more; what is on its way is retired when it arrives.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
     /// Keeps the pools full. Runs as long as the node.
     pub async fn fill(self: Arc<Self>) {
-        loop {
+        while !self.closed.load(Ordering::Acquire) {
             while self.making.load(Ordering::Acquire) < MAKING_MAX
                 && let Some(key) = self.pools.next_to_make()
             {
@@ -176,7 +183,10 @@ impl Shop {
         if let Err(error) = &made {
             tracing::warn!(pool = %key, %error, "a slot could not be made");
         }
-        self.pools.made(&key, made.ok());
+        match made {
+            Ok(ready) if self.closed.load(Ordering::Acquire) => self.retirement.retire(ready.slot),
+            made => self.pools.made(&key, made.ok()),
+        }
     }
 }
 

@@ -215,7 +215,7 @@ fn entry(path: String, stat: &Stat) -> Entry {
         FileType::Symlink => EntryKind::Symlink,
         _ => EntryKind::Other,
     };
-    let modified_ms = (stat.st_mtime.max(0) as u64) * 1000 + (stat.st_mtime_nsec as u64) / 1_000_000;
+    let modified_ms = (stat.st_mtime.max(0) as u64) * 1000 + stat.st_mtime_nsec / 1_000_000;
     Entry { path, kind, size: stat.st_size.max(0) as u64, mode: stat.st_mode & 0o7777, modified_ms }
 }
 

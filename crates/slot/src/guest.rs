@@ -77,8 +77,9 @@ impl Guest {
         let (requests, events) = (Pipe::into_guest()?, Pipe::out_of_guest()?);
         let theirs: [BorrowedFd<'_>; 5] =
             [&stdin.theirs, &out.theirs, &err.theirs, &requests.theirs, &events.theirs].map(AsFd::as_fd);
+        let inlet = Inlet::renewable(stdin.ours, &stdin.theirs)?;
         let pid = program.start(walls, &theirs, false)?;
-        let guest = Self { pid, stdin: Inlet::new(stdin.ours), outlets: outlets(out.ours, err.ours), terminal: None };
+        let guest = Self { pid, stdin: inlet, outlets: outlets(out.ours, err.ours), terminal: None };
         Ok((guest, Inlet::new(requests.ours), events.ours))
     }
 

@@ -131,7 +131,7 @@ fn place(descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     }
     // SAFETY: marks numbers above ours close-on-exec; no memory is involved.
     let closed = unsafe {
-        libc::syscall(libc::SYS_close_range, descriptors.len() as u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as u32)
+        libc::syscall(libc::SYS_close_range, descriptors.len() as u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
     };
     if closed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

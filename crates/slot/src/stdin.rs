@@ -2,12 +2,18 @@
 
 use std::{
     collections::VecDeque,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use rustix::io::Errno;
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
 
 const CHUNK_BYTES: usize = 64 << 10;
+/// A pipe holds at most so many chunks; a guest that writes into its own input does not keep us.
+const LEFT_OVER_CHUNKS_MAX: usize = 16;
 
 /// The writing end of a guest's pipe or terminal, with what it has not taken yet.
 pub struct Inlet {
@@ -16,11 +22,34 @@ pub struct Inlet {
     /// A file whose rest follows what is pending: large inputs never sit in our memory.
     source: Option<OwnedFd>,
     close_when_empty: bool,
+    /// A reading end of our own, for [`Inlet::renew`].
+    tap: Option<OwnedFd>,
 }
 
 impl Inlet {
     pub fn new(pipe: OwnedFd) -> Self {
-        Self { pipe: Some(pipe), pending: VecDeque::new(), source: None, close_when_empty: false }
+        Self { pipe: Some(pipe), pending: VecDeque::new(), source: None, close_when_empty: false, tap: None }
+    }
+
+    /// One that [`Inlet::renew`] opens again; `read` is the guest's end.
+    pub fn renewable(pipe: OwnedFd, read: &OwnedFd) -> io::Result<Self> {
+        let tap = Some(reopen(read, OFlags::RDONLY)?);
+        Ok(Self { tap, ..Self::new(pipe) })
+    }
+
+    /// Makes it as new for another run of the same guest: what the last one left unread goes, an end of file is taken back.
+    pub fn renew(&mut self) {
+        let Some(tap) = &self.tap else { return };
+        self.pending.clear();
+        self.source = None;
+        self.close_when_empty = false;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let left_over = |chunk: &mut [u8]| rustix::io::read(tap, chunk).is_ok_and(|count| count > 0);
+        // At most as often as the pipe can be full.
+        let _ = (0..LEFT_OVER_CHUNKS_MAX).take_while(|_| left_over(&mut chunk)).count();
+        if self.pipe.is_none() {
+            self.pipe = reopen(tap, OFlags::WRONLY).ok();
+        }
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
@@ -76,6 +105,12 @@ impl Inlet {
             }
         }
     }
+}
+
+/// Another description of the same pipe, which never blocks.
+fn reopen(pipe: &OwnedFd, access: OFlags) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    Ok(rustix::fs::open(path, access | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 fn refill(pending: &mut VecDeque<u8>, source: &mut Option<OwnedFd>) -> bool {

@@ -29,7 +29,15 @@ pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec) -> (RunHandle, oneshot::Recei
     let (control, controls) = mpsc::channel(CONTROLS_MAX);
     let (ended, on_end) = oneshot::channel();
     let handle = RunHandle { id: spec.id, events, control };
-    let mut run = Run { sandbox, spec, emitter: Emitter::new(send_events), controls, cancelled: false };
+    let mut run = Run {
+        sandbox,
+        spec,
+        emitter: Emitter::new(send_events),
+        controls,
+        cancelled: false,
+        held: Vec::new(),
+        held_bytes: 0,
+    };
     tokio::spawn(async move {
         run.drive().await;
         let _ = ended.send(());
@@ -56,6 +64,15 @@ pub(crate) struct Run {
     emitter: Emitter,
     controls: mpsc::Receiver<RunControl>,
     cancelled: bool,
+    /// Standard input that came while a build was in progress: it is for the program.
+    held: Vec<RunControl>,
+    held_bytes: usize,
+}
+
+/// A batch, settled: what every step of it needs.
+struct Batch<'a> {
+    plan: BatchPlan,
+    args: &'a [String],
 }
 
 impl Run {
@@ -104,6 +121,8 @@ impl Run {
             Ok(plan) => plan,
             Err(error) => return Ok(refused(&error)),
         };
+        let batch = Batch { plan, args };
+        let plan = &batch.plan;
         let mut total = Usage::default();
         // Cleaning is for work that was there before: only when somebody asks.
         let before = [
@@ -112,7 +131,7 @@ impl Run {
         ];
         for (step, command) in before {
             let Some(command) = command else { continue };
-            let mut outcome = self.shell_step(step, None, &plan, &command, args).await?;
+            let mut outcome = self.shell_step(&batch, step, None, &command).await?;
             total = total.then(&outcome.usage);
             if outcome.verdict != Verdict::Ok {
                 if outcome.verdict == Verdict::NonzeroExit {
@@ -124,30 +143,24 @@ impl Run {
         let Some(exec) = plan.steps.exec.clone() else {
             return Ok(Outcome { verdict: Verdict::Ok, exit_code: Some(0), signal: None, usage: total, detail: None });
         };
-        self.exec_all(&plan, &exec, args, total).await
+        self.exec_all(&batch, &exec, total).await
     }
 
     /// The exec step: once, or once for each input; the first failure names the run's verdict.
-    async fn exec_all(
-        &mut self,
-        plan: &BatchPlan,
-        exec: &str,
-        args: &[String],
-        mut total: Usage,
-    ) -> Result<Outcome, LinkError> {
+    async fn exec_all(&mut self, batch: &Batch<'_>, exec: &str, mut total: Usage) -> Result<Outcome, LinkError> {
         let inputs = std::mem::take(&mut self.spec.inputs);
         if inputs.is_empty() {
-            let outcome = if plan.script && self.spec.env.is_empty() && self.is_fresh().await {
-                self.script(plan, args).await?
+            let outcome = if batch.plan.script && self.spec.env.is_empty() && self.is_fresh().await {
+                self.script(batch).await?
             } else {
-                self.shell_step(Step::Exec, None, plan, exec, args).await?
+                self.shell_step(batch, Step::Exec, None, exec).await?
             };
             return Ok(Outcome { usage: total.then(&outcome.usage), ..outcome });
         }
         let mut worst: Option<Outcome> = None;
         for (index, input) in inputs.into_iter().enumerate() {
             self.spec.stdin = Stdin::Whole { bytes: input };
-            let outcome = self.shell_step(Step::Exec, Some(index as u32), plan, exec, args).await?;
+            let outcome = self.shell_step(batch, Step::Exec, Some(index as u32), exec).await?;
             total = total.then(&outcome.usage);
             let first_bad = worst.as_ref().is_none_or(|worst| worst.verdict == Verdict::Ok);
             if first_bad {
@@ -167,12 +180,14 @@ impl Run {
     }
 
     /// The main file in the interpreter that was started before anybody asked.
-    async fn script(&mut self, plan: &BatchPlan, args: &[String]) -> Result<Outcome, LinkError> {
+    async fn script(&mut self, batch: &Batch<'_>) -> Result<Outcome, LinkError> {
         let sandbox = Arc::clone(&self.sandbox);
         let mut alive = sandbox.driver.lock().await;
         *alive = false;
-        let payload =
-            std::iter::once(&plan.main).chain(args).flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
+        let payload = std::iter::once(&batch.plan.main)
+            .chain(batch.args)
+            .flat_map(|word| [word.as_bytes(), b"\0"].concat())
+            .collect();
         self.begin_step(Step::Exec, None).await;
         let input = self.input();
         let (outcome, _) = self.step_with_driver(Ask::Driver { verb: Verb::Script, payload }, input).await?;
@@ -182,17 +197,16 @@ impl Run {
 
     async fn shell_step(
         &mut self,
+        batch: &Batch<'_>,
         step: Step,
         index: Option<u32>,
-        plan: &BatchPlan,
         command: &str,
-        args: &[String],
     ) -> Result<Outcome, LinkError> {
         let mut argv = ["/bin/sh", "-c", command, "sh"].map(str::to_owned).to_vec();
         let mut env = self.environment();
-        env.push(format!("MAIN={}", plan.main));
+        env.push(format!("MAIN={}", batch.plan.main));
         let input = if step == Step::Exec {
-            argv.extend(args.iter().cloned());
+            argv.extend(batch.args.iter().cloned());
             self.input()
         } else {
             Input::Whole(Blob::default())

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use madang_model::{Blob, Outcome, RunEventBody, TerminalSize};
+use madang_model::{Blob, Outcome, RunEventBody, Stdin, TerminalSize};
 use madang_node_api::RunControl;
 use madang_slot_api::{DriverStatus, Exit, FromSlot, RunNumber, Start, StartDriver, Stream, ToSlot, Verb};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -22,12 +22,14 @@ use crate::{
 };
 
 const SIGINT: i32 = 2;
-/// A query over its wall time is interrupted first, so that its state is kept; this much later it is ended.
+/// A query over its time is interrupted first, so that its state is kept; this much later it is ended.
 const INTERRUPT_GRACE_MS: u64 = 1000;
 /// Init keeps the deadline; if it does not by so much, the sandbox is ended from outside.
 const OVERDUE: Duration = Duration::from_secs(5);
 /// Standard input goes to init in pieces.
 const STDIN_PIECE_BYTES: usize = 32 << 10;
+/// Standard input kept for a program whose build is in progress; past it whoever sends it waits.
+const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// What to follow.
 pub enum Ask {
@@ -49,6 +51,8 @@ struct Watch {
     next_look: Instant,
     /// When a query is interrupted for its wall time.
     interrupt_at: Option<Instant>,
+    /// When one that was interrupted, for its CPU time perhaps, is ended.
+    kill_at: Option<Instant>,
     overdue_at: Instant,
     cpu_over: bool,
     wall_over: bool,
@@ -77,7 +81,7 @@ impl Run {
         if asks_driver {
             sandbox.set_serving(Some(watch.number));
         }
-        let ended = self.follow(&sandbox, &mut watch).await;
+        let ended = self.feed_and_follow(&sandbox, &mut watch).await;
         sandbox.link.close_run(watch.number);
         if asks_driver {
             sandbox.set_serving(None);
@@ -128,6 +132,7 @@ impl Run {
             next_look: meter.next_look(limits.cpu_ms.saturating_mul(1000), sandbox.cpus),
             meter,
             interrupt_at: is_query.then_some(now + wall),
+            kill_at: None,
             overdue_at: now + wall + OVERDUE,
             cpu_over: false,
             wall_over: false,
@@ -136,9 +141,20 @@ impl Run {
         })
     }
 
+    async fn feed_and_follow(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<Ended, LinkError> {
+        if watch.live {
+            self.held_bytes = 0;
+            for control in std::mem::take(&mut self.held) {
+                self.obey(sandbox, watch, control).await?;
+            }
+        }
+        self.follow(sandbox, watch).await
+    }
+
     async fn follow(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<Ended, LinkError> {
         loop {
-            let wake = watch.interrupt_at.map_or(watch.next_look, |at| at.min(watch.next_look)).min(watch.overdue_at);
+            let deadlines = [watch.interrupt_at, watch.kill_at, Some(watch.overdue_at)];
+            let wake = deadlines.into_iter().flatten().fold(watch.next_look, Instant::min);
             tokio::select! {
                 biased;
                 message = watch.messages.recv() => match message {
@@ -148,7 +164,7 @@ impl Run {
                     Some(FromSlot::Fault { text, .. }) => return Err(LinkError::Fault(text)),
                     Some(message) => self.pass_on(watch, message).await,
                 },
-                Some(control) = self.controls.recv() => self.obey(sandbox, watch, control).await?,
+                Some(control) = self.controls.recv(), if self.held_bytes < HELD_BYTES_MAX => self.obey(sandbox, watch, control).await?,
                 () = tokio::time::sleep_until(wake.into()) => self.look(sandbox, watch).await?,
             }
         }
@@ -175,7 +191,10 @@ impl Run {
     async fn obey(&mut self, sandbox: &Sandbox, watch: &Watch, control: RunControl) -> Result<(), LinkError> {
         let run = watch.number;
         let message = match control {
-            RunControl::Stdin(_) | RunControl::StdinEnd if !watch.live => return Ok(()),
+            control @ (RunControl::Stdin(_) | RunControl::StdinEnd) if !watch.live => {
+                self.hold(control);
+                return Ok(());
+            }
             RunControl::Stdin(bytes) => {
                 for piece in bytes.chunks(STDIN_PIECE_BYTES) {
                     sandbox.link.send(&ToSlot::Stdin { run, bytes: piece.to_vec() }).await?;
@@ -193,23 +212,34 @@ impl Run {
         sandbox.link.send(&message).await
     }
 
+    /// Keeps standard input for the step that will read it, if one will.
+    fn hold(&mut self, control: RunControl) {
+        if matches!(self.spec.stdin, Stdin::Live) {
+            if let RunControl::Stdin(bytes) = &control {
+                self.held_bytes += bytes.len();
+            }
+            self.held.push(control);
+        }
+    }
+
     /// Looks at memory and CPU, and at deadlines that init does not keep.
     async fn look(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<(), LinkError> {
         let now = Instant::now();
         let run = watch.number;
         let cgroup = &sandbox.slot.cgroup;
         watch.meter.look(cgroup);
-        let cpu_max_us = self.limits().cpu_ms.saturating_mul(1000);
+        let over = watch.cpu_over || watch.wall_over;
+        let cpu_max_us = if over { u64::MAX } else { self.limits().cpu_ms.saturating_mul(1000) };
         let cpu_us = watch.meter.cpu_us(cgroup);
         watch.next_look = watch.meter.next_look(cpu_max_us.saturating_sub(cpu_us), sandbox.cpus);
-        if cpu_us >= cpu_max_us && !watch.cpu_over {
-            watch.cpu_over = true;
-            return sandbox.link.send(&ToSlot::Kill { run }).await;
+        watch.cpu_over |= cpu_us >= cpu_max_us;
+        watch.wall_over |= watch.interrupt_at.is_some_and(|at| at <= now);
+        if !over && (watch.cpu_over || watch.wall_over) {
+            return sandbox.link.send(&watch.end_or_interrupt(now)).await;
         }
-        if watch.interrupt_at.is_some_and(|at| at <= now) {
-            watch.interrupt_at = None;
-            watch.wall_over = true;
-            return sandbox.link.send(&ToSlot::Signal { run, number: SIGINT }).await;
+        if watch.kill_at.is_some_and(|at| at <= now) {
+            watch.kill_at = None;
+            return sandbox.link.send(&ToSlot::Kill { run }).await;
         }
         if watch.overdue_at <= now {
             tracing::warn!(slot = sandbox.slot.name, "a run is overdue; its sandbox is ended");
@@ -252,6 +282,20 @@ impl Run {
             outcome.detail = Some("the sandbox was lost".to_owned());
         }
         outcome
+    }
+}
+
+impl Watch {
+    /// A program over its limit is ended; a query first gets the chance to keep its state.
+    fn end_or_interrupt(&mut self, now: Instant) -> ToSlot {
+        let run = self.number;
+        match self.interrupt_at.take() {
+            None => ToSlot::Kill { run },
+            Some(_) => {
+                self.kill_at = Some(now + Duration::from_millis(INTERRUPT_GRACE_MS));
+                ToSlot::Signal { run, number: SIGINT }
+            }
+        }
     }
 }
 

@@ -1,0 +1,155 @@
+//! Starting a node: everything that is made before there is anything to serve.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize},
+    },
+};
+
+use madang_image::host::{HOST_IMAGE, HostNeeds, root_plan};
+use madang_languages::{Availability, Recipe};
+use madang_node_api::LanguageSeen;
+use madang_sandbox::{Cgroups, SpawnerError};
+use tokio::sync::broadcast;
+
+use crate::{
+    agent::{Agent, WATCH_MAX},
+    config::AgentConfig,
+    ledger::Ledger,
+    maker::{Maker, MakerConfig},
+    pool::Pools,
+    recover,
+    retire::Retirement,
+    shop::Shop,
+};
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot prepare {path}: {source}")]
+    Home { path: String, source: io::Error },
+    #[error("another server uses {0}")]
+    InUse(String),
+    #[error("the recipes of this binary are broken: {0}")]
+    Recipes(String),
+    #[error("cannot make the host image: {0}")]
+    Host(#[from] madang_image::host::HostError),
+    #[error("cannot use this machine's isolation: {0}")]
+    Spawner(#[from] SpawnerError),
+    #[error("cannot compile the system call filter: {0}")]
+    Seccomp(#[from] madang_sandbox::seccomp::SeccompError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// What is made before there is anything to serve; all of it blocks.
+pub(crate) struct Setup {
+    config: AgentConfig,
+    lock: fs::File,
+    slots: PathBuf,
+    pub(crate) host: madang_model::RootPlan,
+    recipes: Vec<Recipe>,
+    availability: Vec<Availability>,
+    maker: Maker,
+    cgroups: Arc<Cgroups>,
+    found: Vec<recover::Found>,
+}
+
+impl Setup {
+    pub(crate) fn make(config: AgentConfig) -> Result<Self, StartError> {
+        let home = |source| StartError::Home { path: config.home.display().to_string(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(config.home.join("slots")).map_err(home)?;
+        // Mounts need a path without links and dots.
+        let config = AgentConfig { home: config.home.canonicalize().map_err(home)?, ..config };
+        let lock = lock(&config)?;
+        let slots = config.home.join("slots");
+        let recipes = madang_languages::embedded().map_err(|error| StartError::Recipes(error.to_string()))?;
+        let needs = HostNeeds {
+            paths: recipes.iter().flat_map(|recipe| recipe.paths.iter().map(PathBuf::from)).collect(),
+            etc: recipes.iter().flat_map(|recipe| recipe.etc.clone()).collect(),
+        };
+        let host = root_plan(&config.home, &needs)?;
+        let availability = madang_languages::check_all(&recipes, "/".as_ref());
+        let cgroups = Arc::new(Cgroups::open(&config.instance())?);
+        let found = recover::look(&slots, &cgroups)?;
+        let maker = Maker::start(MakerConfig {
+            program: config.program.clone(),
+            instance: config.instance(),
+            slots: slots.clone(),
+            languages: madang_languages::extract_to(&config.home.join("languages"))?,
+        })?;
+        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, found })
+    }
+
+    pub(crate) fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
+        let rootless = !rustix::process::geteuid().is_root();
+        let ledger = Arc::new(Ledger::new(rootless));
+        let retirement = Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger))?;
+        let languages =
+            self.recipes.iter().zip(self.availability).map(|(recipe, seen)| language_seen(recipe, seen)).collect();
+        let directory = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+        let notes = self.maker.notes.clone();
+        let shop = Shop {
+            maker: self.maker,
+            pools: Pools::default(),
+            ledger,
+            retirement,
+            recipes: self.recipes.into_iter().map(|recipe| (recipe.id.clone(), Arc::new(recipe))).collect(),
+            slots: rustix::fs::open(&self.slots, directory, rustix::fs::Mode::empty()).map_err(io::Error::from)?,
+            filters: madang_sandbox::seccomp::programs()?,
+            processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
+            rootless,
+            templates: Mutex::new(BTreeMap::from([(HOST_IMAGE.to_owned(), self.host)])),
+            making: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            turn: AtomicU32::new(0),
+        };
+        let agent = Arc::new_cyclic(|me| Agent {
+            me: me.clone(),
+            config: self.config,
+            shop: Arc::new(shop),
+            languages,
+            sandboxes: RwLock::default(),
+            changes: broadcast::channel(WATCH_MAX).0,
+            starts_us: Mutex::default(),
+            notes,
+            slots: self.slots,
+            _lock: self.lock,
+        });
+        Ok((agent, self.found))
+    }
+}
+
+/// One server a home.
+fn lock(config: &AgentConfig) -> Result<fs::File, StartError> {
+    let path = config.home.join("node.lock");
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(config.home.display().to_string())),
+        Err(fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn language_seen(recipe: &Recipe, seen: Availability) -> LanguageSeen {
+    let mut modes = vec!["batch".to_owned(), "command".to_owned()];
+    if recipe.driver.is_some() {
+        modes.insert(0, "query".to_owned());
+    }
+    LanguageSeen {
+        id: recipe.id.clone(),
+        name: recipe.name.clone(),
+        version: seen.version,
+        unavailable: seen.unavailable,
+        modes,
+        extensions: recipe.extensions.clone(),
+        main: recipe.main.clone(),
+        greeting: recipe.greeting.clone(),
+        limits: recipe.limits(),
+    }
+}

@@ -1,0 +1,163 @@
+//! Init's dealings with the driver: starting it, asking it, passing on what it says.
+
+use std::os::fd::OwnedFd;
+
+use madang_slot_api::{Cause, FromSlot, RunNumber, StartDriver, driver::Event};
+
+use super::{Init, READS_A_TURN_MAX, budget, forward, send_output};
+use crate::{
+    driver::{Driver, Serving, media_messages},
+    outlet::Budget,
+    process_tree,
+    reap::Reaped,
+};
+
+impl Init {
+    pub(super) fn start_driver(&mut self) {
+        let Some(argv) = self.driver_argv.clone() else { return self.fault(None, "no driver here".to_owned()) };
+        if let Some(old) = self.driver.take() {
+            process_tree::kill_tree(old.guest.pid);
+        }
+        match Driver::start(&argv, &self.env, &self.walls) {
+            Ok(driver) => self.driver = Some(driver),
+            Err(error) => self.fault(None, format!("cannot start the driver: {error}")),
+        }
+    }
+
+    pub(super) fn ask_driver(&mut self, ask: StartDriver, input: Option<OwnedFd>) {
+        let free = self.driver.as_mut().filter(|driver| driver.ready && driver.serving.is_none());
+        let Some(driver) = free else {
+            return self.fault(Some(ask.run), "the interpreter is not ready".to_owned());
+        };
+        let budget = budget(ask.wall_ms, ask.output_bytes);
+        let serving = Serving { run: ask.run, budget, stdin_whole: ask.stdin_whole };
+        driver.guest.stdin.renew();
+        if let Some(input) = input {
+            driver.guest.stdin.push_file(input);
+        }
+        // A script owns its standard input; a query only borrows it.
+        if ask.stdin_whole && ask.verb == madang_slot_api::Verb::Script {
+            driver.guest.stdin.close();
+        }
+        driver.ask(ask, serving);
+    }
+
+    pub(super) fn tend_driver(&mut self) {
+        let Some(driver) = &mut self.driver else { return };
+        driver.guest.stdin.pump();
+        driver.requests.pump();
+        self.forward_driver(READS_A_TURN_MAX);
+        let Some(driver) = &mut self.driver else { return };
+        match driver.read_events() {
+            Ok(events) => events.into_iter().for_each(|event| self.relay(event)),
+            Err(error) => {
+                // Whoever holds the other end is no driver of ours any more.
+                let run = driver.serving.as_ref().map(|serving| serving.run);
+                let pid = driver.guest.pid;
+                if let (Some(run), madang_slot_api::driver::EventError::TooLong { .. }) = (run, &error) {
+                    self.kill(run, Cause::Output);
+                } else {
+                    self.fault(run, format!("the interpreter broke its protocol: {error}"));
+                    process_tree::kill_tree(pid);
+                }
+            }
+        }
+    }
+
+    fn forward_driver(&mut self, reads: usize) {
+        let Some(driver) = &mut self.driver else { return };
+        let over = match &mut driver.serving {
+            Some(serving) => forward(&mut self.link, serving.run, &mut driver.guest, &mut serving.budget, reads),
+            // Threads that print between queries print to nobody.
+            None => forward(&mut self.link, 0, &mut driver.guest, &mut nobody(), 1),
+        };
+        if let (true, Some(serving)) = (over, &driver.serving) {
+            let run = serving.run;
+            self.kill(run, Cause::Output);
+        }
+    }
+
+    /// Passes a driver's event on, after everything it wrote before.
+    fn relay(&mut self, event: Event) {
+        if !matches!(event, Event::Output { .. }) {
+            self.forward_driver(usize::MAX);
+        }
+        let Some(driver) = &mut self.driver else { return };
+        if event == Event::Ready && !driver.ready {
+            driver.ready = true;
+            return self.link.send(&FromSlot::DriverReady);
+        }
+        let Some(serving) = &mut driver.serving else { return };
+        let run = serving.run;
+        match event {
+            Event::Ready => {}
+            Event::Output { stream, bytes } => {
+                let bytes = serving.budget.spend(&bytes).to_vec();
+                send_output(&mut self.link, run, stream, &bytes);
+            }
+            Event::Media { mime, bytes } => {
+                if serving.budget.spend(&bytes).len() == bytes.len() {
+                    media_messages(run, &mime, &bytes).iter().for_each(|message| self.link.send(message));
+                }
+            }
+            Event::Log { text } => self.link.send(&FromSlot::Log { run, text: shorten(text) }),
+            Event::Input { prompt, echo } => {
+                driver.input_asked();
+                self.link.send(&FromSlot::Input { run, prompt: shorten(prompt), echo });
+            }
+            Event::Completions { start, items } => {
+                driver.serving = None;
+                return self.link.send(&FromSlot::Completions { run, start, items: few(items) });
+            }
+            Event::Done { status } => {
+                let cause = serving.budget.cause;
+                if cause.is_none() {
+                    driver.serving = None;
+                    return self.link.send(&FromSlot::Done { run, status });
+                }
+            }
+        }
+        self.kill_if_over(run);
+    }
+
+    fn kill_if_over(&mut self, run: RunNumber) {
+        let serving = self.driver.as_ref().and_then(|driver| driver.serving.as_ref());
+        if serving.is_some_and(|serving| serving.budget.cause == Some(Cause::Output)) {
+            self.kill(run, Cause::Output);
+        }
+    }
+
+    pub(super) fn driver_ended(&mut self, reaped: &Reaped) {
+        self.tend_driver();
+        self.forward_driver(usize::MAX);
+        let Some(driver) = self.driver.take() else { return };
+        match driver.serving {
+            Some(serving) => {
+                let exit = reaped.exit(serving.budget.cause);
+                self.link.send(&FromSlot::Exited { run: serving.run, exit });
+            }
+            None => self.fault(None, format!("the interpreter ended with status {}", reaped.exit(None).status)),
+        }
+    }
+}
+
+fn nobody() -> Budget {
+    budget(0, 0)
+}
+
+fn shorten(text: String) -> String {
+    const CHARS_MAX: usize = 8 << 10;
+    if text.len() <= CHARS_MAX { text } else { text.chars().take(CHARS_MAX).collect() }
+}
+
+fn few(items: Vec<String>) -> Vec<String> {
+    const BYTES_MAX: usize = 32 << 10;
+    let mut bytes = 0;
+    items
+        .into_iter()
+        .take_while(|item| {
+            bytes += item.len() + 8;
+            bytes < BYTES_MAX
+        })
+        .collect()
+}
