@@ -161,10 +161,8 @@ class Console:
         sys.argv = [""]
         sys.orig_argv = [sys.executable]
         sys.path.insert(0, "")
-        raw = _Input(0, "r", closefd=False)
-        raw.name = "<stdin>"
-        sys.stdin = sys.__stdin__ = _io.TextIOWrapper(_io.BufferedReader(raw), "utf-8", "strict")
-        sys.stdin.mode = "r"
+        sys.stdin = None
+        self._renew_input()
         builtins.input = _input
         sys.displayhook = _display
         os.environ.setdefault("MPLBACKEND", "agg")
@@ -178,12 +176,22 @@ class Console:
             hooks.pop(name)(sys.modules[name])
         sys.meta_path.insert(0, _AfterImport(hooks))
 
+    def _renew_input(self):
+        """Standard input as new: what the last query left unread of its own is not the next one's."""
+        if sys.stdin is not sys.__stdin__ and sys.stdin is not None:
+            return  # the program's own
+        raw = _Input(0, "r", closefd=False)
+        raw.name = "<stdin>"
+        sys.stdin = sys.__stdin__ = _io.TextIOWrapper(_io.BufferedReader(raw), "utf-8", "strict")
+        sys.stdin.mode = "r"
+
     def answer(self, verb, payload, arguments):
         """One request, answered."""
         if verb == "complete":
             return self._complete(payload, int(arguments[0]) if arguments else len(payload))
         status = "interrupted"
         try:
+            self._renew_input()
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
             status = self._exec(payload.decode("utf-8", "surrogateescape"))
             _signal.signal(_signal.SIGINT, lambda *_: None)
