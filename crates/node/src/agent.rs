@@ -74,6 +74,7 @@ impl Agent {
         let host = setup.host.clone();
         let (agent, found) = setup.into_agent()?;
         agent.shop.maker.make_template(HOST_IMAGE.to_owned(), host).await?;
+        self_test::run(&agent.shop, &agent.config.home).await?;
         for found in found {
             agent.adopt(found).await;
         }

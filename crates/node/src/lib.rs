@@ -15,6 +15,7 @@ mod recover;
 mod retire;
 mod run;
 mod sandbox;
+mod self_test;
 mod setup;
 mod shop;
 mod verdict;

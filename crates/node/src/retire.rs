@@ -38,7 +38,7 @@ impl Retirement {
         let _ = self.orders.send(Order::Bury(slot));
     }
 
-    /// Waits until all that was retired before is gone. False when that takes longer than `wait`. Blocking.
+    /// Waits until all that was retired before is gone, and our cgroups too unless sessions live in them. False when that takes longer than `wait`. Blocking.
     pub fn finish(&self, wait: Duration) -> bool {
         let (done, is_done) = channel();
         self.orders.send(Order::Tell(done)).is_ok() && is_done.recv_timeout(wait).is_ok()
@@ -47,7 +47,7 @@ impl Retirement {
 
 enum Order {
     Bury(Arc<Slot>),
-    /// Say when you get here.
+    /// The node stops: say when you get here.
     Tell(Sender<()>),
 }
 
@@ -62,8 +62,11 @@ impl Undertaker {
         for order in orders {
             match order {
                 Order::Bury(slot) => self.bury(slot),
-                // Whoever asked may have stopped waiting.
-                Order::Tell(done) => drop(done.send(())),
+                Order::Tell(done) => {
+                    self.cgroups.leave();
+                    // Whoever asked may have stopped waiting.
+                    drop(done.send(()));
+                }
             }
         }
     }

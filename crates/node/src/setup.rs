@@ -43,6 +43,8 @@ pub enum StartError {
     Spawner(#[from] SpawnerError),
     #[error("cannot compile the system call filter: {0}")]
     Seccomp(#[from] madang_sandbox::seccomp::SeccompError),
+    #[error(transparent)]
+    SelfTest(#[from] crate::self_test::SelfTestError),
     #[error("{0}")]
     Io(#[from] io::Error),
 }

@@ -10,7 +10,7 @@ use std::{
 use madang_model::{Blob, Outcome, RunEventBody, Stdin, TerminalSize};
 use madang_node_api::RunControl;
 use madang_slot_api::{DriverStatus, Exit, FromSlot, RunNumber, Start, StartDriver, Stream, ToSlot, Verb};
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use tokio::sync::mpsc;
 
 use super::Run;
@@ -301,8 +301,12 @@ impl Watch {
 
 /// Bytes as a file that a program can read by itself, whatever their size, and cannot change.
 fn in_memory(bytes: &[u8]) -> Result<OwnedFd, LinkError> {
-    let mut file = File::from(memfd_create("stdin", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?);
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(memfd_create("stdin", flags).map_err(std::io::Error::from)?);
     file.write_all(bytes)?;
+    // Its reader could open it again for writing: only a seal keeps it as it is.
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&file, seals).map_err(std::io::Error::from)?;
     file.rewind()?;
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
     Ok(OwnedFd::from(File::open(path)?))

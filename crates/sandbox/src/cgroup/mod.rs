@@ -69,6 +69,7 @@ pub struct Cgroups {
 #[derive(Debug)]
 struct Parent {
     name: String,
+    path: PathBuf,
     directory: OwnedFd,
 }
 
@@ -132,6 +133,14 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Removes our parent groups if nothing is left in them; the next start makes them again.
+    pub fn leave(&self) {
+        for parent in &self.parents {
+            // A session's group below keeps it, and is meant to.
+            let _ = std::fs::remove_dir(&parent.path);
+        }
+    }
+
     /// Names of every group below our parents.
     pub fn names(&self) -> io::Result<Vec<String>> {
         let mut names = std::collections::BTreeSet::new();
@@ -159,7 +168,7 @@ impl Parent {
             _ => {}
         }
         let root = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { name: hierarchy.name.clone(), directory: root })
+        Ok(Self { name: hierarchy.name.clone(), path, directory: root })
     }
 }
 

@@ -8,9 +8,13 @@ use super::{Cgroup, CgroupLimits, Counters};
 pub(super) const CONTROLLERS: &[&str] = &["memory", "pids", "cpu", "cpuacct"];
 
 const PERIOD_US: u64 = 100_000;
+/// Buffers of sockets are no part of the memory limit in version 1; they get this part of it besides.
+const SOCKET_MEMORY_PART: u64 = 4;
 
 pub(super) fn limit(group: &Cgroup, limits: &CgroupLimits) -> io::Result<()> {
     limit_memory(group, limits.memory_bytes)?;
+    let sockets = limits.memory_bytes / SOCKET_MEMORY_PART;
+    group.put_if_there("memory", "memory.kmem.tcp.limit_in_bytes", &sockets.to_string())?;
     group.put_if_there("pids", "pids.max", &limits.pids.to_string())?;
     group.put_if_there("cpu", "cpu.cfs_period_us", &PERIOD_US.to_string())?;
     group.put_if_there("cpu", "cpu.cfs_quota_us", &(limits.cpu_millis * PERIOD_US / 1000).to_string())

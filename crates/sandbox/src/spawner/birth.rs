@@ -41,7 +41,7 @@ const FILES_MIN: u64 = 1024;
 /// Nodes that wait to be accepted by a slot's init.
 const BACKLOG: i32 = 4;
 /// Files of `/proc` that tell about the machine, shown empty.
-const MASKED: [&str; 6] = ["kcore", "keys", "timer_list", "sysrq-trigger", "key-users", "latency_stats"];
+const MASKED: [&str; 7] = ["kcore", "keys", "timer_list", "sysrq-trigger", "key-users", "latency_stats", "cmdline"];
 /// Per-slot files over their namesakes: `/run/madang/seen/<name>` over `<path>`.
 const SEEN: [(&str, &str); 3] =
     [("meminfo", "proc/meminfo"), ("cpuinfo", "proc/cpuinfo"), ("online", "sys/devices/system/cpu/online")];
@@ -58,7 +58,7 @@ impl Ground {
         cgroup.limit(&spec.limits)?;
         let (go_read, go_write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        match clone(&cgroup)? {
+        match clone(&cgroup, spec.uid_base)? {
             Cloned::Child => {
                 drop(go_write);
                 let mut word = [0];
@@ -119,8 +119,26 @@ enum Cloned {
     Parent { pid: i32, pidfd: OwnedFd },
 }
 
+/// As [`clone_as_is`], but the new user namespace belongs to the slot's first id: what the kernel counts for each user
+/// (inotify instances, say) is then counted for each slot, and no slot uses up root's share.
+fn clone(cgroup: &Cgroup, owner: Option<u32>) -> io::Result<Cloned> {
+    let Some(owner) = owner else { return clone_as_is(cgroup) };
+    act_as(owner)?;
+    let cloned = clone_as_is(cgroup);
+    if !matches!(cloned, Ok(Cloned::Child)) {
+        act_as(0)?;
+    }
+    cloned
+}
+
+/// Changes the effective user id alone; capabilities stay, see `Ground::open`.
+fn act_as(id: u32) -> io::Result<()> {
+    // SAFETY: changes credentials of this process, which has one thread.
+    if unsafe { libc::setresuid(u32::MAX, id, u32::MAX) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// clone3(2) into new user and PID namespaces, and into the cgroup where the kernel can.
-fn clone(cgroup: &Cgroup) -> io::Result<Cloned> {
+fn clone_as_is(cgroup: &Cgroup) -> io::Result<Cloned> {
     let mut pidfd: i32 = -1;
     // SAFETY: all zeroes is a valid `clone_args`: no stack, no thread-local storage, nothing shared.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -206,7 +224,8 @@ fn assemble_root(spec: &SlotSpec, cpuinfo: &str) -> io::Result<()> {
         at("dev/pts"),
         "devpts",
         MountFlags::NOSUID | MountFlags::NOEXEC,
-        c"newinstance,ptmxmode=0666,mode=0620",
+        // The machine has a few thousand terminals in all: no slot may take them from the others.
+        c"newinstance,ptmxmode=0666,mode=0620,max=32",
     )?;
     for name in MASKED.map(|name| at(&format!("proc/{name}"))) {
         if fs::symlink_metadata(&name).is_ok() {

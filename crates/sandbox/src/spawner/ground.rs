@@ -17,7 +17,10 @@ use rustix::{
         move_mount, open_tree, unmount,
     },
     process::{fchdir, getuid, pivot_root},
-    thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe},
+    thread::{
+        CapabilitiesSecureBits, LinkNameSpaceType, UnshareFlags, move_into_link_name_space,
+        set_capabilities_secure_bits, unshare_unsafe,
+    },
 };
 
 use crate::cgroup::Cgroups;
@@ -51,6 +54,10 @@ impl Ground {
         if rootless {
             become_root_of_nothing()?;
             notes.push("not root: no cgroups, so memory and processes are limited per process only; all slots share one user id".to_owned());
+        }
+        if !rootless {
+            // Slots are cloned under ids of their own; changing ours for that must not cost capabilities.
+            set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP)?;
         }
         unshare(UnshareFlags::NEWNS)?;
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
