@@ -27,6 +27,7 @@ use crate::{
     recover::{self, Claim},
     run,
     sandbox::{Binding, Sandbox, unavailable},
+    self_test,
     setup::{Setup, StartError},
     shop::Shop,
 };

@@ -65,7 +65,7 @@ impl Undertaker {
                 Order::Tell(done) => {
                     self.cgroups.leave();
                     // Whoever asked may have stopped waiting.
-                    drop(done.send(()));
+                    let _ = done.send(());
                 }
             }
         }

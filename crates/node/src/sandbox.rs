@@ -12,7 +12,7 @@ use madang_languages::Recipe;
 use madang_model::{Limits, Usage};
 use madang_node_api::{NodeError, SandboxSpec};
 use madang_sandbox::{CgroupLimits, Slot};
-use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, RunNumber, ToSlot};
+use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, OwnLimits, RunNumber, ToSlot};
 
 use crate::{
     link::{Link, LinkError},
@@ -87,6 +87,7 @@ impl Sandbox {
             env: sandbox.environment(),
             disk_bytes: (asked.limits.disk_bytes != made_with.disk_bytes).then_some(asked.limits.disk_bytes),
             open_files: asked.limits.open_files,
+            own_limits: (!sandbox.slot.cgroup.counts()).then(|| own_limits(&asked.limits)),
             memory_bytes: asked.limits.memory_bytes,
             cpus: binding.cpus,
             orphan_ms: binding.orphan_ms,
@@ -212,6 +213,10 @@ impl Drop for RunSlot<'_> {
     fn drop(&mut self) {
         self.sandbox.active.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+fn own_limits(limits: &Limits) -> OwnLimits {
+    OwnLimits { pids: limits.pids, memory_bytes: limits.memory_bytes, cpu_s: limits.cpu_ms.div_ceil(1000) }
 }
 
 pub fn cgroup_limits(limits: &Limits) -> CgroupLimits {

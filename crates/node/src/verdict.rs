@@ -5,6 +5,8 @@ use madang_slot_api::{Cause, DriverStatus};
 
 /// `SIGSYS`: the end of a process that made a fatal call.
 const SIGSYS: i32 = 31;
+/// A process over its own CPU limit.
+const SIGXCPU: i32 = 24;
 const SIGINT: i32 = 2;
 /// Exit codes of shells for "it was ended by signal N" are this plus N.
 const SHELL_SIGNAL_BASE: i32 = 128;
@@ -51,6 +53,8 @@ pub fn outcome(evidence: &Evidence) -> Outcome {
         Evidence { cause: Some(Cause::Output), .. } => Verdict::OutputLimit,
         Evidence { cause: Some(Cause::WallTime), .. } | Evidence { wall_over: true, .. } => Verdict::TimeLimit,
         Evidence { cpu_over: true, .. } => Verdict::TimeLimit,
+        // Only where a process's own limit stands in for the cgroup's.
+        _ if died_of == Some(SIGXCPU) => Verdict::TimeLimit,
         Evidence { oom_kills: 1.., .. } if failed => Verdict::MemoryLimit,
         Evidence { cause: Some(Cause::Asked), .. } => Verdict::Cancelled,
         Evidence { fork_refusals: 1.., .. } if failed => Verdict::ProcessLimit,

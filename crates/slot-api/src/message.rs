@@ -50,6 +50,25 @@ pub enum ToSlot {
         what: FileAsk,
     },
     Ping,
+    /// Try the walls from inside, as a guest. Answered like `Start`; each line of its output is a hole, the last is [`PROBE_LAST_LINE`].
+    Probe(Probe),
+}
+
+/// What a probe prints when it has tried everything.
+pub const PROBE_LAST_LINE: &str = "all tried";
+
+/// What the node planted for the probe to find.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    pub run: RunNumber,
+    /// A file of the host outside every image, and what is in it.
+    pub secret_file: String,
+    pub secret: String,
+    /// A TCP port that the host listens on, at 127.0.0.1.
+    pub port: u16,
+    /// The host's namespaces: names as in `/proc/self/ns`, and inode numbers.
+    pub namespaces: Vec<(String, u64)>,
+    pub wall_ms: u64,
 }
 
 /// The walls around every program of the slot.
@@ -77,11 +96,23 @@ pub struct Bind {
     /// Other limits than the slot was made with, if they differ.
     pub disk_bytes: Option<u64>,
     pub open_files: u64,
+    /// Where no cgroup limits the slot, each process is limited to these by itself.
+    pub own_limits: Option<OwnLimits>,
     /// What `/proc/meminfo` shows.
     pub memory_bytes: u64,
     /// CPUs that programs may run on; empty for all.
     pub cpus: Vec<u32>,
     pub orphan_ms: u64,
+}
+
+/// Limits of one process, for machines without cgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnLimits {
+    /// Processes of the slot's user namespace.
+    pub pids: u64,
+    /// Private writable memory.
+    pub memory_bytes: u64,
+    pub cpu_s: u64,
 }
 
 /// A program to start.

@@ -23,6 +23,9 @@ pub fn apply(bind: &Bind, driver: Option<Pid>) -> io::Result<()> {
     if let Some(pid) = driver {
         let exactly = Rlimit { current: Some(bind.open_files), maximum: Some(bind.open_files) };
         prlimit(Some(pid), Resource::Nofile, exactly)?;
+        for (resource, value) in bind.own_limits.iter().flat_map(crate::walls::resources) {
+            prlimit(Some(pid), resource, Rlimit { current: Some(value), maximum: Some(value) })?;
+        }
     }
     if !bind.cpus.is_empty() {
         pin(&bind.cpus, driver)?;

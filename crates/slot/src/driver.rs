@@ -28,6 +28,22 @@ pub struct Serving {
     pub stdin_whole: bool,
 }
 
+/// What an event costs of the output at least, so that a million empty ones are not free.
+const EVENT_BYTES_MIN: u64 = 16;
+
+/// What an event costs of the run's output beyond the bytes that are output anyhow.
+pub fn cost(event: &Event) -> u64 {
+    let (output, other) = match event {
+        Event::Output { bytes, .. } | Event::Media { bytes, .. } => (bytes.len(), 0),
+        Event::Log { text } => (0, text.len()),
+        Event::Input { prompt, .. } => (0, prompt.len()),
+        Event::Completions { items, .. } => (0, items.iter().map(String::len).sum()),
+        // Each ends something; there is one for each request.
+        Event::Ready | Event::Done { .. } => return 0,
+    };
+    (other as u64).max(EVENT_BYTES_MIN.saturating_sub(output as u64))
+}
+
 /// A started interpreter.
 pub struct Driver {
     pub guest: Guest,
@@ -60,10 +76,11 @@ impl Driver {
         self.serving = Some(serving);
     }
 
-    /// Reads what the driver has written; each whole event goes to `act`.
-    pub fn read_events(&mut self) -> Result<Vec<Event>, EventError> {
+    /// Reads what the driver has written, at most `reads` pieces: who writes without end must not keep us from the deadline; each whole event goes to `act`.
+    pub fn read_events(&mut self, reads: usize) -> Result<Vec<Event>, EventError> {
         let mut events = Vec::new();
-        while let Some(pipe) = &self.events {
+        for _ in 0..reads {
+            let Some(pipe) = &self.events else { break };
             match drain(pipe) {
                 Drained::Bytes(bytes) => self.reader.push(&bytes),
                 Drained::NothingNow => break,

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use madang_slot_api::Stream;
+use madang_slot_api::{Probe, Stream};
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     pipe::{PipeFlags, pipe_with},
@@ -14,7 +14,7 @@ use rustix::{
 
 use crate::{
     outlet::Outlet,
-    program::{Program, open_terminal},
+    program::{Program, open_terminal, start_inside},
     stdin::Inlet,
     walls::Walls,
 };
@@ -58,6 +58,14 @@ impl Guest {
         let (stdin, out, err) = (Pipe::into_guest()?, Pipe::out_of_guest()?, Pipe::out_of_guest()?);
         let first = input.as_ref().map_or(stdin.theirs.as_fd(), AsFd::as_fd);
         let pid = program.start(walls, &[first, out.theirs.as_fd(), err.theirs.as_fd()], false)?;
+        Ok(Self { pid, stdin: Inlet::new(stdin.ours), outlets: outlets(out.ours, err.ours), terminal: None })
+    }
+
+    /// Tries the walls from inside.
+    pub fn start_probe(probe: &Probe, walls: &Walls) -> io::Result<Self> {
+        let (stdin, out, err) = (Pipe::into_guest()?, Pipe::out_of_guest()?, Pipe::out_of_guest()?);
+        let theirs = [&stdin.theirs, &out.theirs, &err.theirs].map(AsFd::as_fd);
+        let pid = start_inside(walls, &theirs, false, || crate::probe::run(probe))?;
         Ok(Self { pid, stdin: Inlet::new(stdin.ours), outlets: outlets(out.ours, err.ours), terminal: None })
     }
 

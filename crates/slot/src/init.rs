@@ -33,6 +33,8 @@ const MESSAGES_A_TURN_MAX: usize = 64;
 const READS_A_TURN_MAX: usize = 8;
 /// A node that has not spoken yet is given this long.
 const FIRST_WORD: Duration = Duration::from_secs(30);
+/// A probe says a line about each hole.
+const PROBE_OUTPUT_BYTES: u64 = 64 << 10;
 
 /// A program that a run started.
 struct Run {
@@ -78,7 +80,13 @@ impl Init {
             children: watch_children()?,
             reaper: Reaper::new(),
             files: Files::open()?,
-            walls: Walls { guest_id: None, filters: Vec::new(), fence: walls::fence(), open_files: 64 },
+            walls: Walls {
+                guest_id: None,
+                filters: Vec::new(),
+                fence: walls::fence(),
+                open_files: 64,
+                own_limits: None,
+            },
             env: Vec::new(),
             driver_argv: None,
             driver: None,
@@ -226,6 +234,10 @@ impl Init {
                 self.link.send_with(&FromSlot::File { ask, answer }, descriptor);
             }
             ToSlot::Ping => self.link.send(&FromSlot::Pong),
+            ToSlot::Probe(probe) => {
+                let guest = Guest::start_probe(&probe, &self.walls);
+                self.begin(probe.run, guest, budget(probe.wall_ms, PROBE_OUTPUT_BYTES));
+            }
         }
     }
 
@@ -250,6 +262,7 @@ impl Init {
         let kept = applied.and_then(|()| walls::keep(walls::powers_after_bind()));
         walls::set_file_ids(self.walls.guest_id.unwrap_or(0));
         self.walls.open_files = asked.open_files;
+        self.walls.own_limits = asked.own_limits;
         self.orphan = Duration::from_millis(asked.orphan_ms);
         self.env.extend(asked.env);
         match kept {
@@ -265,12 +278,16 @@ impl Init {
             Some(size) => Guest::start_on_terminal(&program, &self.walls, size),
             None => Guest::start_piped(&program, &self.walls, input),
         });
+        self.begin(start.run, guest, budget(start.wall_ms, start.output_bytes));
+    }
+
+    fn begin(&mut self, run: RunNumber, guest: io::Result<Guest>, budget: Budget) {
         match guest {
             Ok(guest) => {
-                self.runs.insert(start.run, Run { guest, budget: budget(start.wall_ms, start.output_bytes) });
-                self.link.send(&FromSlot::Started { run: start.run });
+                self.runs.insert(run, Run { guest, budget });
+                self.link.send(&FromSlot::Started { run });
             }
-            Err(error) => self.fault(Some(start.run), format!("cannot start the program: {error}")),
+            Err(error) => self.fault(Some(run), format!("cannot start the program: {error}")),
         }
     }
 
@@ -383,7 +400,7 @@ fn forward(link: &mut Link, run: RunNumber, guest: &mut Guest, budget: &mut Budg
                 Drained::Closed => return false,
             }
             // An unending writer is ended by the caller, not read for ever.
-            if budget.cause == Some(Cause::Output) {
+            if budget.cause == Some(Cause::Output) || (ended_before && budget.output_left == 0) {
                 return true;
             }
         }

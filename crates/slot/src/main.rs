@@ -12,6 +12,7 @@ mod guest;
 mod init;
 mod link;
 mod outlet;
+mod probe;
 mod process_tree;
 mod program;
 mod reap;

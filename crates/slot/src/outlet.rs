@@ -25,6 +25,16 @@ impl Budget {
         }
         &bytes[..allowed]
     }
+
+    /// Counts `cost` bytes that are no output but are passed on like it; false when that is more than is left.
+    pub fn charge(&mut self, cost: u64) -> bool {
+        let fits = cost <= self.output_left;
+        self.output_left = self.output_left.saturating_sub(cost);
+        if !fits {
+            self.cause.get_or_insert(Cause::Output);
+        }
+        fits
+    }
 }
 
 /// The reading end of a guest's stdout, stderr or terminal.

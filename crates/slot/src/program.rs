@@ -19,6 +19,8 @@ pub const WORK: &str = "/home/work";
 /// What a shell answers for a program it cannot find, or cannot start.
 const EXIT_NOT_FOUND: i32 = 127;
 const EXIT_CANNOT_EXECUTE: i32 = 126;
+/// Files that programs make are theirs alone to change, as everywhere.
+const UMASK: rustix::fs::Mode = rustix::fs::Mode::from_raw_mode(0o022);
 
 /// A program ready to start: everything that allocates is done here, before the fork.
 pub struct Program {
@@ -52,27 +54,11 @@ impl Program {
             texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
         };
         let (argv, env) = (pointers(&self.argv), pointers(&self.env));
-        // SAFETY: this process has one thread, so the child may go on using everything it copied.
-        match unsafe { libc::fork() } {
-            -1 => Err(io::Error::last_os_error()),
-            0 => self.become_program(walls, descriptors, terminal, (&argv, &env)),
-            pid => Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork gave no pid")),
-        }
+        start_inside(walls, descriptors, terminal, || self.execute(&argv, &env))
     }
 
-    fn become_program(
-        &self,
-        walls: &Walls,
-        descriptors: &[BorrowedFd<'_>],
-        terminal: bool,
-        (argv, env): (&[*const libc::c_char], &[*const libc::c_char]),
-    ) -> ! {
-        let entered = place(descriptors).and_then(|()| lead_session(terminal)).and_then(|()| default_signals());
-        let entered = entered.and_then(|()| std::env::set_current_dir(WORK)).and_then(|()| walls.enter());
-        if let Err(error) = entered {
-            complain(&format!("madang: cannot enter the sandbox: {error}\n"));
-            exit(EXIT_CANNOT_EXECUTE);
-        }
+    /// Returns the exit code of a program that cannot be executed.
+    fn execute(&self, argv: &[*const libc::c_char], env: &[*const libc::c_char]) -> i32 {
         let mut last = libc::ENOENT;
         for path in &self.paths {
             // SAFETY: the pointers are arrays of C strings ended by null, alive in `self`.
@@ -85,7 +71,36 @@ impl Program {
         }
         let name = self.argv[0].to_string_lossy();
         complain(&format!("{name}: {}\n", message(last)));
-        exit(if last == libc::ENOENT { EXIT_NOT_FOUND } else { EXIT_CANNOT_EXECUTE })
+        if last == libc::ENOENT { EXIT_NOT_FOUND } else { EXIT_CANNOT_EXECUTE }
+    }
+}
+
+/// Forks; the child gets the descriptors and stands behind the walls when `act` is called, whose answer is its exit code.
+pub fn start_inside(
+    walls: &Walls,
+    descriptors: &[BorrowedFd<'_>],
+    terminal: bool,
+    act: impl FnOnce() -> i32,
+) -> io::Result<Pid> {
+    // SAFETY: this process has one thread, so the child may go on using everything it copied.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            enter(walls, descriptors, terminal);
+            exit(act())
+        }
+        pid => Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork gave no pid")),
+    }
+}
+
+/// Makes the calling process a guest, or ends it.
+fn enter(walls: &Walls, descriptors: &[BorrowedFd<'_>], terminal: bool) {
+    let entered = place(descriptors).and_then(|()| lead_session(terminal)).and_then(|()| default_signals());
+    rustix::process::umask(UMASK);
+    let entered = entered.and_then(|()| std::env::set_current_dir(WORK)).and_then(|()| walls.enter());
+    if let Err(error) = entered {
+        complain(&format!("madang: cannot enter the sandbox: {error}\n"));
+        exit(EXIT_CANNOT_EXECUTE);
     }
 }
 
@@ -130,9 +145,8 @@ fn place(descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         }
     }
     // SAFETY: marks numbers above ours close-on-exec; no memory is involved.
-    let closed = unsafe {
-        libc::syscall(libc::SYS_close_range, descriptors.len() as u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
-    };
+    let closed =
+        unsafe { libc::syscall(libc::SYS_close_range, descriptors.len() as u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if closed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -6,6 +6,7 @@ use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr,
 };
+use madang_slot_api::OwnLimits;
 use rustix::{
     process::{Resource, Rlimit, setrlimit},
     thread::{
@@ -77,6 +78,8 @@ pub struct Walls {
     pub filters: Vec<Vec<u8>>,
     pub fence: Option<RulesetCreated>,
     pub open_files: u64,
+    /// In place of cgroups.
+    pub own_limits: Option<OwnLimits>,
 }
 
 impl Walls {
@@ -85,7 +88,7 @@ impl Walls {
         // As root of the user namespace, since proc files belong to it.
         set_file_ids(0);
         let _ = std::fs::write("/proc/self/oom_score_adj", GUEST_OOM_SCORE_ADJ);
-        limit_resources(self.open_files)?;
+        limit_resources(self.open_files, self.own_limits)?;
         self.become_guest()?;
         set_no_new_privs(true)?;
         if let Some(fence) = &self.fence {
@@ -112,13 +115,21 @@ impl Walls {
     }
 }
 
-fn limit_resources(open_files: u64) -> io::Result<()> {
+fn limit_resources(open_files: u64, own_limits: Option<OwnLimits>) -> io::Result<()> {
     let exactly = |value| Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(Resource::Nofile, exactly(open_files))?;
     setrlimit(Resource::Core, exactly(0))?;
     setrlimit(Resource::Memlock, exactly(64 << 10))?;
     setrlimit(Resource::Msgqueue, exactly(0))?;
-    Ok(())
+    // Whatever the server was given: a guest gets ahead of nobody.
+    setrlimit(Resource::Rtprio, exactly(0))?;
+    setrlimit(Resource::Nice, exactly(0))?;
+    own_limits.iter().flat_map(resources).try_for_each(|(resource, value)| Ok(setrlimit(resource, exactly(value))?))
+}
+
+/// What stands in for a cgroup. Private memory rather than address space: runtimes reserve far more than they use.
+pub fn resources(limits: &OwnLimits) -> [(Resource, u64); 3] {
+    [(Resource::Nproc, limits.pids), (Resource::Data, limits.memory_bytes), (Resource::Cpu, limits.cpu_s)]
 }
 
 /// Whose files the calling thread makes and may open.

@@ -260,8 +260,8 @@ impl Run {
         let (read, written) = exit.as_ref().map_or((0, 0), |exit| (exit.read_bytes, exit.written_bytes));
         sandbox.add_io(read, written);
         let mut reading = watch.meter.read(&sandbox.slot.cgroup, read, written);
-        if let (false, Some(exit)) = (place.was_alone(), &exit) {
-            // The group counted others too: what the kernel says of this process tree is nearer.
+        if let (false, Some(exit)) = (place.was_alone() && sandbox.slot.cgroup.counts(), &exit) {
+            // The group counted others too, or there is none: what the kernel says of this process tree is nearer.
             reading.usage.cpu_user_us = exit.cpu_user_us;
             reading.usage.cpu_system_us = exit.cpu_system_us;
             reading.usage.memory_peak_bytes = exit.memory_peak_kib * 1024;

@@ -185,6 +185,11 @@ impl Cgroup {
         self.directories.iter().try_for_each(|(_, directory)| write(directory, "cgroup.procs", &pid.to_string()))
     }
 
+    /// Whether anything is limited and counted at all.
+    pub fn counts(&self) -> bool {
+        self.version != Version::Missing
+    }
+
     /// The directory that `clone3` can put a child into, on version 2.
     pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
         match self.version {

@@ -67,6 +67,12 @@ impl Ground {
             place(&clone, &inside(&root, &target)?)?;
         }
         make_devices(&root.join("dev"), self.rootless)?;
+        if self.rootless {
+            for (name, ..) in DEVICES {
+                let device = self.on_machine(|| clone_tree(&Path::new("/dev").join(name)))?;
+                place(&device, &root.join("dev").join(name))?;
+            }
+        }
         make_sys(&root.join("sys"))?;
         seal(&root)
     }
@@ -126,7 +132,7 @@ fn make_devices(path: &Path, rootless: bool) -> io::Result<()> {
     for (name, major, minor) in DEVICES {
         let node = path.join(name);
         if rootless {
-            // No right to make device nodes: the machine's own are shown.
+            // No right to make device nodes: the machine's own are mounted over these.
             fs::write(&node, "")?;
         } else {
             mknodat(CWD, &node, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))?;

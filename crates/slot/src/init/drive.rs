@@ -6,11 +6,14 @@ use madang_slot_api::{Cause, FromSlot, RunNumber, StartDriver, driver::Event};
 
 use super::{Init, READS_A_TURN_MAX, budget, forward, send_output};
 use crate::{
-    driver::{Driver, Serving, media_messages},
+    driver::{Driver, Serving, cost, media_messages},
     outlet::Budget,
     process_tree,
     reap::Reaped,
 };
+
+/// Reads of the driver's events before others are looked at again; together they hold more than a pipe does.
+const EVENT_READS_A_TURN_MAX: usize = 4;
 
 impl Init {
     pub(super) fn start_driver(&mut self) {
@@ -48,7 +51,7 @@ impl Init {
         driver.requests.pump();
         self.forward_driver(READS_A_TURN_MAX);
         let Some(driver) = &mut self.driver else { return };
-        match driver.read_events() {
+        match driver.read_events(EVENT_READS_A_TURN_MAX) {
             Ok(events) => events.into_iter().for_each(|event| self.relay(event)),
             Err(error) => {
                 // Whoever holds the other end is no driver of ours any more.
@@ -89,6 +92,13 @@ impl Init {
         }
         let Some(serving) = &mut driver.serving else { return };
         let run = serving.run;
+        if serving.budget.cause.is_some() {
+            // It is being ended; what it still says is nobody's.
+            return;
+        }
+        if !serving.budget.charge(cost(&event)) {
+            return self.kill(run, Cause::Output);
+        }
         match event {
             Event::Ready => {}
             Event::Output { stream, bytes } => {
@@ -110,11 +120,8 @@ impl Init {
                 return self.link.send(&FromSlot::Completions { run, start, items: few(items) });
             }
             Event::Done { status } => {
-                let cause = serving.budget.cause;
-                if cause.is_none() {
-                    driver.serving = None;
-                    return self.link.send(&FromSlot::Done { run, status });
-                }
+                driver.serving = None;
+                return self.link.send(&FromSlot::Done { run, status });
             }
         }
         self.kill_if_over(run);
