@@ -53,8 +53,8 @@ pub struct Watermarks {
 const SHRINK_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-struct Pool {
-    ready: VecDeque<Ready>,
+struct Pool<R> {
+    ready: VecDeque<R>,
     marks: Watermarks,
     target: usize,
     making: usize,
@@ -63,10 +63,26 @@ struct Pool {
     rest_until: Option<Instant>,
 }
 
-/// Every pool of a node.
-#[derive(Debug, Default)]
-pub struct Pools {
-    pools: Mutex<BTreeMap<PoolKey, Pool>>,
+/// What a pool that nobody opened is kept at after its first miss.
+const UNFORESEEN: Watermarks = Watermarks { low: 0, high: 4 };
+
+impl<R> Pool<R> {
+    fn new(marks: Watermarks) -> Self {
+        Self {
+            ready: VecDeque::new(),
+            marks,
+            target: marks.low,
+            making: 0,
+            calm_since: Instant::now(),
+            rest_until: None,
+        }
+    }
+}
+
+/// Every pool of a node. What waits in them is a [`Ready`] slot everywhere but in tests.
+#[derive(Debug)]
+pub struct Pools<R = Ready> {
+    pools: Mutex<BTreeMap<PoolKey, Pool<R>>>,
     /// Rung when a slot was taken.
     pub wanted: Notify,
     counts: Mutex<Counts>,
@@ -78,33 +94,29 @@ pub struct Counts {
     pub misses: u64,
 }
 
-impl Pools {
+impl<R> Default for Pools<R> {
+    fn default() -> Self {
+        Self { pools: Mutex::default(), wanted: Notify::new(), counts: Mutex::default() }
+    }
+}
+
+impl<R> Pools<R> {
     /// A pool that keeps itself between `marks`.
     pub fn open(&self, key: PoolKey, marks: Watermarks) {
-        let pool = Pool {
-            ready: VecDeque::new(),
-            marks,
-            target: marks.low,
-            making: 0,
-            calm_since: Instant::now(),
-            rest_until: None,
-        };
+        let pool = Pool::new(marks);
         self.lock().insert(key, pool);
         self.wanted.notify_one();
     }
 
-    /// A waiting slot, if there is one. A miss raises what the pool keeps.
-    pub fn take(&self, key: &PoolKey) -> Option<Ready> {
+    /// A waiting slot, if there is one. A miss raises what the pool keeps, or opens one.
+    pub fn take(&self, key: &PoolKey) -> Option<R> {
         let mut pools = self.lock();
-        let pool = pools.get_mut(key);
-        let ready = pool.and_then(|pool| {
-            let ready = pool.ready.pop_front();
-            if ready.is_none() {
-                pool.target = (pool.target + 1).min(pool.marks.high);
-                pool.calm_since = Instant::now();
-            }
-            ready
-        });
+        let pool = pools.entry(key.clone()).or_insert_with(|| Pool::new(UNFORESEEN));
+        let ready = pool.ready.pop_front();
+        if ready.is_none() {
+            pool.target = (pool.target + 1).min(pool.marks.high);
+            pool.calm_since = Instant::now();
+        }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match ready {
             Some(_) => counts.hits += 1,
@@ -125,8 +137,8 @@ impl Pools {
                 pool.calm_since = now;
             }
         }
-        let fill = |pool: &Pool| (pool.ready.len() + pool.making) as f64 / pool.target.max(1) as f64;
-        let lacking = |pool: &Pool| {
+        let fill = |pool: &Pool<R>| (pool.ready.len() + pool.making) as f64 / pool.target.max(1) as f64;
+        let lacking = |pool: &Pool<R>| {
             pool.ready.len() + pool.making < pool.target && pool.rest_until.is_none_or(|until| until <= now)
         };
         let (key, pool) =
@@ -136,7 +148,7 @@ impl Pools {
     }
 
     /// The slot announced by [`Pools::next_to_make`], or that it failed.
-    pub fn made(&self, key: &PoolKey, ready: Option<Ready>) {
+    pub fn made(&self, key: &PoolKey, ready: Option<R>) {
         const REST: Duration = Duration::from_secs(2);
         if let Some(pool) = self.lock().get_mut(key) {
             pool.making = pool.making.saturating_sub(1);
@@ -149,7 +161,7 @@ impl Pools {
     }
 
     /// Takes everything that waits, so that it can be retired.
-    pub fn drain(&self) -> Vec<Ready> {
+    pub fn drain(&self) -> Vec<R> {
         self.lock().values_mut().flat_map(|pool| pool.ready.drain(..).collect::<Vec<_>>()).collect()
     }
 
@@ -161,7 +173,79 @@ impl Pools {
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PoolKey, Pool>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PoolKey, Pool<R>>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(number: usize) -> PoolKey {
+        PoolKey { image: "host".to_owned(), language: Some(format!("language{number}")) }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Take(usize),
+        Make,
+        Made,
+        Failed,
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![(0usize..3).prop_map(Event::Take), Just(Event::Make), Just(Event::Made), Just(Event::Failed)]
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_wanted_and_nothing_twice(events in proptest::collection::vec(event(), 0..200)) {
+            let pools: Pools<u32> = Pools::default();
+            pools.open(key(0), Watermarks { low: 2, high: 5 });
+            let (mut making, mut next, mut taken) = (VecDeque::new(), 0, BTreeSet::new());
+            for event in events {
+                match event {
+                    Event::Take(number) => {
+                        if let Some(slot) = pools.take(&key(number)) {
+                            prop_assert!(taken.insert(slot), "{slot} was given twice");
+                        }
+                    }
+                    Event::Make => making.extend(pools.next_to_make()),
+                    Event::Made => {
+                        if let Some(key) = making.pop_front() {
+                            next += 1;
+                            pools.made(&key, Some(next));
+                        }
+                    }
+                    Event::Failed => {
+                        if let Some(key) = making.pop_front() {
+                            pools.made(&key, None);
+                        }
+                    }
+                }
+                for pool in pools.lock().values() {
+                    prop_assert!(pool.ready.len() + pool.making <= pool.marks.high.max(pool.target));
+                    prop_assert!(pool.target >= pool.marks.low && pool.target <= pool.marks.high);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_miss_is_remembered_and_the_emptiest_is_filled_first() {
+        let pools: Pools<u32> = Pools::default();
+        pools.open(key(0), Watermarks { low: 1, high: 3 });
+        assert_eq!(pools.take(&key(1)), None);
+        let first = pools.next_to_make().unwrap();
+        pools.made(&first, Some(1));
+        let second = pools.next_to_make().unwrap();
+        assert_eq!(BTreeSet::from([first, second.clone()]), BTreeSet::from([key(0), key(1)]));
+        pools.made(&second, Some(2));
+        assert_eq!(pools.next_to_make(), None);
     }
 }

@@ -168,6 +168,7 @@ impl Shop {
     pub async fn fill(self: Arc<Self>) {
         while !self.closed.load(Ordering::Acquire) {
             while self.making.load(Ordering::Acquire) < MAKING_MAX
+                && memory_allows()
                 && let Some(key) = self.pools.next_to_make()
             {
                 self.making.fetch_add(1, Ordering::AcqRel);
@@ -187,6 +188,23 @@ impl Shop {
             Ok(ready) if self.closed.load(Ordering::Acquire) => self.retirement.retire(ready.slot),
             made => self.pools.made(&key, made.ok()),
         }
+    }
+}
+
+/// Slots that only wait leave this share of the machine's memory to those in use.
+const MEMORY_SHARE_LEFT: u64 = 8;
+
+/// Whether there is memory for slots that nobody has asked for yet.
+fn memory_allows() -> bool {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = |name: &str| {
+        let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+        rest.split_ascii_whitespace().next()?.parse::<u64>().ok()
+    };
+    match (kib("MemTotal:"), kib("MemAvailable:")) {
+        (Some(total), Some(available)) => available > total / MEMORY_SHARE_LEFT,
+        // A machine that does not say is not short of it.
+        _ => true,
     }
 }
 
