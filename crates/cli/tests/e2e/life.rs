@@ -1,0 +1,92 @@
+//! Sessions: names, reuse, time-outs, restarts of the interpreter.
+
+use std::collections::BTreeMap;
+
+use madang_model::Verdict;
+use madang_public_api::{SessionCreate, SessionState};
+
+use crate::{
+    server::{shared, soon},
+    session::{Session, told},
+};
+
+fn named(name: &str) -> SessionCreate {
+    SessionCreate { name: Some(name.to_owned()), language: Some("python".to_owned()), ..SessionCreate::default() }
+}
+
+#[tokio::test]
+async fn a_name_belongs_to_one_live_session() {
+    let session = Session::made(named("life-name")).await;
+    session.shown("x = 41").await;
+    let refused = session.client.session_create(&named("life-name")).await.unwrap_err();
+    assert_eq!(refused.problem().unwrap().code, "conflict", "{refused}");
+    let again = SessionCreate { reuse_if_exists: true, ..named("life-name") };
+    assert_eq!(session.client.session_create(&again).await.unwrap().id, session.view.id);
+    session.client.session_end("life-name").await.unwrap();
+    // The name is free as soon as its session has ended.
+    let next = soon("the name is free", async || {
+        session.client.session_create(&named("life-name")).await.map_err(|error| error.to_string())
+    })
+    .await;
+    assert_ne!(next.id, session.view.id);
+    session.client.session_end(&next.id.to_string()).await.unwrap();
+}
+
+async fn ends(session: &Session, outcome: &str) {
+    let ended = soon("the session ends", async || {
+        let now = session.client.session_get(&session.id()).await.unwrap();
+        if now.state == SessionState::Ended { Ok(now) } else { Err(format!("{:?}", now.state)) }
+    })
+    .await;
+    assert_eq!(ended.outcome.as_deref(), Some(outcome), "{ended:?}");
+    assert!(ended.usage.is_some(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_time_is_up() {
+    let session = Session::made(SessionCreate { timeout_ms: Some(1500), ..named("life-timeout") }).await;
+    session.shown("x = 41").await;
+    ends(&session, "timed-out").await;
+}
+
+#[tokio::test]
+async fn a_session_ends_when_nothing_runs_in_it() {
+    let session = Session::made(SessionCreate { idle_timeout_ms: Some(1500), ..named("life-idle") }).await;
+    // Longer than the idle time, and yet not idle.
+    session.shown("import time; time.sleep(3)").await;
+    ends(&session, "timed-out").await;
+}
+
+#[tokio::test]
+async fn a_restart_forgets_the_state_and_keeps_the_files() {
+    let session = Session::made(named("life-restart")).await;
+    session.shown("x = 41; n = open('kept', 'w').write('yes')").await;
+    session.client.session_restart(&session.id()).await.unwrap();
+    let run = session.query("x").await;
+    assert!(
+        run.whole.verdict == Some(Verdict::NonzeroExit) && run.whole.stderr.lossy().contains("NameError"),
+        "{}",
+        told(&run)
+    );
+    assert_eq!(session.shown("print(open('kept').read())").await, "yes\n");
+}
+
+#[tokio::test]
+async fn sessions_do_not_see_each_other() {
+    let (one, other) = (Session::of("python").await, Session::of("python").await);
+    one.shown("x = 1; n = open('mine', 'w').write('1')").await;
+    assert_eq!(other.shown("import os; print(os.listdir('.'), 'x' in globals())").await, "[] False\n");
+}
+
+#[tokio::test]
+async fn a_start_up_command_runs_and_a_batch_session_ends_with_it() {
+    let request = SessionCreate {
+        kind: madang_public_api::SessionKind::Batch,
+        startup_command: Some("echo started > log; exit 0".to_owned()),
+        tags: BTreeMap::from([("of".to_owned(), "life".to_owned())]),
+        ..named("life-batch")
+    };
+    let session = Session::made(request).await;
+    ends(&session, "completed").await;
+    assert_eq!(shared().client().session_get(&session.id()).await.unwrap().tags["of"], "life");
+}

@@ -1,0 +1,16 @@
+//! Real programs in real sandboxes behind a real server: languages, runs, sessions, files, usage, restarts. Needs root and the languages
+//! that `make test` installs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod batch;
+mod command;
+mod files;
+mod life;
+mod query;
+mod restart;
+mod run;
+mod server;
+mod session;
+mod smoke;
+mod usage;

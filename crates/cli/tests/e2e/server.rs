@@ -1,0 +1,229 @@
+//! A real `madang up` with a home of its own, shared by the tests that run at the same time. Needs root and the languages.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use madang_client::{Client, Place};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Looks again and again until `found` finds something; says what it last saw when that never happens.
+pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Result<T, String>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match found() {
+            Ok(found) => return found,
+            Err(seen) => assert!(Instant::now() < until, "{what}: {seen}"),
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+/// As [`eventually`], where looking takes a request.
+pub async fn soon<T>(what: &str, mut found: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match found().await {
+            Ok(found) => return found,
+            Err(seen) => assert!(Instant::now() < until, "{what}: {seen}"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A running server. The last one to let go of it stops it, and sees that nothing is left.
+pub struct Server {
+    home: Arc<TempDir>,
+    url: String,
+    child: Mutex<Child>,
+    _stdout: BufReader<ChildStdout>,
+}
+
+static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+
+/// The server that tests share.
+pub fn shared() -> Arc<Server> {
+    let mut held = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    held.upgrade().unwrap_or_else(|| {
+        let server = Arc::new(Server::start());
+        *held = Arc::downgrade(&server);
+        server
+    })
+}
+
+impl Server {
+    pub fn start() -> Self {
+        Self::start_in(Arc::new(TempDir::with_prefix("madang-e2e-").unwrap()))
+    }
+
+    /// A server over what another one left in `home`.
+    pub fn start_in(home: Arc<TempDir>) -> Self {
+        let log = fs::OpenOptions::new().create(true).append(true).open(home.path().join("log")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
+            .args(["up", "--listen", "127.0.0.1:0", "--data"])
+            .arg(home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let log = || fs::read_to_string(home.path().join("log")).unwrap_or_default();
+        let url = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?} {}", log()));
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        Self { url: url.to_owned(), home, child: Mutex::new(child), _stdout: stdout }
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(Place::local(self.home()))
+    }
+
+    /// A file beside the server's own, for programs.
+    pub fn file(&self, path: &str, content: impl AsRef<[u8]>) -> String {
+        let path: PathBuf = self.home().join("programs").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path.display().to_string()
+    }
+
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+        command.args(words).env("MADANG_HOME", self.home());
+        for name in ["MADANG_ENDPOINT", "MADANG_TOKEN"] {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub fn madang(&self, words: &[&str]) -> (i32, String, String) {
+        ended(self.command(words).output().unwrap())
+    }
+
+    pub fn slots(&self) -> Vec<String> {
+        names(&self.home().join("slots"))
+    }
+
+    /// Control groups named after this server, in every hierarchy.
+    pub fn cgroups(&self) -> Vec<PathBuf> {
+        let canonical = self.home().canonicalize().unwrap();
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let roots: Vec<PathBuf> = mounts
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .filter(|fields| fields[2].starts_with("cgroup"))
+            .map(|fields| PathBuf::from(fields[1]))
+            .collect();
+        let group = group(&canonical);
+        roots.iter().flat_map(|root| below(root, 3)).filter(|path| path.ends_with(&group)).collect()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.lock().unwrap_or_else(PoisonError::into_inner).id();
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+    }
+
+    fn ended(&self) -> ExitStatus {
+        eventually("the server ends", || {
+            let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().unwrap();
+            status.ok_or_else(|| "it still runs".to_owned())
+        })
+    }
+
+    /// Ends it at once, without a chance to do anything; its home stays.
+    pub fn kill(self) -> Arc<TempDir> {
+        self.signal(Signal::KILL);
+        self.ended();
+        Arc::clone(&self.home)
+    }
+
+    /// Asks it to end and waits; its home stays.
+    pub fn terminate(self) -> Arc<TempDir> {
+        self.signal(Signal::TERM);
+        let status = self.ended();
+        assert!(status.success(), "{status}: {}", fs::read_to_string(self.home().join("log")).unwrap());
+        Arc::clone(&self.home)
+    }
+
+    fn nothing_is_left(&self) {
+        eventually("nothing is left of the slots", || {
+            let left = (self.slots(), slots_of(&self.cgroups()));
+            if left.0.is_empty() && left.1.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let running = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().unwrap().is_none();
+        if !running {
+            return;
+        }
+        // Sessions outlive their server, so they are ended first.
+        let (_, sessions, _) = self.madang(&["session", "ls", "--json"]);
+        let sessions: serde_json::Value = serde_json::from_str(&sessions).unwrap_or_default();
+        let sessions = sessions.as_array().or_else(|| sessions["items"].as_array()).cloned().unwrap_or_default();
+        for session in sessions {
+            self.madang(&["session", "rm", session["id"].as_str().unwrap_or_default()]);
+        }
+        self.signal(Signal::TERM);
+        let status = self.ended();
+        if !std::thread::panicking() {
+            assert!(status.success(), "{status}");
+            self.nothing_is_left();
+        }
+    }
+}
+
+/// What the node calls its control groups: FNV-1a of its home tells instances apart.
+fn group(home: &Path) -> String {
+    let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = home.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, fold);
+    format!("madang-{:08x}", hash >> 32)
+}
+
+pub fn ended(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn below(directory: &Path, depth: usize) -> Vec<PathBuf> {
+    let folders = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut all: Vec<_> = folders.filter(|path| path.is_dir()).collect();
+    if depth > 1 {
+        let deeper: Vec<_> = all.iter().flat_map(|path| below(path, depth - 1)).collect();
+        all.extend(deeper);
+    }
+    all
+}
+
+/// Groups of slots below those of a server.
+fn slots_of(cgroups: &[PathBuf]) -> Vec<PathBuf> {
+    cgroups.iter().flat_map(|cgroup| below(cgroup, 1)).collect()
+}
