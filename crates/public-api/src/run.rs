@@ -13,7 +13,7 @@ use crate::Timestamp;
 pub struct OneShotRequest {
     /// Language id, as `GET /languages` lists them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, examples("python"))]
     pub language: Option<String>,
     /// Image name; `host`, the machine's own software, where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,6 +21,7 @@ pub struct OneShotRequest {
     pub image: Option<String>,
     /// The main file's content; it is named by the language's own convention.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("print(1)"))]
     pub code: Option<String>,
     /// Files for `/home/work`; the first with the language's extension is the main one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -66,6 +67,7 @@ pub struct RunRequest {
     pub mode: RunMode,
     /// Query: the code. Batch: the main file's content.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("6 * 7"))]
     pub code: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 1000)]

@@ -50,7 +50,7 @@ pub struct SessionCreate {
     #[schema(max_length = 256)]
     pub image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, examples("python"))]
     pub language: Option<String>,
     pub resources: Resources,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

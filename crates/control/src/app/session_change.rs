@@ -113,7 +113,7 @@ impl App {
 
     async fn session_reload(&self, session: &LiveSession) -> Result<(), Failure> {
         let id = session.record.borrow().id;
-        let record = self.store.session_get(id).await?.ok_or_else(|| Failure::not_found("the session"))?;
+        let record = self.store.session_get(id).await?.ok_or_else(|| Failure::not_found(format!("session {id}")))?;
         session.record.send_replace(record);
         Ok(())
     }

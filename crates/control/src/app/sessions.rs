@@ -103,7 +103,7 @@ impl App {
             return Ok(id);
         }
         let named = self.session_named(text).map(|session| session.record.borrow().id);
-        named.ok_or_else(|| Failure::not_found("the session"))
+        named.ok_or_else(|| Failure::not_found(format!("session {text}")))
     }
 
     pub fn session_live(&self, id: SessionId) -> Option<Arc<LiveSession>> {
@@ -140,7 +140,7 @@ impl App {
         if let Some(session) = self.session_live(id) {
             return Ok(session.record());
         }
-        self.store.session_get(id).await?.ok_or_else(|| Failure::not_found("the session"))
+        self.store.session_get(id).await?.ok_or_else(|| Failure::not_found(format!("session {id}")))
     }
 
     /// Asks the session to end; it drains. One that drains or has ended is left as it is.

@@ -123,7 +123,7 @@ pub(super) struct WriteQuery {
 /// Writes a file, all or nothing; missing directories are made.
 #[utoipa::path(put, path = "/api/v1/sessions/{id}/files/{*path}", tag = "file",
     params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`"), WriteQuery),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = Option<Vec<u8>>, content_type = "application/octet-stream", description = "None: an empty file"),
     responses((status = 200, body = FileWritten)))]
 pub(super) async fn file_write(
     State(app): State<Shared>,

@@ -4,7 +4,7 @@ use madang_public_api::{Problem, ProblemKind};
 use utoipa::{
     PartialSchema,
     openapi::{
-        ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
+        ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema, Type,
         path::{Operation, Parameter, ParameterIn, PathItem},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
@@ -50,6 +50,13 @@ fn complete_operation(path: &str, operation: &mut Operation, open: bool) {
     if path.contains('{') {
         kinds.push(ProblemKind::NotFound);
     }
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            if let Some(RefOr::T(content)) = response.content.get_mut("text/event-stream") {
+                content.schema = content.schema.take().map(server_sent);
+            }
+        }
+    }
     let in_query = |parameter: &RefOr<Parameter>| match parameter {
         RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Query,
         RefOr::Ref(_) => false,
@@ -74,4 +81,17 @@ fn complete_operation(path: &str, operation: &mut Operation, open: bool) {
         let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();
         operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
     }
+}
+
+/// One server-sent event: its fields, of which `data` is the JSON of what the route declares.
+fn server_sent(declared: RefOr<Schema>) -> RefOr<Schema> {
+    let kind = match &declared {
+        RefOr::Ref(reference) => reference.ref_location.rsplit('/').next().unwrap_or_default(),
+        RefOr::T(_) => "the event",
+    };
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let data = text().content_media_type("application/json").description(Some(format!("{kind} as JSON")));
+    let id = text().description(Some("Number of the event, for `Last-Event-ID`"));
+    let event = ObjectBuilder::new().property("id", id).property("data", data).required("data");
+    RefOr::T(event.into())
 }

@@ -93,6 +93,9 @@ pub(super) async fn session_terminal(
     ApiQuery(size): ApiQuery<SizeQuery>,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
+    if size.rows == 0 || size.cols == 0 {
+        return Err(Failure::invalid("rows", "a terminal has at least one row and one column"));
+    }
     let session = usable(&app, &id).await?;
     session.running()?;
     let upgrade = bounded(upgrade)?;
