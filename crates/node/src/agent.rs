@@ -1,7 +1,7 @@
 //! The agent: its parts put together, and the operations that control asks for.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fs,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -30,6 +30,7 @@ use crate::{
     self_test,
     setup::{Setup, StartError},
     shop::Shop,
+    template::Template,
 };
 
 /// Changes that a slow watcher may lag behind before it has to list.
@@ -88,7 +89,7 @@ impl Agent {
 
     /// Ends what waits unclaimed, and waits until all that was to end is gone; sandboxes of sessions live on and are found again.
     pub async fn stop(&self) {
-        self.shop.close();
+        self.shop.close(STOP_WAIT).await;
         for ready in self.shop.pools.drain() {
             self.shop.retirement.retire(ready.slot);
         }
@@ -160,34 +161,27 @@ impl Agent {
         sandboxes.get(&id).cloned().ok_or_else(|| NodeError::NotFound(format!("sandbox {id}")))
     }
 
-    fn recipe(&self, language: Option<&String>) -> Result<Option<Arc<Recipe>>, NodeError> {
+    /// The recipe of a language, if the template called `key` has what it needs.
+    fn recipe(&self, key: &str, language: Option<&String>) -> Result<Option<Arc<Recipe>>, NodeError> {
         let Some(id) = language else { return Ok(None) };
         let recipe =
             self.shop.recipes.get(id).ok_or_else(|| NodeError::Invalid(format!("there is no language `{id}` here")))?;
-        let seen = self.languages.iter().find(|seen| seen.id == *id);
-        match seen.and_then(|seen| seen.unavailable.as_ref()) {
+        match self.shop.templates().get(key).and_then(|template| template.missing.get(id)) {
             Some(why) => Err(NodeError::Invalid(format!("{} is not available here: {why}", recipe.name))),
             None => Ok(Some(Arc::clone(recipe))),
         }
     }
 
     /// The pool whose slots serve `spec`; its interpreter is waited for only if it will be used.
-    fn pool_for(spec: &SandboxSpec, recipe: Option<&Arc<Recipe>>, uses_driver: bool) -> PoolKey {
+    fn pool_for(image: String, recipe: Option<&Arc<Recipe>>, uses_driver: bool) -> PoolKey {
         let language = recipe.filter(|recipe| uses_driver && recipe.driver.is_some()).map(|recipe| recipe.id.clone());
-        PoolKey { image: spec.image.clone(), language }
+        PoolKey { image, language }
     }
 
-    async fn claim(
-        &self,
-        spec: SandboxSpec,
-        uses_driver: bool,
-        one_shot: bool,
-        orphan_ms: u64,
-    ) -> Result<Sandbox, NodeError> {
+    async fn claim(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
+        let Wanted { key, recipe, uses_driver, one_shot, orphan_ms } = wanted;
         let asked = Instant::now();
-        let recipe = self.recipe(spec.language.as_ref())?;
-        self.ensure_template(&spec.image).await?;
-        let ready = self.shop.claim(&Self::pool_for(&spec, recipe.as_ref(), uses_driver)).await?;
+        let ready = self.shop.claim(&Self::pool_for(key, recipe.as_ref(), uses_driver)).await?;
         let binding = Binding { cpus: self.shop.processors_for(spec.limits.cpu_millis), orphan_ms, one_shot };
         let slot = Arc::clone(&ready.slot);
         let bound = Sandbox::bind(ready, spec, recipe, binding).await;
@@ -206,20 +200,26 @@ impl Agent {
         starts.push_back(took.as_micros() as u64);
     }
 
-    async fn ensure_template(&self, image: &str) -> Result<(), NodeError> {
-        let known = self.shop.templates.lock().unwrap_or_else(PoisonError::into_inner).contains_key(image);
-        if known {
-            return Ok(());
+    /// The key of the template that `image` stands for now; made if it is new.
+    async fn template(&self, image: &str) -> Result<String, NodeError> {
+        if image == HOST_IMAGE {
+            return Ok(image.to_owned());
         }
-        let (directory, name) = (self.config.home.join("images"), image.to_owned());
-        let resolve = move || ImageCatalog::of(&directory).resolve(&name);
-        let resolved =
-            tokio::task::spawn_blocking(resolve).await.map_err(|error| NodeError::Internal(error.to_string()))?;
-        let plan = resolved.map_err(|error| NodeError::Invalid(format!("image `{image}`: {error}")))?;
-        let made = self.shop.maker.make_template(image.to_owned(), plan.clone()).await;
-        made.map_err(|error| NodeError::Unavailable(format!("image `{image}`: {error}")))?;
-        self.shop.templates.lock().unwrap_or_else(PoisonError::into_inner).insert(image.to_owned(), plan);
-        Ok(())
+        let (directory, name, recipes) = (self.config.home.join("images"), image.to_owned(), self.shop.recipes.clone());
+        let look = move || {
+            let plan = ImageCatalog::of(&directory).resolve(&name)?;
+            let key = plan.digest.clone().unwrap_or(name);
+            Ok((key, Template::look(plan, &recipes)))
+        };
+        let looked = tokio::task::spawn_blocking(look).await.map_err(|error| NodeError::Internal(error.to_string()))?;
+        let (key, template) = looked
+            .map_err(|error: madang_image::ImageError| NodeError::Invalid(format!("image `{image}`: {error}")))?;
+        if !self.shop.templates().contains_key(&key) {
+            let made = self.shop.maker.make_template(key.clone(), template.plan.clone()).await;
+            made.map_err(|error| NodeError::Unavailable(format!("image `{image}`: {error}")))?;
+            self.shop.templates().insert(key.clone(), template);
+        }
+        Ok(key)
     }
 
     fn write_claim(&self, sandbox: &Sandbox) -> Result<(), NodeError> {
@@ -234,13 +234,43 @@ impl Agent {
     }
 }
 
+/// What a claim must bring.
+struct Wanted {
+    /// Of the template.
+    key: String,
+    recipe: Option<Arc<Recipe>>,
+    uses_driver: bool,
+    one_shot: bool,
+    orphan_ms: u64,
+}
+
+/// The images that were imported or pulled. Blocking.
+fn stored_images(
+    directory: &std::path::Path,
+    recipes: &BTreeMap<String, Arc<Recipe>>,
+) -> Result<Vec<ImageSeen>, madang_image::ImageError> {
+    let catalog = ImageCatalog::of(directory);
+    let seen = |image: madang_image::ImageEntry| {
+        Ok(ImageSeen {
+            languages: Template::look(catalog.resolve(&image.name)?, recipes).languages(recipes),
+            name: image.name,
+            digest: Some(image.digest.to_string()),
+            size_bytes: image.size_bytes,
+        })
+    };
+    catalog.list()?.into_iter().map(seen).collect()
+}
+
 #[async_trait]
 impl Node for Agent {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
         if self.find(spec.id).is_ok() {
             return Ok(());
         }
-        let sandbox = Arc::new(self.claim(spec, true, false, SESSION_ORPHAN_MS).await?);
+        let key = self.template(&spec.image).await?;
+        let recipe = self.recipe(&key, spec.language.as_ref())?;
+        let wanted = Wanted { key, recipe, uses_driver: true, one_shot: false, orphan_ms: SESSION_ORPHAN_MS };
+        let sandbox = Arc::new(self.claim(spec, wanted).await?);
         let bound = sandbox.link.notice(|notice| *notice == FromSlot::Bound).await;
         if let Err(error) = bound.map_err(unavailable).and_then(|()| self.write_claim(&sandbox)) {
             self.shop.retirement.retire(Arc::clone(&sandbox.slot));
@@ -308,10 +338,12 @@ impl Node for Agent {
     }
 
     async fn run_once(&self, spec: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
-        let recipe = self.recipe(spec.language.as_ref())?;
+        let key = self.template(&spec.image).await?;
+        let recipe = self.recipe(&key, spec.language.as_ref())?;
         let uses_driver = recipe.as_ref().is_some_and(|recipe| run::uses_driver(recipe, &run));
         let orphan_ms = run.limits.wall_ms.saturating_add(ONE_SHOT_ORPHAN_SPARE_MS);
-        let sandbox = Arc::new(self.claim(spec, uses_driver, true, orphan_ms).await?);
+        let wanted = Wanted { key, recipe, uses_driver, one_shot: true, orphan_ms };
+        let sandbox = Arc::new(self.claim(spec, wanted).await?);
         let slot = Arc::clone(&sandbox.slot);
         let (handle, ended) = run::start(sandbox, run);
         let retirement = self.shop.retirement.clone();
@@ -375,16 +407,10 @@ impl Node for Agent {
         let available = self.languages.iter().filter(|seen| seen.unavailable.is_none());
         let languages = available.map(|seen| seen.id.clone()).collect();
         let mut all = vec![ImageSeen { name: HOST_IMAGE.to_owned(), digest: None, size_bytes: 0, languages }];
-        let directory = self.config.home.join("images");
-        let list = move || ImageCatalog::of(&directory).list();
+        let (directory, recipes) = (self.config.home.join("images"), self.shop.recipes.clone());
+        let list = move || stored_images(&directory, &recipes);
         let listed = tokio::task::spawn_blocking(list).await.map_err(|error| NodeError::Internal(error.to_string()))?;
-        let stored = listed.map_err(|error| NodeError::Unavailable(error.to_string()))?;
-        all.extend(stored.into_iter().map(|image| ImageSeen {
-            name: image.name,
-            digest: Some(image.digest.to_string()),
-            size_bytes: image.size_bytes,
-            languages: Vec::new(),
-        }));
+        all.extend(listed.map_err(|error| NodeError::Unavailable(error.to_string()))?);
         Ok(all)
     }
 

@@ -26,6 +26,7 @@ use crate::{
     recover,
     retire::Retirement,
     shop::Shop,
+    template::Template,
 };
 
 /// Why a node cannot start.
@@ -106,8 +107,9 @@ impl Setup {
             filters: madang_sandbox::seccomp::programs()?,
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
             rootless,
-            templates: Mutex::new(BTreeMap::from([(HOST_IMAGE.to_owned(), self.host)])),
+            templates: Mutex::new(BTreeMap::from([(HOST_IMAGE.to_owned(), Template { plan: self.host, missing })])),
             making: AtomicUsize::new(0),
+            arrived: tokio::sync::Notify::new(),
             closed: AtomicBool::new(false),
             turn: AtomicU32::new(0),
         };

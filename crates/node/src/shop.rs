@@ -4,17 +4,18 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     os::fd::{AsFd, OwnedFd},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use madang_languages::Recipe;
-use madang_model::{Limits, RootPlan};
+use madang_model::Limits;
 use madang_node_api::NodeError;
 use madang_sandbox::{Slot, SlotSpec, spawner::GUEST_ID};
 use madang_slot_api::{FromSlot, Prepare, ToSlot, VERSION};
+use tokio::sync::Notify;
 
 use crate::{
     ledger::Ledger,
@@ -23,6 +24,7 @@ use crate::{
     pool::{MadeWith, PoolKey, Pools, Ready},
     retire::Retirement,
     sandbox::cgroup_limits,
+    template::Template,
 };
 
 /// A slot that is not ready by then never will be: slow interpreters on a loaded machine included.
@@ -45,9 +47,11 @@ pub struct Shop {
     pub filters: Vec<Vec<u8>>,
     pub processors: u32,
     pub rootless: bool,
-    /// Root plans by image name, as templates of the spawner.
-    pub templates: Mutex<BTreeMap<String, RootPlan>>,
+    /// What slots are made from: `host`, and other images by digest.
+    pub templates: Mutex<BTreeMap<String, Template>>,
     pub making: AtomicUsize,
+    /// Rings when a slot that was in the making is in its pool, or is not.
+    pub arrived: Notify,
     /// No more slots for the pools: the node stops.
     pub closed: AtomicBool,
     pub turn: AtomicU32,
@@ -125,6 +129,10 @@ impl Shop {
         Ok(link)
     }
 
+    pub fn templates(&self) -> MutexGuard<'_, BTreeMap<String, Template>> {
+        self.templates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Connects to a slot's init and checks that it speaks our version.
     pub async fn connect(&self, name: &str) -> Result<Link, LinkError> {
         let link = Link::new(madang_sandbox::link::connect_slot(self.slots.as_fd(), name)?)?;
@@ -144,8 +152,8 @@ impl Shop {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-        if let Some(plan) = self.templates.lock().unwrap_or_else(PoisonError::into_inner).get(image) {
-            env.extend(plan.env.clone());
+        if let Some(template) = self.templates().get(image) {
+            env.extend(template.plan.env.clone());
         }
         env.extend(recipe.iter().flat_map(|recipe| recipe.env.clone()));
         env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
@@ -159,9 +167,21 @@ impl Shop {
         chosen.into_iter().collect()
     }
 
-    /// Nothing is made ahead any more; what is on its way is retired when it arrives.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+    /// Nothing is made ahead any more; what is on its way is retired when it arrives, which is waited for.
+    pub async fn close(&self, wait: Duration) {
+        self.closed.store(true, Ordering::SeqCst);
+        let all_arrived = async {
+            loop {
+                let arrived = self.arrived.notified();
+                if self.making.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                arrived.await;
+            }
+        };
+        if tokio::time::timeout(wait, all_arrived).await.is_err() {
+            tracing::warn!("slots are still in the making; they end themselves when nobody claims them");
+        }
     }
 
     /// Keeps the pools full. Runs as long as the node.
@@ -171,23 +191,30 @@ impl Shop {
                 && memory_allows()
                 && let Some(key) = self.pools.next_to_make()
             {
-                self.making.fetch_add(1, Ordering::AcqRel);
+                self.making.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(Arc::clone(&self).make_for(key));
+            }
+            for ready in self.pools.surplus() {
+                self.retirement.retire(ready.slot);
             }
             let _ = tokio::time::timeout(FILL_EVERY, self.pools.wanted.notified()).await;
         }
     }
 
     async fn make_for(self: Arc<Self>, key: PoolKey) {
-        let made = self.make(&key).await;
-        self.making.fetch_sub(1, Ordering::AcqRel);
-        if let Err(error) = &made {
-            tracing::warn!(pool = %key, %error, "a slot could not be made");
+        // Counted before this look, as closing looks at the count after it has closed: one of both sees the other.
+        if !self.closed.load(Ordering::SeqCst) {
+            let made = self.make(&key).await;
+            if let Err(error) = &made {
+                tracing::warn!(pool = %key, %error, "a slot could not be made");
+            }
+            match made {
+                Ok(ready) if self.closed.load(Ordering::SeqCst) => self.retirement.retire(ready.slot),
+                made => self.pools.made(&key, made.ok()),
+            }
         }
-        match made {
-            Ok(ready) if self.closed.load(Ordering::Acquire) => self.retirement.retire(ready.slot),
-            made => self.pools.made(&key, made.ok()),
-        }
+        self.making.fetch_sub(1, Ordering::SeqCst);
+        self.arrived.notify_waiters();
     }
 }
 
