@@ -184,7 +184,7 @@ pub struct SessionCreateArgs {
     #[arg(long)]
     pub name: Option<String>,
     /// CPUs, fractions allowed
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = cpus)]
     pub cpu: Option<f64>,
     /// Memory limit: 256MiB
     #[arg(long, value_name = "SIZE")]
@@ -350,6 +350,13 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn cpus(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if f64::is_finite(number) && number > 0.0 => Ok(number),
+        _ => Err("a number above 0".to_owned()),
+    }
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -31,6 +31,7 @@ pub async fn run(args: ImageArgs) -> Result<u8, Failure> {
     match args.command {
         ImageCommand::Pull(args) => pull(args).await?,
         ImageCommand::Import { file, name, json } => {
+            std::fs::File::open(&file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
             let entries = store()?.import(&file, name.as_deref(), &progress()).map_err(failure)?;
             changed(&entries, json.json)?;
         }

@@ -36,12 +36,18 @@ fn log_to_stderr() {
 async fn serve(args: UpArgs) -> Result<u8, Failure> {
     let home = args.data.unwrap_or_else(madang_client::data_home);
     let signals = Signals::listen().map_err(|error| Failure::internal(format!("listening for signals: {error}")))?;
-    let agent =
-        Agent::start(agent_config(&home, args.pools)?).await.map_err(|error| Failure::internal(error.to_string()))?;
+    let agent = Agent::start(agent_config(&home, args.pools)?).await.map_err(node_failure)?;
     let mut config = ControlConfig::new(&home);
     config.listen = Some(args.listen);
     let node: Arc<dyn madang_node_api::Node> = agent.clone();
-    let server = Server::build(config, node).await.map_err(|error| Failure::internal(chain(&error)))?;
+    let server = match Server::build(config, node).await {
+        Ok(server) => server,
+        Err(error) => {
+            // The slots that it has made meanwhile would outlive us.
+            agent.stop().await;
+            return Err(control_failure(error));
+        }
+    };
     greet(&server);
     let running = server.spawn();
     tokio::spawn(signals.obey(running.handle()));
@@ -58,6 +64,23 @@ fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<AgentConfig, Fai
         OnOff::Off => Pools::Off,
     };
     Ok(AgentConfig { home: PathBuf::from(home), program, pools })
+}
+
+/// A directory that is taken or cannot be written, an address that is: for the caller to choose another.
+fn node_failure(error: madang_node::StartError) -> Failure {
+    use madang_node::StartError::{Home, InUse};
+    match error {
+        Home { .. } | InUse(_) => Failure::usage(error.to_string()),
+        _ => Failure::internal(chain(&error)),
+    }
+}
+
+fn control_failure(error: madang_control::StartError) -> Failure {
+    use madang_control::StartError::{AdminToken, Home, Listen, SocketInUse};
+    match error {
+        Home { .. } | AdminToken(_) | Listen { .. } | SocketInUse { .. } => Failure::usage(chain(&error)),
+        _ => Failure::internal(chain(&error)),
+    }
 }
 
 /// The first line is for programs, the others for people.

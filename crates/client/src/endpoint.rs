@@ -20,7 +20,7 @@ pub enum Endpoint {
     Tcp { host: String, port: u16 },
 }
 
-/// Why a text is not an address.
+/// Why a text is no address, or no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     #[error("`{0}` is no address; write http://HOST:PORT or unix:/PATH")]
@@ -29,6 +29,9 @@ pub enum EndpointError {
     Https(String),
     #[error("the port in `{0}` is not a number from 1 to 65535")]
     Port(String),
+    /// Not shown: it may be a secret with a line end behind it.
+    #[error("MADANG_TOKEN is no token; one has visible ASCII characters only")]
+    Token,
 }
 
 impl FromStr for Endpoint {
@@ -113,7 +116,8 @@ impl Place {
             None => Endpoint::Unix(home.join(SOCKET)),
         };
         let token = match (&endpoint, token) {
-            (_, Some(token)) => Some(token),
+            (_, Some(token)) if token.bytes().all(|byte| byte.is_ascii_graphic()) => Some(token),
+            (_, Some(_)) => return Err(EndpointError::Token),
             (Endpoint::Tcp { .. }, None) => admin_token(home),
             (Endpoint::Unix(_), None) => None,
         };

@@ -28,6 +28,10 @@ pub async fn request(client: &Client, args: &RunArgs) -> Result<OneShotRequest, 
         return Ok(request);
     }
     request.files = files(&args.files)?;
+    if request.files.is_empty() {
+        let folders: Vec<_> = args.files.iter().map(|path| path.display().to_string()).collect();
+        return Err(Failure::usage(format!("there is no file in {}", folders.join(", "))));
+    }
     if request.language.is_none() {
         request.language = Some(language(&client.languages().await?, &request.files)?);
     }
