@@ -27,7 +27,7 @@ use hyper_util::{
 };
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::aws_lc_rs::default_provider,
+    crypto::ring::default_provider,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio::time::{sleep, timeout};
