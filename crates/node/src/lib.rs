@@ -18,6 +18,7 @@ mod sandbox;
 mod self_test;
 mod setup;
 mod shop;
+mod template;
 mod verdict;
 
 pub use agent::Agent;

@@ -160,6 +160,12 @@ impl<R> Pools<R> {
         self.wanted.notify_one();
     }
 
+    /// What waits above what its pool keeps now.
+    pub fn surplus(&self) -> Vec<R> {
+        let cut = |pool: &mut Pool<R>| pool.ready.split_off(pool.target.min(pool.ready.len()));
+        self.lock().values_mut().flat_map(cut).collect()
+    }
+
     /// Takes everything that waits, so that it can be retired.
     pub fn drain(&self) -> Vec<R> {
         self.lock().values_mut().flat_map(|pool| pool.ready.drain(..).collect::<Vec<_>>()).collect()

@@ -93,6 +93,8 @@ impl Setup {
         let rootless = !rustix::process::geteuid().is_root();
         let ledger = Arc::new(Ledger::new(rootless));
         let retirement = Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger))?;
+        let lacks = |(recipe, seen): (&Recipe, &Availability)| Some((recipe.id.clone(), seen.unavailable.clone()?));
+        let missing = self.recipes.iter().zip(&self.availability).filter_map(lacks).collect();
         let languages =
             self.recipes.iter().zip(self.availability).map(|(recipe, seen)| language_seen(recipe, seen)).collect();
         let directory = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;

@@ -1,0 +1,32 @@
+//! Root file systems that slots are made from, and what of the languages each of them lacks.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use madang_image::root::has_file;
+use madang_languages::Recipe;
+use madang_model::RootPlan;
+
+/// An image as this node can use it.
+#[derive(Debug, Clone)]
+pub struct Template {
+    pub plan: RootPlan,
+    /// Why a language cannot run in it, by language; those that are not here can.
+    pub missing: BTreeMap<String, String>,
+}
+
+impl Template {
+    /// Looks into the layers of an image for what each language requires. Blocking.
+    pub fn look(plan: RootPlan, recipes: &BTreeMap<String, Arc<Recipe>>) -> Self {
+        let lacks = |recipe: &Recipe| recipe.requires.iter().find(|path| !has_file(&plan, path)).cloned();
+        let missing = recipes.values().filter_map(|recipe| {
+            let path = lacks(recipe)?;
+            Some((recipe.id.clone(), format!("the image has no {path}")))
+        });
+        Self { missing: missing.collect(), plan }
+    }
+
+    /// Languages that can run in it.
+    pub fn languages(&self, recipes: &BTreeMap<String, Arc<Recipe>>) -> Vec<String> {
+        recipes.keys().filter(|id| !self.missing.contains_key(*id)).cloned().collect()
+    }
+}
