@@ -9,6 +9,7 @@ mod files;
 mod life;
 mod query;
 mod restart;
+mod rough;
 mod run;
 mod server;
 mod session;

@@ -62,10 +62,11 @@ async fn bytes_read_and_written_are_plausible() {
 }
 
 #[tokio::test]
-async fn a_query_s_bytes_are_counted_too() {
+async fn what_an_interpreter_reads_and_writes_is_not_told_by_query() {
     let session = Session::of("python").await;
     let run = session.query("n = open('f', 'wb').write(b'x' * (5 << 20))").await;
-    assert!((5 << 20..6 << 20).contains(&run.whole.usage.written_bytes), "{:?}", run.whole.usage);
+    // The kernel adds these counts to init's when a process ends; of one that lives on, init may not ask.
+    assert_eq!((run.whole.usage.read_bytes, run.whole.usage.written_bytes), (0, 0), "{:?}", run.whole.usage);
 }
 
 #[tokio::test]
