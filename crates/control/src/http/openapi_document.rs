@@ -51,10 +51,10 @@ fn complete_operation(path: &str, operation: &mut Operation, open: bool) {
         kinds.push(ProblemKind::NotFound);
     }
     for response in operation.responses.responses.values_mut() {
-        if let RefOr::T(response) = response {
-            if let Some(RefOr::T(content)) = response.content.get_mut("text/event-stream") {
-                content.schema = content.schema.take().map(server_sent);
-            }
+        if let RefOr::T(response) = response
+            && let Some(RefOr::T(content)) = response.content.get_mut("text/event-stream")
+        {
+            content.schema = content.schema.take().map(server_sent);
         }
     }
     let in_query = |parameter: &RefOr<Parameter>| match parameter {

@@ -66,7 +66,8 @@ impl Format {
 /// The event after the last one that the client has seen.
 pub(super) fn resume_at(headers: &HeaderMap) -> Result<u64, Failure> {
     let Some(value) = headers.get("last-event-id") else { return Ok(0) };
-    let seen = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+    // The document says int64, as generated clients read it.
+    let seen = value.to_str().ok().and_then(|text| u64::try_from(text.trim().parse::<i64>().ok()?).ok());
     let refused = || Failure::new(ProblemKind::Malformed, "Last-Event-ID is the number of an event");
     Ok(seen.ok_or_else(refused)?.saturating_add(1))
 }
