@@ -4,9 +4,11 @@ mod v1;
 mod v2;
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Read, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::{
@@ -63,7 +65,7 @@ pub struct Cgroups {
     pub version: Version,
     /// Controllers that exist elsewhere and not here, for `doctor`.
     pub missing: Vec<&'static str>,
-    parents: Vec<Parent>,
+    parents: Arc<[Parent]>,
 }
 
 #[derive(Debug)]
@@ -82,15 +84,17 @@ impl Cgroups {
         if !v1.is_empty() {
             let parents = v1.iter().map(|hierarchy| Parent::open(hierarchy, &group)).collect::<io::Result<Vec<_>>>();
             return match parents {
-                Ok(parents) => Ok(Self { version: Version::V1, missing: missing(&parents), parents }),
+                Ok(parents) => Ok(Self { version: Version::V1, missing: missing(&parents), parents: parents.into() }),
                 Err(error) => Self::without(error),
             };
         }
         match found.iter().find(|hierarchy| hierarchy.name == "unified") {
             Some(unified) => match v2::prepare(&unified.mount, &group).and_then(|()| Parent::open(unified, &group)) {
-                Ok(parent) => {
-                    Ok(Self { version: Version::V2, missing: v2::missing(&unified.mount), parents: vec![parent] })
-                }
+                Ok(parent) => Ok(Self {
+                    version: Version::V2,
+                    missing: v2::missing(&unified.mount),
+                    parents: Arc::from([parent]),
+                }),
                 Err(error) => Self::without(error),
             },
             None => Ok(Self::none()),
@@ -106,25 +110,23 @@ impl Cgroups {
 
     /// No cgroups at all.
     pub fn none() -> Self {
-        Self { version: Version::Missing, missing: v1::CONTROLLERS.to_vec(), parents: Vec::new() }
+        Self { version: Version::Missing, missing: v1::CONTROLLERS.to_vec(), parents: Arc::from([]) }
     }
 
     /// The group called `name`, made if it is not there.
     pub fn make(&self, name: &str) -> io::Result<Cgroup> {
-        let open = |parent: &Parent| {
+        for parent in self.parents.iter() {
             match mkdirat(&parent.directory, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(io::Error::from(error)),
+                Err(error) => return Err(error.into()),
             }
-            Ok((parent.name.clone(), open_directory(parent.directory.as_fd(), name)?))
-        };
-        let directories = self.parents.iter().map(open).collect::<io::Result<_>>()?;
-        Ok(Cgroup { version: self.version, directories })
+        }
+        Ok(Cgroup { version: self.version, parents: Arc::clone(&self.parents), name: name.to_owned() })
     }
 
     /// Removes the group; it must be empty of processes. A group that is not there is removed already.
     pub fn remove(&self, name: &str) -> io::Result<()> {
-        for parent in &self.parents {
+        for parent in self.parents.iter() {
             match unlinkat(&parent.directory, name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(error) => return Err(error.into()),
@@ -135,7 +137,7 @@ impl Cgroups {
 
     /// Removes our parent groups if nothing is left in them; the next start makes them again.
     pub fn leave(&self) {
-        for parent in &self.parents {
+        for parent in self.parents.iter() {
             // A session's group below keeps it, and is meant to.
             let _ = std::fs::remove_dir(&parent.path);
         }
@@ -144,7 +146,7 @@ impl Cgroups {
     /// Names of every group below our parents.
     pub fn names(&self) -> io::Result<Vec<String>> {
         let mut names = std::collections::BTreeSet::new();
-        for parent in &self.parents {
+        for parent in self.parents.iter() {
             for entry in Dir::read_from(&parent.directory)?.flatten() {
                 let name = entry.file_name().to_string_lossy();
                 if entry.file_type() == rustix::fs::FileType::Directory && !name.starts_with('.') {
@@ -172,17 +174,18 @@ impl Parent {
     }
 }
 
-/// One slot's group in every hierarchy.
-#[derive(Debug)]
+/// One slot's group in every hierarchy. It holds no descriptor of its own: a node has thousands of these.
+#[derive(Debug, Clone)]
 pub struct Cgroup {
     version: Version,
-    directories: Vec<(String, OwnedFd)>,
+    parents: Arc<[Parent]>,
+    name: String,
 }
 
 impl Cgroup {
     /// Moves a process in. Version 2 processes are better born inside, see [`Cgroup::birthplace`].
     pub fn attach(&self, pid: i32) -> io::Result<()> {
-        self.directories.iter().try_for_each(|(_, directory)| write(directory, "cgroup.procs", &pid.to_string()))
+        self.parents.iter().try_for_each(|parent| self.write(parent, "cgroup.procs", &pid.to_string()))
     }
 
     /// Whether anything is limited and counted at all.
@@ -190,11 +193,16 @@ impl Cgroup {
         self.version != Version::Missing
     }
 
+    /// Whether processes must be moved in: they cannot be born inside.
+    pub fn moves(&self) -> bool {
+        self.version == Version::V1
+    }
+
     /// The directory that `clone3` can put a child into, on version 2.
-    pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
-        match self.version {
-            Version::V2 => self.directories.first().map(|(_, directory)| directory.as_fd()),
-            _ => None,
+    pub fn birthplace(&self) -> io::Result<Option<OwnedFd>> {
+        match (self.version, self.parents.first()) {
+            (Version::V2, Some(parent)) => open_directory(parent.directory.as_fd(), &self.name).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -245,8 +253,8 @@ impl Cgroup {
 
     /// Every process in the group, by pid as we see it.
     pub fn processes(&self) -> Vec<i32> {
-        let Some((name, _)) = self.directories.first() else { return Vec::new() };
-        let text = self.text(name, "cgroup.procs").unwrap_or_default();
+        let Some(parent) = self.parents.first() else { return Vec::new() };
+        let text = self.whole_text(&parent.name, "cgroup.procs").unwrap_or_default();
         text.lines().filter_map(|line| line.parse().ok()).collect()
     }
 
@@ -260,13 +268,21 @@ impl Cgroup {
         }
     }
 
-    fn directory(&self, hierarchy: &str) -> io::Result<&OwnedFd> {
-        let found = self.directories.iter().find(|(name, _)| name == hierarchy);
-        found.map(|(_, directory)| directory).ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn parent(&self, hierarchy: &str) -> io::Result<&Parent> {
+        self.parents.iter().find(|parent| parent.name == hierarchy).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn open(&self, parent: &Parent, file: &str, how: OFlags) -> io::Result<File> {
+        let path = format!("{}/{file}", self.name);
+        Ok(File::from(openat(&parent.directory, path, how | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?))
+    }
+
+    fn write(&self, parent: &Parent, file: &str, value: &str) -> io::Result<()> {
+        self.open(parent, file, OFlags::WRONLY)?.write_all(value.as_bytes())
     }
 
     fn put(&self, hierarchy: &str, file: &str, value: &str) -> io::Result<()> {
-        write(self.directory(hierarchy)?, file, value)
+        self.write(self.parent(hierarchy)?, file, value)
     }
 
     /// As [`Cgroup::put`], but a controller or file this kernel lacks is no error.
@@ -277,12 +293,18 @@ impl Cgroup {
         }
     }
 
+    /// A small file, by one read.
     fn text(&self, hierarchy: &str, file: &str) -> io::Result<String> {
-        let file = openat(self.directory(hierarchy)?, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut text = vec![0; 4096];
-        let count = rustix::io::read(&file, &mut text)?;
-        text.truncate(count);
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        let mut text = [0; 4096];
+        let count = self.open(self.parent(hierarchy)?, file, OFlags::RDONLY)?.read(&mut text)?;
+        Ok(String::from_utf8_lossy(&text[..count]).into_owned())
+    }
+
+    /// A list that may be long.
+    fn whole_text(&self, hierarchy: &str, file: &str) -> io::Result<String> {
+        let mut text = String::new();
+        self.open(self.parent(hierarchy)?, file, OFlags::RDONLY)?.read_to_string(&mut text)?;
+        Ok(text)
     }
 
     fn number(&self, hierarchy: &str, file: &str) -> u64 {
@@ -302,12 +324,6 @@ fn field(text: &str, name: &str) -> u64 {
 
 fn open_directory(at: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
     Ok(openat(at, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
-}
-
-fn write(directory: &OwnedFd, file: &str, value: &str) -> io::Result<()> {
-    let file = openat(directory, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(&file, value.as_bytes())?;
-    Ok(())
 }
 
 /// The cgroup mounts in the text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).

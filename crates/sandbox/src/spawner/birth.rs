@@ -74,7 +74,7 @@ impl Ground {
             }
             Cloned::Parent { pid, pidfd } => {
                 self.map_ids(pid, spec)?;
-                if cgroup.birthplace().is_none() {
+                if cgroup.moves() {
                     cgroup.attach(pid)?;
                 }
                 rustix::io::write(&go_write, &[1])?;
@@ -145,7 +145,8 @@ fn clone_as_is(cgroup: &Cgroup) -> io::Result<Cloned> {
     arguments.flags = (libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_PIDFD) as u64;
     arguments.pidfd = (&raw mut pidfd) as u64;
     arguments.exit_signal = libc::SIGCHLD as u64;
-    if let Some(birthplace) = cgroup.birthplace() {
+    let birthplace = cgroup.birthplace()?;
+    if let Some(birthplace) = &birthplace {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = birthplace.as_raw_fd() as u64;
     }
