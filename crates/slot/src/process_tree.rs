@@ -43,21 +43,25 @@ fn members(leader: i32) -> Vec<i32> {
     all.keys().copied().filter(|&pid| pid != 1 && belongs(pid)).collect()
 }
 
-/// Stops, then kills all that descends from `leader` or is of its session. False when it kept growing.
+/// Ends all that descends from `leader` or is of its session. False when it kept growing.
+///
+/// First everything is stopped and only then killed: a child whose parent has died belongs to nobody. What left its session and
+/// lost its parent before we look is not found; it ends with the slot.
 pub fn kill_tree(leader: Pid) -> bool {
-    let _ = kill_process_group(leader, Signal::KILL);
     let mut seen = Vec::new();
+    let mut grew = true;
     for _ in 0..LOOKS_MAX {
         let fresh: Vec<i32> = members(leader.as_raw_pid()).into_iter().filter(|pid| !seen.contains(pid)).collect();
-        if fresh.is_empty() {
-            signal(&seen, Signal::KILL);
-            return true;
-        }
         signal(&fresh, Signal::STOP);
+        grew = !fresh.is_empty();
+        if !grew {
+            break;
+        }
         seen.extend(fresh);
     }
     signal(&seen, Signal::KILL);
-    false
+    let _ = kill_process_group(leader, Signal::KILL);
+    !grew
 }
 
 fn signal(pids: &[i32], signal: Signal) {
