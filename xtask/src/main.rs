@@ -3,6 +3,7 @@
 //! `cargo run -p xtask -- tidy` checks the conventions that matter and that no lint of the compiler covers. Start at [`tidy::run`].
 
 mod arrows;
+mod dependencies;
 mod licences;
 mod sources;
 mod tidy;

@@ -1,8 +1,8 @@
 //! All checks, one report.
 
-use std::{path::Path, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
-use crate::{arrows, licences, sources, workspace::Workspace};
+use crate::{arrows, dependencies, licences, sources, workspace::Workspace};
 
 /// Something against the house's conventions: where, and what to do.
 pub type Violations = Vec<String>;
@@ -16,8 +16,13 @@ pub fn run(root: &Path) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let files = match sources::read(root) {
-        Ok(files) => files,
+    let text = |name: &str| fs::read_to_string(root.join(name)).map_err(|error| format!("{name}: {error}"));
+    let read = || {
+        let files = sources::read(root).map_err(|error| error.to_string())?;
+        Ok::<_, String>((files, text(dependencies::MANIFEST)?, text(dependencies::REASONS)?))
+    };
+    let (files, manifest, reasons) = match read() {
+        Ok(read) => read,
         Err(error) => {
             eprintln!("tidy: {error}");
             return ExitCode::from(2);
@@ -25,6 +30,7 @@ pub fn run(root: &Path) -> ExitCode {
     };
     let mut violations = arrows::check(&workspace);
     violations.extend(licences::check(&workspace));
+    violations.extend(dependencies::check(&workspace, &manifest, &reasons));
     violations.extend(sources::check(&files));
     for violation in &violations {
         eprintln!("tidy: {violation}");
