@@ -5,22 +5,39 @@ use std::{
     os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::{
     link,
     spawner::{Answer, Ask, PACKET_BYTES_MAX, SOCKET, ground::Ground},
 };
 
+/// The socket's number from then on: above those that a slot's init is given.
+const SOCKET_KEPT: i32 = 10;
+
 /// Main of `madang spawner`. Called before the process has any other thread.
 pub fn serve() -> i32 {
     // SAFETY: the node starts this program with its socket at this number; nobody else owns it.
-    let socket = unsafe { OwnedFd::from_raw_fd(SOCKET) };
-    match settle().and_then(|()| answer_all(socket.as_fd())) {
+    let given = unsafe { OwnedFd::from_raw_fd(SOCKET) };
+    match settle().and_then(|()| keep_to_ourselves(given)).and_then(|socket| answer_all(socket.as_fd())) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("madang spawner: {error}");
             1
         }
     }
+}
+
+/// The socket at a number of ours, closed at exec: inits that had it too would keep it open when we die, and the node would wait for
+/// an answer for ever.
+fn keep_to_ourselves(given: OwnedFd) -> io::Result<OwnedFd> {
+    let socket = rustix::io::fcntl_dupfd_cloexec(&given, SOCKET_KEPT)?;
+    let nothing = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())?;
+    let mut given = given;
+    rustix::io::dup2(&nothing, &mut given)?;
+    // Standard input stays what it is now.
+    std::mem::forget(given);
+    Ok(socket)
 }
 
 /// Signals meant for the server's terminal are not for us; children are reaped by the kernel.
