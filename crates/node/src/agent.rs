@@ -18,7 +18,7 @@ use madang_node_api::{
     RunHandle, SandboxSeen, SandboxSpec, SandboxState,
 };
 use madang_slot_api::{FromSlot, StartDriver, ToSlot, Verb};
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, task::JoinSet};
 
 use crate::{
     config::{AgentConfig, Pools as PoolsWanted},
@@ -46,6 +46,10 @@ const COMPLETION_MS: u64 = 3_000;
 const COMPLETION_OUTPUT_BYTES: u64 = 64 << 10;
 /// How long stopping waits for slots to be taken apart.
 const STOP_WAIT: Duration = Duration::from_secs(20);
+/// A slot of a former server that says nothing for so long is ended.
+const ADOPT_WAIT: Duration = Duration::from_secs(5);
+/// A slot that is not bound by then never will be.
+const BIND_WAIT: Duration = Duration::from_secs(10);
 const SIGINT: i32 = 2;
 
 /// A running node.
@@ -77,9 +81,12 @@ impl Agent {
         let (agent, found) = setup.into_agent()?;
         agent.shop.maker.make_template(HOST_IMAGE.to_owned(), host).await?;
         self_test::run(&agent.shop, &agent.config.home).await?;
+        let mut adoptions = JoinSet::new();
         for found in found {
-            agent.adopt(found).await;
+            let agent = Arc::clone(&agent);
+            adoptions.spawn(async move { agent.adopt(found).await });
         }
+        adoptions.join_all().await;
         if agent.config.pools == PoolsWanted::On {
             agent.open_pools();
             tokio::spawn(Arc::clone(&agent.shop).fill());
@@ -118,7 +125,8 @@ impl Agent {
     async fn adopt(self: &Arc<Self>, found: recover::Found) {
         self.shop.ledger.claim(found.claim.uid_base);
         let recipe = found.claim.spec.language.as_ref().and_then(|id| self.shop.recipes.get(id)).cloned();
-        let Ok(link) = self.shop.connect(&found.slot.name).await else {
+        let link = tokio::time::timeout(ADOPT_WAIT, self.shop.connect(&found.slot.name)).await;
+        let Ok(Ok(link)) = link else {
             tracing::warn!(slot = found.slot.name, "a slot does not answer; it is ended");
             return self.shop.retirement.retire(found.slot);
         };
@@ -271,7 +279,7 @@ impl Node for Agent {
         let recipe = self.recipe(&key, spec.language.as_ref())?;
         let wanted = Wanted { key, recipe, uses_driver: true, one_shot: false, orphan_ms: SESSION_ORPHAN_MS };
         let sandbox = Arc::new(self.claim(spec, wanted).await?);
-        let bound = sandbox.link.notice(|notice| *notice == FromSlot::Bound).await;
+        let bound = sandbox.link.notice_within(BIND_WAIT, |notice| *notice == FromSlot::Bound).await;
         if let Err(error) = bound.map_err(unavailable).and_then(|()| self.write_claim(&sandbox)) {
             self.shop.retirement.retire(Arc::clone(&sandbox.slot));
             return Err(error);

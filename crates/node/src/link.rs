@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
 use madang_slot_api::{FRAME_BYTES_MAX, FileAnswer, FileAsk, FileFault, FromSlot, RunNumber, ToSlot, decode, encode};
@@ -21,6 +22,8 @@ use tokio::{
 /// Messages of one run that wait to be read; past it the slot waits.
 const RUN_MESSAGES_MAX: usize = 256;
 const NOTICES_MAX: usize = 16;
+/// Init answers about a file long before, on a loaded machine too.
+const FILE_WAIT: Duration = Duration::from_secs(30);
 
 thread_local! {
     /// One receive buffer a thread instead of one a slot: thousands of slots are idle.
@@ -41,6 +44,8 @@ pub enum LinkError {
     Frame(#[from] madang_slot_api::FrameError),
     #[error("the sandbox failed: {0}")]
     Fault(String),
+    #[error("the sandbox does not answer")]
+    Silent,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +83,14 @@ impl Link {
         let (send, notices) = mpsc::channel(NOTICES_MAX);
         let (shut, open) = watch::channel(true);
         let reader = tokio::spawn(read_all(Arc::clone(&socket), Arc::clone(&routes), send, shut));
-        Ok(Self { socket, routes, notices: tokio::sync::Mutex::new(notices), reader, open, next: AtomicU32::new(1) })
+        Ok(Self {
+            socket,
+            routes,
+            notices: tokio::sync::Mutex::new(notices),
+            reader,
+            open,
+            next: first_number().into(),
+        })
     }
 
     /// Says something.
@@ -131,7 +143,18 @@ impl Link {
             routes.asks.insert(ask, send);
         }
         self.send(&ToSlot::File { ask, what }).await?;
-        receive.await.map_err(|_| LinkError::Gone)
+        match tokio::time::timeout(FILE_WAIT, receive).await {
+            Ok(answer) => answer.map_err(|_| LinkError::Gone),
+            Err(_) => {
+                self.routes.lock().unwrap_or_else(PoisonError::into_inner).asks.remove(&ask);
+                Err(LinkError::Silent)
+            }
+        }
+    }
+
+    /// As [`Link::notice`], for so long.
+    pub async fn notice_within(&self, wait: Duration, wanted: impl Fn(&FromSlot) -> bool) -> Result<(), LinkError> {
+        tokio::time::timeout(wait, self.notice(wanted)).await.unwrap_or(Err(LinkError::Silent))
     }
 
     /// Returns when the slot has hung up.
@@ -159,6 +182,13 @@ impl Link {
             }
         }
     }
+}
+
+/// Where numbers start: a slot may still speak of runs of the server before us, and theirs were drawn earlier.
+fn first_number() -> u32 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // One a millisecond for 49 days; only that it differs matters.
+    now.as_millis() as u32
 }
 
 async fn read_all(

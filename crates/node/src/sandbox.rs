@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use madang_languages::Recipe;
@@ -22,6 +23,9 @@ use crate::{
 
 /// Files up to this size go to init in one message.
 pub const PUT_BYTES_MAX: usize = 64 << 10;
+
+/// An interpreter that is not ready by then never will be.
+const DRIVER_WAIT: Duration = Duration::from_secs(30);
 
 /// What this machine adds to a claim.
 #[derive(Debug, Clone)]
@@ -173,7 +177,12 @@ impl Sandbox {
         // That the old one ended is no news.
         self.link.forget_notices().await;
         self.link.send(&ToSlot::DriverRestart).await?;
-        self.link.notice(|notice| *notice == FromSlot::DriverReady).await
+        let ready = self.link.notice_within(DRIVER_WAIT, |notice| *notice == FromSlot::DriverReady).await;
+        if matches!(ready, Err(LinkError::Silent)) {
+            tracing::warn!(slot = self.slot.name, "a sandbox does not answer; it is ended");
+            self.slot.kill();
+        }
+        ready
     }
 
     pub fn begin_run(&self) -> RunSlot<'_> {
