@@ -82,9 +82,9 @@ impl Bench {
                     if answer.is_closed() {
                         continue;
                     }
-                    let made = self.try_twice(|spawner| spawner.make_slot(&spec));
+                    let made = self.make_slot(&spec);
                     if let Err(Ok(unwanted)) = answer.send(made) {
-                        // Nobody waits any more; its directory goes at the next start.
+                        // Only a node that stops does not wait; the next start removes the rest.
                         unwanted.kill();
                     }
                 }
@@ -99,6 +99,16 @@ impl Bench {
                 }
             }
         }
+    }
+
+    /// Not tried again under the same name: a spawner that dies in the middle may leave half a slot.
+    fn make_slot(&mut self, spec: &SlotSpec) -> Result<Slot, SpawnerError> {
+        let made = self.spawner()?.make_slot(spec);
+        if let Err(SpawnerError::Gone(error)) = &made {
+            tracing::warn!(%error, slot = spec.name, "the spawner is gone; another will be started");
+            self.spawner = None;
+        }
+        made
     }
 
     /// A spawner that is gone is replaced once a request.

@@ -166,6 +166,17 @@ impl<R> Pools<R> {
         self.lock().values_mut().flat_map(cut).collect()
     }
 
+    /// Takes those out for which `is_dead`.
+    pub fn take_if(&self, is_dead: impl Fn(&R) -> bool) -> Vec<R> {
+        let mut dead = Vec::new();
+        for pool in self.lock().values_mut() {
+            let (gone, alive): (VecDeque<R>, VecDeque<R>) = pool.ready.drain(..).partition(&is_dead);
+            pool.ready = alive;
+            dead.extend(gone);
+        }
+        dead
+    }
+
     /// Takes everything that waits, so that it can be retired.
     pub fn drain(&self) -> Vec<R> {
         self.lock().values_mut().flat_map(|pool| pool.ready.drain(..).collect::<Vec<_>>()).collect()

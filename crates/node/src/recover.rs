@@ -1,13 +1,25 @@
 //! After a restart: what is there, by looking. Sandboxes of sessions are taken up again, everything else goes.
 
-use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
+    fs, io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use madang_node_api::SandboxSpec;
-use madang_sandbox::{Cgroups, Slot};
+use madang_sandbox::{Cgroup, Cgroups, Slot};
 use serde::{Deserialize, Serialize};
 
 /// The file in a slot's directory that says whose it is. Only sandboxes that outlive a request have one.
 const CLAIM: &str = "claim.json";
+/// A spawner that has lost its server ends as soon as it has made what it was making.
+const SPAWNER_WAIT: Duration = Duration::from_secs(10);
+/// Killed processes are gone by then, unless the kernel itself is stuck.
+const EMPTY_WAIT: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Who a slot was given to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,43 +44,92 @@ pub struct Found {
     pub claim: Claim,
 }
 
+/// What a former server left.
+#[derive(Default)]
+pub struct Looked {
+    pub found: Vec<Found>,
+    /// First ids of ranges whose processes would not go: they must not be given to anybody else.
+    pub held: Vec<u32>,
+}
+
 /// Looks through `slots` and the cgroups: what is claimed and lives comes back, all else is killed and removed.
-pub fn look(slots: &Path, cgroups: &Cgroups) -> io::Result<Vec<Found>> {
-    let directories = fs::read_dir(slots)?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let names: BTreeSet<String> = directories.chain(cgroups.names()?).collect();
-    let mut found = Vec::new();
+pub fn look(slots: &Path, cgroups: &Cgroups) -> io::Result<Looked> {
+    wait_for_spawner(slots)?;
+    let groups: BTreeSet<OsString> = cgroups.names()?.into_iter().map(OsString::from).collect();
+    let entries = fs::read_dir(slots)?.flatten().map(|entry| entry.file_name());
+    let names: BTreeSet<OsString> = entries.chain(groups.iter().cloned()).collect();
+    let mut looked = Looked::default();
     for name in names {
-        match find(slots, cgroups, &name) {
-            Some(alive) => found.push(alive),
-            None => clear(slots, cgroups, &name),
+        let grouped = groups.contains(&name);
+        let alive = name.to_str().filter(|_| grouped).and_then(|name| find(slots, cgroups, name));
+        if let Some(alive) = alive {
+            looked.found.push(alive);
+        } else if let Err(error) = clear(slots, cgroups, &name, grouped) {
+            tracing::error!(slot = ?name, %error, "an old slot cannot be removed");
+            looked.held.extend(name.to_str().and_then(|name| id_range(cgroups, name)));
         }
     }
-    Ok(found)
+    Ok(looked)
+}
+
+/// The spawner of a server that was killed finishes the slot it is making, and holds the directory until then.
+fn wait_for_spawner(slots: &Path) -> io::Result<()> {
+    let directory = fs::File::open(slots)?;
+    let until = Instant::now() + SPAWNER_WAIT;
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOOK_AGAIN),
+            Err(fs::TryLockError::WouldBlock) => {
+                let why = format!("a spawner of the last server holds {} and does not end", slots.display());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 fn find(slots: &Path, cgroups: &Cgroups, name: &str) -> Option<Found> {
     let claim: Claim = serde_json::from_slice(&fs::read(slots.join(name).join(CLAIM)).ok()?).ok()?;
     let cgroup = cgroups.make(name).ok()?;
-    // Pids are reused; only one in the slot's own group is its init.
-    if !cgroup.processes().contains(&claim.pid) {
+    let slot = Slot::found(name.to_owned(), claim.pid, cgroup, claim.uid_base).ok()?;
+    // Pids are reused; only one in the slot's own group is its init. Looked at after it was opened: what is there now is what we hold.
+    if !slot.cgroup.processes().contains(&claim.pid) {
         return None;
     }
-    let slot = Slot::found(name.to_owned(), claim.pid, cgroup, claim.uid_base).ok()?;
     Some(Found { slot: Arc::new(slot), claim })
 }
 
-fn clear(slots: &Path, cgroups: &Cgroups, name: &str) {
-    let emptied = cgroups.make(name).map(|cgroup| {
-        // A process may fork between listing and killing; init's death ends that.
-        for _ in 0..100 {
-            if cgroup.processes().is_empty() {
-                break;
-            }
-            cgroup.kill();
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-    });
-    if let Err(error) = emptied.and_then(|()| crate::retire::remove(cgroups, slots, name)) {
-        tracing::error!(slot = name, %error, "an old slot cannot be removed");
+/// Ends and removes what there is under a slot's name, whatever it is; `grouped` if it has a cgroup.
+pub fn clear(slots: &Path, cgroups: &Cgroups, name: &OsStr, grouped: bool) -> io::Result<()> {
+    if let (true, Some(name)) = (grouped, name.to_str()) {
+        empty(&cgroups.make(name)?);
+        crate::retire::remove_group(cgroups, name)?;
     }
+    let path = slots.join(name);
+    let removed = match fs::symlink_metadata(&path) {
+        Ok(seen) if seen.is_dir() => fs::remove_dir_all(&path),
+        Ok(_) => fs::remove_file(&path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A process may fork between listing and killing; init's death ends that.
+fn empty(cgroup: &Cgroup) {
+    let until = Instant::now() + EMPTY_WAIT;
+    while !cgroup.processes().is_empty() && Instant::now() < until {
+        cgroup.kill();
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// The first id of the range that processes in the group run under (user_namespaces(7)).
+fn id_range(cgroups: &Cgroups, name: &str) -> Option<u32> {
+    let pid = *cgroups.make(name).ok()?.processes().first()?;
+    let map = fs::read_to_string(format!("/proc/{pid}/uid_map")).ok()?;
+    map.split_ascii_whitespace().nth(1)?.parse().ok()
 }

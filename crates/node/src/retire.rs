@@ -38,6 +38,11 @@ impl Retirement {
         let _ = self.orders.send(Order::Bury(slot));
     }
 
+    /// Whatever there is of a slot that was not made to its end goes, and its ids are free after that.
+    pub fn clear(&self, name: String, uid_base: Option<u32>) {
+        let _ = self.orders.send(Order::Clear { name, uid_base });
+    }
+
     /// Waits until all that was retired before is gone, and our cgroups too unless sessions live in them. False when that takes longer than `wait`. Blocking.
     pub fn finish(&self, wait: Duration) -> bool {
         let (done, is_done) = channel();
@@ -47,6 +52,10 @@ impl Retirement {
 
 enum Order {
     Bury(Arc<Slot>),
+    Clear {
+        name: String,
+        uid_base: Option<u32>,
+    },
     /// The node stops: say when you get here.
     Tell(Sender<()>),
 }
@@ -62,12 +71,20 @@ impl Undertaker {
         for order in orders {
             match order {
                 Order::Bury(slot) => self.bury(slot),
+                Order::Clear { name, uid_base } => self.clear(&name, uid_base),
                 Order::Tell(done) => {
                     self.cgroups.leave();
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(());
                 }
             }
+        }
+    }
+
+    fn clear(&self, name: &str, uid_base: Option<u32>) {
+        match crate::recover::clear(&self.directory, &self.cgroups, name.as_ref(), true) {
+            Ok(()) => self.ledger.free(uid_base),
+            Err(error) => tracing::error!(slot = name, %error, "half a slot cannot be removed"),
         }
     }
 
@@ -87,6 +104,15 @@ impl Undertaker {
 
 /// Removes the cgroup and the directory of a slot that has no processes.
 pub fn remove(cgroups: &Cgroups, slots: &std::path::Path, name: &str) -> std::io::Result<()> {
+    remove_group(cgroups, name)?;
+    match std::fs::remove_dir_all(slots.join(name)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the cgroup of a slot that has no processes.
+pub fn remove_group(cgroups: &Cgroups, name: &str) -> std::io::Result<()> {
     let mut tries = 0;
     while let Err(error) = cgroups.remove(name) {
         // The kernel lets go of a dead process's group a moment after the process.
@@ -96,8 +122,5 @@ pub fn remove(cgroups: &Cgroups, slots: &std::path::Path, name: &str) -> std::io
         }
         std::thread::sleep(Duration::from_millis(u64::from(tries)));
     }
-    match std::fs::remove_dir_all(slots.join(name)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    Ok(())
 }

@@ -60,7 +60,7 @@ pub(crate) struct Setup {
     availability: Vec<Availability>,
     maker: Maker,
     cgroups: Arc<Cgroups>,
-    found: Vec<recover::Found>,
+    looked: recover::Looked,
 }
 
 impl Setup {
@@ -79,19 +79,20 @@ impl Setup {
         let host = root_plan(&config.home, &needs)?;
         let availability = madang_languages::check_all(&recipes, "/".as_ref());
         let cgroups = Arc::new(Cgroups::open(&config.instance())?);
-        let found = recover::look(&slots, &cgroups)?;
+        let looked = recover::look(&slots, &cgroups)?;
         let maker = Maker::start(MakerConfig {
             program: config.program.clone(),
             instance: config.instance(),
             slots: slots.clone(),
             languages: madang_languages::extract_to(&config.home.join("languages"))?,
         })?;
-        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, found })
+        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, looked })
     }
 
     pub(crate) fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
         let rootless = !rustix::process::geteuid().is_root();
         let ledger = Arc::new(Ledger::new(rootless));
+        self.looked.held.iter().for_each(|&base| ledger.claim(Some(base)));
         let retirement = Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger))?;
         let lacks = |(recipe, seen): (&Recipe, &Availability)| Some((recipe.id.clone(), seen.unavailable.clone()?));
         let missing = self.recipes.iter().zip(&self.availability).filter_map(lacks).collect();
@@ -127,7 +128,7 @@ impl Setup {
             slots: self.slots,
             _lock: self.lock,
         });
-        Ok((agent, self.found))
+        Ok((agent, self.looked.found))
     }
 }
 

@@ -7,15 +7,17 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use madang_languages::Recipe;
 use madang_model::Limits;
 use madang_node_api::NodeError;
-use madang_sandbox::{Slot, SlotSpec, spawner::GUEST_ID};
+use madang_sandbox::{Slot, SlotSpec, SpawnerError, spawner::GUEST_ID};
 use madang_slot_api::{FromSlot, Prepare, ToSlot, VERSION};
 use tokio::sync::Notify;
+
+use tokio::sync::oneshot;
 
 use crate::{
     ledger::Ledger,
@@ -34,7 +36,9 @@ const POOL_ORPHAN_MS: u64 = 60_000;
 /// Slots made at once in the background: the hot path needs the processors too.
 const MAKING_MAX: usize = 2;
 /// Pools are looked at again after so long even if nobody rang.
-const FILL_EVERY: Duration = Duration::from_secs(5);
+const FILL_EVERY: Duration = Duration::from_secs(2);
+/// Time between two looks for slots in pools that have ended.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything slots are made with.
 pub struct Shop {
@@ -59,24 +63,45 @@ pub struct Shop {
 
 impl Shop {
     /// A slot for `key`: one that waits, or one made now.
-    pub async fn claim(&self, key: &PoolKey) -> Result<Ready, NodeError> {
+    pub async fn claim(self: &Arc<Self>, key: &PoolKey) -> Result<Ready, NodeError> {
         while let Some(ready) = self.pools.take(key) {
             if is_alive(&ready.slot) {
                 return Ok(ready);
             }
             self.retirement.retire(ready.slot);
         }
-        self.make(key).await
+        self.make_apart(key).await
     }
 
-    /// Makes a slot and waits until it is ready.
+    /// Makes a slot for somebody who may stop waiting; then it goes again.
+    async fn make_apart(self: &Arc<Self>, key: &PoolKey) -> Result<Ready, NodeError> {
+        let (send, made) = oneshot::channel();
+        let (shop, key) = (Arc::clone(self), key.clone());
+        tokio::spawn(async move {
+            if let Err(Ok(unwanted)) = send.send(shop.make(&key).await) {
+                shop.retirement.retire(unwanted.slot);
+            }
+        });
+        made.await.unwrap_or_else(|_| Err(NodeError::Internal("making a sandbox was given up".to_owned())))
+    }
+
+    /// Makes a slot and waits until it is ready; once more if the spawner dies over it.
     pub async fn make(&self, key: &PoolKey) -> Result<Ready, NodeError> {
+        let unavailable = |error| NodeError::Unavailable(format!("cannot make a sandbox: {error}"));
+        match self.make_once(key).await {
+            Ok(made) => made,
+            Err(SpawnerError::Gone(_)) => self.make_once(key).await.map_err(unavailable)?,
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// The outer error is the spawner's: there is no slot.
+    async fn make_once(&self, key: &PoolKey) -> Result<Result<Ready, NodeError>, SpawnerError> {
         let recipe = key.language.as_ref().and_then(|language| self.recipes.get(language));
         let limits = recipe.map_or_else(Limits::default, |recipe| recipe.limits());
-        let uid_base = self
-            .ledger
-            .take()
-            .map_err(|()| NodeError::Capacity("this node holds as many sandboxes as it can".to_owned()))?;
+        let Ok(uid_base) = self.ledger.take() else {
+            return Ok(Err(NodeError::Capacity("this node holds as many sandboxes as it can".to_owned())));
+        };
         let made_with = MadeWith { cgroup: cgroup_limits(&limits), disk_bytes: limits.disk_bytes };
         let spec = SlotSpec {
             name: self.ledger.name(),
@@ -85,18 +110,20 @@ impl Shop {
             limits: made_with.cgroup,
             disk_bytes: made_with.disk_bytes,
         };
+        let name = spec.name.clone();
         let slot = match self.maker.make_slot(spec).await {
             Ok(slot) => Arc::new(slot),
             Err(error) => {
-                self.ledger.free(uid_base);
-                return Err(NodeError::Unavailable(format!("cannot make a sandbox: {error}")));
+                // Half of it may be there; its ids are free only when that is gone.
+                self.retirement.clear(name, uid_base);
+                return Err(error);
             }
         };
-        match tokio::time::timeout(READY_WAIT, self.prepare(&slot, key, recipe, limits.open_files)).await {
+        Ok(match tokio::time::timeout(READY_WAIT, self.prepare(&slot, key, recipe, limits.open_files)).await {
             Ok(Ok(link)) => Ok(Ready { slot, link, made_with }),
             Ok(Err(error)) => Err(self.give_up(slot, &error.to_string())),
             Err(_) => Err(self.give_up(slot, "it does not become ready")),
-        }
+        })
     }
 
     fn give_up(&self, slot: Arc<Slot>, why: &str) -> NodeError {
@@ -184,9 +211,14 @@ impl Shop {
         }
     }
 
-    /// Keeps the pools full. Runs as long as the node.
+    /// Keeps the pools full of living slots. Runs as long as the node.
     pub async fn fill(self: Arc<Self>) {
+        let mut swept = Instant::now();
         while !self.closed.load(Ordering::Acquire) {
+            if swept.elapsed() >= SWEEP_EVERY {
+                swept = Instant::now();
+                self.sweep();
+            }
             while self.making.load(Ordering::Acquire) < MAKING_MAX
                 && memory_allows()
                 && let Some(key) = self.pools.next_to_make()
@@ -198,6 +230,13 @@ impl Shop {
                 self.retirement.retire(ready.slot);
             }
             let _ = tokio::time::timeout(FILL_EVERY, self.pools.wanted.notified()).await;
+        }
+    }
+
+    fn sweep(&self) {
+        for dead in self.pools.take_if(|ready| !is_alive(&ready.slot)) {
+            tracing::warn!(slot = dead.slot.name, "a slot that waited in a pool has ended");
+            self.retirement.retire(dead.slot);
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create},
+    fs::{CWD, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, flock, memfd_create},
     mount::{
         MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
         move_mount, open_tree, unmount,
@@ -51,6 +51,8 @@ impl Ground {
         let cgroups = if rootless { Cgroups::none() } else { Cgroups::open(instance)? };
         let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let slots_directory = rustix::fs::open(slots, directory, Mode::empty())?;
+        // Held until we and every child that has not become an init yet are gone: the next server looks for slots only then.
+        flock(&slots_directory, FlockOperation::LockShared)?;
         if rootless {
             become_root_of_nothing()?;
             notes.push("not root: no cgroups, so memory and processes are limited per process only; all slots share one user id".to_owned());
