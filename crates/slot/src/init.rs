@@ -228,7 +228,7 @@ impl Init {
             }),
             ToSlot::Signal { run, number } => self.with_guest(run, |guest| guest.signal(number)),
             ToSlot::Kill { run } => self.kill(run, Cause::Asked),
-            ToSlot::KillAll => process_tree::kill_all(),
+            ToSlot::KillAll => self.kill_all(),
             ToSlot::File { ask, what } => {
                 let (answer, descriptor) = self.files.answer(what);
                 self.link.send_with(&FromSlot::File { ask, answer }, descriptor);
@@ -289,6 +289,12 @@ impl Init {
             }
             Err(error) => self.fault(Some(run), format!("cannot start the program: {error}")),
         }
+    }
+
+    fn kill_all(&mut self) {
+        process_tree::kill_all();
+        // An interpreter that serves nobody ends because it was told to: that is no fault to report.
+        self.driver = self.driver.take().filter(|driver| driver.serving.is_some());
     }
 
     fn with_guest(&mut self, run: RunNumber, act: impl FnOnce(&mut Guest)) {
