@@ -1,6 +1,6 @@
 //! Idempotency keys: which request made which thing.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::{
     Store, StoreError,
@@ -84,6 +84,17 @@ impl Store {
             .await
             .map_err(doing("giving back an idempotency key"))?;
         Ok(())
+    }
+
+    /// Gives back keys whose server died before it made anything for them; returns how many. Call before the first request. A key older
+    /// than every run that is kept may have made one that is forgotten, and stays.
+    pub async fn idempotency_release_unused(&self) -> Result<u64, StoreError> {
+        const UNUSED: &str = "DELETE FROM idempotency WHERE subject NOT IN (SELECT id FROM run) \
+                              AND subject NOT IN (SELECT id FROM session) \
+                              AND created_ms >= COALESCE((SELECT MIN(created_ms) FROM run), 0)";
+        let done =
+            self.writer.execute_unprepared(UNUSED).await.map_err(doing("giving back unused idempotency keys"))?;
+        Ok(done.rows_affected())
     }
 
     pub async fn idempotency_prune(&self, created_before_ms: u64) -> Result<u64, StoreError> {

@@ -16,8 +16,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Once, before the first request: what a server before this one left behind.
 pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
     let runs = app.runs_close_left().await?;
+    let keys = app.store.idempotency_release_unused().await?;
     let sessions = app.sessions_live();
-    tracing::info!(runs_lost = runs, sessions = sessions.len(), "records of the last server are read");
+    tracing::info!(
+        runs_lost = runs,
+        keys_unused = keys,
+        sessions = sessions.len(),
+        "records of the last server are read"
+    );
     for session in sessions {
         app.session_recover(&session).await?;
     }
