@@ -223,6 +223,7 @@ async fn a_session_answers_again_after_every_hostile_query() {
             failed.push(format!("{}: {why}", attempt.name));
         }
     }
+    client.session_end(&neighbour.id.to_string()).await.unwrap();
     assert!(failed.is_empty(), "{} queries did harm:\n{}", failed.len(), failed.join("\n"));
 }
 

@@ -31,6 +31,8 @@ impl Ground {
             .arg(home.path())
             .env("MADANG_LOG", "warn")
             .stdout(Stdio::piped())
+            // Inits of sessions outlive the server and would hold a pipe of the test open.
+            .stderr(std::fs::File::create(home.path().join("log")).unwrap())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
