@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, mkdirat},
+    fs::{AtFlags, CWD, Mode, OFlags, mkdirat},
     mount::{
         MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, move_mount, open_tree, unmount,
     },
@@ -259,6 +259,7 @@ fn enter_root() -> io::Result<()> {
 }
 
 fn exec_init(ground: &Ground, listener: &OwnedFd) -> io::Result<()> {
+    let complaints = leave_output_behind()?;
     let name = c"madang-init".as_ptr();
     let (arguments, environment) = ([name, std::ptr::null()], [std::ptr::null::<libc::c_char>()]);
     // SAFETY: duplicates a live descriptor to the number where init looks; the arrays are ended by null and outlive the call.
@@ -275,5 +276,17 @@ fn exec_init(ground: &Ground, listener: &OwnedFd) -> io::Result<()> {
             AtFlags::EMPTY_PATH.bits(),
         );
     }
-    Err(io::Error::last_os_error())
+    let error = io::Error::last_os_error();
+    rustix::stdio::dup2_stderr(&complaints)?;
+    Err(error)
+}
+
+/// Init must not keep the server's output open: sessions outlive the server. What is given back is for one last complaint.
+fn leave_output_behind() -> io::Result<OwnedFd> {
+    let complaints = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), LISTENER + 1)?;
+    let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    rustix::stdio::dup2_stdout(&nothing)?;
+    rustix::stdio::dup2_stderr(&nothing)?;
+    Ok(complaints)
 }
