@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -17,6 +18,7 @@ use axum::{
 };
 use futures_util::TryStreamExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use madang_ids::SandboxId;
 use madang_node_api::{Depth, FileKind, FileSeen, NodeError};
 use madang_public_api::{FileEntry, FileWritten, Page, Timestamp, bounds, file::FileEntryKind};
 use serde::Deserialize;
@@ -30,10 +32,13 @@ use super::{
     session_act::usable,
     unpack,
 };
-use crate::app::Failure;
+use crate::app::{Failure, live_session::LiveSession};
 
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// Of a refused upload's body, so much is read before the answer, for so long.
+const SWALLOWED_BYTES_MAX: usize = 1 << 20;
+const SWALLOW_WAIT: Duration = Duration::from_secs(2);
 
 /// Which directory, and how deep.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -131,22 +136,49 @@ pub(super) async fn file_write(
     ApiQuery(query): ApiQuery<WriteQuery>,
     request: Request,
 ) -> Result<Json<FileWritten>, Failure> {
-    app.check_serving()?;
-    let session = usable(&app, &id).await?;
-    app.check_path(&path)?;
-    let sandbox = session.running()?.sandbox;
+    let (session, sandbox) = match write_place(&app, &id, &path, &query).await {
+        Ok(place) => place,
+        Err(failure) => {
+            swallow(request.into_body()).await;
+            return Err(failure);
+        }
+    };
     let (bytes, exceeded) = upload(request)?;
     let written = match query.archive.as_deref() {
-        None if path.ends_with('/') => return Err(Failure::invalid("path", "a file needs a name")),
         None => app.node.file_write(sandbox, &path, Box::pin(bytes)).await.map_err(Failure::from),
-        Some("tar") => unpack::unpack(&app, sandbox, &path, bytes).await,
-        Some(_) => return Err(Failure::unsupported("archive", "only `tar` is there")),
+        Some(_) => unpack::unpack(&app, sandbox, &path, bytes).await,
     };
     if exceeded.load(Ordering::Relaxed) {
         return Err(upload_too_large());
     }
     session.touch();
     Ok(Json(FileWritten { size_bytes: written?, path }))
+}
+
+/// Where the bytes go, if they may.
+async fn write_place(
+    app: &Shared,
+    id: &str,
+    path: &str,
+    query: &WriteQuery,
+) -> Result<(Arc<LiveSession>, SandboxId), Failure> {
+    app.check_serving()?;
+    let session = usable(app, id).await?;
+    app.check_path(path)?;
+    let sandbox = session.running()?.sandbox;
+    match query.archive.as_deref() {
+        None if path.ends_with('/') => Err(Failure::invalid("path", "a file needs a name")),
+        None | Some("tar") => Ok((session, sandbox)),
+        Some(_) => Err(Failure::unsupported("archive", "only `tar` is there")),
+    }
+}
+
+/// Reads what is on its way although nobody wants it: a client that still writes when the connection closes sees a broken
+/// connection instead of the answer.
+async fn swallow(body: Body) {
+    let all = Limited::new(body, SWALLOWED_BYTES_MAX).collect();
+    // A longer or slower body has to live with that.
+    let _ = tokio::time::timeout(SWALLOW_WAIT, all).await;
 }
 
 fn upload_too_large() -> Failure {
