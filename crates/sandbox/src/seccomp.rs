@@ -47,10 +47,17 @@ fn rules_with_clone() -> Result<Rules, SeccompError> {
     // New namespaces would hand out capabilities over fresh kernel surface.
     let no_namespaces = condition(0, SeccompCmpOp::MaskedEq(lists::NAMESPACE_FLAGS), 0)?;
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![no_namespaces])?]);
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let sockets =
-        families.iter().map(|&family| Ok(SeccompRule::new(vec![condition(0, SeccompCmpOp::Eq, family as u64)?])?));
-    let mut sockets: Vec<SeccompRule> = sockets.collect::<Result<_, SeccompError>>()?;
+    let (unix, pairs) = (condition(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?, libc::SYS_socketpair);
+    // A family is asked to make both ends before it says that it has no pairs: others are not to be reached this way.
+    rules.insert(pairs, vec![SeccompRule::new(vec![unix.clone()])?]);
+    let mut sockets = vec![SeccompRule::new(vec![unix])?];
+    for (family, kind, protocol) in lists::INTERNET_SOCKETS {
+        sockets.push(SeccompRule::new(vec![
+            condition(0, SeccompCmpOp::Eq, family)?,
+            condition(1, SeccompCmpOp::MaskedEq(lists::SOCKET_KIND_MASK), kind)?,
+            condition(2, SeccompCmpOp::Eq, protocol)?,
+        ])?);
+    }
     // Routing netlink only: getifaddrs() and friends ask it what interfaces there are.
     let netlink = condition(0, SeccompCmpOp::Eq, libc::AF_NETLINK as u64)?;
     let route = condition(2, SeccompCmpOp::Eq, libc::NETLINK_ROUTE as u64)?;

@@ -5,7 +5,7 @@ use std::{fs, io};
 use madang_slot_api::Bind;
 use rustix::{
     mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_string, fspick},
-    process::{Pid, Resource, Rlimit, prlimit},
+    process::{Pid, Resource, Rlimit, getrlimit, prlimit},
     thread::{CpuSet, sched_setaffinity},
 };
 
@@ -21,7 +21,9 @@ pub fn apply(bind: &Bind, driver: Option<Pid>) -> io::Result<()> {
         resize_disk(bytes)?;
     }
     if let Some(pid) = driver {
-        let exactly = Rlimit { current: Some(bind.open_files), maximum: Some(bind.open_files) };
+        let most = getrlimit(Resource::Nofile).maximum.unwrap_or(bind.open_files);
+        let open_files = bind.open_files.min(most);
+        let exactly = Rlimit { current: Some(open_files), maximum: Some(open_files) };
         prlimit(Some(pid), Resource::Nofile, exactly)?;
         for (resource, value) in bind.own_limits.iter().flat_map(crate::walls::resources) {
             prlimit(Some(pid), resource, Rlimit { current: Some(value), maximum: Some(value) })?;

@@ -23,6 +23,7 @@ const PAYLOAD_BYTES_SPARE: u64 = 64 << 10;
 /// The request being served.
 pub struct Serving {
     pub run: RunNumber,
+    pub verb: Verb,
     pub budget: Budget,
     /// All of its standard input was sent along: when the program asks for more there is none.
     pub stdin_whole: bool,

@@ -16,6 +16,8 @@ const PAGE_BYTES_MAX: usize = 48 << 10;
 const DEPTH_MAX: usize = 128;
 /// A listing ends here, whatever lies below.
 const ENTRIES_MAX: usize = 100_000;
+/// So does one whose paths are this long together.
+const LISTING_BYTES_MAX: usize = 8 << 20;
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
@@ -117,7 +119,8 @@ impl Files {
         let mut all = Vec::new();
         let prefix = if start == "." { String::new() } else { format!("{path}/") };
         let depth = if deep { DEPTH_MAX } else { 1 };
-        collect(directory.as_fd(), &prefix, depth, &mut all)?;
+        let mut bytes_left = LISTING_BYTES_MAX;
+        collect(directory.as_fd(), &prefix, depth, (&mut all, &mut bytes_left))?;
         let mut bytes = 0;
         let page = all.into_iter().skip(after);
         let mut page = page.peekable();
@@ -154,8 +157,12 @@ fn done(result: Result<(), FileFault>) -> Answer {
 
 /// What a file is called until all of it is here.
 fn partial(name: &str) -> String {
-    let short: String = name.chars().take(60).collect();
-    format!(".{short}.madang-part")
+    // FNV-1a, so that names that begin alike stay apart.
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let short: String = name.chars().take(40).collect();
+    format!(".{short}.{hash:016x}.madang-part")
 }
 
 fn open_directory(at: BorrowedFd<'_>, path: &str, resolve: ResolveFlags) -> Result<OwnedFd, FileFault> {
@@ -171,9 +178,14 @@ fn names(directory: BorrowedFd<'_>) -> Result<Vec<std::ffi::CString>, FileFault>
     Ok(names)
 }
 
-fn collect(directory: BorrowedFd<'_>, prefix: &str, depth: usize, into: &mut Vec<Entry>) -> Result<(), FileFault> {
+fn collect(
+    directory: BorrowedFd<'_>,
+    prefix: &str,
+    depth: usize,
+    (into, bytes_left): (&mut Vec<Entry>, &mut usize),
+) -> Result<(), FileFault> {
     for name in names(directory)? {
-        if into.len() >= ENTRIES_MAX {
+        if into.len() >= ENTRIES_MAX || *bytes_left == 0 {
             return Ok(());
         }
         // It may be gone by now; then it is not listed.
@@ -182,9 +194,10 @@ fn collect(directory: BorrowedFd<'_>, prefix: &str, depth: usize, into: &mut Vec
         let found = entry(format!("{prefix}{shown}"), &stat);
         let below = found.kind == EntryKind::Directory && depth > 1;
         let deeper = format!("{}/", found.path);
+        *bytes_left = bytes_left.saturating_sub(found.path.len());
         into.push(found);
         if below && let Ok(child) = open_directory(directory, &shown, BENEATH | ResolveFlags::NO_SYMLINKS) {
-            collect(child.as_fd(), &deeper, depth - 1, into)?;
+            collect(child.as_fd(), &deeper, depth - 1, (into, bytes_left))?;
         }
     }
     Ok(())

@@ -56,6 +56,8 @@ pub struct Init {
     /// Without a node, the slot ends then.
     orphan: Duration,
     alone_since: Option<Instant>,
+    /// Something failed that must not be survived.
+    over: bool,
 }
 
 /// What became readable or writable.
@@ -85,6 +87,7 @@ impl Init {
                 filters: Vec::new(),
                 fence: walls::fence(),
                 open_files: 64,
+                bound: false,
                 own_limits: None,
             },
             env: Vec::new(),
@@ -93,6 +96,7 @@ impl Init {
             runs: BTreeMap::new(),
             orphan: FIRST_WORD,
             alone_since: Some(Instant::now()),
+            over: false,
         })
     }
 
@@ -105,6 +109,9 @@ impl Init {
             }
             self.reap();
             self.end_late_runs();
+            if self.over {
+                return Ok(());
+            }
             if self.link.connection().is_some() {
                 self.alone_since = None;
             } else if self.alone_since.get_or_insert_with(Instant::now).elapsed() > self.orphan {
@@ -266,12 +273,22 @@ impl Init {
         self.orphan = Duration::from_millis(asked.orphan_ms);
         self.env.extend(asked.env);
         match kept {
-            Ok(()) => self.link.send(&FromSlot::Bound),
-            Err(error) => self.fault(None, format!("cannot bind the slot: {error}")),
+            Ok(()) => {
+                self.walls.bound = true;
+                self.link.send(&FromSlot::Bound);
+            }
+            Err(error) => {
+                // Half bound is not bound: nothing may run here, and the powers must not stay.
+                self.fault(None, format!("cannot bind the slot: {error}"));
+                self.over = true;
+            }
         }
     }
 
     fn start(&mut self, start: Start, input: Option<OwnedFd>) {
+        if !self.walls.bound {
+            return self.fault(Some(start.run), "nobody has claimed this slot".to_owned());
+        }
         let env: Vec<String> = self.env.iter().chain(&start.env).cloned().collect();
         let program = Program::new(&start.argv, &env);
         let guest = program.and_then(|program| match start.terminal {

@@ -8,7 +8,7 @@ use landlock::{
 };
 use madang_slot_api::OwnLimits;
 use rustix::{
-    process::{Resource, Rlimit, setrlimit},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::{
         CapabilitiesSecureBits, CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
         set_capabilities_secure_bits, set_no_new_privs,
@@ -16,7 +16,7 @@ use rustix::{
 };
 
 /// Directories a guest may change; everything else is for reading and executing.
-const WRITABLE: [&str; 4] = ["/home/work", "/tmp", "/dev", "/proc/self"];
+const WRITABLE: [&str; 3] = ["/home/work", "/tmp", "/dev"];
 
 /// Guests are killed before init when memory runs out.
 const GUEST_OOM_SCORE_ADJ: &str = "500";
@@ -78,6 +78,8 @@ pub struct Walls {
     pub filters: Vec<Vec<u8>>,
     pub fence: Option<RulesetCreated>,
     pub open_files: u64,
+    /// Somebody has claimed the slot. Before, a limit that the claim may raise again is only a soft one.
+    pub bound: bool,
     /// In place of cgroups.
     pub own_limits: Option<OwnLimits>,
 }
@@ -88,7 +90,7 @@ impl Walls {
         // As root of the user namespace, since proc files belong to it.
         set_file_ids(0);
         let _ = std::fs::write("/proc/self/oom_score_adj", GUEST_OOM_SCORE_ADJ);
-        limit_resources(self.open_files, self.own_limits)?;
+        limit_resources(self)?;
         self.become_guest()?;
         set_no_new_privs(true)?;
         if let Some(fence) = &self.fence {
@@ -115,16 +117,24 @@ impl Walls {
     }
 }
 
-fn limit_resources(open_files: u64, own_limits: Option<OwnLimits>) -> io::Result<()> {
+fn limit_resources(walls: &Walls) -> io::Result<()> {
     let exactly = |value| Rlimit { current: Some(value), maximum: Some(value) };
-    setrlimit(Resource::Nofile, exactly(open_files))?;
+    // Nobody can be given more than init has.
+    let most = getrlimit(Resource::Nofile).maximum;
+    let open_files = most.map_or(walls.open_files, |most| most.min(walls.open_files));
+    let maximum = if walls.bound { Some(open_files) } else { most };
+    setrlimit(Resource::Nofile, Rlimit { current: Some(open_files), maximum })?;
     setrlimit(Resource::Core, exactly(0))?;
     setrlimit(Resource::Memlock, exactly(64 << 10))?;
     setrlimit(Resource::Msgqueue, exactly(0))?;
     // Whatever the server was given: a guest gets ahead of nobody.
     setrlimit(Resource::Rtprio, exactly(0))?;
     setrlimit(Resource::Nice, exactly(0))?;
-    own_limits.iter().flat_map(resources).try_for_each(|(resource, value)| Ok(setrlimit(resource, exactly(value))?))
+    walls
+        .own_limits
+        .iter()
+        .flat_map(resources)
+        .try_for_each(|(resource, value)| Ok(setrlimit(resource, exactly(value))?))
 }
 
 /// What stands in for a cgroup. Private memory rather than address space: runtimes reserve far more than they use.

@@ -18,8 +18,7 @@ pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_getitimer, libc::SYS_getpeername, libc::SYS_getpgid, libc::SYS_getpgrp, libc::SYS_getpid, libc::SYS_getppid,
     libc::SYS_getpriority, libc::SYS_getrandom, libc::SYS_getresgid, libc::SYS_getresuid, libc::SYS_getrlimit,
     libc::SYS_getrusage, libc::SYS_getsid, libc::SYS_getsockname, libc::SYS_getsockopt, libc::SYS_gettid,
-    libc::SYS_gettimeofday, libc::SYS_getuid, libc::SYS_getxattr, libc::SYS_inotify_add_watch, libc::SYS_inotify_init,
-    libc::SYS_inotify_init1, libc::SYS_inotify_rm_watch, libc::SYS_ioprio_get, libc::SYS_ioprio_set, libc::SYS_kcmp,
+    libc::SYS_gettimeofday, libc::SYS_getuid, libc::SYS_getxattr,     libc::SYS_ioprio_get, libc::SYS_ioprio_set, libc::SYS_kcmp,
     libc::SYS_kill, libc::SYS_landlock_add_rule, libc::SYS_landlock_create_ruleset, libc::SYS_landlock_restrict_self,
     libc::SYS_lchown, libc::SYS_lgetxattr, libc::SYS_link, libc::SYS_linkat, libc::SYS_listen, libc::SYS_listxattr,
     libc::SYS_llistxattr, libc::SYS_lremovexattr, libc::SYS_lseek, libc::SYS_lsetxattr, libc::SYS_lstat, libc::SYS_madvise,
@@ -47,8 +46,8 @@ pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_setpriority, libc::SYS_setregid, libc::SYS_setresgid, libc::SYS_setresuid, libc::SYS_setreuid,
     libc::SYS_setrlimit, libc::SYS_setsid, libc::SYS_setsockopt, libc::SYS_setuid, libc::SYS_setxattr, libc::SYS_shmat,
     libc::SYS_shmctl, libc::SYS_shmdt, libc::SYS_shmget, libc::SYS_shutdown, libc::SYS_sigaltstack, libc::SYS_signalfd,
-    libc::SYS_signalfd4, libc::SYS_socketpair, libc::SYS_splice, libc::SYS_stat, libc::SYS_statfs, libc::SYS_statx,
-    libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_sync, libc::SYS_sync_file_range, libc::SYS_syncfs, libc::SYS_sysinfo,
+    libc::SYS_signalfd4, libc::SYS_splice, libc::SYS_stat, libc::SYS_statfs, libc::SYS_statx,
+    libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_sync_file_range, libc::SYS_sysinfo,
     libc::SYS_tee, libc::SYS_tgkill, libc::SYS_time, libc::SYS_timer_create, libc::SYS_timer_delete,
     libc::SYS_timer_getoverrun, libc::SYS_timer_gettime, libc::SYS_timer_settime, libc::SYS_timerfd_create,
     libc::SYS_timerfd_gettime, libc::SYS_timerfd_settime, libc::SYS_times, libc::SYS_tkill, libc::SYS_truncate,
@@ -61,12 +60,14 @@ pub(super) const ALLOWED: &[i64] = &[
 
 /// Calls that programs try and do without: they are told this kernel has none of it.
 ///
-/// `clone3` hides its flags behind a pointer that a filter cannot read; every C library falls back to `clone`.
+/// `inotify` would tell a guest what its neighbours and the machine open in the directories they share; `sync` makes the whole
+/// machine wait for its disk. `clone3` hides its flags behind a pointer that a filter cannot read; every C library falls back to `clone`.
 #[rustfmt::skip]
 pub(super) const ABSENT: &[i64] = &[
     libc::SYS_add_key, libc::SYS_bpf, libc::SYS_clone3, libc::SYS_fanotify_init, libc::SYS_io_cancel, libc::SYS_io_destroy,
     libc::SYS_io_getevents, libc::SYS_io_setup, libc::SYS_io_submit, libc::SYS_io_uring_enter, libc::SYS_io_uring_register,
-    libc::SYS_io_uring_setup, libc::SYS_keyctl, libc::SYS_memfd_secret, libc::SYS_perf_event_open, libc::SYS_pidfd_getfd,
+    libc::SYS_io_uring_setup, libc::SYS_inotify_add_watch, libc::SYS_inotify_init, libc::SYS_inotify_init1,
+    libc::SYS_inotify_rm_watch, libc::SYS_sync, libc::SYS_syncfs, libc::SYS_keyctl, libc::SYS_memfd_secret, libc::SYS_perf_event_open, libc::SYS_pidfd_getfd,
     libc::SYS_request_key, libc::SYS_userfaultfd,
 ];
 
@@ -86,3 +87,25 @@ pub(super) const NAMESPACE_FLAGS: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET) as u64;
+
+/// What `socket` may be asked for of the internet: family, kind, protocol. Any other protocol would load its kernel module.
+pub(super) const INTERNET_SOCKETS: [(u64, u64, u64); 10] = {
+    let (v4, v6) = (libc::AF_INET as u64, libc::AF_INET6 as u64);
+    let (stream, datagram) = (libc::SOCK_STREAM as u64, libc::SOCK_DGRAM as u64);
+    let (tcp, udp) = (libc::IPPROTO_TCP as u64, libc::IPPROTO_UDP as u64);
+    [
+        (v4, stream, 0),
+        (v4, stream, tcp),
+        (v4, datagram, 0),
+        (v4, datagram, udp),
+        (v4, datagram, libc::IPPROTO_ICMP as u64),
+        (v6, stream, 0),
+        (v6, stream, tcp),
+        (v6, datagram, 0),
+        (v6, datagram, udp),
+        (v6, datagram, libc::IPPROTO_ICMPV6 as u64),
+    ]
+};
+
+/// The bits of a socket's kind besides its flags.
+pub(super) const SOCKET_KIND_MASK: u64 = 0xf;

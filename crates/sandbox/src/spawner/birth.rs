@@ -41,7 +41,30 @@ const FILES_MIN: u64 = 1024;
 /// Nodes that wait to be accepted by a slot's init.
 const BACKLOG: i32 = 4;
 /// Files of `/proc` that tell about the machine, shown empty.
-const MASKED: [&str; 7] = ["kcore", "keys", "timer_list", "sysrq-trigger", "key-users", "latency_stats", "cmdline"];
+const MASKED: [&str; 16] = [
+    "kcore",
+    "keys",
+    "timer_list",
+    "sysrq-trigger",
+    "key-users",
+    "latency_stats",
+    "cmdline",
+    "kallsyms",
+    "iomem",
+    "ioports",
+    "modules",
+    "interrupts",
+    "diskstats",
+    "partitions",
+    "locks",
+    "config.gz",
+];
+/// Directories of `/proc` of the same kind.
+const MASKED_DIRECTORIES: [&str; 6] = ["acpi", "bus", "fs", "irq", "scsi", "driver"];
+/// A directory of every template in which nothing is.
+const EMPTY: &str = "var/tmp";
+/// Kinds of namespaces, as `/proc/sys/user/max_*_namespaces` calls them: init and guests make none.
+const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 /// Per-slot files over their namesakes: `/run/madang/seen/<name>` over `<path>`.
 const SEEN: [(&str, &str); 3] =
     [("meminfo", "proc/meminfo"), ("cpuinfo", "proc/cpuinfo"), ("online", "sys/devices/system/cpu/online")];
@@ -174,6 +197,7 @@ fn become_slot(ground: &Ground, spec: &SlotSpec, listener: &OwnedFd, cpuinfo: &s
     raise_loopback()?;
     assemble_root(spec, cpuinfo)?;
     enter_root()?;
+    forbid_namespaces()?;
     exec_init(ground, listener)
 }
 
@@ -233,19 +257,38 @@ fn assemble_root(spec: &SlotSpec, cpuinfo: &str) -> io::Result<()> {
             mount_bind(at("dev/null"), name)?;
         }
     }
+    for name in MASKED_DIRECTORIES.map(|name| at(&format!("proc/{name}"))) {
+        if fs::symlink_metadata(&name).is_ok() {
+            mount_bind(at(EMPTY), name)?;
+        }
+    }
     show_own_limits(&at, cpuinfo)
 }
 
 fn show_own_limits(at: &impl Fn(&str) -> String, cpuinfo: &str) -> io::Result<()> {
     let seen = at("run/madang/seen");
     fs::DirBuilder::new().mode(0o755).create(&seen)?;
-    fs::write(format!("{seen}/cpuinfo.all"), cpuinfo)?;
+    let all = format!("{seen}/cpuinfo.all");
+    fs::write(&all, cpuinfo)?;
+    fs::set_permissions(&all, fs::Permissions::from_mode(0o644))?;
     for (name, target) in SEEN {
         let file = format!("{seen}/{name}");
         let text = if name == "cpuinfo" { cpuinfo } else { "" };
         fs::write(&file, text)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
         mount_bind(&file, at(target))?;
+    }
+    Ok(())
+}
+
+/// No further namespaces in this one: not for guests, who may not ask, and not for an init that was taken over.
+fn forbid_namespaces() -> io::Result<()> {
+    for kind in NAMESPACES {
+        match fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), "0") {
+            // A kind that this kernel does not have.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -66,6 +66,8 @@ impl Ground {
             let clone = self.on_machine(|| clone_tree(&source))?;
             place(&clone, &inside(&root, &target)?)?;
         }
+        // No device anywhere but in `/dev`, which is mounted after this.
+        seal(&root, libc::MOUNT_ATTR_NODEV)?;
         make_devices(&root.join("dev"), self.rootless)?;
         if self.rootless {
             for (name, ..) in DEVICES {
@@ -74,7 +76,7 @@ impl Ground {
             }
         }
         make_sys(&root.join("sys"))?;
-        seal(&root)
+        seal(&root, 0)
     }
 }
 
@@ -155,9 +157,9 @@ fn make_sys(path: &Path) -> io::Result<()> {
 }
 
 /// Read-only, all of it, whatever is mounted below.
-fn seal(root: &Path) -> io::Result<()> {
+fn seal(root: &Path, also: u64) -> io::Result<()> {
     let attributes = MountAttr {
-        set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID,
+        set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | also,
         clear: 0,
         propagation: libc::MS_PRIVATE,
         user_namespace: 0,

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use madang_slot_api::{Cause, FromSlot, RunNumber, StartDriver, driver::Event};
+use madang_slot_api::{Cause, FromSlot, RunNumber, StartDriver, Verb, driver::Event};
 
 use super::{Init, READS_A_TURN_MAX, budget, forward, send_output};
 use crate::{
@@ -28,18 +28,19 @@ impl Init {
     }
 
     pub(super) fn ask_driver(&mut self, ask: StartDriver, input: Option<OwnedFd>) {
-        let free = self.driver.as_mut().filter(|driver| driver.ready && driver.serving.is_none());
+        let bound = self.walls.bound;
+        let free = self.driver.as_mut().filter(|driver| bound && driver.ready && driver.serving.is_none());
         let Some(driver) = free else {
             return self.fault(Some(ask.run), "the interpreter is not ready".to_owned());
         };
         let budget = budget(ask.wall_ms, ask.output_bytes);
-        let serving = Serving { run: ask.run, budget, stdin_whole: ask.stdin_whole };
+        let serving = Serving { run: ask.run, verb: ask.verb, budget, stdin_whole: ask.stdin_whole };
         driver.guest.stdin.renew();
         if let Some(input) = input {
             driver.guest.stdin.push_file(input);
         }
         // A script owns its standard input; a query only borrows it.
-        if ask.stdin_whole && ask.verb == madang_slot_api::Verb::Script {
+        if ask.stdin_whole && ask.verb == Verb::Script {
             driver.guest.stdin.close();
         }
         driver.ask(ask, serving);
@@ -115,14 +116,16 @@ impl Init {
                 driver.input_asked();
                 self.link.send(&FromSlot::Input { run, prompt: shorten(prompt), echo });
             }
-            Event::Completions { start, items } => {
+            Event::Completions { start, items } if matches!(serving.verb, Verb::Complete { .. }) => {
                 driver.serving = None;
                 return self.link.send(&FromSlot::Completions { run, start, items: few(items) });
             }
-            Event::Done { status } => {
+            Event::Done { status } if serving.verb == Verb::Exec => {
                 driver.serving = None;
                 return self.link.send(&FromSlot::Done { run, status });
             }
+            // An answer to something else than was asked, from somebody who is not our driver.
+            Event::Completions { .. } | Event::Done { .. } => return self.kill(run, Cause::Asked),
         }
         self.kill_if_over(run);
     }
