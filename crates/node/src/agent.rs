@@ -132,7 +132,7 @@ impl Agent {
         };
         // Programs of the server that is gone report to nobody.
         let _ = link.send(&ToSlot::KillAll).await;
-        let sandbox = Sandbox::adopt(found.claim.spec, recipe, link, found.slot, found.claim.cpus);
+        let sandbox = Sandbox::adopt(found.claim, recipe, link, found.slot);
         *sandbox.driver.lock().await = false;
         self.keep(Arc::new(sandbox));
     }
@@ -236,6 +236,7 @@ impl Agent {
             pid: sandbox.slot.pid,
             uid_base: sandbox.slot.uid_base,
             cpus: sandbox.cpus,
+            began: Some(sandbox.began()),
         };
         recover::write(&self.slots, &sandbox.slot.name, &claim)
             .map_err(|error| NodeError::Internal(format!("cannot keep the claim: {error}")))

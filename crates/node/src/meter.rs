@@ -1,9 +1,10 @@
 //! What a run used: the kernel's counters before and after, and memory looked at in between.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use madang_model::Usage;
 use madang_sandbox::{Cgroup, Counters};
+use serde::{Deserialize, Serialize};
 
 /// Memory and CPU of a run are looked at this often at least, while it is young; later ever more seldom.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
@@ -21,6 +22,14 @@ pub struct Meter {
     kib_ms: f64,
 }
 
+/// Where counting began, to be kept: a server after this one counts on from there.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Began {
+    counters: Counters,
+    /// Unix time.
+    at_ms: u64,
+}
+
 /// What changed since the start.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
@@ -34,6 +43,18 @@ impl Meter {
         cgroup.reset_peak();
         let (start, now) = (cgroup.counters(), Instant::now());
         Self { start, began: now, looked: now, memory_bytes: start.memory_bytes, kib_ms: 0.0 }
+    }
+
+    /// Goes on where another meter of the same group began.
+    pub fn resume(began: Began) -> Self {
+        let age = Duration::from_millis(unix_ms().saturating_sub(began.at_ms));
+        let start = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        let counters = began.counters;
+        Self { start: counters, began: start, looked: start, memory_bytes: counters.memory_bytes, kib_ms: 0.0 }
+    }
+
+    pub fn began(&self) -> Began {
+        Began { counters: self.start, at_ms: unix_ms().saturating_sub(self.began.elapsed().as_millis() as u64) }
     }
 
     /// When to look next, given how much CPU time may still be used on `cpus`.
@@ -79,4 +100,8 @@ impl Meter {
             fork_refusals: now.fork_refusals.saturating_sub(self.start.fork_refusals),
         }
     }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }

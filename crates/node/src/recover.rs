@@ -13,6 +13,8 @@ use madang_node_api::SandboxSpec;
 use madang_sandbox::{Cgroup, Cgroups, Slot};
 use serde::{Deserialize, Serialize};
 
+use crate::meter::Began;
+
 /// The file in a slot's directory that says whose it is. Only sandboxes that outlive a request have one.
 const CLAIM: &str = "claim.json";
 /// A spawner that has lost its server ends as soon as it has made what it was making.
@@ -28,6 +30,9 @@ pub struct Claim {
     pub pid: i32,
     pub uid_base: Option<u32>,
     pub cpus: u32,
+    /// What the group had counted when it was given; none in claims of servers that did not say.
+    #[serde(default)]
+    pub began: Option<Began>,
 }
 
 /// Writes the claim down; the slot is a session's from here on.

@@ -17,8 +17,9 @@ use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, OwnLimits,
 
 use crate::{
     link::{Link, LinkError},
-    meter::Meter,
+    meter::{Began, Meter},
     pool::Ready,
+    recover::Claim,
 };
 
 /// Files up to this size go to init in one message.
@@ -101,10 +102,10 @@ impl Sandbox {
     }
 
     /// A sandbox found again after a restart: bound before, its interpreter in a state we do not know.
-    pub fn adopt(spec: SandboxSpec, recipe: Option<Arc<Recipe>>, link: Link, slot: Arc<Slot>, cpus: u32) -> Self {
+    pub fn adopt(claim: Claim, recipe: Option<Arc<Recipe>>, link: Link, slot: Arc<Slot>) -> Self {
         Self {
-            meter: Mutex::new(Meter::start(&slot.cgroup)),
-            cpus,
+            meter: Mutex::new(claim.began.map_or_else(|| Meter::start(&slot.cgroup), Meter::resume)),
+            cpus: claim.cpus,
             one_shot: false,
             put: Mutex::default(),
             serving: Mutex::default(),
@@ -112,7 +113,7 @@ impl Sandbox {
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
             io: Mutex::default(),
-            spec,
+            spec: claim.spec,
             recipe,
             link,
             slot,
@@ -195,6 +196,11 @@ impl Sandbox {
     pub fn add_io(&self, read: u64, written: u64) {
         let mut io = self.io.lock().unwrap_or_else(PoisonError::into_inner);
         *io = (io.0 + read, io.1 + written);
+    }
+
+    /// Where the counting of its usage began.
+    pub fn began(&self) -> Began {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner).began()
     }
 
     /// Usage since the claim.

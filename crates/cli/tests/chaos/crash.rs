@@ -112,6 +112,26 @@ fn chaos_a_server_starts_over_a_sandbox_that_does_not_answer() {
 }
 
 #[test]
+fn chaos_what_a_session_used_before_a_crash_still_counts() {
+    let _alone = alone();
+    let server = Server::start();
+    let runtime = runtime();
+    let (before, used) = runtime.block_on(async {
+        let client = server.client();
+        let before = session(&client).await;
+        ask(&client, &before, "sum(range(10 ** 7))", 30_000).await;
+        let used = client.session_usage(&before.id.to_string()).await.unwrap();
+        (before, used)
+    });
+    // How it divides into user and system time is known by the tick only.
+    let cpu_us = |usage: &madang_model::Usage| usage.cpu_user_us + usage.cpu_system_us;
+    assert!(cpu_us(&used) > 20_000, "{used:?}");
+    let server = Server::start_in(server.kill());
+    let after = runtime.block_on(server.client().session_usage(&before.id.to_string())).unwrap();
+    assert!(cpu_us(&after) >= cpu_us(&used) && after.wall_us >= used.wall_us, "{used:?}, then {after:?}");
+}
+
+#[test]
 fn chaos_a_spawner_ends_with_its_server() {
     let _alone = alone();
     let server = Server::start();

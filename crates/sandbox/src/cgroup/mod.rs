@@ -31,7 +31,7 @@ pub struct CgroupLimits {
 }
 
 /// What the kernel counted since the group was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counters {
     pub cpu_user_us: u64,
     pub cpu_system_us: u64,
