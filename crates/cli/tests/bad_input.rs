@@ -6,7 +6,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
@@ -195,6 +195,7 @@ struct Server {
     child: Child,
     _stdout: BufReader<ChildStdout>,
     url: String,
+    folder: PathBuf,
 }
 
 impl Server {
@@ -210,12 +211,14 @@ impl Server {
         let mut first = String::new();
         stdout.read_line(&mut first).unwrap();
         let url = first.trim().strip_prefix("listening on ").expect("the server starts; this needs root").to_owned();
-        Self { child, _stdout: stdout, url }
+        Self { child, _stdout: stdout, url, folder: folder.to_owned() }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A session outlives its server; a test without one is told so.
+        let _ = madang(&self.folder, "session rm box", &[]);
         if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
