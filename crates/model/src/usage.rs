@@ -26,13 +26,13 @@ impl Usage {
     /// This and `later` together: times and bytes add, peaks take the higher.
     pub fn then(&self, later: &Usage) -> Usage {
         Usage {
-            wall_us: self.wall_us + later.wall_us,
-            cpu_user_us: self.cpu_user_us + later.cpu_user_us,
-            cpu_system_us: self.cpu_system_us + later.cpu_system_us,
+            wall_us: self.wall_us.saturating_add(later.wall_us),
+            cpu_user_us: self.cpu_user_us.saturating_add(later.cpu_user_us),
+            cpu_system_us: self.cpu_system_us.saturating_add(later.cpu_system_us),
             memory_peak_bytes: self.memory_peak_bytes.max(later.memory_peak_bytes),
-            memory_kib_ms: self.memory_kib_ms + later.memory_kib_ms,
-            read_bytes: self.read_bytes + later.read_bytes,
-            written_bytes: self.written_bytes + later.written_bytes,
+            memory_kib_ms: self.memory_kib_ms.saturating_add(later.memory_kib_ms),
+            read_bytes: self.read_bytes.saturating_add(later.read_bytes),
+            written_bytes: self.written_bytes.saturating_add(later.written_bytes),
         }
     }
 }

@@ -17,10 +17,14 @@ use madang_node_api::{
     ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeHealth,
     RunHandle, SandboxSeen, SandboxSpec, SandboxState,
 };
-use madang_slot_api::{FromSlot, StartDriver, ToSlot, Verb};
-use tokio::{sync::broadcast, task::JoinSet};
+use madang_slot_api::{FromSlot, ToSlot};
+use tokio::{
+    sync::{broadcast, oneshot},
+    task::JoinSet,
+};
 
 use crate::{
+    completion,
     config::{AgentConfig, Pools as PoolsWanted},
     files,
     pool::{PoolKey, Watermarks},
@@ -41,9 +45,6 @@ const STARTS_MAX: usize = 1000;
 const SESSION_ORPHAN_MS: u64 = 6 * 3_600_000;
 /// A one-shot's slot lives this much longer than its run may.
 const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
-/// Completion that takes longer is no help.
-const COMPLETION_MS: u64 = 3_000;
-const COMPLETION_OUTPUT_BYTES: u64 = 64 << 10;
 /// How long stopping waits for slots to be taken apart.
 const STOP_WAIT: Duration = Duration::from_secs(20);
 /// A slot of a former server that says nothing for so long is ended.
@@ -186,6 +187,20 @@ impl Agent {
         PoolKey { image, language }
     }
 
+    /// As [`Agent::claim`]; if the caller is gone by the time it is there, the sandbox goes too.
+    async fn claim_for_good(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
+        let gone = || NodeError::Unavailable("the node stops".to_owned());
+        let agent = self.me.upgrade().ok_or_else(gone)?;
+        let (answer, claimed) = oneshot::channel();
+        tokio::spawn(async move {
+            let sandbox = agent.claim(spec, wanted).await;
+            if let Err(Ok(unwanted)) = answer.send(sandbox) {
+                agent.shop.retirement.retire(unwanted.slot);
+            }
+        });
+        claimed.await.map_err(|_| gone())?
+    }
+
     async fn claim(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
         let Wanted { key, recipe, uses_driver, one_shot, orphan_ms } = wanted;
         let asked = Instant::now();
@@ -279,7 +294,7 @@ impl Node for Agent {
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
         let wanted = Wanted { key, recipe, uses_driver: true, one_shot: false, orphan_ms: SESSION_ORPHAN_MS };
-        let sandbox = Arc::new(self.claim(spec, wanted).await?);
+        let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
         let bound = sandbox.link.notice_within(BIND_WAIT, |notice| *notice == FromSlot::Bound).await;
         if let Err(error) = bound.map_err(unavailable).and_then(|()| self.write_claim(&sandbox)) {
             self.shop.retirement.retire(Arc::clone(&sandbox.slot));
@@ -343,16 +358,18 @@ impl Node for Agent {
     }
 
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
+        run::check_size(&run)?;
         Ok(run::start(self.find(sandbox)?, run).0)
     }
 
     async fn run_once(&self, spec: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
+        run::check_size(&run)?;
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
         let uses_driver = recipe.as_ref().is_some_and(|recipe| run::uses_driver(recipe, &run));
         let orphan_ms = run.limits.wall_ms.saturating_add(ONE_SHOT_ORPHAN_SPARE_MS);
         let wanted = Wanted { key, recipe, uses_driver, one_shot: true, orphan_ms };
-        let sandbox = Arc::new(self.claim(spec, wanted).await?);
+        let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
         let slot = Arc::clone(&sandbox.slot);
         let (handle, ended) = run::start(sandbox, run);
         let retirement = self.shop.retirement.clone();
@@ -365,31 +382,9 @@ impl Node for Agent {
     }
 
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
-        let sandbox = self.find(sandbox)?;
-        let Ok(alive) = sandbox.driver.try_lock() else { return Ok(Completions { start: cursor, items: Vec::new() }) };
-        if !*alive || cursor > code.len() {
-            return Ok(Completions { start: cursor, items: Vec::new() });
-        }
-        let (run, mut messages) = sandbox.link.open_run().map_err(unavailable)?;
-        let ask = StartDriver {
-            run,
-            verb: Verb::Complete { cursor: cursor as u32 },
-            payload: code.into_bytes(),
-            env: Vec::new(),
-            stdin_whole: true,
-            wall_ms: COMPLETION_MS,
-            output_bytes: COMPLETION_OUTPUT_BYTES,
-        };
-        sandbox.link.send(&ToSlot::Driver(ask)).await.map_err(unavailable)?;
-        let answer = loop {
-            match messages.recv().await {
-                Some(FromSlot::Completions { start, items, .. }) => break Completions { start: start as usize, items },
-                Some(FromSlot::Output { .. } | FromSlot::Log { .. } | FromSlot::Media { .. }) => {}
-                _ => break Completions { start: cursor, items: Vec::new() },
-            }
-        };
-        sandbox.link.close_run(run);
-        Ok(answer)
+        // In a task of its own: whoever asks may go away, the interpreter must still be put back in order.
+        let task = tokio::spawn(completion::complete(self.find(sandbox)?, code, cursor));
+        task.await.map_err(|error| NodeError::Internal(error.to_string()))?
     }
 
     async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {

@@ -10,6 +10,8 @@ use crate::sandbox::{Sandbox, file_error, unavailable};
 
 /// Entries of one listing; more are cut off.
 const ENTRIES_MAX: usize = 100_000;
+/// So are those whose paths are longer than this together.
+const LISTING_BYTES_MAX: usize = 16 << 20;
 /// An upload that brings nothing for so long is given up.
 const UPLOAD_SILENCE: Duration = Duration::from_secs(60);
 
@@ -51,15 +53,16 @@ async fn copy(mut from: ByteStream, mut to: tokio::fs::File) -> std::io::Result<
 }
 
 pub async fn list(sandbox: &Sandbox, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
-    let mut all = Vec::new();
+    let (mut all, mut bytes) = (Vec::new(), 0);
     loop {
         let ask = FileAsk::List { path: path.to_owned(), deep: depth == Depth::All, after: all.len() as u32 };
         let FileAnswer::Listed { entries, more } = sandbox.file(ask, path).await? else {
             return Err(NodeError::Internal("the sandbox answered something else".to_owned()));
         };
         let none = entries.is_empty();
-        all.extend(entries.into_iter().map(seen));
-        if !more || none || all.len() >= ENTRIES_MAX {
+        bytes += entries.iter().map(|entry| entry.path.len()).sum::<usize>();
+        all.extend(entries.into_iter().filter(|entry| stays_inside(&entry.path)).map(seen));
+        if !more || none || all.len() >= ENTRIES_MAX || bytes > LISTING_BYTES_MAX {
             return Ok(all);
         }
     }
@@ -84,6 +87,12 @@ fn regular(descriptor: OwnedFd, path: &str) -> Result<File, NodeError> {
         Ok(seen) if seen.is_file() => Ok(file),
         _ => Err(NodeError::Invalid(format!("{path}: not a regular file"))),
     }
+}
+
+/// What a slot calls its files ends up in archives and on other machines: only names that stay where they are put.
+fn stays_inside(path: &str) -> bool {
+    let plain = |part| matches!(part, std::path::Component::Normal(_));
+    !path.is_empty() && std::path::Path::new(path).components().all(plain)
 }
 
 fn seen(entry: Entry) -> FileSeen {

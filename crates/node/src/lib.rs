@@ -4,6 +4,7 @@
 //! what, and trusts nothing that comes out of a slot. Start at [`Agent::start`]; a run's life is in [`run`].
 
 mod agent;
+mod completion;
 mod config;
 mod files;
 mod ledger;

@@ -199,6 +199,8 @@ async fn read_all(
 ) {
     while let Ok((message, descriptor)) = receive(&socket).await {
         deliver(&routes, &notices, message, descriptor).await;
+        // A slot that talks without end must not keep a worker from everybody else.
+        tokio::task::coop::consume_budget().await;
     }
     // Whoever waits learns that nothing more comes.
     let mut routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,6 +263,7 @@ fn run_of(message: &FromSlot) -> Option<RunNumber> {
         | FromSlot::Input { run, .. }
         | FromSlot::Completions { run, .. }
         | FromSlot::Done { run, .. }
+        | FromSlot::StdinTaken { run, .. }
         | FromSlot::Exited { run, .. } => Some(*run),
         FromSlot::Fault { run, .. } => *run,
         FromSlot::Hello { .. }

@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     time::Duration,
 };
@@ -15,6 +15,10 @@ use crate::ledger::Ledger;
 
 /// A kernel that cannot end a slot's processes in this time has other troubles; we look again later.
 const END_WAIT: Duration = Duration::from_secs(10);
+/// Most slots are gone by then.
+const QUICK_WAIT: Duration = Duration::from_millis(50);
+/// The others are looked at again this often.
+const SLOW_AGAIN: Duration = Duration::from_millis(200);
 const REMOVE_TRIES: u32 = 50;
 
 /// A handle to the thread. Unbounded: what waits here are things that exist and must go, refusing them would leak them.
@@ -68,16 +72,33 @@ struct Undertaker {
 
 impl Undertaker {
     fn serve(&self, orders: Receiver<Order>) {
-        for order in orders {
+        let mut slow: Vec<Arc<Slot>> = Vec::new();
+        loop {
+            // One slot whose processes are slow to end must not keep the others waiting.
+            slow.retain(|slot| !self.bury(slot, Duration::ZERO));
+            let order = match slow.is_empty() {
+                true => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => orders.recv_timeout(SLOW_AGAIN),
+            };
             match order {
-                Order::Bury(slot) => self.bury(slot),
-                Order::Clear { name, uid_base } => self.clear(&name, uid_base),
-                Order::Tell(done) => {
+                Ok(Order::Bury(slot)) if self.bury(&slot, QUICK_WAIT) => {}
+                Ok(Order::Bury(slot)) => slow.push(slot),
+                Ok(Order::Clear { name, uid_base }) => self.clear(&name, uid_base),
+                Ok(Order::Tell(done)) => {
+                    slow.drain(..).for_each(|slot| self.bury_at_last(&slot));
                     self.cgroups.leave();
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(());
                 }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    fn bury_at_last(&self, slot: &Slot) {
+        if !self.bury(slot, END_WAIT) {
+            tracing::error!(slot = slot.name, "a slot's processes do not end");
         }
     }
 
@@ -88,17 +109,17 @@ impl Undertaker {
         }
     }
 
-    fn bury(&self, slot: Arc<Slot>) {
-        let (name, uid_base) = (slot.name.clone(), slot.uid_base);
-        if !matches!(slot.wait_ended(END_WAIT), Ok(true)) {
-            tracing::error!(slot = name, "a slot's processes do not end");
+    /// Removes what is left of a slot, if its processes end within `wait`. Its ids are free only then.
+    fn bury(&self, slot: &Slot, wait: Duration) -> bool {
+        if !matches!(slot.wait_ended(wait), Ok(true)) {
+            return false;
         }
         slot.cgroup.kill();
-        if let Err(error) = remove(&self.cgroups, &self.directory, &name) {
-            tracing::error!(slot = name, %error, "a slot's remains cannot be removed");
-            return;
+        match remove(&self.cgroups, &self.directory, &slot.name) {
+            Ok(()) => self.ledger.free(slot.uid_base),
+            Err(error) => tracing::error!(slot = slot.name, %error, "a slot's remains cannot be removed"),
         }
-        self.ledger.free(uid_base);
+        true
     }
 }
 

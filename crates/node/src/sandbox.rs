@@ -67,6 +67,9 @@ impl Sandbox {
     ) -> Result<Self, NodeError> {
         let one_shot = binding.one_shot;
         let Ready { slot, link, made_with } = ready;
+        let mut spec = spec;
+        // Files are memory; what the node writes into them for a guest would be counted as the node's own.
+        spec.limits.disk_bytes = spec.limits.disk_bytes.min(spec.limits.memory_bytes);
         let limits = cgroup_limits(&spec.limits);
         if limits != made_with.cgroup {
             slot.cgroup.limit(&limits).map_err(|error| NodeError::Internal(format!("cannot set limits: {error}")))?;
@@ -195,7 +198,7 @@ impl Sandbox {
     /// Bytes read and written by a run that ended.
     pub fn add_io(&self, read: u64, written: u64) {
         let mut io = self.io.lock().unwrap_or_else(PoisonError::into_inner);
-        *io = (io.0 + read, io.1 + written);
+        *io = (io.0.saturating_add(read), io.1.saturating_add(written));
     }
 
     /// Where the counting of its usage began.
@@ -230,7 +233,7 @@ impl Drop for RunSlot<'_> {
     }
 }
 
-fn own_limits(limits: &Limits) -> OwnLimits {
+pub fn own_limits(limits: &Limits) -> OwnLimits {
     OwnLimits { pids: limits.pids, memory_bytes: limits.memory_bytes, cpu_s: limits.cpu_ms.div_ceil(1000) }
 }
 

@@ -93,6 +93,8 @@ impl Setup {
         let rootless = !rustix::process::geteuid().is_root();
         let ledger = Arc::new(Ledger::new(rootless));
         self.looked.held.iter().for_each(|&base| ledger.claim(Some(base)));
+        // Before any slot is made: no two may have the same ids.
+        self.looked.found.iter().for_each(|found| ledger.claim(found.claim.uid_base));
         let retirement = Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger))?;
         let lacks = |(recipe, seen): (&Recipe, &Availability)| Some((recipe.id.clone(), seen.unavailable.clone()?));
         let missing = self.recipes.iter().zip(&self.availability).filter_map(lacks).collect();

@@ -25,7 +25,7 @@ use crate::{
     maker::Maker,
     pool::{MadeWith, PoolKey, Pools, Ready},
     retire::Retirement,
-    sandbox::cgroup_limits,
+    sandbox::{cgroup_limits, own_limits},
     template::Template,
 };
 
@@ -102,7 +102,8 @@ impl Shop {
         let Ok(uid_base) = self.ledger.take() else {
             return Ok(Err(NodeError::Capacity("this node holds as many sandboxes as it can".to_owned())));
         };
-        let made_with = MadeWith { cgroup: cgroup_limits(&limits), disk_bytes: limits.disk_bytes };
+        let made_with =
+            MadeWith { cgroup: cgroup_limits(&limits), disk_bytes: limits.disk_bytes.min(limits.memory_bytes) };
         let spec = SlotSpec {
             name: self.ledger.name(),
             template: key.image.clone(),
@@ -119,7 +120,7 @@ impl Shop {
                 return Err(error);
             }
         };
-        Ok(match tokio::time::timeout(READY_WAIT, self.prepare(&slot, key, recipe, limits.open_files)).await {
+        Ok(match tokio::time::timeout(READY_WAIT, self.prepare(&slot, key, recipe, &limits)).await {
             Ok(Ok(link)) => Ok(Ready { slot, link, made_with }),
             Ok(Err(error)) => Err(self.give_up(slot, &error.to_string())),
             Err(_) => Err(self.give_up(slot, "it does not become ready")),
@@ -136,7 +137,7 @@ impl Shop {
         slot: &Slot,
         key: &PoolKey,
         recipe: Option<&Arc<Recipe>>,
-        open_files: u64,
+        limits: &Limits,
     ) -> Result<Link, LinkError> {
         let link = self.connect(&slot.name).await?;
         let driver = recipe.and_then(|recipe| recipe.driver.as_ref());
@@ -144,8 +145,9 @@ impl Shop {
             filters: self.filters.clone(),
             env: self.environment(&key.image, recipe),
             driver: driver.map(|driver| driver.argv.clone()),
-            open_files,
+            open_files: limits.open_files,
             guest_id: (!self.rootless).then_some(GUEST_ID),
+            own_limits: (!slot.cgroup.counts()).then(|| own_limits(limits)),
             orphan_ms: POOL_ORPHAN_MS,
         };
         link.send(&ToSlot::Prepare(prepare)).await?;

@@ -41,7 +41,7 @@ pub struct Evidence {
 pub fn outcome(evidence: &Evidence) -> Outcome {
     let (exit_code, signal) = match evidence.end {
         End::Exited(code) if code >= 0 => (Some(code), None),
-        End::Exited(signal) => (None, Some(-signal)),
+        End::Exited(signal) => (None, Some(signal.saturating_neg())),
         End::Answered(DriverStatus::Ok) => (Some(0), None),
         End::Answered(DriverStatus::Error) => (Some(1), None),
         End::Answered(DriverStatus::Interrupted) => (None, Some(SIGINT)),

@@ -83,6 +83,8 @@ pub struct Prepare {
     pub open_files: u64,
     /// Guests run as this id inside; none where init cannot change ids (rootless).
     pub guest_id: Option<u32>,
+    /// As in `Bind`, for the interpreter until then.
+    pub own_limits: Option<OwnLimits>,
     /// Without word from a node for so long, init ends and takes the slot with it.
     pub orphan_ms: u64,
 }
@@ -213,6 +215,11 @@ pub enum FromSlot {
         text: String,
     },
     Pong,
+    /// The program has taken so many more bytes of live standard input: as many may be sent again.
+    StdinTaken {
+        run: RunNumber,
+        bytes: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

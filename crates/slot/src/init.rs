@@ -109,6 +109,7 @@ impl Init {
             }
             self.reap();
             self.end_late_runs();
+            self.report_stdin();
             if self.over {
                 return Ok(());
             }
@@ -252,6 +253,7 @@ impl Init {
         self.walls.guest_id = prepare.guest_id;
         self.walls.filters = prepare.filters;
         self.walls.open_files = prepare.open_files;
+        self.walls.own_limits = prepare.own_limits;
         self.env = prepare.env;
         self.orphan = Duration::from_millis(prepare.orphan_ms);
         self.driver_argv = prepare.driver;
@@ -324,6 +326,18 @@ impl Init {
 
     fn fault(&mut self, run: Option<RunNumber>, text: String) {
         self.link.send(&FromSlot::Fault { run, text });
+    }
+
+    /// Tells how much of live standard input was taken.
+    fn report_stdin(&mut self) {
+        let runs = self.runs.iter_mut().map(|(&number, run)| (number, run.guest.stdin.take_count()));
+        let driver = self.driver.as_mut().and_then(|driver| {
+            let taken = driver.guest.stdin.take_count();
+            Some((driver.serving.as_ref()?.run, taken))
+        });
+        for (run, bytes) in runs.chain(driver).filter(|(_, bytes)| *bytes > 0).collect::<Vec<_>>() {
+            self.link.send(&FromSlot::StdinTaken { run, bytes });
+        }
     }
 
     /// Ends a run before its time; its exit is reported when it is reaped.

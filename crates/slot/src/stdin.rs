@@ -24,11 +24,13 @@ pub struct Inlet {
     close_when_empty: bool,
     /// A reading end of our own, for [`Inlet::renew`].
     tap: Option<OwnedFd>,
+    /// Pushed bytes that are pending no more, and of which nobody was told.
+    taken: u64,
 }
 
 impl Inlet {
     pub fn new(pipe: OwnedFd) -> Self {
-        Self { pipe: Some(pipe), pending: VecDeque::new(), source: None, close_when_empty: false, tap: None }
+        Self { pipe: Some(pipe), pending: VecDeque::new(), source: None, close_when_empty: false, tap: None, taken: 0 }
     }
 
     /// One that [`Inlet::renew`] opens again; `read` is the guest's end.
@@ -53,16 +55,24 @@ impl Inlet {
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.pipe.is_some() {
-            self.pending.extend(bytes);
-            self.pump();
+        if self.pipe.is_none() {
+            // Nobody reads any more: gone is as good as taken.
+            self.taken += bytes.len() as u64;
+            return;
         }
+        self.pending.extend(bytes);
+        self.pump();
     }
 
     /// Everything in `file` from its position on.
     pub fn push_file(&mut self, file: OwnedFd) {
         self.source = Some(file);
         self.pump();
+    }
+
+    /// How many pushed bytes were taken since the last time somebody asked.
+    pub fn take_count(&mut self) -> u64 {
+        std::mem::take(&mut self.taken)
     }
 
     /// End of file once all is taken.
@@ -94,11 +104,15 @@ impl Inlet {
                 return;
             }
             match rustix::io::write(pipe, self.pending.as_slices().0) {
-                Ok(count) => drop(self.pending.drain(..count)),
+                Ok(count) => {
+                    self.pending.drain(..count);
+                    self.taken += count as u64;
+                }
                 Err(Errno::AGAIN | Errno::INTR) => return,
                 // The reader is gone; what it did not want is nobody's.
                 Err(_) => {
                     self.pipe = None;
+                    self.taken += self.pending.len() as u64;
                     self.pending.clear();
                     self.source = None;
                 }

@@ -5,7 +5,7 @@
 mod emit;
 mod step;
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use madang_languages::{BatchPlan, Recipe, plan_batch};
 use madang_model::{Blob, Limits, Outcome, RunEventBody, RunSpec, Stdin, Step, Steps, Usage, Verdict, Work};
@@ -35,7 +35,7 @@ pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec) -> (RunHandle, oneshot::Recei
         emitter: Emitter::new(send_events),
         controls,
         cancelled: false,
-        held: Vec::new(),
+        held: VecDeque::new(),
         held_bytes: 0,
     };
     tokio::spawn(async move {
@@ -43,6 +43,28 @@ pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec) -> (RunHandle, oneshot::Recei
         let _ = ended.send(());
     });
     (handle, on_end)
+}
+
+/// What goes to init in one message: code, arguments and environment together.
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// Refuses what no message to a sandbox can hold.
+pub fn check_size(spec: &RunSpec) -> Result<(), NodeError> {
+    let texts = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
+    let work = match &spec.work {
+        Work::Query { code } => code.len(),
+        Work::Command { argv, .. } => texts(argv),
+        Work::Batch { steps, args, .. } => {
+            let steps = [&steps.clean, &steps.build, &steps.exec];
+            texts(args) + steps.into_iter().flatten().map(String::len).max().unwrap_or(0)
+        }
+    };
+    let env: usize = spec.env.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
+    if work + env <= MESSAGE_BYTES_MAX {
+        return Ok(());
+    }
+    let why = "code, arguments and environment of a run are at most 64 KiB together; put more into a file";
+    Err(NodeError::Invalid(why.to_owned()))
 }
 
 /// Whether a one-shot run of this language is served by the interpreter that waits.
@@ -64,8 +86,8 @@ pub(crate) struct Run {
     emitter: Emitter,
     controls: mpsc::Receiver<RunControl>,
     cancelled: bool,
-    /// Standard input that came while a build was in progress: it is for the program.
-    held: Vec<RunControl>,
+    /// Standard input that the program has no room for yet, or that came while it was being built.
+    held: VecDeque<RunControl>,
     held_bytes: usize,
 }
 

@@ -30,6 +30,10 @@ const OVERDUE: Duration = Duration::from_secs(5);
 const STDIN_PIECE_BYTES: usize = 32 << 10;
 /// Standard input kept for a program whose build is in progress; past it whoever sends it waits.
 const HELD_BYTES_MAX: usize = 4 << 20;
+/// Live standard input on its way that the program has not taken; more is held here, so that messages never wait behind it.
+const STDIN_WINDOW_BYTES: u64 = 256 << 10;
+/// Init cuts output at its limit; one that sends so much more is no init of ours.
+const OUTPUT_SPARE_BYTES: u64 = 4 << 20;
 
 /// What to follow.
 pub enum Ask {
@@ -58,6 +62,10 @@ struct Watch {
     wall_over: bool,
     media: Vec<u8>,
     live: bool,
+    /// Live standard input sent, and taken by the program.
+    stdin_sent: u64,
+    stdin_taken: u64,
+    heard_bytes: u64,
 }
 
 enum Ended {
@@ -138,15 +146,15 @@ impl Run {
             wall_over: false,
             media: Vec::new(),
             live,
+            stdin_sent: 0,
+            stdin_taken: 0,
+            heard_bytes: 0,
         })
     }
 
     async fn feed_and_follow(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<Ended, LinkError> {
         if watch.live {
-            self.held_bytes = 0;
-            for control in std::mem::take(&mut self.held) {
-                self.obey(sandbox, watch, control).await?;
-            }
+            self.feed(sandbox, watch).await?;
         }
         self.follow(sandbox, watch).await
     }
@@ -162,7 +170,11 @@ impl Run {
                     Some(FromSlot::Exited { exit, .. }) => return Ok(Ended::Exited(exit)),
                     Some(FromSlot::Done { status, .. }) => return Ok(Ended::Answered(status)),
                     Some(FromSlot::Fault { text, .. }) => return Err(LinkError::Fault(text)),
-                    Some(message) => self.pass_on(watch, message).await,
+                    Some(FromSlot::StdinTaken { bytes, .. }) => {
+                        watch.stdin_taken = watch.stdin_taken.saturating_add(bytes);
+                        self.feed(sandbox, watch).await?;
+                    }
+                    Some(message) => self.pass_on(sandbox, watch, message).await,
                 },
                 Some(control) = self.controls.recv(), if self.held_bytes < HELD_BYTES_MAX => self.obey(sandbox, watch, control).await?,
                 () = tokio::time::sleep_until(wake.into()) => self.look(sandbox, watch).await?,
@@ -170,7 +182,12 @@ impl Run {
         }
     }
 
-    async fn pass_on(&mut self, watch: &mut Watch, message: FromSlot) {
+    async fn pass_on(&mut self, sandbox: &Sandbox, watch: &mut Watch, message: FromSlot) {
+        watch.heard_bytes += weight(&message);
+        if watch.heard_bytes > self.limits().output_bytes.saturating_mul(2).saturating_add(OUTPUT_SPARE_BYTES) {
+            tracing::warn!(slot = sandbox.slot.name, "a slot does not keep its output limit; it is ended");
+            return sandbox.slot.kill();
+        }
         let body = match message {
             FromSlot::Output { stream: Stream::Stdout, bytes, .. } => RunEventBody::Stdout { data: Blob(bytes) },
             FromSlot::Output { stream: Stream::Stderr, bytes, .. } => RunEventBody::Stderr { data: Blob(bytes) },
@@ -188,20 +205,13 @@ impl Run {
         self.emitter.emit(body).await;
     }
 
-    async fn obey(&mut self, sandbox: &Sandbox, watch: &Watch, control: RunControl) -> Result<(), LinkError> {
+    async fn obey(&mut self, sandbox: &Sandbox, watch: &mut Watch, control: RunControl) -> Result<(), LinkError> {
         let run = watch.number;
         let message = match control {
-            control @ (RunControl::Stdin(_) | RunControl::StdinEnd) if !watch.live => {
+            control @ (RunControl::Stdin(_) | RunControl::StdinEnd) => {
                 self.hold(control);
-                return Ok(());
+                return if watch.live { self.feed(sandbox, watch).await } else { Ok(()) };
             }
-            RunControl::Stdin(bytes) => {
-                for piece in bytes.chunks(STDIN_PIECE_BYTES) {
-                    sandbox.link.send(&ToSlot::Stdin { run, bytes: piece.to_vec() }).await?;
-                }
-                return Ok(());
-            }
-            RunControl::StdinEnd => ToSlot::StdinEnd { run },
             RunControl::Resize(size) => ToSlot::Resize { run, rows: size.rows, cols: size.cols },
             RunControl::Interrupt => ToSlot::Signal { run, number: SIGINT },
             RunControl::Cancel => {
@@ -218,8 +228,30 @@ impl Run {
             if let RunControl::Stdin(bytes) = &control {
                 self.held_bytes += bytes.len();
             }
-            self.held.push(control);
+            self.held.push_back(control);
         }
+    }
+
+    /// Sends what is held of standard input, as far as the program has room.
+    async fn feed(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<(), LinkError> {
+        let run = watch.number;
+        while watch.stdin_sent.saturating_sub(watch.stdin_taken) < STDIN_WINDOW_BYTES {
+            match self.held.pop_front() {
+                Some(RunControl::Stdin(bytes)) => {
+                    let rest = bytes.len().min(STDIN_PIECE_BYTES);
+                    let (piece, rest) = bytes.split_at(rest);
+                    if !rest.is_empty() {
+                        self.held.push_front(RunControl::Stdin(rest.to_vec()));
+                    }
+                    self.held_bytes -= piece.len();
+                    watch.stdin_sent += piece.len() as u64;
+                    sandbox.link.send(&ToSlot::Stdin { run, bytes: piece.to_vec() }).await?;
+                }
+                Some(_) => sandbox.link.send(&ToSlot::StdinEnd { run }).await?,
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     /// Looks at memory and CPU, and at deadlines that init does not keep.
@@ -264,7 +296,7 @@ impl Run {
             // The group counted others too, or there is none: what the kernel says of this process tree is nearer.
             reading.usage.cpu_user_us = exit.cpu_user_us;
             reading.usage.cpu_system_us = exit.cpu_system_us;
-            reading.usage.memory_peak_bytes = exit.memory_peak_kib * 1024;
+            reading.usage.memory_peak_bytes = exit.memory_peak_kib.saturating_mul(1024);
         }
         let evidence = Evidence {
             end,
@@ -297,6 +329,17 @@ impl Watch {
             }
         }
     }
+}
+
+/// What a message weighs against the output that was allowed.
+fn weight(message: &FromSlot) -> u64 {
+    let bytes = match message {
+        FromSlot::Output { bytes, .. } | FromSlot::Media { bytes, .. } => bytes.len(),
+        FromSlot::Log { text, .. } => text.len(),
+        FromSlot::Input { prompt, .. } => prompt.len(),
+        _ => 0,
+    };
+    bytes as u64
 }
 
 /// Bytes as a file that a program can read by itself, whatever their size, and cannot change.

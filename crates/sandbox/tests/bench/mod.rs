@@ -83,6 +83,7 @@ impl Bench {
             driver: None,
             open_files: 64,
             guest_id: Some(1000),
+            own_limits: None,
             orphan_ms: 60_000,
         }));
         self.wait_for(|message| *message == FromSlot::Prepared);
