@@ -5,7 +5,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use madang_client::{AttachedInput, Attachment, Client, ClientError, RunStream, Said};
 use madang_ids::RunId;
 use madang_model::{Outcome, RunEventBody, Step, Verdict};
-use tokio::{signal, sync::mpsc};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 
 use crate::{exit, exit::Failure, print, stdin};
 
@@ -57,11 +60,11 @@ fn write(to: &mut impl io::Write, bytes: &[u8]) -> Result<(), Failure> {
 /// Follows a run whose input is already there.
 pub async fn stream(client: &Client, mut events: RunStream) -> Result<u8, Failure> {
     let mut viewer = Viewer::default();
-    let mut cancelling = false;
+    let (mut interrupts, mut cancelling) = (interrupts()?, false);
     loop {
         let event = tokio::select! {
             event = events.next() => event,
-            _ = signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 cancel(client, events.id(), &mut cancelling).await?;
                 continue;
             }
@@ -80,13 +83,13 @@ pub async fn stream(client: &Client, mut events: RunStream) -> Result<u8, Failur
 /// Follows a run that reads our standard input while it runs.
 pub async fn live(client: &Client, id: RunId, attachment: Attachment) -> Result<u8, Failure> {
     let Attachment { input, mut output } = attachment;
+    let (mut interrupts, mut cancelling) = (interrupts()?, false);
     let forward = tokio::spawn(forward(stdin::pump(), input));
     let mut viewer = Viewer::default();
-    let mut cancelling = false;
     let ended = loop {
         let said = tokio::select! {
             said = output.next() => said,
-            _ = signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 cancel(client, Some(id), &mut cancelling).await?;
                 continue;
             }
@@ -108,6 +111,11 @@ pub async fn live(client: &Client, id: RunId, attachment: Attachment) -> Result<
     };
     forward.abort();
     ended
+}
+
+/// Ctrl-C, listened for before anything is shown: whoever answers to what they see must not find us deaf, nor kill us.
+fn interrupts() -> Result<Signal, Failure> {
+    signal(SignalKind::interrupt()).map_err(|error| Failure::internal(format!("listening for signals: {error}")))
 }
 
 fn shown(viewer: &mut Viewer, body: Result<Option<RunEventBody>, ClientError>) -> Result<Option<Outcome>, Failure> {
