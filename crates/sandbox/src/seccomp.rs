@@ -63,8 +63,8 @@ fn rules_with_clone() -> Result<Rules, SeccompError> {
     let route = condition(2, SeccompCmpOp::Eq, libc::NETLINK_ROUTE as u64)?;
     sockets.push(SeccompRule::new(vec![netlink, route])?);
     rules.insert(libc::SYS_socket, sockets);
-    // Linux's own, two that old programs ask for (UNAME26, and fixed addresses for debuggers), and the question which it is.
-    let personalities = [0, 0x0002_0000, 0x0004_0000, 0xffff_ffff];
+    // Linux's own, one that old programs ask for (UNAME26), and the question which it is.
+    let personalities = [0, 0x0002_0000, 0xffff_ffff];
     let personalities =
         personalities.iter().map(|&value| Ok(SeccompRule::new(vec![condition(0, SeccompCmpOp::Eq, value)?])?));
     rules.insert(libc::SYS_personality, personalities.collect::<Result<_, SeccompError>>()?);
