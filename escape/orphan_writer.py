@@ -9,4 +9,5 @@ if os.fork() == 0:
             os.write(1, b"z" * 4096)
     os._exit(0)
 os.wait()
-print("HELD: the parent has ended", flush=True)
+# A line of its own, whatever the child has written before it.
+print("\nHELD: the parent has ended", flush=True)

@@ -95,7 +95,10 @@ impl Attempt {
             None if self.directives.contains_key("ends") && verdict(view) != "ok" => {
                 Ok(format!("HELD: {}", verdict(view)))
             }
-            None => Err(format!("no last word: {said} {}", view.whole.stderr.lossy())),
+            None => {
+                let end: String = said.chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
+                Err(format!("no last word: …{end} {}", view.whole.stderr.lossy()))
+            }
         }
     }
 }
