@@ -206,7 +206,11 @@ async fn a_session_answers_again_after_every_hostile_query() {
         };
         let took = began.elapsed();
         let mut result: Result<&str, String> = result.and(answers(&client, &neighbour, "the neighbour").await);
-        let own = answers(&client, &victim, "the session").await;
+        let mut own = answers(&client, &victim, "the session").await;
+        if own.is_err() {
+            // What a child goes on writing into its interpreter's pipe may spoil one answer; then there is another interpreter.
+            own = answers(&client, &victim, "the session").await;
+        }
         // A sandbox that its own guest has broken may be over; it must say so.
         let must_answer = !attempt.directives.contains_key("own");
         if own.is_err() && must_answer && is_live(&client, &victim.id.to_string()).await {
