@@ -44,7 +44,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<(), Ben
     server.client.session_end(&first).await?;
 
     let leaked = teardown(server, settings, before, files_before).await?;
-    report.metric("leaked", leaked.iter().map(|(_, count)| *count as f64).sum());
+    report.metric("leaked", leaked.iter().map(|(_, count)| *count).sum::<usize>() as f64);
     for (kind, count) in leaked {
         report.failures += count as u64;
         report.note(format!("{count} {kind} more than before"));
