@@ -1,0 +1,156 @@
+//! Throws changed messages at what reads them: a hostile init speaks to the node, a hostile driver to init.
+//!
+//! `MADANG_FUZZ_SECONDS` says how long each target runs (2 by default); `MADANG_FUZZ_SEED` repeats a run.
+
+#![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use madang_slot_api::{
+    Bind, Entry, EntryKind, Exit, FRAME_BYTES_MAX, FileAnswer, FileAsk, FromSlot, Start, Stream, ToSlot, decode,
+    driver::Reader, encode,
+};
+
+/// Most a driver's payload may be here.
+const PAYLOAD_BYTES_MAX: u64 = 10_000;
+
+/// A small generator of numbers that need not be good, only repeatable.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.roll() % end.max(1) as u64) as usize
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Changes one of `seeds` again and again until the time is over; says how often.
+fn fuzz(target: &str, seeds: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let seed = number("MADANG_FUZZ_SEED").unwrap_or(now).max(1);
+    let until = Instant::now() + Duration::from_secs(number("MADANG_FUZZ_SECONDS").unwrap_or(2));
+    println!("{target}: MADANG_FUZZ_SEED={seed}");
+    let mut dice = Dice(seed);
+    let mut tries = 0_u64;
+    while Instant::now() < until {
+        for _ in 0..500 {
+            let mut bytes = seeds[dice.below(seeds.len())].clone();
+            for _ in 0..=dice.below(6) {
+                change(&mut bytes, &mut dice);
+            }
+            check(&bytes);
+            tries += 1;
+        }
+    }
+    println!("{target}: {tries} inputs");
+}
+
+fn change(bytes: &mut Vec<u8>, dice: &mut Dice) {
+    let at = dice.below(bytes.len() + 1);
+    match dice.below(5) {
+        0 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
+        1 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff, b'\n', b' ', b'9'][dice.below(8)],
+        2 => bytes.truncate(at),
+        3 => bytes.insert(at, dice.roll() as u8),
+        _ => {
+            let end = (at + dice.below(16)).min(bytes.len());
+            let piece = bytes[at..end].to_vec();
+            bytes.splice(at..at, piece);
+        }
+    }
+}
+
+fn from_slot() -> Vec<Vec<u8>> {
+    let entry = Entry { path: "a/b".into(), kind: EntryKind::File, size: 7, mode: 0o644, modified_ms: 1 };
+    let exit = Exit {
+        status: -9,
+        cause: None,
+        cpu_user_us: 1,
+        cpu_system_us: 2,
+        memory_peak_kib: 3,
+        read_bytes: 4,
+        written_bytes: 5,
+    };
+    let messages = [
+        FromSlot::Output { run: 1, stream: Stream::Stdout, bytes: vec![7; 300] },
+        FromSlot::Media { run: 2, mime: "image/png".into(), bytes: vec![1; 40], last: true },
+        FromSlot::Completions { run: 3, start: 4, items: vec!["one".into(), "two".into()] },
+        FromSlot::Exited { run: 4, exit },
+        FromSlot::File { ask: 5, answer: Ok(FileAnswer::Listed { entries: vec![entry], more: true }) },
+    ];
+    messages.iter().map(|message| encode(message).unwrap()).collect()
+}
+
+fn to_slot() -> Vec<Vec<u8>> {
+    let start = Start {
+        run: 1,
+        argv: vec!["/bin/sh".into(), "-c".into(), "true".into()],
+        env: vec!["A=b".into()],
+        terminal: Some((24, 80)),
+        wall_ms: 1000,
+        output_bytes: 1000,
+    };
+    let put = FileAsk::Put { path: "a".into(), bytes: vec![9; 100] };
+    let bind = Bind { hostname: "madang".into(), cpus: vec![0, 1], disk_bytes: Some(4096), ..Bind::default() };
+    let messages = [ToSlot::Start(start), ToSlot::File { ask: 1, what: put }, ToSlot::Bind(bind), ToSlot::KillAll];
+    messages.iter().map(|message| encode(message).unwrap()).collect()
+}
+
+/// Whatever is read is a message that can be said again, and means the same.
+fn says_the_same<T: serde::de::DeserializeOwned + serde::Serialize + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+    if let Ok(message) = decode::<T>(bytes) {
+        let again = encode(&message).unwrap();
+        assert!(again.len() <= FRAME_BYTES_MAX);
+        assert_eq!(decode::<T>(&again).unwrap(), message);
+    }
+}
+
+#[test]
+fn fuzz_messages_from_a_slot() {
+    fuzz("from_slot", &from_slot(), says_the_same::<FromSlot>);
+}
+
+#[test]
+fn fuzz_messages_to_a_slot() {
+    fuzz("to_slot", &to_slot(), says_the_same::<ToSlot>);
+}
+
+#[test]
+fn fuzz_what_a_driver_says() {
+    let seeds = [
+        b"ready 0\nout 5\nhellodone 0 ok\n".to_vec(),
+        b"media 4 image/png\n\x89PNGinput 2 echo\n> completions 8 3\none\ntwo\ndone 0 error\n".to_vec(),
+        b"err 3\nabclog 4\nnotedone 0 interrupted\n".to_vec(),
+    ];
+    fuzz("driver", &seeds, |bytes| {
+        let mut whole = Reader::default();
+        whole.push(bytes);
+        let (mut at_once, mut in_pieces) = (Vec::new(), Vec::new());
+        while let Ok(Some(event)) = whole.next(PAYLOAD_BYTES_MAX) {
+            at_once.push(event);
+        }
+        let mut pieces = Reader::default();
+        'all: for byte in bytes {
+            pieces.push(&[*byte]);
+            loop {
+                match pieces.next(PAYLOAD_BYTES_MAX) {
+                    Ok(Some(event)) => in_pieces.push(event),
+                    Ok(None) => break,
+                    Err(_) => break 'all,
+                }
+            }
+        }
+        // How it arrives changes nothing.
+        assert_eq!(at_once, in_pieces);
+    });
+}
