@@ -13,6 +13,7 @@ pub mod problem;
 pub mod run;
 pub mod run_fold;
 pub mod session;
+pub mod signature;
 pub mod system;
 pub mod timestamp;
 
