@@ -138,8 +138,7 @@ impl Server {
         if let Some((listener, _)) = unix {
             parts.spawn(serve_unix(Arc::clone(&app), listener, router));
         }
-        parts.spawn(as_part(tasks::reconcile(Arc::clone(&app))));
-        parts.spawn(as_part(tasks::prune(Arc::clone(&app))));
+        tasks::start(&app, |task| drop(parts.spawn(as_part(task))));
         parts.spawn(as_part(drain(Arc::clone(&app))));
         Running { app, parts, socket }
     }

@@ -15,6 +15,7 @@ pub mod run_fold;
 pub mod session;
 pub mod signature;
 pub mod system;
+pub mod task;
 pub mod timestamp;
 
 pub use event::{ServerEvent, ServerEventBody};
@@ -25,6 +26,7 @@ pub use problem::{Problem, ProblemKind};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;
 pub use session::{Resources, SessionCreate, SessionKind, SessionState, SessionView};
+pub use task::{TaskResult, TaskRun, TaskView};
 pub use timestamp::Timestamp;
 
 /// Where every route but health and metrics lives.

@@ -32,7 +32,7 @@ pub(crate) use idempotency::{Claimed, IdempotencyKey};
 pub(crate) use live_run::{LiveRun, Phase, Wish};
 pub(crate) use runs::{RunSource, Start};
 
-use crate::ControlConfig;
+use crate::{ControlConfig, tasks::Tasks};
 use event_ring::EventRing;
 use identity::Tokens;
 use languages::Languages;
@@ -60,7 +60,8 @@ pub(crate) struct App {
     pub events: EventRing,
     pub stage: watch::Sender<Stage>,
     /// Wakes the reconciler before its time.
-    pub reconcile_soon: Notify,
+    pub reconcile_soon: Arc<Notify>,
+    pub tasks: Tasks,
     sessions: Mutex<HashMap<SessionId, Arc<LiveSession>>>,
     runs: Mutex<HashMap<RunId, Arc<LiveRun>>>,
     /// Number of live runs, for whoever waits for zero.
@@ -87,7 +88,8 @@ impl App {
             metrics: Metrics::new(),
             events: EventRing::new(),
             stage: watch::Sender::new(Stage::Serving),
-            reconcile_soon: Notify::new(),
+            reconcile_soon: Arc::default(),
+            tasks: Tasks::default(),
             sessions: Mutex::new(sessions),
             runs: Mutex::default(),
             runs_count: watch::Sender::new(0),

@@ -13,6 +13,7 @@ mod session_act;
 mod socket;
 mod stream;
 mod system;
+mod task;
 mod unpack;
 
 use std::sync::Arc;
@@ -76,4 +77,10 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(file::file_list))
         .routes(routes!(file::file_read, file::file_write, file::file_remove))
         .routes(routes!(event::event_stream))
+        .merge(house_routes())
+}
+
+/// What keeps the house: for administrators.
+fn house_routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(task::task_list)).routes(routes!(task::task_run))
 }

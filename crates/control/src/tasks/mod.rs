@@ -1,8 +1,39 @@
 //! What happens by itself: the world is kept as it is wanted, old records are forgotten.
+//!
+//! Every task is a [`TaskPlan`] and an idempotent `async fn`; [`start`] names them all. [`runner`] runs them.
 
 mod plan;
 mod prune;
 mod reconcile;
+mod runner;
 
-pub(crate) use prune::prune;
-pub(crate) use reconcile::{reconcile, recover};
+use std::{pin::Pin, sync::Arc};
+
+use tokio::sync::Notify;
+
+pub(crate) use reconcile::recover;
+pub(crate) use runner::{Done, TaskPlan, Tasks};
+
+use crate::app::{App, Stage};
+
+/// A task as a future that ends when the server does.
+pub(crate) type Kept = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Hands every task of this process to `spawn`.
+pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
+    spawn(Box::pin(reconcile::watch_node(Arc::clone(app))));
+    let looking = reconcile::Reconciler::default();
+    spawn(kept(app, reconcile::plan_of(app), Arc::clone(&app.reconcile_soon), move |app| looking.clone().run(app)));
+    spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
+}
+
+/// A task that is known by its name and woken by `wake`.
+pub(crate) fn kept<Work, Run>(app: &Arc<App>, plan: TaskPlan, wake: Arc<Notify>, work: Work) -> Kept
+where
+    Work: Fn(Arc<App>) -> Run + Send + Sync + 'static,
+    Run: Future<Output = Done> + Send + 'static,
+{
+    let task = app.tasks.add(plan, wake);
+    let (app, stop) = (Arc::clone(app), Arc::clone(app));
+    Box::pin(async move { task.keep(stop.reached(Stage::Stopping), || work(Arc::clone(&app))).await })
+}

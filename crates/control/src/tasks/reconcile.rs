@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{Mutex, broadcast::error::RecvError};
 
-use super::plan::{Look, Orphans, Step, Wanted, plan};
+use super::{
+    Done, TaskPlan,
+    plan::{Look, Orphans, Step, Wanted, plan},
+};
 use crate::{
     app::{App, Failure, Stage, live_session::Observed},
     clock::now_ms,
@@ -12,6 +15,8 @@ use crate::{
 
 /// Least time between two looks: each costs as much as there are sessions.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The longest that one look and what it leads to may take.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Once, before the first request: what a server before this one left behind.
 pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
@@ -31,28 +36,43 @@ pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// For as long as the server lives.
-pub(crate) async fn reconcile(app: Arc<App>) {
-    let mut changes = app.node.watch();
-    let mut watching = true;
-    let mut orphans = Orphans::new();
+/// How often to look; also whenever the node reports a change.
+pub(super) fn plan_of(app: &App) -> TaskPlan {
     let period = Duration::from_millis(app.config.reconcile_ms.max(1));
-    loop {
-        tokio::select! {
-            () = app.reached(Stage::Stopping) => return,
-            () = app.reconcile_soon.notified() => {}
-            () = tokio::time::sleep(period) => {}
-            // Lagging is a change too; a closed channel leaves the period.
-            change = changes.recv(), if watching => watching = !matches!(change, Err(RecvError::Closed)),
-        }
-        // Many changes in a row are looked at once.
-        tokio::time::sleep(PAUSE.min(period)).await;
-        while !matches!(changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
-        look_and_do(&app, &mut orphans).await;
+    TaskPlan { name: "reconcile", period, jitter: Duration::ZERO, pause: PAUSE.min(period), deadline: DEADLINE }
+}
+
+/// What one look leaves for the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reconciler {
+    orphans: Arc<Mutex<Orphans>>,
+}
+
+impl Reconciler {
+    pub async fn run(self, app: Arc<App>) -> Done {
+        let steps = look_and_do(&app, &mut *self.orphans.lock().await).await;
+        Ok(format!("{steps} steps"))
     }
 }
 
-async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) {
+/// Wakes the reconciler when something changes at the node.
+pub(super) async fn watch_node(app: Arc<App>) {
+    let mut changes = app.node.watch();
+    loop {
+        tokio::select! {
+            () = app.reached(Stage::Stopping) => return,
+            change = changes.recv() => match change {
+                // Lagging is a change too.
+                Ok(_) | Err(RecvError::Lagged(_)) => app.reconcile_soon.notify_one(),
+                // The period is left.
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+/// Returns how many steps it took.
+async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) -> usize {
     let running: Vec<_> = app
         .sessions_live()
         .iter()
@@ -65,9 +85,12 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) {
     let mut wanted: BTreeSet<_> = app.sessions_live().iter().map(|session| session.record().sandbox).collect();
     wanted.extend(app.runs_live().iter().map(|run| run.facts.sandbox));
     let look = Look { running: &running, seen: &seen, wanted: &wanted };
-    for step in plan(&look, orphans, now_ms()) {
+    let steps = plan(&look, orphans, now_ms());
+    let count = steps.len();
+    for step in steps {
         do_step(app, step).await;
     }
+    count
 }
 
 async fn do_step(app: &Arc<App>, step: Step) {

@@ -12,3 +12,4 @@ mod runs;
 mod sessions;
 mod sockets;
 mod spec;
+mod task;
