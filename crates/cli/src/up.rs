@@ -63,7 +63,13 @@ fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<AgentConfig, Fai
         OnOff::On => Pools::On,
         OnOff::Off => Pools::Off,
     };
-    Ok(AgentConfig { home: PathBuf::from(home), program, pools })
+    Ok(AgentConfig {
+        home: PathBuf::from(home),
+        program,
+        pools,
+        labels: std::collections::BTreeMap::new(),
+        devices: Vec::new(),
+    })
 }
 
 /// A directory that is taken or cannot be written, an address that is: for the caller to choose another.

@@ -3,6 +3,8 @@
 //! `control` holds an `Arc<dyn Node>`; `node` implements it in process, `testkit` simulates it. Nothing here does the work.
 //! Start at [`Node`].
 
+mod facts;
+
 use std::{collections::BTreeMap, fmt, pin::Pin};
 
 use async_trait::async_trait;
@@ -11,8 +13,10 @@ use madang_model::{Limits, RunEvent, RunSpec, TerminalSize, Usage};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::AsyncRead,
-    sync::{broadcast, mpsc},
+    sync::{broadcast, mpsc, watch},
 };
+
+pub use facts::{DeviceSeen, NodeFacts, PoolWanted, Presence};
 
 /// Bytes on their way into or out of a sandbox.
 pub type ByteStream = Pin<Box<dyn AsyncRead + Send>>;
@@ -29,6 +33,10 @@ pub struct SandboxSpec {
     pub limits: Limits,
     pub env: BTreeMap<String, String>,
     pub network: Network,
+    /// The node ends the sandbox by itself when it has not heard from control for so long, so that it may be started again
+    /// elsewhere; none for one that goes on alone.
+    #[serde(default)]
+    pub lease_ms: Option<u64>,
 }
 
 /// What a sandbox may reach.
@@ -224,6 +232,17 @@ pub trait Node: Send + Sync + 'static {
     fn languages(&self) -> Vec<LanguageSeen>;
     async fn images(&self) -> Result<Vec<ImageSeen>, NodeError>;
     fn health(&self) -> NodeHealth;
+
+    /// The machine and what it has.
+    fn facts(&self) -> NodeFacts;
+    /// Whether the node is heard. One in this process always is.
+    fn presence(&self) -> watch::Receiver<Presence> {
+        watch::channel(Presence::Here).1
+    }
+    /// The lease of each sandbox that carries one, milliseconds.
+    fn leases(&self) -> BTreeMap<SandboxId, u64>;
+    /// Keeps so many slots ready, from now on and until told otherwise; forgotten when the agent ends.
+    async fn pool_want(&self, wanted: PoolWanted) -> Result<(), NodeError>;
 }
 
 /// How far down a listing goes.

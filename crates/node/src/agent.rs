@@ -14,8 +14,8 @@ use madang_image::{ImageCatalog, host::HOST_IMAGE};
 use madang_languages::Recipe;
 use madang_model::{RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeHealth,
-    RunHandle, SandboxSeen, SandboxSpec, SandboxState,
+    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
+    NodeHealth, PoolWanted, RunHandle, SandboxSeen, SandboxSpec, SandboxState,
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use tokio::{
@@ -26,7 +26,7 @@ use tokio::{
 use crate::{
     completion,
     config::{AgentConfig, Pools as PoolsWanted},
-    files,
+    facts, files,
     pool::{PoolKey, Watermarks},
     recover::{self, Claim},
     run,
@@ -49,6 +49,8 @@ const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
 const STOP_WAIT: Duration = Duration::from_secs(20);
 /// A slot of a former server that says nothing for so long is ended.
 const ADOPT_WAIT: Duration = Duration::from_secs(5);
+/// Slots that control may want waiting in one pool.
+const POOL_WANTED_MAX: u32 = 4096;
 /// A slot that is not bound by then never will be.
 const BIND_WAIT: Duration = Duration::from_secs(10);
 const SIGINT: i32 = 2;
@@ -429,5 +431,25 @@ impl Node for Agent {
             pool_misses: counts.misses,
             starts_us: self.starts_us.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect(),
         }
+    }
+
+    fn facts(&self) -> NodeFacts {
+        facts::look(&self.config)
+    }
+
+    fn leases(&self) -> BTreeMap<SandboxId, u64> {
+        let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
+        sandboxes.values().filter_map(|sandbox| Some((sandbox.spec.id, sandbox.spec.lease_ms?))).collect()
+    }
+
+    async fn pool_want(&self, wanted: PoolWanted) -> Result<(), NodeError> {
+        if wanted.slots > POOL_WANTED_MAX {
+            return Err(NodeError::Capacity(format!("a pool keeps {POOL_WANTED_MAX} slots at most")));
+        }
+        let key = self.template(&wanted.image).await?;
+        let recipe = self.recipe(&key, wanted.language.as_ref())?;
+        let key = Self::pool_for(key, recipe.as_ref(), true);
+        self.shop.pools.want(key, wanted.slots as usize);
+        Ok(())
     }
 }

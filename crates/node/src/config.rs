@@ -1,6 +1,8 @@
 //! What a node is told when it starts.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
+
+use madang_node_api::DeviceSeen;
 
 /// Whether slots are made ahead of need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,10 @@ pub struct AgentConfig {
     /// The binary that understands `spawner`, normally this one.
     pub program: PathBuf,
     pub pools: Pools,
+    /// What the node's facts say of it.
+    pub labels: BTreeMap<String, String>,
+    /// Accelerators that are declared rather than found.
+    pub devices: Vec<DeviceSeen>,
 }
 
 impl AgentConfig {

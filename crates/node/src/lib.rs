@@ -6,6 +6,7 @@
 mod agent;
 mod completion;
 mod config;
+mod facts;
 mod files;
 mod ledger;
 mod link;

@@ -57,6 +57,8 @@ struct Pool<R> {
     ready: VecDeque<R>,
     marks: Watermarks,
     target: usize,
+    /// What control wants waiting, over the marks.
+    wanted: usize,
     making: usize,
     calm_since: Instant,
     /// Making failed: not tried again before.
@@ -72,10 +74,17 @@ impl<R> Pool<R> {
             ready: VecDeque::new(),
             marks,
             target: marks.low,
+            wanted: 0,
             making: 0,
             calm_since: Instant::now(),
             rest_until: None,
         }
+    }
+}
+
+impl<R> Pool<R> {
+    fn floor(&self) -> usize {
+        self.marks.low.max(self.wanted)
     }
 }
 
@@ -108,13 +117,24 @@ impl<R> Pools<R> {
         self.wanted.notify_one();
     }
 
+    /// Keeps so many slots in the pool whatever its marks say; 0 leaves it to them.
+    pub fn want(&self, key: PoolKey, slots: usize) {
+        let mut pools = self.lock();
+        let pool = pools.entry(key).or_insert_with(|| Pool::new(UNFORESEEN));
+        pool.wanted = slots;
+        pool.target = pool.target.min(pool.marks.high).max(pool.floor());
+        pool.rest_until = None;
+        drop(pools);
+        self.wanted.notify_one();
+    }
+
     /// A waiting slot, if there is one. A miss raises what the pool keeps, or opens one.
     pub fn take(&self, key: &PoolKey) -> Option<R> {
         let mut pools = self.lock();
         let pool = pools.entry(key.clone()).or_insert_with(|| Pool::new(UNFORESEEN));
         let ready = pool.ready.pop_front();
         if ready.is_none() {
-            pool.target = (pool.target + 1).min(pool.marks.high);
+            pool.target = (pool.target + 1).min(pool.marks.high.max(pool.floor()));
             pool.calm_since = Instant::now();
         }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +152,7 @@ impl<R> Pools<R> {
         let now = Instant::now();
         let mut pools = self.lock();
         for pool in pools.values_mut() {
-            if pool.target > pool.marks.low && now.duration_since(pool.calm_since) > SHRINK_AFTER {
+            if pool.target > pool.floor() && now.duration_since(pool.calm_since) > SHRINK_AFTER {
                 pool.target -= 1;
                 pool.calm_since = now;
             }
@@ -213,10 +233,17 @@ mod tests {
         Make,
         Made,
         Failed,
+        Want(usize),
     }
 
     fn event() -> impl Strategy<Value = Event> {
-        prop_oneof![(0usize..3).prop_map(Event::Take), Just(Event::Make), Just(Event::Made), Just(Event::Failed)]
+        prop_oneof![
+            (0usize..3).prop_map(Event::Take),
+            (0usize..8).prop_map(Event::Want),
+            Just(Event::Make),
+            Just(Event::Made),
+            Just(Event::Failed)
+        ]
     }
 
     proptest! {
@@ -232,6 +259,7 @@ mod tests {
                             prop_assert!(taken.insert(slot), "{slot} was given twice");
                         }
                     }
+                    Event::Want(slots) => pools.want(key(0), slots),
                     Event::Make => making.extend(pools.next_to_make()),
                     Event::Made => {
                         if let Some(key) = making.pop_front() {
@@ -246,11 +274,23 @@ mod tests {
                     }
                 }
                 for pool in pools.lock().values() {
-                    prop_assert!(pool.ready.len() + pool.making <= pool.marks.high.max(pool.target));
-                    prop_assert!(pool.target >= pool.marks.low && pool.target <= pool.marks.high);
+                    prop_assert!(pool.target >= pool.floor() && pool.target <= pool.marks.high.max(pool.floor()));
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_wanted_is_made_and_given_up_again() {
+        let pools: Pools<u32> = Pools::default();
+        pools.open(key(0), Watermarks { low: 1, high: 3 });
+        pools.want(key(0), 9);
+        let wanted = std::iter::from_fn(|| pools.next_to_make()).count();
+        assert_eq!(wanted, 9);
+        (0..9).for_each(|slot| pools.made(&key(0), Some(slot)));
+        assert!(pools.surplus().is_empty());
+        pools.want(key(0), 0);
+        assert_eq!(pools.surplus().len(), 6);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use madang_ids::SandboxId;
 use madang_model::{Limits, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeHealth,
-    RunHandle, SandboxSeen, SandboxSpec, SandboxState,
+    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
+    NodeHealth, PoolWanted, RunHandle, SandboxSeen, SandboxSpec, SandboxState,
 };
 use tokio::{
     io::AsyncReadExt,
@@ -36,11 +36,13 @@ pub(crate) struct Inner {
     seen: broadcast::Sender<SandboxSeen>,
     pub(crate) clock_ms: watch::Sender<u64>,
     faults: Mutex<Faults>,
+    facts: NodeFacts,
 }
 
 #[derive(Default)]
 struct Faults {
     open: Option<NodeError>,
+    pools: BTreeMap<String, u64>,
     hits: u64,
 }
 
@@ -58,7 +60,22 @@ impl Default for SimNode {
 
 impl SimNode {
     pub fn new() -> Self {
+        Self::with_facts(NodeFacts {
+            version: "1.0".into(),
+            hostname: "simulated".into(),
+            os: "sim".into(),
+            os_version: "1".into(),
+            arch: "sim64".into(),
+            cpu_millis: 8_000,
+            memory_bytes: 16 << 30,
+            ..NodeFacts::default()
+        })
+    }
+
+    /// One on another machine than most.
+    pub fn with_facts(facts: NodeFacts) -> Self {
         let inner = Inner {
+            facts,
             sandboxes: Mutex::default(),
             seen: broadcast::Sender::new(WATCH_MAX),
             clock_ms: watch::Sender::new(0),
@@ -231,14 +248,31 @@ impl Node for SimNode {
 
     fn health(&self) -> NodeHealth {
         let sandboxes = self.lock().len() as u64;
+        let mut pool_ready = BTreeMap::from([("host/sim".to_owned(), 4)]);
+        pool_ready.extend(self.faults().pools.clone());
         NodeHealth {
             ready: true,
             notes: vec!["simulated".into()],
             sandboxes,
-            pool_ready: BTreeMap::from([("host/sim".to_owned(), 4)]),
+            pool_ready,
             pool_hits: self.faults().hits,
             pool_misses: 0,
             starts_us: vec![1_000, 2_000],
         }
+    }
+
+    fn facts(&self) -> NodeFacts {
+        self.inner.facts.clone()
+    }
+
+    fn leases(&self) -> BTreeMap<SandboxId, u64> {
+        self.lock().values().filter_map(|sandbox| Some((sandbox.spec.id, sandbox.spec.lease_ms?))).collect()
+    }
+
+    /// Pools of a simulated node are full at once.
+    async fn pool_want(&self, wanted: PoolWanted) -> Result<(), NodeError> {
+        let language = wanted.language.unwrap_or_else(|| "plain".to_owned());
+        self.faults().pools.insert(format!("{}/{language}", wanted.image), u64::from(wanted.slots));
+        Ok(())
     }
 }

@@ -40,6 +40,7 @@ pub(crate) fn one_shot(
         limits,
         env: BTreeMap::new(),
         network: Network::None,
+        lease_ms: None,
     };
     let work = Work::Batch { steps: Default::default(), main, args: request.args };
     let run = RunSpec { id: RunId::new(), work, files, stdin, inputs: request.inputs, env: BTreeMap::new(), limits };

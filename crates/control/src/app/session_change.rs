@@ -137,6 +137,7 @@ impl App {
                 limits: record.spec.limits,
                 env: record.spec.env.clone(),
                 network: Network::None,
+                lease_ms: None,
             };
             let event = match app.node.sandbox_open(spec).await {
                 Ok(()) => SessionEvent::SandboxReady,

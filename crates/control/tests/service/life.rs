@@ -40,6 +40,7 @@ async fn a_sandbox_that_nobody_wants_is_closed() {
         limits: Limits::default(),
         env: BTreeMap::new(),
         network: Network::None,
+        lease_ms: None,
     });
     assert_eq!(world.node.sandboxes().len(), 2);
     world.until("/readyz", |_| world.node.sandboxes().len() == 1).await;

@@ -1,0 +1,63 @@
+//! What a node is, and whether it can be heard.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A machine as its agent found it when it started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeFacts {
+    /// Of the agent.
+    pub version: String,
+    pub hostname: String,
+    /// As in `linux`.
+    pub os: String,
+    /// Of the kernel.
+    pub os_version: String,
+    /// As in `x86_64`.
+    pub arch: String,
+    /// CPUs there are, thousandths.
+    pub cpu_millis: u64,
+    pub memory_bytes: u64,
+    /// Accelerators.
+    pub devices: Vec<DeviceSeen>,
+    /// What whoever started the agent says of it.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// An accelerator that sandboxes may be given, whole or in shares.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSeen {
+    /// Unique over all machines: the device's UUID as its maker's library says it, `fake-…` for one that is only declared.
+    pub id: String,
+    /// As in `cuda`, `fake`.
+    pub kind: String,
+    pub model: String,
+    pub memory_bytes: u64,
+    /// Sandboxes that may use it at once in equal parts; 1 for one that is given whole only.
+    pub shares: u32,
+}
+
+/// Whether what a node says is what is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "presence")]
+pub enum Presence {
+    /// It answers; what it has said is current.
+    Here,
+    /// Nothing was heard since then (Unix time, milliseconds): its sandboxes may go on, what is known of them is old. Nobody may
+    /// conclude from it that one is gone.
+    Silent { since_ms: u64 },
+    /// This process has not heard of it yet; nothing at all is known.
+    Unheard,
+}
+
+/// Slots of one kind that shall wait ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolWanted {
+    pub image: String,
+    /// Whose interpreter waits in them; none for plain ones.
+    pub language: Option<String>,
+    /// So many at least; 0 takes the wish back and leaves the node's own rule.
+    pub slots: u32,
+}
