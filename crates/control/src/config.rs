@@ -3,12 +3,15 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use madang_model::Limits;
+use madang_store::StoreConfig;
 
 /// Settings of the control plane. [`ControlConfig::new`] gives the defaults for a directory.
 #[derive(Debug, Clone)]
 pub struct ControlConfig {
     /// Directory of `madang.db`, `admin.token` and, unless told otherwise, `madang.sock`. Made with mode 0700 if it is not there.
     pub home: PathBuf,
+    /// Where records are kept. None: `madang.db` in `home`.
+    pub database: Option<StoreConfig>,
     /// TCP address; port 0 takes a free one, see [`Server::address`](crate::Server::address). None: no TCP.
     pub listen: Option<SocketAddr>,
     /// Unix socket; its peers are known by their uid. None: no socket.
@@ -46,6 +49,7 @@ impl ControlConfig {
             socket: Some(home.join("madang.sock")),
             socket_mode: 0o600,
             home,
+            database: None,
             limits_max: Limits {
                 wall_ms: 24 * 3_600_000,
                 cpu_ms: 24 * 3_600_000,

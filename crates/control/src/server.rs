@@ -95,9 +95,11 @@ impl Server {
     pub async fn build(config: ControlConfig, node: Arc<dyn Node>) -> Result<Self, StartError> {
         let home = config.home.clone();
         make_home(&home).map_err(|source| StartError::Home { path: home.clone(), source })?;
-        let database = home.join(DATABASE);
-        make_private(&database).map_err(|source| StartError::Home { path: database.clone(), source })?;
-        let store = Store::open(&StoreConfig { path: database }).await?;
+        let database = config.database.clone().unwrap_or_else(|| StoreConfig::sqlite(home.join(DATABASE)));
+        if let Some(path) = database.path() {
+            make_private(path).map_err(|source| StartError::Home { path: path.to_owned(), source })?;
+        }
+        let store = Store::open(&database).await?;
         admin_token::ensure(&home, &store).await?;
         let tcp = match config.listen {
             Some(address) => Some(listen_tcp(address).await?),

@@ -1,4 +1,4 @@
-//! What it costs to keep a finished run: `cargo run --release -p madang-store --example run_finish`.
+//! What it costs to keep a finished run: `cargo run --release -p madang-store --example run_finish [postgres://…]`.
 
 use std::{error::Error, time::Instant};
 
@@ -30,7 +30,11 @@ fn record() -> RunRecord {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let home = tempfile::tempdir()?;
-    let store = Store::open(&StoreConfig { path: home.path().join("bench.db") }).await?;
+    let config = match std::env::args().nth(1) {
+        Some(url) => url.parse()?,
+        None => StoreConfig::sqlite(home.path().join("bench.db")),
+    };
+    let store = Store::open(&config).await?;
     let mut times_us = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         let record = record();

@@ -1,47 +1,46 @@
 //! Opening the database.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, sqlx::sqlite};
-use sea_orm_migration::MigratorTrait;
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, sqlx::sqlite};
 use tokio::sync::mpsc;
 
-use crate::{StoreError, error::doing, migration::Migrator, run_writer};
+use crate::{StoreConfig, StoreError, error::doing, migration::bring_up_to_date, place::Place, run_writer};
 
 /// Connections that read; writes have their own.
 const READERS_MAX: u32 = 4;
+/// Connections that write to PostgreSQL; SQLite has one.
+const POSTGRES_WRITERS_MAX: u32 = 8;
 /// How long an operation waits for a connection or a lock.
 const BUSY_MS_MAX: u64 = 5_000;
+/// A transaction that does nothing for this long has lost its server, and lets go of what it holds.
+const FORGOTTEN_MS_MAX: u64 = 60_000;
 
 /// Pages of 4 KiB in the log before a writer itself must move them into the database; [`checkpoint`] does it before.
 const CHECKPOINT_PAGES_MAX: &str = "16384";
 /// Time between two moves of the log into the database.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(5);
 
-/// Where the database is.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// The SQLite file; its directory must exist.
-    pub path: PathBuf,
-}
-
 /// A handle on the database; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) reader: DatabaseConnection,
-    /// One connection: SQLite has one writer, and waiting here is fairer than waiting for its lock.
+    /// On SQLite one connection: it has one writer, and waiting here is fairer than waiting for its lock.
     pub(crate) writer: DatabaseConnection,
     pub(crate) finished: mpsc::Sender<run_writer::Finish>,
 }
 
 impl Store {
-    /// Opens the database, makes it if it is not there, and brings its tables up to date.
+    /// Opens the database, makes it if it is a file that is not there, and brings its tables up to date. Several servers may do so at once.
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        let writer = connect(config, 1).await?;
-        Migrator::up(&writer, None).await.map_err(doing("bringing the tables up to date"))?;
-        let reader = connect(config, READERS_MAX).await?;
+        let writers = if config.is_shared() { POSTGRES_WRITERS_MAX } else { 1 };
+        let writer = connect(config, writers).await.map_err(doing("opening the database"))?;
+        bring_up_to_date(&writer).await.map_err(doing("bringing the tables up to date"))?;
+        let reader = connect(config, READERS_MAX).await.map_err(doing("opening the database"))?;
         let finished = run_writer::spawn(writer.clone());
-        tokio::spawn(checkpoint(reader.clone(), finished.downgrade()));
+        if !config.is_shared() {
+            tokio::spawn(checkpoint(reader.clone(), finished.downgrade()));
+        }
         Ok(Self { reader, writer, finished })
     }
 
@@ -61,27 +60,44 @@ async fn checkpoint(reader: DatabaseConnection, alive: mpsc::WeakSender<run_writ
     }
 }
 
-async fn connect(config: &StoreConfig, connections: u32) -> Result<DatabaseConnection, StoreError> {
-    let path = config.path.clone();
-    let mut options = ConnectOptions::new("sqlite::memory:");
+async fn connect(config: &StoreConfig, connections: u32) -> Result<DatabaseConnection, DbErr> {
+    let mut options = match &config.0 {
+        Place::Sqlite(path) => sqlite(path),
+        Place::Postgres { url } => postgres(url),
+    };
     options
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(Duration::from_millis(BUSY_MS_MAX))
-        .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |defaults| {
-            defaults
-                .in_memory(false)
-                .shared_cache(false)
-                .filename(&path)
-                .create_if_missing(true)
-                .journal_mode(sqlite::SqliteJournalMode::Wal)
-                .synchronous(sqlite::SqliteSynchronous::Normal)
-                .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
-                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES_MAX)
-        });
-    Database::connect(options).await.map_err(doing("opening the database"))
+        .sqlx_logging(false);
+    Database::connect(options).await
+}
+
+fn sqlite(path: &Path) -> ConnectOptions {
+    let path = path.to_owned();
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.idle_timeout(None::<Duration>).test_before_acquire(false).map_sqlx_sqlite_opts(move |defaults| {
+        defaults
+            .in_memory(false)
+            .shared_cache(false)
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(sqlite::SqliteJournalMode::Wal)
+            .synchronous(sqlite::SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES_MAX)
+    });
+    options
+}
+
+/// A connection is tried before it is used, so that a PostgreSQL that was started anew costs no request its answer.
+fn postgres(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.test_before_acquire(true).map_sqlx_postgres_opts(|given| {
+        given
+            .application_name("madang")
+            .options([("lock_timeout", BUSY_MS_MAX), ("idle_in_transaction_session_timeout", FORGOTTEN_MS_MAX)])
+    });
+    options
 }

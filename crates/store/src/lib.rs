@@ -1,21 +1,23 @@
 //! The database: what is wanted and what was done. One module per noun, row types private.
 //!
-//! Only `control` calls it. SQLite now (write-ahead log, one writer), PostgreSQL later: nothing here depends on a dialect but
-//! [`connect`]. It never knows HTTP or a node, and decides nothing: it keeps records, compares generations and refuses clashes.
+//! Only `control` calls it. SQLite (write-ahead log, one writer) or PostgreSQL (several servers): one set of tables and statements for
+//! both, and nothing depends on a dialect but [`connect`] and [`migration`]. It never knows HTTP or a node, and decides nothing: it keeps records, compares generations and refuses clashes.
 //! Start at [`Store`].
 
 mod connect;
 mod error;
 mod idempotency;
 mod migration;
+mod place;
 mod run;
 mod run_writer;
 mod session;
 mod token;
 
-pub use connect::{Store, StoreConfig};
+pub use connect::Store;
 pub use error::StoreError;
 pub use idempotency::{Claim, IdempotencyRecord};
+pub use place::{StoreConfig, StoreConfigError};
 pub use run::RunRecord;
 pub use session::{SessionPage, SessionRecord};
 pub use token::TokenRecord;

@@ -1,10 +1,12 @@
-//! What tests of several crates share: a node that is simulated.
+//! What tests of several crates share: a node that is simulated, a database of one's own.
 //!
 //! Tests of `control` call it in place of the real node; it runs no process, touches no disk and has its own clock, which stands
-//! still until the test moves it. Nothing here is part of the product. Start at [`SimNode`].
+//! still until the test moves it. Nothing here is part of the product. Start at [`SimNode`] and [`TestDatabase`].
 
+mod database;
 mod sim_node;
 mod sim_program;
 mod sim_sandbox;
 
+pub use database::TestDatabase;
 pub use sim_node::SimNode;

@@ -8,7 +8,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use madang_control::{ControlConfig, Running, Server, StopHandle};
-use madang_testkit::SimNode;
+use madang_store::StoreConfig;
+use madang_testkit::{SimNode, TestDatabase};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::{TcpStream, UnixStream};
@@ -16,11 +17,32 @@ use tokio::net::{TcpStream, UnixStream};
 /// Nothing in these tests takes longer than this, on however busy a machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What outlives a server: its directory, and its database, of the kind that `MADANG_TEST_STORE` says.
+pub struct Home {
+    directory: TempDir,
+    database: TestDatabase,
+}
+
+impl Home {
+    pub async fn new() -> Arc<Self> {
+        Arc::new(Self { directory: TempDir::new().unwrap(), database: TestDatabase::chosen().await })
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// None: the server's own default, a file in its directory.
+    pub fn database(&self) -> Option<StoreConfig> {
+        self.database.is_postgres().then(|| self.database.url().parse().unwrap())
+    }
+}
+
 pub struct World {
     pub node: SimNode,
     pub address: SocketAddr,
     pub token: String,
-    pub home: Arc<TempDir>,
+    pub home: Arc<Home>,
     pub stop: StopHandle,
     running: tokio::task::JoinHandle<()>,
 }
@@ -63,14 +85,14 @@ impl World {
     }
 
     pub async fn with(settle: impl FnOnce(&mut ControlConfig)) -> Self {
-        let home = TempDir::new().unwrap();
-        Self::on(Arc::new(home), SimNode::new(), settle).await
+        Self::on(Home::new().await, SimNode::new(), settle).await
     }
 
     /// A server on what another one left behind.
-    pub async fn on(home: Arc<TempDir>, node: SimNode, settle: impl FnOnce(&mut ControlConfig)) -> Self {
+    pub async fn on(home: Arc<Home>, node: SimNode, settle: impl FnOnce(&mut ControlConfig)) -> Self {
         let mut config = ControlConfig::new(home.path());
         config.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        config.database = home.database();
         config.reconcile_ms = 50;
         settle(&mut config);
         let server = Server::build(config, Arc::new(node.clone())).await.unwrap();
@@ -87,7 +109,7 @@ impl World {
     }
 
     /// Waits until the server has stopped by itself.
-    pub async fn stopped(self) -> (Arc<TempDir>, SimNode) {
+    pub async fn stopped(self) -> (Arc<Home>, SimNode) {
         tokio::time::timeout(PATIENCE, self.running).await.expect("the server does not stop").unwrap();
         (self.home, self.node)
     }

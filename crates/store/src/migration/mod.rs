@@ -1,7 +1,13 @@
 //! Changes of the tables, oldest first. Each only adds or only removes (expand, then contract in a later release), so that the
 //! program before and the program after can both work on the tables between them.
 
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use std::collections::BTreeSet;
+
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, seaql_migrations};
 
 mod m0001_first;
 
@@ -12,4 +18,64 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![Box::new(m0001_first::Migration)]
     }
+}
+
+/// Of several servers that start at once one brings the tables up to date; the others wait here and find nothing to do.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('madang migration ' || current_schema(), 0))";
+/// Text is compared by bytes, as SQLite does: ids then sort by time, whatever language the database was made for.
+const NOT_BY_BYTES: &str = "SELECT table_name, column_name FROM information_schema.columns \
+    WHERE table_schema = current_schema() AND data_type IN ('text', 'character varying') \
+    AND collation_name IS DISTINCT FROM 'C' ORDER BY table_name, ordinal_position";
+
+/// Makes every change that the database has not seen, all or none. What it has seen and we do not know is left alone: a newer
+/// program has been here, and ours works on its tables too.
+pub(crate) async fn bring_up_to_date(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = begin_exclusive(connection).await?;
+    Migrator::install(&transaction).await?;
+    let seen = seaql_migrations::Entity::find().all(&transaction).await?;
+    let seen: BTreeSet<String> = seen.into_iter().map(|row| row.version).collect();
+    for migration in Migrator::migrations() {
+        if seen.contains(migration.name()) {
+            continue;
+        }
+        migration.up(&SchemaManager::new(&transaction)).await?;
+        mark_seen(&transaction, migration.name()).await?;
+        tracing::debug!(migration = migration.name(), "the tables were changed");
+    }
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        compare_by_bytes(&transaction).await?;
+    }
+    transaction.commit().await
+}
+
+async fn begin_exclusive(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = connection.begin_with_options(options).await?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        transaction.execute_unprepared(LOCK).await?;
+    }
+    Ok(transaction)
+}
+
+async fn mark_seen(transaction: &DatabaseTransaction, name: &str) -> Result<(), DbErr> {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    let row = seaql_migrations::ActiveModel {
+        version: Set(name.to_owned()),
+        applied_at: Set(i64::try_from(now).unwrap_or(i64::MAX)),
+    };
+    seaql_migrations::Entity::insert(row).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+async fn compare_by_bytes(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    let columns = Statement::from_string(DbBackend::Postgres, NOT_BY_BYTES);
+    for row in transaction.query_all_raw(columns).await? {
+        let (table, column): (String, String) = (row.try_get("", "table_name")?, row.try_get("", "column_name")?);
+        let change = format!(r#"ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C""#);
+        transaction.execute_unprepared(&change).await?;
+    }
+    Ok(())
 }

@@ -1,0 +1,190 @@
+//! The store on real databases: each test walks through a file of SQLite and a schema of PostgreSQL.
+
+#![allow(clippy::unwrap_used, reason = "tests may; the lint knows only functions marked as tests")]
+
+mod opening;
+
+use std::collections::BTreeMap;
+
+use madang_ids::{RunId, SandboxId, SessionId, TokenId};
+use madang_model::{
+    Blob, Limits, Outcome, RunEvent, RunEventBody, SessionEvent, SessionKind, SessionLife, SessionSpec, Usage, Verdict,
+};
+use madang_store::{Claim, IdempotencyRecord, RunRecord, SessionRecord, Store, StoreError, TokenRecord};
+use madang_testkit::TestDatabase;
+
+async fn open(database: &TestDatabase) -> Store {
+    Store::open(&database.url().parse().unwrap()).await.unwrap()
+}
+
+fn session(name: &str) -> SessionRecord {
+    let spec = SessionSpec {
+        kind: SessionKind::Interactive,
+        image: "host".into(),
+        language: Some("python".into()),
+        limits: Limits::default(),
+        env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
+        tags: BTreeMap::new(),
+        startup_command: None,
+        timeout_ms: 1,
+        idle_timeout_ms: 2,
+    };
+    SessionRecord {
+        id: SessionId::new(),
+        name: name.into(),
+        generation: 0,
+        sandbox: SandboxId::new(),
+        spec,
+        life: SessionLife::requested(5),
+        created_ms: 5,
+        started_ms: None,
+        ended_ms: None,
+        usage: None,
+    }
+}
+
+fn finished(text: &str, finished_ms: u64) -> RunRecord {
+    let outcome =
+        Outcome { verdict: Verdict::Ok, exit_code: Some(0), signal: None, usage: Usage::default(), detail: None };
+    let bodies = [
+        RunEventBody::Started,
+        RunEventBody::Stdout { data: Blob(text.as_bytes().to_vec()) },
+        RunEventBody::Stderr { data: Blob(vec![0xff, 0]) },
+        RunEventBody::Finished { outcome },
+    ];
+    let events = bodies.into_iter().zip(0..).map(|(body, seq)| RunEvent { seq, at_us: 7, body });
+    RunRecord {
+        id: RunId::new(),
+        session: None,
+        mode: "batch".into(),
+        language: Some("python".into()),
+        verdict: Some(Verdict::Ok),
+        truncated: false,
+        created_ms: 6,
+        finished_ms: Some(finished_ms),
+        events: events.collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_session_changes_only_for_who_knows_its_generation() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let mut record = session("a");
+        store.session_insert(&record).await.unwrap();
+        assert_eq!(store.session_get(record.id).await.unwrap().as_ref(), Some(&record));
+        let stale = record.clone();
+        record.started_ms = Some(9);
+        record.generation = store.session_update(&record).await.unwrap();
+        assert_eq!(store.session_get(record.id).await.unwrap().as_ref(), Some(&record));
+        let refused = store.session_update(&stale).await;
+        assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
+        assert_eq!(store.session_get(record.id).await.unwrap(), Some(record));
+    }
+}
+
+#[tokio::test]
+async fn a_live_name_is_taken_and_an_ended_one_is_free() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let mut first = session("a");
+        store.session_insert(&first).await.unwrap();
+        let taken = store.session_insert(&session("a")).await;
+        assert!(matches!(taken, Err(StoreError::Exists { .. })), "{taken:?}");
+        (first.life, _) = first.life.apply(&SessionEvent::EndAsked { why: "test".into() }, 9).unwrap();
+        first.ended_ms = Some(9);
+        store.session_update(&first).await.unwrap();
+        store.session_insert(&session("a")).await.unwrap();
+        assert_eq!(store.session_list_live().await.unwrap().len(), 1);
+        assert_eq!(store.session_prune(10).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn many_runs_at_once_are_all_kept_and_read_back_after_reopening() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let records: Vec<_> = (0..300).map(|index| finished(&format!("output {index}\0"), 10)).collect();
+        let writes = records.iter().map(|record| {
+            let (store, record) = (store.clone(), record.clone());
+            tokio::spawn(async move { store.run_finish(&record).await })
+        });
+        for write in writes.collect::<Vec<_>>() {
+            write.await.unwrap().unwrap();
+        }
+        drop(store);
+        let store = open(&database).await;
+        for record in records {
+            assert_eq!(store.run_get(record.id).await.unwrap(), Some(record));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_open_until_it_is_finished() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let done = finished("x", 10);
+        let begun = RunRecord { verdict: None, finished_ms: None, events: Vec::new(), ..done.clone() };
+        store.run_insert(&begun).await.unwrap();
+        assert_eq!(store.run_list_open().await.unwrap(), [begun]);
+        store.run_finish(&done).await.unwrap();
+        store.run_finish(&done).await.unwrap();
+        assert_eq!(store.run_list_open().await.unwrap(), []);
+        assert_eq!(store.run_get(done.id).await.unwrap(), Some(done));
+    }
+}
+
+#[tokio::test]
+async fn pruning_forgets_the_old_and_the_many_but_never_the_open() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let begun = RunRecord { verdict: None, finished_ms: None, events: Vec::new(), ..finished("x", 0) };
+        store.run_insert(&begun).await.unwrap();
+        for at in [10, 20, 30, 40, 50] {
+            store.run_finish(&finished("x", at)).await.unwrap();
+        }
+        assert_eq!(store.run_prune(20, 100).await.unwrap(), 1, "one finished before 20");
+        assert_eq!(store.run_prune(0, 2).await.unwrap(), 2, "two of the four newest stay");
+        for _ in 0..600 {
+            store.run_finish(&finished("x", 10)).await.unwrap();
+        }
+        assert_eq!(store.run_prune(20, 1_000).await.unwrap(), 600, "more than one step takes");
+        assert_eq!(store.run_list_open().await.unwrap(), [begun]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_request() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let record = |fingerprint: &str, subject: &str| IdempotencyRecord {
+            key: "k".into(),
+            fingerprint: fingerprint.into(),
+            subject: subject.into(),
+            created_ms: 1,
+        };
+        assert_eq!(store.idempotency_claim(&record("f", "one")).await.unwrap(), Claim::New);
+        let known = Claim::Known { subject: "one".into() };
+        assert_eq!(store.idempotency_claim(&record("f", "two")).await.unwrap(), known);
+        assert_eq!(store.idempotency_claim(&record("g", "three")).await.unwrap(), Claim::Mismatch);
+        store.idempotency_release("k").await.unwrap();
+        assert_eq!(store.idempotency_claim(&record("g", "three")).await.unwrap(), Claim::New);
+        assert_eq!(store.idempotency_prune(2).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn only_the_latest_token_of_a_name_stays() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        for hash in ["one", "two"] {
+            let record =
+                TokenRecord { id: TokenId::new(), name: "administrator".into(), hash: hash.into(), created_ms: 1 };
+            store.token_insert(&record).await.unwrap();
+        }
+        store.token_retire("administrator", "two").await.unwrap();
+        let hashes: Vec<_> = store.token_list().await.unwrap().into_iter().map(|token| token.hash).collect();
+        assert_eq!(hashes, ["two"]);
+    }
+}
