@@ -6,6 +6,7 @@
 
 pub mod blob;
 pub mod limits;
+pub mod reading;
 pub mod root;
 pub mod run;
 pub mod run_state;
@@ -16,6 +17,7 @@ pub mod verdict;
 
 pub use blob::Blob;
 pub use limits::{Limits, LimitsAsked};
+pub use reading::{Reading, ReadingFault};
 pub use root::RootPlan;
 pub use run::{File, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Step, Steps, TerminalSize, Work};
 pub use run_state::{RunLife, RunState, RunStateEvent};

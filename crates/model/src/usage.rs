@@ -20,6 +20,15 @@ pub struct Usage {
     pub read_bytes: u64,
     /// Bytes that programs wrote to files and pipes.
     pub written_bytes: u64,
+    /// Bytes that came in over the network; 0 where a sandbox has none.
+    #[serde(default)]
+    pub received_bytes: u64,
+    /// Bytes that went out over the network.
+    #[serde(default)]
+    pub sent_bytes: u64,
+    /// Time that accelerators were held, each counted, microseconds.
+    #[serde(default)]
+    pub accelerator_us: u64,
 }
 
 impl Usage {
@@ -33,6 +42,14 @@ impl Usage {
             memory_kib_ms: self.memory_kib_ms.saturating_add(later.memory_kib_ms),
             read_bytes: self.read_bytes.saturating_add(later.read_bytes),
             written_bytes: self.written_bytes.saturating_add(later.written_bytes),
+            received_bytes: self.received_bytes.saturating_add(later.received_bytes),
+            sent_bytes: self.sent_bytes.saturating_add(later.sent_bytes),
+            accelerator_us: self.accelerator_us.saturating_add(later.accelerator_us),
         }
+    }
+
+    /// CPU time of both modes, microseconds.
+    pub fn cpu_us(&self) -> u64 {
+        self.cpu_user_us.saturating_add(self.cpu_system_us)
     }
 }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, pin::Pin};
 
 use async_trait::async_trait;
 use madang_ids::{RunId, SandboxId, SessionId};
-use madang_model::{Limits, RunEvent, RunSpec, TerminalSize, Usage};
+use madang_model::{Limits, Reading, RunEvent, RunSpec, TerminalSize, Usage};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::AsyncRead,
@@ -86,6 +86,25 @@ pub struct RunHandle {
     pub id: RunId,
     pub events: mpsc::Receiver<RunEvent>,
     pub control: mpsc::Sender<RunControl>,
+}
+
+/// A run of a session that the node still holds: it goes on, or it has ended and nobody has said that its end is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSeen {
+    pub id: RunId,
+    pub sandbox: SandboxId,
+    pub session: SessionId,
+    /// Events so far; the next one has this number.
+    pub events: u64,
+    /// The run's own limit of wall time, each step.
+    pub wall_ms: u64,
+}
+
+/// Readings of one sandbox up to and with this number are kept by control; the node may forget them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadingAck {
+    pub sandbox: SandboxId,
+    pub sequence: u64,
 }
 
 /// Code completion at a place.
@@ -195,6 +214,13 @@ pub struct NodeHealth {
     pub starts_us: Vec<u64>,
 }
 
+/// Readings in one answer of [`Node::readings`].
+pub const READINGS_MAX: usize = 1_000;
+/// A sandbox is read this often unless told otherwise.
+pub const READING_MS_MAX: u64 = 10_000;
+/// No sandbox is read more often.
+pub const READING_MS_MIN: u64 = 250;
+
 /// The agent of one machine.
 #[async_trait]
 pub trait Node: Send + Sync + 'static {
@@ -217,6 +243,25 @@ pub trait Node: Send + Sync + 'static {
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError>;
     /// A run in a fresh sandbox that goes with it: the one-shot path, from the warm pool where there is one.
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError>;
+    /// Every run of a session that the node holds. One-shot runs end with their agent and are not among them.
+    fn runs(&self) -> Vec<RunSeen>;
+    /// Takes up a run of [`Node::runs`]: its events after number `after` (all of them without), then what follows, each once and in
+    /// order. Works as often as is wanted, before and after the run's end, over restarts of the agent and of whoever asks; a new
+    /// reader takes the place of the last.
+    async fn run_attach(&self, run: RunId, after: Option<u64>) -> Result<RunHandle, NodeError>;
+    /// The run's end is kept; the node forgets the run. Unknown ones are forgotten already.
+    async fn run_forget(&self, run: RunId) -> Result<(), NodeError>;
+
+    /// Waits until there are readings that nobody has acknowledged, and returns the oldest of them, at most [`READINGS_MAX`]. The
+    /// same ones come again until [`Node::readings_ack`]: who reads them counts by (sandbox, sequence).
+    async fn readings(&self) -> Result<Vec<Reading>, NodeError>;
+    /// Readings up to these are kept. Late, repeated and unknown ones are harmless.
+    async fn readings_ack(&self, acks: &[ReadingAck]) -> Result<(), NodeError>;
+    /// From now on the sandbox is read this often, within [`READING_MS_MIN`] and [`READING_MS_MAX`].
+    async fn sandbox_meter(&self, sandbox: SandboxId, every_ms: u64) -> Result<(), NodeError>;
+    /// From now on the sandbox gets no more than this of the processors, in thousandths of one; never more than it was made with.
+    async fn sandbox_throttle(&self, sandbox: SandboxId, cpu_millis: u64) -> Result<(), NodeError>;
+
     /// Completion in the interpreter; `cursor` is a byte offset into `code`.
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError>;
 

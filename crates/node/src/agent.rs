@@ -9,13 +9,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use madang_ids::SandboxId;
+use madang_ids::{RunId, SandboxId};
 use madang_image::{ImageCatalog, host::HOST_IMAGE};
 use madang_languages::Recipe;
-use madang_model::{RunSpec, Usage};
+use madang_model::{Reading, RunSpec, Usage};
 use madang_node_api::{
     ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, RunHandle, SandboxSeen, SandboxSpec, SandboxState,
+    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use tokio::{
@@ -381,6 +381,34 @@ impl Node for Agent {
             retirement.retire(slot);
         });
         Ok(handle)
+    }
+
+    fn runs(&self) -> Vec<RunSeen> {
+        Vec::new()
+    }
+
+    async fn run_attach(&self, run: RunId, _after: Option<u64>) -> Result<RunHandle, NodeError> {
+        Err(NodeError::NotFound(format!("run {run}")))
+    }
+
+    async fn run_forget(&self, _run: RunId) -> Result<(), NodeError> {
+        Ok(())
+    }
+
+    async fn readings(&self) -> Result<Vec<Reading>, NodeError> {
+        std::future::pending().await
+    }
+
+    async fn readings_ack(&self, _acks: &[ReadingAck]) -> Result<(), NodeError> {
+        Ok(())
+    }
+
+    async fn sandbox_meter(&self, sandbox: SandboxId, _every_ms: u64) -> Result<(), NodeError> {
+        self.find(sandbox).map(drop)
+    }
+
+    async fn sandbox_throttle(&self, sandbox: SandboxId, _cpu_millis: u64) -> Result<(), NodeError> {
+        self.find(sandbox).map(drop)
     }
 
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {

@@ -93,6 +93,8 @@ impl Meter {
             memory_kib_ms: self.kib_ms as u64,
             read_bytes,
             written_bytes,
+            // No sandbox has a network or an accelerator yet.
+            ..Usage::default()
         };
         Reading {
             usage,

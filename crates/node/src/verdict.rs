@@ -99,6 +99,9 @@ mod tests {
             memory_kib_ms: 0,
             read_bytes: 0,
             written_bytes: 0,
+            received_bytes: 0,
+            sent_bytes: 0,
+            accelerator_us: 0,
         },
     };
 

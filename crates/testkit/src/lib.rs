@@ -4,8 +4,10 @@
 //! still until the test moves it. Nothing here is part of the product. Start at [`SimNode`] and [`TestDatabase`].
 
 mod database;
+mod sim_meter;
 mod sim_node;
 mod sim_program;
+mod sim_run;
 mod sim_sandbox;
 
 pub use database::TestDatabase;

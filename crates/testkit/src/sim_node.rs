@@ -7,20 +7,22 @@ use std::{
 };
 
 use async_trait::async_trait;
-use madang_ids::SandboxId;
-use madang_model::{Limits, RunSpec, Usage};
+use madang_ids::{RunId, SandboxId};
+use madang_model::{Limits, Reading, RunSpec, Usage};
 use madang_node_api::{
     ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, RunHandle, SandboxSeen, SandboxSpec, SandboxState,
+    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
 use tokio::{
     io::AsyncReadExt,
     sync::{broadcast, watch},
 };
 
-use crate::{sim_program, sim_sandbox::SimSandbox};
+use crate::{sim_meter::SimMeter, sim_program, sim_run::SimRuns, sim_sandbox::SimSandbox};
 
 const WATCH_MAX: usize = 256;
+/// When the node's clock began.
+const EPOCH_MS: u64 = 1_767_323_045_000;
 
 /// A node whose programs are scripts of one command a line (see the `sim_program` module: `print X`, `warn X`, `sleep MS`,
 /// `input`, `cat`, `exit N`, `set X`, `get`, `build X`, `build-fails X`, `media MIME X`, `flood BYTES`, `hang`).
@@ -35,6 +37,8 @@ pub(crate) struct Inner {
     sandboxes: Mutex<HashMap<SandboxId, SimSandbox>>,
     seen: broadcast::Sender<SandboxSeen>,
     pub(crate) clock_ms: watch::Sender<u64>,
+    pub(crate) runs: SimRuns,
+    pub(crate) meter: SimMeter,
     faults: Mutex<Faults>,
     facts: NodeFacts,
 }
@@ -79,6 +83,8 @@ impl SimNode {
             sandboxes: Mutex::default(),
             seen: broadcast::Sender::new(WATCH_MAX),
             clock_ms: watch::Sender::new(0),
+            runs: SimRuns::default(),
+            meter: SimMeter::default(),
             faults: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -114,13 +120,22 @@ impl SimNode {
     }
 
     pub(crate) fn remove(&self, id: SandboxId, why: &str) -> Option<Usage> {
-        let sandbox = self.lock().remove(&id)?;
+        let mut sandbox = self.lock().remove(&id)?;
+        if !sandbox.one_shot {
+            self.inner.meter.push(Reading { last: true, ..sandbox.read(self.now_ms()) });
+        }
+        self.inner.runs.forget_of(id);
         sandbox.gone.send_replace(true);
         let state = SandboxState::Ended { why: why.into() };
         let usage = sandbox.usage;
         // Nobody may be watching.
         let _ = self.inner.seen.send(SandboxSeen { id, session: sandbox.spec.session, state, usage });
         Some(usage)
+    }
+
+    /// Unix time as the node has it.
+    pub(crate) fn now_ms(&self) -> u64 {
+        EPOCH_MS + *self.inner.clock_ms.borrow()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, SimSandbox>> {
@@ -194,7 +209,47 @@ impl Node for SimNode {
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
         let id = sandbox.id;
         self.open(sandbox)?;
+        self.with(id, |sandbox| {
+            sandbox.one_shot = true;
+            Ok(())
+        })?;
         sim_program::start(self, id, run, sim_program::After::Retire)
+    }
+
+    fn runs(&self) -> Vec<RunSeen> {
+        self.inner.runs.seen()
+    }
+
+    async fn run_attach(&self, run: RunId, after: Option<u64>) -> Result<RunHandle, NodeError> {
+        self.inner.runs.attach(run, after)
+    }
+
+    async fn run_forget(&self, run: RunId) -> Result<(), NodeError> {
+        self.inner.runs.forget(run);
+        Ok(())
+    }
+
+    async fn readings(&self) -> Result<Vec<Reading>, NodeError> {
+        Ok(self.inner.meter.next().await)
+    }
+
+    async fn readings_ack(&self, acks: &[ReadingAck]) -> Result<(), NodeError> {
+        self.inner.meter.ack(acks);
+        Ok(())
+    }
+
+    async fn sandbox_meter(&self, sandbox: SandboxId, every_ms: u64) -> Result<(), NodeError> {
+        self.with(sandbox, |sandbox| {
+            sandbox.read_every_ms = Some(every_ms);
+            Ok(())
+        })
+    }
+
+    async fn sandbox_throttle(&self, sandbox: SandboxId, cpu_millis: u64) -> Result<(), NodeError> {
+        self.with(sandbox, |sandbox| {
+            sandbox.cpu_millis = Some(cpu_millis);
+            Ok(())
+        })
     }
 
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
@@ -207,7 +262,7 @@ impl Node for SimNode {
     }
 
     async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {
-        let (seen, bytes) = self.with(sandbox, |sandbox| sandbox.read(path))?;
+        let (seen, bytes) = self.with(sandbox, |sandbox| sandbox.file(path))?;
         Ok(FileOpened { seen, bytes: Box::pin(Cursor::new(bytes)) })
     }
 

@@ -4,12 +4,14 @@
 //! node's clock; `input` asks for a line and prints `got LINE`; `cat` prints standard input; `exit N` ends; `set X` and `get` use the
 //! interpreter's memory; `build X` and `build-fails X` make a build step; `flood BYTES` writes that much; `hang` waits for ever.
 
+use std::sync::Arc;
+
 use madang_ids::SandboxId;
 use madang_model::{Blob, Limits, Outcome, RunEvent, RunEventBody as Body, RunSpec, Stdin, Step, Usage, Verdict, Work};
-use madang_node_api::{NodeError, RunControl, RunHandle};
+use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
 use tokio::sync::{mpsc, watch};
 
-use crate::SimNode;
+use crate::{SimNode, sim_run::SimRun};
 
 const EVENTS_MAX: usize = 64;
 const CONTROLS_MAX: usize = 64;
@@ -27,6 +29,8 @@ struct Program {
     sandbox: SandboxId,
     limits: Limits,
     events: mpsc::Sender<RunEvent>,
+    /// Runs of sessions outlive whoever reads them.
+    tape: Option<Arc<SimRun>>,
     control: mpsc::Receiver<RunControl>,
     interrupts: watch::Receiver<u64>,
     gone: watch::Receiver<bool>,
@@ -54,11 +58,11 @@ enum Over {
 type Going = Result<(), Over>;
 
 pub(crate) fn start(node: &SimNode, sandbox: SandboxId, run: RunSpec, after: After) -> Result<RunHandle, NodeError> {
-    let (interrupts, gone) = node.with(sandbox, |held| {
+    let (interrupts, gone, session) = node.with(sandbox, |held| {
         for file in &run.files {
             held.write(&file.path, file.content.0.clone())?;
         }
-        Ok((held.interrupts.subscribe(), held.gone.subscribe()))
+        Ok((held.interrupts.subscribe(), held.gone.subscribe(), held.spec.session))
     })?;
     let code = code(node, sandbox, &run)?;
     let (event_sender, events) = mpsc::channel(EVENTS_MAX);
@@ -68,12 +72,18 @@ pub(crate) fn start(node: &SimNode, sandbox: SandboxId, run: RunSpec, after: Aft
         Stdin::Live => (Vec::new(), true),
     };
     let clock = node.inner.clock_ms.subscribe();
+    let tape = (after == After::Keep).then(|| {
+        let seen = RunSeen { id: run.id, sandbox, session, events: 0, wall_ms: run.limits.wall_ms };
+        SimRun::new(seen, control.clone())
+    });
+    tape.iter().for_each(|tape| node.inner.runs.keep(tape));
     let started_ms = *clock.borrow();
     let program = Program {
         node: node.clone(),
         sandbox,
         limits: run.limits,
         events: event_sender,
+        tape,
         control: control_receiver,
         interrupts,
         gone,
@@ -98,7 +108,7 @@ fn code(node: &SimNode, sandbox: SandboxId, run: &RunSpec) -> Result<String, Nod
                 return Ok(exec.clone());
             }
             let main = main.as_ref().ok_or_else(|| NodeError::Invalid("nothing to execute".into()))?;
-            let (_, bytes) = node.with(sandbox, |held| held.read(main))?;
+            let (_, bytes) = node.with(sandbox, |held| held.file(main))?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         }
     }
@@ -114,12 +124,13 @@ impl Program {
             let outcome = self.outcome(verdict, exit_code);
             let usage = outcome.usage;
             // It may be gone already, then its usage went with it.
-            let _ = self.node.with(self.sandbox, |sandbox| {
-                sandbox.usage = sandbox.usage.then(&usage);
-                Ok(())
-            });
+            let _ = match after {
+                After::Keep => self.node.use_up(self.sandbox, usage).map(drop),
+                After::Retire => Ok(()),
+            };
             let _ = self.emit(Body::Finished { outcome }).await;
         }
+        self.tape.iter().for_each(|tape| tape.end());
         if after == After::Retire {
             self.node.remove(self.sandbox, "the run is over");
         }
@@ -310,7 +321,11 @@ impl Program {
         let at_us = 1_767_323_045_000_000 + *self.clock.borrow() * 1_000;
         let event = RunEvent { seq: self.seq, at_us, body };
         self.seq += 1;
-        self.events.send(event).await.map_err(|_| Over::Lost)
+        let Some(tape) = &self.tape else { return self.events.send(event).await.map_err(|_| Over::Lost) };
+        tape.push(event.clone());
+        // Whoever read may be gone; another may come.
+        let _ = self.events.send(event).await;
+        Ok(())
     }
 
     fn outcome(&self, verdict: Verdict, exit_code: Option<i32>) -> Outcome {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use madang_model::Usage;
+use madang_model::{Reading, Usage};
 use madang_node_api::{Depth, FileKind, FileSeen, NodeError, SandboxSpec};
 use tokio::sync::watch;
 
@@ -15,6 +15,11 @@ pub(crate) struct SimSandbox {
     /// What `set` left for `get`: the interpreter's memory.
     pub memory: String,
     pub usage: Usage,
+    sequence: u64,
+    /// It goes with its run, and is not read.
+    pub one_shot: bool,
+    pub read_every_ms: Option<u64>,
+    pub cpu_millis: Option<u64>,
     /// Grows at every interrupt and restart.
     pub interrupts: watch::Sender<u64>,
     /// Turns true when the sandbox is closed or lost.
@@ -28,9 +33,20 @@ impl SimSandbox {
             files: BTreeMap::new(),
             memory: String::new(),
             usage: Usage::default(),
+            sequence: 0,
+            one_shot: false,
+            read_every_ms: None,
+            cpu_millis: None,
             interrupts: watch::Sender::new(0),
             gone: watch::Sender::new(false),
         }
+    }
+
+    /// The next reading of what was used.
+    pub fn read(&mut self, at_ms: u64) -> Reading {
+        self.sequence += 1;
+        let (sandbox, session) = (self.spec.id, self.spec.session);
+        Reading { sandbox, session, sequence: self.sequence, at_ms, last: false, usage: self.usage }
     }
 
     pub fn write(&mut self, path: &str, bytes: Vec<u8>) -> Result<(), NodeError> {
@@ -46,7 +62,7 @@ impl SimSandbox {
         Ok(())
     }
 
-    pub fn read(&self, path: &str) -> Result<(FileSeen, Vec<u8>), NodeError> {
+    pub fn file(&self, path: &str) -> Result<(FileSeen, Vec<u8>), NodeError> {
         let path = checked(path)?;
         if self.is_directory(&path) {
             return Err(NodeError::Invalid(format!("`{path}` is a directory")));
