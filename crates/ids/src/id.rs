@@ -108,6 +108,10 @@ id!(
     /// A bearer secret's public name.
     TokenId, "tok"
 );
+id!(
+    /// A control process, from its start to its end.
+    ControlId, "ctl"
+);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,9 @@ use std::{path::Path, time::Duration};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, sqlx::sqlite};
 use tokio::sync::mpsc;
 
-use crate::{StoreConfig, StoreError, error::doing, migration::bring_up_to_date, place::Place, run_writer};
+use crate::{
+    StoreConfig, StoreError, error::doing, hint::HintBoard, migration::bring_up_to_date, place::Place, run_writer,
+};
 
 /// Connections that read; writes have their own.
 const READERS_MAX: u32 = 4;
@@ -28,6 +30,7 @@ pub struct Store {
     /// On SQLite one connection: it has one writer, and waiting here is fairer than waiting for its lock.
     pub(crate) writer: DatabaseConnection,
     pub(crate) finished: mpsc::Sender<run_writer::Finish>,
+    pub(crate) hints: HintBoard,
 }
 
 impl Store {
@@ -37,11 +40,12 @@ impl Store {
         let writer = connect(config, writers).await.map_err(doing("opening the database"))?;
         bring_up_to_date(&writer).await.map_err(doing("bringing the tables up to date"))?;
         let reader = connect(config, READERS_MAX).await.map_err(doing("opening the database"))?;
+        let hints = HintBoard::open(config, &writer).await.map_err(doing("listening to the database"))?;
         let finished = run_writer::spawn(writer.clone());
         if !config.is_shared() {
             tokio::spawn(checkpoint(reader.clone(), finished.downgrade()));
         }
-        Ok(Self { reader, writer, finished })
+        Ok(Self { reader, writer, finished, hints })
     }
 
     /// Whether the database answers.

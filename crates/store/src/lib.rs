@@ -5,8 +5,11 @@
 //! Start at [`Store`].
 
 mod connect;
+mod control_process;
 mod error;
+mod hint;
 mod idempotency;
+mod lease;
 mod migration;
 mod place;
 mod run;
@@ -15,8 +18,11 @@ mod session;
 mod token;
 
 pub use connect::Store;
+pub use control_process::{ControlHello, ControlProcess};
 pub use error::StoreError;
+pub use hint::{Hint, Hints};
 pub use idempotency::{Claim, IdempotencyRecord};
+pub use lease::{Fence, Lease, LeaseView};
 pub use place::{StoreConfig, StoreConfigError};
 pub use run::RunRecord;
 pub use session::{SessionPage, SessionRecord};

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may; the lint knows only functions marked as tests")]
 
+mod hints;
+mod leases;
 mod opening;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,145 @@
+//! Leases: of several control processes one holds each, for as long as it takes it again in time.
+//!
+//! Time is the database's own, so that the clocks of processes may differ. A lease has a term that only grows: whoever was paused for
+//! longer than its lease finds another term, and [`Fence`] keeps what it still wanted to write out.
+
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement};
+
+use crate::{
+    ControlProcess, Store, StoreError,
+    control_process::row as process,
+    error::{corrupt, doing, signed, unsigned},
+};
+use madang_ids::ControlId;
+
+/// Milliseconds since 1970 by the database's clock.
+pub(crate) const NOW_SQLITE: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+pub(crate) const NOW_POSTGRES: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+
+/// A lease that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub name: String,
+    pub holder: ControlId,
+    /// Grows whenever the lease is taken anew, by whomever.
+    pub term: u64,
+}
+
+/// A lease as everybody sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseView {
+    pub lease: Lease,
+    /// Zero: it has run out, and whoever comes first takes it.
+    pub left_ms: u64,
+    /// The holder, if it is known still.
+    pub process: Option<ControlProcess>,
+}
+
+/// What a write of a leader carries: it is done only while its lease has this term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    pub lease: String,
+    pub term: u64,
+}
+
+impl Lease {
+    pub fn fence(&self) -> Fence {
+        Fence { lease: self.name.clone(), term: self.term }
+    }
+}
+
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "lease")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        pub holder: String,
+        pub term: i64,
+        pub until_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl Store {
+    /// Takes a lease or takes it again, for `ms` from now; None if another process has it. Count the time from before the call.
+    pub async fn lease_take(&self, name: &str, holder: ControlId, ms: u64) -> Result<Option<Lease>, StoreError> {
+        const DOING: &str = "taking a lease";
+        let now = self.now_sql();
+        // A holder that comes back in time keeps its term; one that comes too late has lost it, even if nobody else came.
+        let take = format!(
+            "INSERT INTO lease (name, holder, term, until_ms) VALUES ($1, $2, 1, {now} + $3) \
+             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms, \
+             term = CASE WHEN lease.holder = excluded.holder AND lease.until_ms > {now} THEN lease.term ELSE lease.term + 1 END \
+             WHERE lease.holder = excluded.holder OR lease.until_ms <= {now} RETURNING term"
+        );
+        let values = [name.into(), holder.to_string().into(), signed(ms).into()];
+        let taken = self.writer.query_one_raw(self.statement(take, values)).await.map_err(doing(DOING))?;
+        let Some(taken) = taken else { return Ok(None) };
+        let term: i64 = taken.try_get_by_index(0).map_err(doing(DOING))?;
+        Ok(Some(Lease { name: name.to_owned(), holder, term: unsigned(term) }))
+    }
+
+    /// Lets go of a lease, so that another process need not wait for its end. Does nothing if it was lost.
+    pub async fn lease_release(&self, lease: &Lease) -> Result<(), StoreError> {
+        row::Entity::update_many()
+            .set(row::ActiveModel { until_ms: Set(0), ..Default::default() })
+            .filter(row::Column::Name.eq(&lease.name))
+            .filter(row::Column::Holder.eq(lease.holder.to_string()))
+            .filter(row::Column::Term.eq(signed(lease.term)))
+            .exec(&self.writer)
+            .await
+            .map_err(doing("letting go of a lease"))?;
+        Ok(())
+    }
+
+    /// Every lease there has been, with whoever had it last.
+    pub async fn lease_list(&self) -> Result<Vec<LeaseView>, StoreError> {
+        const DOING: &str = "listing leases";
+        let now = self.now_ms().await?;
+        let rows = row::Entity::find().all(&self.reader).await.map_err(doing(DOING))?;
+        let holders = rows.iter().map(|row| row.holder.clone());
+        let processes = process::Entity::find().filter(process::Column::Id.is_in(holders));
+        let processes = processes.all(&self.reader).await.map_err(doing(DOING))?;
+        let view = |row: row::Model| {
+            let process = processes.iter().find(|process| process.id == row.holder).cloned();
+            Ok(LeaseView {
+                left_ms: unsigned(row.until_ms).saturating_sub(now),
+                process: process.map(|process| process.try_into()).transpose()?,
+                lease: Lease {
+                    name: row.name,
+                    holder: row.holder.parse().map_err(corrupt("reading a lease's holder"))?,
+                    term: unsigned(row.term),
+                },
+            })
+        };
+        rows.into_iter().map(view).collect()
+    }
+
+    /// The database's own time.
+    pub async fn now_ms(&self) -> Result<u64, StoreError> {
+        const DOING: &str = "asking the database for the time";
+        let asked = self.statement(format!("SELECT {}", self.now_sql()), []);
+        let row = self.reader.query_one_raw(asked).await.map_err(doing(DOING))?;
+        let now: i64 = row.ok_or(StoreError::Closed { doing: DOING })?.try_get_by_index(0).map_err(doing(DOING))?;
+        Ok(unsigned(now))
+    }
+
+    pub(crate) fn now_sql(&self) -> &'static str {
+        match self.writer.get_database_backend() {
+            DbBackend::Sqlite => NOW_SQLITE,
+            _ => NOW_POSTGRES,
+        }
+    }
+
+    /// A statement in the words of this database; `$1` works on both.
+    pub(crate) fn statement(&self, sql: String, values: impl IntoIterator<Item = sea_orm::Value>) -> Statement {
+        Statement::from_sql_and_values(self.writer.get_database_backend(), sql, values)
+    }
+}
