@@ -8,6 +8,7 @@ use std::{
 };
 
 use madang_ids::TokenId;
+use madang_model::person::ADMINISTRATOR;
 use madang_store::{Store, StoreError, TokenRecord};
 
 use crate::{app::identity::hash_hex, clock::now_ms};
@@ -39,7 +40,13 @@ pub(crate) async fn ensure(home: &Path, store: &Store) -> Result<(), AdminTokenE
     let hash = hash_hex(token.as_bytes());
     let known = store.token_list().await?.iter().any(|known| known.hash == hash);
     if !known {
-        let record = TokenRecord { id: TokenId::new(), name: NAME.into(), hash: hash.clone(), created_ms: now_ms() };
+        let record = TokenRecord {
+            id: TokenId::new(),
+            owner: ADMINISTRATOR,
+            name: NAME.into(),
+            hash: hash.clone(),
+            created_ms: now_ms(),
+        };
         store.token_insert(&record).await?;
     }
     store.token_retire(NAME, &hash).await?;

@@ -56,6 +56,12 @@ macro_rules! id {
             pub fn new() -> Self {
                 Self(Uuid::now_v7().as_u128())
             }
+
+            /// The same id everywhere, for what every installation has from its beginning. No made id is so small.
+            #[must_use]
+            pub const fn fixed(number: u8) -> Self {
+                Self(number as u128)
+            }
         }
 
         impl fmt::Display for $name {
@@ -111,6 +117,18 @@ id!(
 id!(
     /// A control process, from its start to its end.
     ControlId, "ctl"
+);
+id!(
+    /// Whoever pays: has projects and users.
+    OrganizationId, "org"
+);
+id!(
+    /// What people work on together, inside one organization.
+    ProjectId, "prj"
+);
+id!(
+    /// A person or a robot.
+    UserId, "usr"
 );
 
 #[cfg(test)]

@@ -6,5 +6,5 @@
 pub mod id;
 pub mod size;
 
-pub use id::{ControlId, IdError, NodeId, RunId, SandboxId, SessionId, TokenId};
+pub use id::{ControlId, IdError, NodeId, OrganizationId, ProjectId, RunId, SandboxId, SessionId, TokenId, UserId};
 pub use size::{ByteSize, Millis, SizeError};

@@ -2,10 +2,13 @@
 //!
 //! Everybody calls this crate; it calls only `madang-ids` and never does IO, never reads a clock, never names tokio, SQL or HTTP.
 //! Start at [`run`] for what one execution is, at [`session`] and
-//! [`run_state`] for life cycles, at [`limits`] for what bounds it, at [`verdict`] for how it ends.
+//! [`run_state`] for life cycles, at [`limits`] for what bounds it, at [`verdict`] for how it ends, at
+//! [`person`] for who it belongs to, at [`access`] for who may see it.
 
+pub mod access;
 pub mod blob;
 pub mod limits;
+pub mod person;
 pub mod reading;
 pub mod root;
 pub mod run;
@@ -15,8 +18,10 @@ pub mod session_spec;
 pub mod usage;
 pub mod verdict;
 
+pub use access::{Actor, Sight, SignedInBy};
 pub use blob::Blob;
 pub use limits::{Limits, LimitsAsked};
+pub use person::{Owner, ProjectRole, Role};
 pub use reading::{Reading, ReadingFault};
 pub use root::RootPlan;
 pub use run::{File, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Step, Steps, TerminalSize, Work};

@@ -40,6 +40,10 @@ pub struct OneShotRequest {
     #[schema(max_items = 1000)]
     pub inputs: Vec<Blob>,
     pub limits: LimitsAsked,
+    /// Name or id of the project this is for; the user's own where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
+    pub project: Option<String>,
     /// `none`, the only one there is yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,

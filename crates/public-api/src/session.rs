@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use madang_ids::SessionId;
+use madang_ids::{OrganizationId, ProjectId, SessionId, UserId};
 use madang_model::Usage;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,7 +42,7 @@ pub struct Resources {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionCreate {
-    /// Unique among live sessions; letters, digits, `.`, `_` and `-`.
+    /// Unique among the live sessions of its owner; letters, digits, `.`, `_` and `-`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub name: Option<String>,
@@ -71,8 +71,9 @@ pub struct SessionCreate {
     /// The session ends when nothing has run in it for this long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_ms: Option<u64>,
-    /// Must be absent: not in this version.
+    /// Name or id of the project this is for; the user's own where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
     pub project: Option<String>,
     /// Must be absent: not in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +110,13 @@ pub struct SessionView {
     #[schema(value_type = String)]
     pub id: SessionId,
     pub name: String,
+    /// The user it belongs to.
+    #[schema(value_type = String)]
+    pub owner: UserId,
+    #[schema(value_type = String)]
+    pub project: ProjectId,
+    #[schema(value_type = String)]
+    pub organization: OrganizationId,
     pub state: SessionState,
     /// How it ended: `completed`, `terminated`, `timed-out`, `failed`; absent while it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use std::{error::Error, time::Instant};
 
 use madang_ids::RunId;
-use madang_model::{Blob, Outcome, RunEvent, RunEventBody, Usage, Verdict};
+use madang_model::{Blob, Outcome, Owner, RunEvent, RunEventBody, Usage, Verdict};
 use madang_store::{RunRecord, Store, StoreConfig};
 
 const ROUNDS: usize = 2_000;
@@ -17,6 +17,7 @@ fn record() -> RunRecord {
     RunRecord {
         id: RunId::new(),
         session: None,
+        owner: Owner::DEFAULT,
         mode: "batch".into(),
         language: Some("python".into()),
         verdict: Some(Verdict::Ok),

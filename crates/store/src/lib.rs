@@ -6,16 +6,22 @@
 
 mod connect;
 mod control_process;
+mod directory;
 mod error;
 mod hint;
 mod idempotency;
 mod lease;
+mod membership;
 mod migration;
+mod organization;
+mod owner;
 mod place;
+mod project;
 mod run;
 mod run_writer;
 mod session;
 mod token;
+mod user;
 
 pub use connect::Store;
 pub use control_process::{ControlHello, ControlProcess};
@@ -23,7 +29,11 @@ pub use error::StoreError;
 pub use hint::{Hint, Hints};
 pub use idempotency::{Claim, IdempotencyRecord};
 pub use lease::{Fence, Lease, LeaseView};
+pub use membership::MembershipRecord;
+pub use organization::OrganizationRecord;
 pub use place::{StoreConfig, StoreConfigError};
+pub use project::ProjectRecord;
 pub use run::RunRecord;
 pub use session::{SessionPage, SessionRecord};
 pub use token::TokenRecord;
+pub use user::UserRecord;

@@ -1,12 +1,13 @@
 //! Runs. The events are the record; results are folded from them by whoever reads.
 
 use madang_ids::{RunId, SessionId};
-use madang_model::{RunEvent, Verdict};
+use madang_model::{Owner, RunEvent, Verdict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
     Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
+    owner::owner_read,
 };
 
 /// Runs forgotten in one statement: each holds up the writer for some milliseconds.
@@ -19,6 +20,7 @@ pub struct RunRecord {
     pub id: RunId,
     /// None for a one-shot run.
     pub session: Option<SessionId>,
+    pub owner: Owner,
     /// `query`, `batch`, `command`.
     pub mode: String,
     pub language: Option<String>,
@@ -48,6 +50,9 @@ pub(crate) mod row {
         pub created_ms: i64,
         pub finished_ms: Option<i64>,
         pub events: Vec<u8>,
+        pub owner: String,
+        pub project: String,
+        pub organization: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -147,6 +152,9 @@ pub(crate) fn to_row(record: &RunRecord) -> Result<row::ActiveModel, StoreError>
         created_ms: Set(signed(record.created_ms)),
         finished_ms: Set(record.finished_ms.map(signed)),
         events: Set(serde_json::to_vec(&record.events).map_err(corrupt("writing a run"))?),
+        owner: Set(record.owner.user.to_string()),
+        project: Set(record.owner.project.to_string()),
+        organization: Set(record.owner.organization.to_string()),
     })
 }
 
@@ -155,6 +163,7 @@ fn from_row(row: row::Model) -> Result<RunRecord, StoreError> {
     Ok(RunRecord {
         id: row.id.parse().map_err(corrupt("reading a run's id"))?,
         session: row.session.map(|id| id.parse().map_err(corrupt("reading a run's session"))).transpose()?,
+        owner: owner_read(&row.owner, &row.project, &row.organization)?,
         mode: row.mode,
         language: row.language,
         verdict: row.verdict.and_then(known),

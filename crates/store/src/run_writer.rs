@@ -13,7 +13,7 @@ use crate::{
 
 /// Finished runs that may wait for the writer; then the runs wait.
 const QUEUE_MAX: usize = 1_024;
-/// Runs in one statement; each has nine bound values and SQLite takes 32,766.
+/// Runs in one statement; each has twelve bound values and SQLite takes 32,766.
 const BATCH_MAX: usize = 64;
 
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! Sessions: what was asked for and where it stands.
 
 use madang_ids::{SandboxId, SessionId};
-use madang_model::{SessionLife, SessionSpec, Usage};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use madang_model::{Owner, SessionLife, SessionSpec, Sight, Usage};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
+    owner::owner_read,
 };
 
 /// A session as it is kept.
@@ -17,6 +18,7 @@ pub struct SessionRecord {
     pub name: String,
     /// Grows with every change; a writer must know the present one.
     pub generation: u64,
+    pub owner: Owner,
     pub sandbox: SandboxId,
     pub spec: SessionSpec,
     pub life: SessionLife,
@@ -35,6 +37,8 @@ pub struct SessionPage {
     /// A state's name.
     pub state: Option<String>,
     pub live_only: bool,
+    /// Only those that the asker may know of.
+    pub sight: Sight,
     pub limit: u64,
 }
 
@@ -64,6 +68,9 @@ mod row {
         pub body: String,
         pub created_ms: i64,
         pub ended_ms: Option<i64>,
+        pub owner: String,
+        pub project: String,
+        pub organization: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -73,7 +80,7 @@ mod row {
 }
 
 impl Store {
-    /// Refuses a name that a live session has.
+    /// Refuses a name that a live session of the same owner has.
     pub async fn session_insert(&self, record: &SessionRecord) -> Result<(), StoreError> {
         let model = to_row(record)?;
         row::Entity::insert(model)
@@ -113,6 +120,15 @@ impl Store {
         }
         if page.live_only {
             query = query.filter(row::Column::EndedMs.is_null());
+        }
+        match &page.sight {
+            Sight::All => {}
+            Sight::Organization(id) => query = query.filter(row::Column::Organization.eq(id.to_string())),
+            Sight::Own { user, managed } => {
+                let managed = managed.iter().map(ToString::to_string);
+                let theirs = row::Column::Owner.eq(user.to_string());
+                query = query.filter(theirs.or(row::Column::Project.is_in(managed)));
+            }
         }
         if let Some(after) = page.after {
             let id = after.to_string();
@@ -157,12 +173,15 @@ fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreError> {
     Ok(row::ActiveModel {
         id: Set(record.id.to_string()),
         name: Set(record.name.clone()),
-        live_name: Set(record.life.is_live().then(|| record.name.clone())),
+        live_name: Set(record.life.is_live().then(|| format!("{}/{}", record.owner.user, record.name))),
         state: Set(record.life.state.name().to_owned()),
         generation: Set(signed(record.generation)),
         body: Set(serde_json::to_string(&body).map_err(corrupt("writing a session"))?),
         created_ms: Set(signed(record.created_ms)),
         ended_ms: Set(record.ended_ms.map(signed)),
+        owner: Set(record.owner.user.to_string()),
+        project: Set(record.owner.project.to_string()),
+        organization: Set(record.owner.organization.to_string()),
     })
 }
 
@@ -172,6 +191,7 @@ fn from_row(row: row::Model) -> Result<SessionRecord, StoreError> {
         id: row.id.parse().map_err(corrupt("reading a session's id"))?,
         name: row.name,
         generation: unsigned(row.generation),
+        owner: owner_read(&row.owner, &row.project, &row.organization)?,
         sandbox: body.sandbox,
         spec: body.spec,
         life: body.life,

@@ -1,6 +1,6 @@
 //! Bearer secrets: only their hashes are kept.
 
-use madang_ids::TokenId;
+use madang_ids::{TokenId, UserId};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
     pub id: TokenId,
+    pub owner: UserId,
     pub name: String,
     /// SHA-256 of the secret, hexadecimal.
     pub hash: String,
@@ -29,6 +30,7 @@ mod row {
         pub name: String,
         pub hash: String,
         pub created_ms: i64,
+        pub owner: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -44,6 +46,7 @@ impl Store {
             name: Set(record.name.clone()),
             hash: Set(record.hash.clone()),
             created_ms: Set(signed(record.created_ms)),
+            owner: Set(record.owner.to_string()),
         };
         row::Entity::insert(model)
             .exec_without_returning(&self.writer)
@@ -57,6 +60,7 @@ impl Store {
         let record = |row: row::Model| {
             Ok(TokenRecord {
                 id: row.id.parse().map_err(corrupt("reading a token's id"))?,
+                owner: row.owner.parse().map_err(corrupt("reading a token's owner"))?,
                 name: row.name,
                 hash: row.hash,
                 created_ms: unsigned(row.created_ms),

@@ -2,11 +2,9 @@
 
 use madang_store::{Claim, IdempotencyRecord};
 
-use super::{
-    App, Failure,
-    identity::{Identity, hash_hex},
-};
+use super::{App, Failure, identity::hash_hex};
 use crate::clock::now_ms;
+use madang_model::Actor;
 use madang_public_api::ProblemKind;
 
 /// A key as it came, with what tells one request from another.
@@ -18,11 +16,8 @@ pub(crate) struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    pub fn new(identity: &Identity, route: &str, key: &str, body: &[u8]) -> Self {
-        Self {
-            key: format!("{}\n{key}", identity.name),
-            fingerprint: hash_hex(&[route.as_bytes(), b"\n", body].concat()),
-        }
+    pub fn new(actor: &Actor, route: &str, key: &str, body: &[u8]) -> Self {
+        Self { key: format!("{}\n{key}", actor.user), fingerprint: hash_hex(&[route.as_bytes(), b"\n", body].concat()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use madang_ids::{RunId, SandboxId, SessionId};
-use madang_model::{RunEvent, RunEventBody, RunLife, RunState};
+use madang_model::{Owner, RunEvent, RunEventBody, RunLife, RunState};
 use madang_node_api::RunControl;
 use madang_public_api::{RunFold, RunMode, RunView, Timestamp};
 use tokio::sync::{mpsc, watch};
@@ -45,6 +45,7 @@ pub(crate) enum Phase {
 pub(crate) struct RunFacts {
     pub id: RunId,
     pub session: Option<SessionId>,
+    pub owner: Owner,
     pub sandbox: SandboxId,
     pub mode: RunMode,
     pub language: Option<String>,

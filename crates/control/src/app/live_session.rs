@@ -90,6 +90,9 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
     SessionView {
         id: record.id,
         name: record.name.clone(),
+        owner: record.owner.user,
+        project: record.owner.project,
+        organization: record.owner.organization,
         state: state_view(&record.life.state),
         outcome,
         why,

@@ -8,6 +8,7 @@ mod languages;
 mod live_run;
 pub(crate) mod live_session;
 mod metrics;
+pub(crate) mod people;
 mod run_collect;
 mod run_plan;
 mod runs;
@@ -34,10 +35,10 @@ pub(crate) use runs::{RunSource, Start};
 
 use crate::{ControlConfig, tasks::Tasks};
 use event_ring::EventRing;
-use identity::Tokens;
 use languages::Languages;
 use live_session::LiveSession;
 use metrics::Metrics;
+use people::People;
 
 /// How far the server is on its way down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +55,7 @@ pub(crate) struct App {
     pub config: ControlConfig,
     pub node: Arc<dyn Node>,
     pub store: Store,
-    pub tokens: Tokens,
+    pub people: People,
     pub languages: Languages,
     pub metrics: Metrics,
     pub events: EventRing,
@@ -76,14 +77,14 @@ impl std::fmt::Debug for App {
 
 impl App {
     pub async fn load(config: ControlConfig, node: Arc<dyn Node>, store: Store) -> Result<Arc<Self>, StoreError> {
-        let tokens = Tokens::load(&store).await?;
+        let people = People::load(&store).await?;
         let live = store.session_list_live().await?;
         let sessions = live.into_iter().map(|record| (record.id, LiveSession::new(record))).collect();
         Ok(Arc::new(Self {
             config,
             node,
             store,
-            tokens,
+            people,
             languages: Languages::default(),
             metrics: Metrics::new(),
             events: EventRing::new(),

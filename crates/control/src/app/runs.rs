@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use madang_ids::{RunId, SandboxId, SessionId};
-use madang_model::{RunEvent, RunSpec, Verdict, Work};
+use madang_model::{Actor, Owner, RunEvent, RunSpec, Verdict, Work};
 use madang_node_api::{NodeError, RunHandle};
 use madang_public_api::{OneShotRequest, RunFold, RunMode, RunRequest, RunView, ServerEventBody};
 use madang_store::RunRecord;
@@ -45,6 +45,7 @@ impl App {
     /// A run in a fresh sandbox. An idempotency key may lead to one that is there already.
     pub async fn run_one_shot(
         self: &Arc<Self>,
+        actor: &Actor,
         request: OneShotRequest,
         start: Start,
         key: Option<&IdempotencyKey>,
@@ -53,8 +54,9 @@ impl App {
             Some(id) => Some(self.languages.find(&*self.node, id)?),
             None => None,
         };
+        let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
-        let facts = facts(&plan.run, None, plan.sandbox.id, plan.sandbox.language.clone());
+        let facts = facts(&plan.run, owner, plan.sandbox.id, plan.sandbox.language.clone());
         let node = Arc::clone(&self.node);
         let wish = Beginning { session: None, start, key };
         self.run_begin(facts, wish, async move { node.run_once(plan.sandbox, plan.run).await }).await
@@ -77,7 +79,8 @@ impl App {
             return Err(Failure::invalid("mode", "this session has no language to query; use `command` or `batch`"));
         }
         let run = run_plan::in_session(request, &record.spec, language.as_ref(), &self.config.limits_max)?;
-        let facts = facts(&run, Some(record.id), record.sandbox, record.spec.language.clone());
+        let facts = facts(&run, record.owner, record.sandbox, record.spec.language.clone());
+        let facts = RunFacts { session: Some(record.id), ..facts };
         let (node, sandbox) = (Arc::clone(&self.node), record.sandbox);
         let wish = Beginning { session: Some(session), start, key };
         self.run_begin(facts, wish, async move { node.run_start(sandbox, run).await }).await
@@ -204,7 +207,8 @@ impl App {
     }
 }
 
-fn facts(run: &RunSpec, session: Option<SessionId>, sandbox: SandboxId, language: Option<String>) -> RunFacts {
+/// Of a run outside of any session.
+fn facts(run: &RunSpec, owner: Owner, sandbox: SandboxId, language: Option<String>) -> RunFacts {
     // A build and each input may take the limit; a clean step is short.
     let rounds = run.inputs.len() as u64 + 2;
     let mode = match run.work {
@@ -214,7 +218,8 @@ fn facts(run: &RunSpec, session: Option<SessionId>, sandbox: SandboxId, language
     };
     RunFacts {
         id: run.id,
-        session,
+        owner,
+        session: None,
         sandbox,
         mode,
         language,
@@ -230,6 +235,7 @@ impl RunFacts {
         RunRecord {
             id: self.id,
             session: self.session,
+            owner: self.owner,
             mode: mode_name(self.mode).to_owned(),
             language: self.language.clone(),
             verdict: None,
@@ -254,6 +260,7 @@ fn kept_view(record: RunRecord) -> RunView {
     let facts = RunFacts {
         id: record.id,
         session: record.session,
+        owner: record.owner,
         sandbox: SandboxId::new(),
         mode: mode.unwrap_or(RunMode::Command),
         language: record.language,

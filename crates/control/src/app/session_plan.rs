@@ -54,7 +54,6 @@ fn refuse_later_fields(request: &SessionCreate) -> Result<(), Failure> {
     let rows = [
         ("resources.accelerators", !request.resources.accelerators.is_empty(), "no accelerators are scheduled"),
         ("mounts", !request.mounts.is_empty(), "there are no folders to mount"),
-        ("project", request.project.is_some(), "there are no projects"),
         ("resource_group", request.resource_group.is_some(), "there is one node and no groups"),
         ("priority", request.priority.is_some_and(|priority| priority != 0), "there is no queue to be first in"),
         ("depends_on", !request.depends_on.is_empty(), "sessions do not wait for each other"),

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use madang_ids::{SandboxId, SessionId};
-use madang_model::{SessionEvent, SessionLife, SessionState, TerminalSize, Usage, session::SessionOutcome};
+use madang_model::{
+    Actor, Owner, SessionEvent, SessionLife, SessionState, TerminalSize, Usage, session::SessionOutcome,
+};
 use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, SessionView};
 use madang_store::{SessionPage, SessionRecord};
 
@@ -18,6 +20,7 @@ impl App {
     /// Makes a session, or finds the one that the name or the key stands for.
     pub async fn session_create(
         self: &Arc<Self>,
+        actor: &Actor,
         request: SessionCreate,
         key: Option<&IdempotencyKey>,
     ) -> Result<SessionView, Failure> {
@@ -25,9 +28,10 @@ impl App {
             Some(id) => Some(self.languages.find(&*self.node, id)?),
             None => None,
         };
+        let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let spec = session_spec(&request, language.as_ref(), &self.config)?;
         if let (true, Some(name)) = (request.reuse_if_exists, &request.name)
-            && let Some(session) = self.session_named(name)
+            && let Some(session) = self.session_named(actor, name)
         {
             return Ok(session.view());
         }
@@ -37,7 +41,7 @@ impl App {
             let known = known.parse().map_err(|_| Failure::conflict("the key made no session"))?;
             return self.session_view(known).await;
         }
-        let made = self.session_begin(id, request.name, spec).await;
+        let made = self.session_begin(id, owner, request.name, spec).await;
         if made.is_err() {
             self.unclaim(key).await;
         }
@@ -47,6 +51,7 @@ impl App {
     async fn session_begin(
         self: &Arc<Self>,
         id: SessionId,
+        owner: Owner,
         name: Option<String>,
         spec: madang_model::SessionSpec,
     ) -> Result<SessionView, Failure> {
@@ -59,6 +64,7 @@ impl App {
             id,
             name,
             generation: 0,
+            owner,
             sandbox: SandboxId::new(),
             spec,
             life: admitted(now)?,
@@ -97,12 +103,12 @@ impl App {
         }
     }
 
-    /// By id, or by the name of a live session.
-    pub async fn session_id(&self, text: &str) -> Result<SessionId, Failure> {
+    /// By id, or by the name of a live session of the actor's own.
+    pub async fn session_id(&self, actor: &Actor, text: &str) -> Result<SessionId, Failure> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
-        let named = self.session_named(text).map(|session| session.record.borrow().id);
+        let named = self.session_named(actor, text).map(|session| session.record.borrow().id);
         named.ok_or_else(|| Failure::not_found(format!("session {text}")))
     }
 
@@ -171,8 +177,12 @@ impl App {
         }
     }
 
-    fn session_named(&self, name: &str) -> Option<Arc<LiveSession>> {
-        self.sessions().values().find(|session| session.record.borrow().name == name).cloned()
+    fn session_named(&self, actor: &Actor, name: &str) -> Option<Arc<LiveSession>> {
+        let theirs = |session: &&Arc<LiveSession>| {
+            let record = session.record.borrow();
+            record.owner.user == actor.user && record.name == name
+        };
+        self.sessions().values().find(theirs).cloned()
     }
 }
 

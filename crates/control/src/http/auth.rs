@@ -3,17 +3,19 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
+    Extension,
     extract::{ConnectInfo, Request, State, connect_info::Connected},
     http::{HeaderMap, header},
     middleware::Next,
     response::Response,
     serve::IncomingStream,
 };
+use madang_model::{Actor, SignedInBy, person::ADMINISTRATOR};
 use madang_public_api::ProblemKind;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::Shared;
-use crate::app::{App, Failure, identity::Identity};
+use crate::app::{App, Failure};
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -38,24 +40,28 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     }
 }
 
-/// Lets requests with an identity pass, with it attached.
+/// Whoever sent the request, as [`check`] found out: an extractor of handlers.
+pub(super) type Asking = Extension<Arc<Actor>>;
+
+/// Lets requests of actors pass, with the actor attached.
 pub(super) async fn check(State(app): State<Shared>, mut request: Request, next: Next) -> Result<Response, Failure> {
     let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0);
-    let identity = identity(&app, peer, request.headers())?;
-    request.extensions_mut().insert(Arc::new(identity));
+    let actor = actor(&app, peer, request.headers())?;
+    request.extensions_mut().insert(Arc::new(actor));
     Ok(next.run(request).await)
 }
 
 /// A token that is given must be right, also where the uid alone would do.
-fn identity(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Result<Identity, Failure> {
+fn actor(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Result<Actor, Failure> {
     let refused = |detail: &str| Failure::new(ProblemKind::Unauthenticated, detail);
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let token = bearer(value.as_bytes()).ok_or_else(|| refused("the Authorization header is no `Bearer` token"))?;
-        return app.tokens.find(token).ok_or_else(|| refused("the token is not known"));
+        return app.people.now().actor_of_token(token).ok_or_else(|| refused("the token is not known"));
     }
     match peer {
         Some(Peer::Unix(Some(uid))) if uid == 0 || uid == rustix::process::geteuid().as_raw() => {
-            Ok(Identity::administrator())
+            let administrator = app.people.now().actor(ADMINISTRATOR, SignedInBy::Socket);
+            administrator.ok_or_else(|| refused("the administrator's account is suspended"))
         }
         Some(Peer::Unix(_)) => Err(refused("this user has no account here; send `Authorization: Bearer <token>`")),
         _ => Err(refused("send `Authorization: Bearer <token>`")),

@@ -8,10 +8,11 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use madang_model::Actor;
 use madang_public_api::{ProblemKind, bounds};
 use serde::de::DeserializeOwned;
 
-use crate::app::{Failure, IdempotencyKey, identity::Identity};
+use crate::app::{Failure, IdempotencyKey};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -43,11 +44,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Creating<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let chosen = idempotency_key(request.headers())?;
-        let identity = request.extensions().get::<Arc<Identity>>().cloned();
+        let actor = request.extensions().get::<Arc<Actor>>().cloned();
         let route = format!("{} {}", request.method(), request.uri().path());
         let body = json_body(request).await?;
-        let key = match (&chosen, identity) {
-            (Some(chosen), Some(identity)) => Some(IdempotencyKey::new(&identity, &route, chosen, &body)),
+        let key = match (&chosen, actor) {
+            (Some(chosen), Some(actor)) => Some(IdempotencyKey::new(&actor, &route, chosen, &body)),
             _ => None,
         };
         Ok(Self { request: parse(&body)?, key })

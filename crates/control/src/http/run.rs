@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -13,6 +13,7 @@ use madang_public_api::{BASE_PATH, OneShotRequest, RunView, StreamEvent};
 
 use super::{
     Shared,
+    auth::Asking,
     body::{ApiId, Creating},
     stream::{self, Format},
 };
@@ -54,11 +55,12 @@ impl Answer {
     ))]
 pub(super) async fn run_one_shot(
     State(app): State<Shared>,
+    Extension(actor): Asking,
     headers: HeaderMap,
     Creating { request, key }: Creating<OneShotRequest>,
 ) -> Result<Response, Failure> {
     let answer = Answer::asked(&headers, request.wait);
-    let id = app.run_one_shot(request, answer.start(), key.as_ref()).await?;
+    let id = app.run_one_shot(&actor, request, answer.start(), key.as_ref()).await?;
     answer_run(&app, id, answer, key.as_ref()).await
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{
         Path, State,
         ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection},
@@ -23,6 +24,7 @@ use utoipa::IntoParams;
 
 use super::{
     Shared,
+    auth::Asking,
     body::{ApiId, ApiQuery},
     session_act::usable,
     stream::{next_events, resume_at},
@@ -89,6 +91,7 @@ impl Default for SizeQuery {
     responses((status = 101, description = "WebSocket")))]
 pub(super) async fn session_terminal(
     State(app): State<Shared>,
+    Extension(actor): Asking,
     Path(id): Path<String>,
     ApiQuery(size): ApiQuery<SizeQuery>,
     upgrade: Upgrade,
@@ -96,7 +99,7 @@ pub(super) async fn session_terminal(
     if size.rows == 0 || size.cols == 0 {
         return Err(Failure::invalid("rows", "a terminal has at least one row and one column"));
     }
-    let session = usable(&app, &id).await?;
+    let session = usable(&app, &actor, &id).await?;
     session.running()?;
     let upgrade = bounded(upgrade)?;
     let request = App::terminal_request(TerminalSize { rows: size.rows, cols: size.cols });

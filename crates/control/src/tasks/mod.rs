@@ -2,6 +2,7 @@
 //!
 //! Every task is a [`TaskPlan`] and an idempotent `async fn`; [`start`] names them all. [`runner`] runs them.
 
+mod people;
 mod plan;
 mod prune;
 mod reconcile;
@@ -25,6 +26,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     let looking = reconcile::Reconciler::default();
     spawn(kept(app, reconcile::plan_of(app), Arc::clone(&app.reconcile_soon), move |app| looking.clone().run(app)));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
+    spawn(kept(app, people::PLAN, Arc::default(), people::refresh_people));
 }
 
 /// A task that is known by its name and woken by `wake`.

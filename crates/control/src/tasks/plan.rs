@@ -86,7 +86,7 @@ fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Op
 
 #[cfg(test)]
 mod tests {
-    use madang_model::{Limits, SessionKind, SessionLife, SessionSpec, Usage};
+    use madang_model::{Limits, Owner, SessionKind, SessionLife, SessionSpec, Usage};
 
     use super::*;
 
@@ -108,6 +108,7 @@ mod tests {
             id: SessionId::new(),
             name: "a".into(),
             generation: 0,
+            owner: Owner::DEFAULT,
             sandbox: SandboxId::new(),
             spec,
             life: SessionLife { state, since_ms: NOW },

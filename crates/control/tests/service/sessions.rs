@@ -136,7 +136,6 @@ async fn fields_of_later_versions_are_refused_by_name() {
     let world = World::new().await;
     for (field, body) in [
         ("mounts", json!({"mounts": [{"folder": "x"}]})),
-        ("project", json!({"project": "p"})),
         ("resource_group", json!({"resource_group": "g"})),
         ("priority", json!({"priority": 5})),
         ("depends_on", json!({"depends_on": ["x"]})),

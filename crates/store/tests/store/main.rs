@@ -5,12 +5,14 @@
 mod hints;
 mod leases;
 mod opening;
+mod people;
 
 use std::collections::BTreeMap;
 
 use madang_ids::{RunId, SandboxId, SessionId, TokenId};
 use madang_model::{
-    Blob, Limits, Outcome, RunEvent, RunEventBody, SessionEvent, SessionKind, SessionLife, SessionSpec, Usage, Verdict,
+    Blob, Limits, Outcome, Owner, RunEvent, RunEventBody, SessionEvent, SessionKind, SessionLife, SessionSpec, Usage,
+    Verdict,
 };
 use madang_store::{Claim, IdempotencyRecord, RunRecord, SessionRecord, Store, StoreError, TokenRecord};
 use madang_testkit::TestDatabase;
@@ -35,6 +37,7 @@ fn session(name: &str) -> SessionRecord {
         id: SessionId::new(),
         name: name.into(),
         generation: 0,
+        owner: Owner::DEFAULT,
         sandbox: SandboxId::new(),
         spec,
         life: SessionLife::requested(5),
@@ -58,6 +61,7 @@ fn finished(text: &str, finished_ms: u64) -> RunRecord {
     RunRecord {
         id: RunId::new(),
         session: None,
+        owner: Owner::DEFAULT,
         mode: "batch".into(),
         language: Some("python".into()),
         verdict: Some(Verdict::Ok),
@@ -181,8 +185,13 @@ async fn only_the_latest_token_of_a_name_stays() {
     for database in TestDatabase::each().await {
         let store = open(&database).await;
         for hash in ["one", "two"] {
-            let record =
-                TokenRecord { id: TokenId::new(), name: "administrator".into(), hash: hash.into(), created_ms: 1 };
+            let record = TokenRecord {
+                id: TokenId::new(),
+                owner: Owner::DEFAULT.user,
+                name: "administrator".into(),
+                hash: hash.into(),
+                created_ms: 1,
+            };
             store.token_insert(&record).await.unwrap();
         }
         store.token_retire("administrator", "two").await.unwrap();

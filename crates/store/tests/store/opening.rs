@@ -44,6 +44,7 @@ async fn text_is_compared_by_bytes() {
         for hash in ["a", "B", "_c"] {
             let record = madang_store::TokenRecord {
                 id: madang_ids::TokenId::new(),
+                owner: madang_model::Owner::DEFAULT.user,
                 name: "t".into(),
                 hash: hash.into(),
                 created_ms: 1,

@@ -1,0 +1,108 @@
+//! Everybody, in memory: who asks and what for is known without a look at the database.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use madang_ids::{OrganizationId, ProjectId, UserId};
+use madang_model::{Actor, Owner, ProjectRole, SignedInBy};
+use madang_store::{OrganizationRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord};
+
+use super::{App, Failure};
+
+/// The people as they were at one version of the store's directory. Never changed, only replaced.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub version: u64,
+    pub organizations: BTreeMap<OrganizationId, OrganizationRecord>,
+    pub projects: BTreeMap<ProjectId, ProjectRecord>,
+    pub users: BTreeMap<UserId, UserRecord>,
+    /// Roles in projects that are not archived.
+    pub memberships: BTreeMap<UserId, BTreeMap<ProjectId, ProjectRole>>,
+    /// By the hash of their secrets.
+    pub tokens: HashMap<String, TokenRecord>,
+}
+
+/// The present directory.
+#[derive(Debug)]
+pub(crate) struct People {
+    now: RwLock<Arc<Directory>>,
+}
+
+impl People {
+    pub async fn load(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self { now: RwLock::new(Arc::new(Directory::load(store).await?)) })
+    }
+
+    /// Everybody as last read.
+    pub fn now(&self) -> Arc<Directory> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl App {
+    /// Reads everybody again if anything about them has changed.
+    pub async fn people_refresh(&self) -> Result<(), StoreError> {
+        if self.store.directory_version().await? != self.people.now().version {
+            let directory = Arc::new(Directory::load(&self.store).await?);
+            *self.people.now.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        }
+        Ok(())
+    }
+}
+
+impl Directory {
+    async fn load(store: &Store) -> Result<Self, StoreError> {
+        // The version first: what changes while the rest is read is read again.
+        let version = store.directory_version().await?;
+        let organizations = store.organization_list().await?.into_iter().map(|record| (record.id, record)).collect();
+        let projects: BTreeMap<_, _> =
+            store.project_list().await?.into_iter().map(|record| (record.id, record)).collect();
+        let users = store.user_list().await?.into_iter().map(|record| (record.id, record)).collect();
+        let mut memberships: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for membership in store.membership_list().await? {
+            if projects.get(&membership.project).is_some_and(|project| project.archived_ms.is_none()) {
+                memberships.entry(membership.user).or_default().insert(membership.project, membership.role);
+            }
+        }
+        let tokens = store.token_list().await?.into_iter().map(|token| (token.hash.clone(), token)).collect();
+        Ok(Self { version, organizations, projects, users, memberships, tokens })
+    }
+
+    /// The user as somebody who has signed in; none if it must not.
+    pub fn actor(&self, user: UserId, by: SignedInBy) -> Option<Actor> {
+        let user = self.users.get(&user).filter(|user| user.is_active())?;
+        self.organizations.get(&user.organization).filter(|organization| organization.archived_ms.is_none())?;
+        Some(Actor {
+            user: user.id,
+            name: user.name.clone(),
+            organization: user.organization,
+            role: user.role,
+            projects: self.memberships.get(&user.id).cloned().unwrap_or_default(),
+            project: user.project,
+            by,
+        })
+    }
+
+    /// For whom the actor's new work is: the project that is asked for by name or id, else the actor's own.
+    pub fn owner(&self, actor: &Actor, asked: Option<&str>) -> Result<Owner, Failure> {
+        let mine = |id: &ProjectId| actor.projects.contains_key(id);
+        let project = match asked {
+            Some(asked) => {
+                let of_name = |project: &&ProjectRecord| {
+                    mine(&project.id) && (project.name == asked || project.id.to_string() == asked)
+                };
+                let found = self.projects.values().find(of_name);
+                found.ok_or_else(|| Failure::invalid("project", format!("you are in no project `{asked}`")))?
+            }
+            None => {
+                let only = || actor.projects.keys().next().copied().filter(|_| actor.projects.len() == 1);
+                let id = actor.project.filter(mine).or_else(only);
+                let project = id.and_then(|id| self.projects.get(&id));
+                project.ok_or_else(|| Failure::invalid("project", "say which `project` this is for"))?
+            }
+        };
+        Ok(Owner { user: actor.user, project: project.id, organization: project.organization })
+    }
+}
