@@ -1,0 +1,209 @@
+//! A run that a node carries to us: its events in order and once each, its input likewise, over as many links as it takes.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, PoisonError},
+};
+
+use madang_ids::RunId;
+use madang_model::{RunEvent, RunEventBody};
+use madang_node_api::{NodeError, RunControl, RunHandle};
+use tokio::sync::{mpsc, watch};
+use tonic::{Status, Streaming};
+
+use super::remote::{RUNS_MAX, RemoteNode};
+use crate::{
+    event,
+    wire::{RunDown, RunOpen, RunUp, run_down, run_up},
+};
+
+/// Events between the link and whoever reads the run.
+const EVENTS_MAX: usize = 64;
+/// Controls given and not yet acknowledged; more wait with whoever gives them.
+const CONTROLS_MAX: usize = 64;
+/// The node hears how far we are after so many events, and at the end.
+const KEPT_EVERY: u64 = 16;
+
+/// A run that was ordered, until it has finished.
+pub(crate) struct RunSlot {
+    order: u64,
+    /// It goes with its sandbox: nothing of it survives the agent.
+    pub once: bool,
+    carrier: tokio::sync::Mutex<Carrier>,
+    /// Which call carries it; a later one takes over.
+    call: watch::Sender<u64>,
+}
+
+struct Carrier {
+    /// The next event we have not handed on.
+    next: u64,
+    events: mpsc::Sender<RunEvent>,
+    controls: mpsc::Receiver<RunControl>,
+    controls_open: bool,
+    /// Given to the node, perhaps not to the run.
+    given: VecDeque<(u64, RunControl)>,
+    given_last: u64,
+}
+
+/// Whether a run outlives its agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    Once,
+    Session,
+}
+
+/// Whether the call goes on.
+enum Goes {
+    On,
+    Over,
+}
+
+/// Makes room for a run before it is ordered, so that its first event finds it.
+///
+/// `next` is the number of the first event that is wanted.
+pub(super) fn expect(node: &RemoteNode, order: u64, run: RunId, next: u64, life: Life) -> Result<RunHandle, NodeError> {
+    let (event_sender, events) = mpsc::channel(EVENTS_MAX);
+    let (control, controls) = mpsc::channel(CONTROLS_MAX);
+    let carrier =
+        Carrier { next, events: event_sender, controls, controls_open: true, given: VecDeque::new(), given_last: 0 };
+    let slot = RunSlot {
+        order,
+        once: life == Life::Once,
+        carrier: tokio::sync::Mutex::new(carrier),
+        call: watch::Sender::new(0),
+    };
+    let mut runs = runs(node);
+    if runs.len() >= RUNS_MAX {
+        return Err(NodeError::Capacity("too many runs on this node".to_owned()));
+    }
+    runs.insert(order, Arc::new(slot));
+    Ok(RunHandle { id: run, events, control })
+}
+
+pub(super) fn forget(node: &RemoteNode, order: u64) {
+    runs(node).remove(&order);
+}
+
+/// The run that a node wants to carry. Told apart: one that we do not want any more, and one that another process ordered.
+pub(super) fn find(node: &RemoteNode, opened: RunUp) -> Result<Arc<RunSlot>, Status> {
+    let Some(run_up::Body::Open(RunOpen { order, control })) = opened.body else {
+        return Err(Status::invalid_argument("a run begins with its name"));
+    };
+    if control != node.control {
+        return Err(Status::failed_precondition("another control process ordered this run"));
+    }
+    runs(node).get(&order).cloned().ok_or_else(|| Status::not_found("nobody waits for this run"))
+}
+
+/// Carries until the run has finished, the link breaks, or another call takes over.
+pub(super) async fn carry(
+    node: Arc<RemoteNode>,
+    slot: Arc<RunSlot>,
+    mut said: Streaming<RunUp>,
+    out: mpsc::Sender<Result<RunDown, Status>>,
+) {
+    let mut call = 0;
+    slot.call.send_modify(|current| {
+        *current += 1;
+        call = *current;
+    });
+    let mut taken_over = slot.call.subscribe();
+    let carried = async {
+        let mut carrier = slot.carrier.lock().await;
+        carrier.repeat(&out).await?;
+        loop {
+            match carrier.step(&mut said, &out).await {
+                Some(Goes::On) => {}
+                Some(Goes::Over) => return Some(()),
+                None => return None,
+            }
+        }
+    };
+    let ended = tokio::select! {
+        ended = carried => ended,
+        _ = taken_over.wait_for(|current| *current != call) => None,
+    };
+    if ended.is_some() {
+        forget(&node, slot.order);
+    }
+}
+
+impl Carrier {
+    /// What the node may not have heard over the link before.
+    async fn repeat(&self, out: &mpsc::Sender<Result<RunDown, Status>>) -> Option<()> {
+        for (number, control) in &self.given {
+            give(out, *number, control).await?;
+        }
+        Some(())
+    }
+
+    /// One thing that happens; none when the link is of no use any more.
+    async fn step(&mut self, said: &mut Streaming<RunUp>, out: &mpsc::Sender<Result<RunDown, Status>>) -> Option<Goes> {
+        let may_give = self.controls_open && self.given.len() < CONTROLS_MAX;
+        tokio::select! {
+            message = said.message() => match message.ok()??.body? {
+                run_up::Body::Event(happened) => self.happened(happened, out).await,
+                run_up::Body::ControlsDone(done) => {
+                    self.given.retain(|(number, _)| *number > done);
+                    Some(Goes::On)
+                }
+                run_up::Body::Open(_) => None,
+            },
+            control = self.controls.recv(), if may_give => {
+                match control {
+                    Some(control) => {
+                        self.given_last += 1;
+                        give(out, self.given_last, &control).await?;
+                        self.given.push_back((self.given_last, control));
+                    }
+                    None => self.controls_open = false,
+                }
+                Some(Goes::On)
+            }
+        }
+    }
+
+    async fn happened(
+        &mut self,
+        happened: crate::wire::RunHappened,
+        out: &mpsc::Sender<Result<RunDown, Status>>,
+    ) -> Option<Goes> {
+        // What came over an earlier link comes again; a gap would be a loss and is not taken.
+        if happened.seq < self.next {
+            return Some(Goes::On);
+        }
+        if happened.seq > self.next {
+            tracing::warn!(seq = happened.seq, expected = self.next, "a run's events have a gap");
+            return None;
+        }
+        let event = match event::from_wire(happened) {
+            Ok(event) => event,
+            Err(refused) => {
+                // Whoever reads sees an end without a last word, as when a sandbox is lost.
+                tracing::warn!(%refused, "a run's event is not believed");
+                let _ = out.send(Err(Status::not_found("this run is not believed"))).await;
+                return Some(Goes::Over);
+            }
+        };
+        let last = matches!(event.body, RunEventBody::Finished { .. });
+        if self.events.send(event).await.is_err() {
+            let _ = out.send(Err(Status::not_found("nobody reads this run any more"))).await;
+            return Some(Goes::Over);
+        }
+        self.next += 1;
+        if last || self.next.is_multiple_of(KEPT_EVERY) {
+            let kept = RunDown { body: Some(run_down::Body::KeptBelow(self.next)) };
+            out.send(Ok(kept)).await.ok()?;
+        }
+        Some(if last { Goes::Over } else { Goes::On })
+    }
+}
+
+async fn give(out: &mpsc::Sender<Result<RunDown, Status>>, number: u64, control: &RunControl) -> Option<()> {
+    let told = event::control_to_wire(number, control);
+    out.send(Ok(RunDown { body: Some(run_down::Body::Told(told)) })).await.ok()
+}
+
+fn runs(node: &RemoteNode) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<RunSlot>>> {
+    node.runs.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,155 @@
+//! The calls of `Link`: who asks, what for, and off to the part that does it.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use madang_ids::NodeId;
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
+
+use super::{Hub, JoinAsked, Refusal, accept::Peer, file, link, remote::RemoteNode, run};
+use crate::{
+    JoinToken, MESSAGE_BYTES_MAX,
+    authority::{self, fingerprint},
+    wire::{
+        Chunk, FromNode, JoinRequest, Joined, Received, RenewRequest, Renewed, RunDown, RunUp, ToNode, WriteRequest,
+        link_server::{Link, LinkServer},
+    },
+};
+
+/// What waits to be sent on one stream.
+pub(super) const OUT_MAX: usize = 256;
+/// Calls of one node at once: its link, its runs, its files.
+const CALLS_MAX: u32 = 16_384;
+/// A secret, a name: nobody needs longer ones.
+const WORD_BYTES_MAX: usize = 256;
+const REQUEST_BYTES_MAX: usize = 8 << 10;
+const WINDOW_BYTES: u32 = 1 << 20;
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(20);
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[derive(Clone)]
+pub(super) struct Service {
+    pub hub: Arc<Hub>,
+}
+
+/// A server for many quiet connections.
+pub(super) fn server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(CALLS_MAX)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(4 * WINDOW_BYTES)
+        .http2_keepalive_interval(Some(SHUTDOWN_WAIT))
+}
+
+impl Service {
+    pub fn limited(self) -> LinkServer<Self> {
+        LinkServer::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// Which node this is, by its certificate alone.
+    async fn identify<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0.as_deref());
+        let print = peer.ok_or_else(|| Status::unauthenticated("a node shows its certificate"))?;
+        let found = self.hub.registry.certificate_of(print).await.map_err(status)?;
+        found.ok_or_else(|| Status::unauthenticated("this certificate is not, or no longer, a node's"))
+    }
+
+    async fn node<T>(&self, request: &Request<T>) -> Result<Arc<RemoteNode>, Status> {
+        Ok(self.hub.node(self.identify(request).await?))
+    }
+
+    async fn issue(&self, node: NodeId, request: &[u8]) -> Result<authority::Issued, Status> {
+        let issued = self.hub.authority.sign(request, &node.to_string(), self.hub.config.certificate_ms);
+        let issued = issued.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let print = crate::hex(&fingerprint(&issued.certificate));
+        self.hub.registry.certificate_put(node, &print, issued.ends_ms).await.map_err(status)?;
+        Ok(issued)
+    }
+}
+
+fn status(refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::Token => Status::permission_denied(refusal.to_string()),
+        Refusal::Name(_) => Status::failed_precondition(refusal.to_string()),
+        Refusal::Unavailable(why) => {
+            tracing::error!(why, "the registry of nodes cannot answer");
+            Status::unavailable("the control plane cannot say now")
+        }
+    }
+}
+
+fn bounded(what: &str, length: usize, max: usize) -> Result<(), Status> {
+    if length > max { Err(Status::invalid_argument(format!("{what} is too long"))) } else { Ok(()) }
+}
+
+/// The first message of a stream, which must say what it is about.
+async fn first<T>(stream: &mut Streaming<T>) -> Result<T, Status> {
+    const WAIT: Duration = Duration::from_secs(10);
+    let none = || Status::invalid_argument("nothing was said");
+    tokio::time::timeout(WAIT, stream.message()).await.map_err(|_| none())??.ok_or_else(none)
+}
+
+#[tonic::async_trait]
+impl Link for Service {
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<Joined>, Status> {
+        let JoinRequest { secret, request, name } = request.into_inner();
+        bounded("the token", secret.len(), WORD_BYTES_MAX)?;
+        bounded("the name", name.len(), WORD_BYTES_MAX)?;
+        bounded("the request", request.len(), REQUEST_BYTES_MAX)?;
+        let key = authority::request_key(&request).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let asked = JoinAsked { secret_hash: JoinToken::hash(&secret), key, name };
+        let node = self.hub.registry.join(asked).await.map_err(status)?;
+        let issued = self.issue(node, &request).await?;
+        tracing::info!(%node, "a node has joined");
+        let certificate = issued.certificate.to_vec().into();
+        Ok(Response::new(Joined { node: node.to_string(), certificate, ends_ms: issued.ends_ms }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<Renewed>, Status> {
+        let node = self.identify(&request).await?;
+        let request = request.into_inner().request;
+        bounded("the request", request.len(), REQUEST_BYTES_MAX)?;
+        let issued = self.issue(node, &request).await?;
+        Ok(Response::new(Renewed { certificate: issued.certificate.to_vec().into(), ends_ms: issued.ends_ms }))
+    }
+
+    type TalkStream = Answers<ToNode>;
+
+    async fn talk(&self, request: Request<Streaming<FromNode>>) -> Result<Response<Answers<ToNode>>, Status> {
+        let node = self.node(&request).await?;
+        let (out, answers) = mpsc::channel(OUT_MAX);
+        tokio::spawn(link::serve(Arc::clone(&self.hub), node, request.into_inner(), out));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+
+    type RunStream = Answers<RunDown>;
+
+    async fn run(&self, request: Request<Streaming<RunUp>>) -> Result<Response<Answers<RunDown>>, Status> {
+        let node = self.node(&request).await?;
+        let mut said = request.into_inner();
+        let opened = first(&mut said).await?;
+        let slot = run::find(&node, opened)?;
+        let (out, answers) = mpsc::channel(OUT_MAX);
+        tokio::spawn(run::carry(node, slot, said, out));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+
+    async fn read(&self, request: Request<Streaming<Chunk>>) -> Result<Response<Received>, Status> {
+        let node = self.node(&request).await?;
+        file::receive(&node, request.into_inner()).await?;
+        Ok(Response::new(Received {}))
+    }
+
+    type WriteStream = Answers<Chunk>;
+
+    async fn write(&self, request: Request<WriteRequest>) -> Result<Response<Answers<Chunk>>, Status> {
+        let node = self.node(&request).await?;
+        let WriteRequest { order, control } = request.into_inner();
+        let source = node.write_take(&control, order).ok_or_else(|| Status::not_found("nobody ordered this"))?;
+        let (out, chunks) = mpsc::channel(file::CHUNKS_MAX);
+        tokio::spawn(file::send(source, out));
+        Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
+    }
+}

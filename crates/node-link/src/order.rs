@@ -1,0 +1,192 @@
+//! What control orders and what a node answers: the operations of `Node`, one variant each.
+
+use madang_ids::{RunId, SandboxId};
+use madang_model::{Reading, RunSpec, Usage};
+use madang_node_api::{Completions, Depth, FileSeen, ImageSeen, NodeError, PoolWanted, ReadingAck, SandboxSpec};
+use serde::{Deserialize, Serialize};
+
+/// How long a node waits for a reading before it answers that there is none.
+pub const READINGS_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// An order. It may come twice under one number, and is done once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ask")]
+pub enum Ask {
+    SandboxOpen {
+        spec: SandboxSpec,
+    },
+    SandboxClose {
+        id: SandboxId,
+    },
+    SandboxRestart {
+        id: SandboxId,
+    },
+    SandboxInterrupt {
+        id: SandboxId,
+    },
+    Usage {
+        id: SandboxId,
+    },
+    RunStart {
+        sandbox: SandboxId,
+        run: RunSpec,
+    },
+    RunOnce {
+        sandbox: SandboxSpec,
+        run: RunSpec,
+    },
+    RunAttach {
+        run: RunId,
+        after: Option<u64>,
+    },
+    RunForget {
+        run: RunId,
+    },
+    /// Answered within [`READINGS_WAIT`], with none if there are none.
+    Readings,
+    ReadingsAck {
+        acks: Vec<ReadingAck>,
+    },
+    SandboxMeter {
+        sandbox: SandboxId,
+        every_ms: u64,
+    },
+    SandboxThrottle {
+        sandbox: SandboxId,
+        cpu_millis: u64,
+    },
+    Complete {
+        sandbox: SandboxId,
+        code: String,
+        cursor: usize,
+    },
+    FileRead {
+        sandbox: SandboxId,
+        path: String,
+    },
+    FileWrite {
+        sandbox: SandboxId,
+        path: String,
+    },
+    FileList {
+        sandbox: SandboxId,
+        path: String,
+        depth: Depth,
+    },
+    FileRemove {
+        sandbox: SandboxId,
+        path: String,
+    },
+    Images,
+    PoolWant {
+        wanted: PoolWanted,
+    },
+}
+
+impl Ask {
+    /// Whether an agent that was started anew meanwhile, and so does not remember that it did it, may be asked again.
+    pub fn may_repeat(&self) -> bool {
+        match self {
+            Self::SandboxOpen { .. }
+            | Self::SandboxClose { .. }
+            | Self::Usage { .. }
+            | Self::FileList { .. }
+            | Self::FileRemove { .. }
+            | Self::Images
+            | Self::RunForget { .. }
+            | Self::Readings
+            | Self::ReadingsAck { .. }
+            | Self::SandboxMeter { .. }
+            | Self::SandboxThrottle { .. }
+            | Self::PoolWant { .. } => true,
+            Self::SandboxRestart { .. }
+            | Self::SandboxInterrupt { .. }
+            | Self::RunStart { .. }
+            | Self::RunOnce { .. }
+            | Self::RunAttach { .. }
+            | Self::Complete { .. }
+            | Self::FileRead { .. }
+            | Self::FileWrite { .. } => false,
+        }
+    }
+}
+
+/// An answer. What does not fit its order is the node's fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "told")]
+pub enum Told {
+    Done,
+    Used {
+        usage: Usage,
+    },
+    /// The node calls `Run` for it.
+    RunStarted {
+        id: RunId,
+    },
+    Read {
+        readings: Vec<Reading>,
+    },
+    Completed {
+        completions: Completions,
+    },
+    /// The node calls `Read` for its bytes.
+    Opened {
+        seen: FileSeen,
+    },
+    Written {
+        bytes: u64,
+    },
+    Listed {
+        files: Vec<FileSeen>,
+    },
+    Images {
+        images: Vec<ImageSeen>,
+    },
+    Failed {
+        kind: FailureKind,
+        text: String,
+    },
+}
+
+/// [`NodeError`] without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    Invalid,
+    NotFound,
+    Conflict,
+    Limit,
+    Capacity,
+    Unavailable,
+    Internal,
+}
+
+impl From<NodeError> for Told {
+    fn from(error: NodeError) -> Self {
+        let (kind, text) = match error {
+            NodeError::Invalid(text) => (FailureKind::Invalid, text),
+            NodeError::NotFound(text) => (FailureKind::NotFound, text),
+            NodeError::Conflict(text) => (FailureKind::Conflict, text),
+            NodeError::Limit(text) => (FailureKind::Limit, text),
+            NodeError::Capacity(text) => (FailureKind::Capacity, text),
+            NodeError::Unavailable(text) => (FailureKind::Unavailable, text),
+            NodeError::Internal(text) => (FailureKind::Internal, text),
+        };
+        Self::Failed { kind, text }
+    }
+}
+
+impl FailureKind {
+    /// The error again.
+    pub fn with(self, text: String) -> NodeError {
+        match self {
+            Self::Invalid => NodeError::Invalid(text),
+            Self::NotFound => NodeError::NotFound(text),
+            Self::Conflict => NodeError::Conflict(text),
+            Self::Limit => NodeError::Limit(text),
+            Self::Capacity => NodeError::Capacity(text),
+            Self::Unavailable => NodeError::Unavailable(text),
+            Self::Internal => NodeError::Internal(text),
+        }
+    }
+}
