@@ -14,6 +14,8 @@ pub struct ControlProcess {
     pub id: ControlId,
     /// Where the other processes reach it; None if they cannot.
     pub address: Option<String>,
+    /// Where nodes reach it; None if they cannot.
+    pub nodes_address: Option<String>,
     pub version: String,
     /// By the database's clock, as everything here.
     pub started_ms: u64,
@@ -25,6 +27,7 @@ pub struct ControlProcess {
 pub struct ControlHello {
     pub id: ControlId,
     pub address: Option<String>,
+    pub nodes_address: Option<String>,
     pub version: String,
 }
 
@@ -37,6 +40,7 @@ pub(crate) mod row {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: String,
         pub address: Option<String>,
+        pub nodes_address: Option<String>,
         pub version: String,
         pub started_ms: i64,
         pub seen_ms: i64,
@@ -55,6 +59,7 @@ impl TryFrom<row::Model> for ControlProcess {
         Ok(Self {
             id: row.id.parse().map_err(corrupt("reading a control process's id"))?,
             address: row.address,
+            nodes_address: row.nodes_address,
             version: row.version,
             started_ms: unsigned(row.started_ms),
             seen_ms: unsigned(row.seen_ms),
@@ -67,10 +72,13 @@ impl Store {
     pub async fn control_process_seen(&self, hello: &ControlHello) -> Result<(), StoreError> {
         let now = self.now_sql();
         let upsert = format!(
-            "INSERT INTO control_process (id, address, version, started_ms, seen_ms) VALUES ($1, $2, $3, {now}, {now}) \
-             ON CONFLICT (id) DO UPDATE SET address = excluded.address, seen_ms = excluded.seen_ms"
+            "INSERT INTO control_process (id, address, nodes_address, version, started_ms, seen_ms) \
+             VALUES ($1, $2, $3, $4, {now}, {now}) ON CONFLICT (id) DO UPDATE SET address = excluded.address, \
+             nodes_address = excluded.nodes_address, seen_ms = excluded.seen_ms"
         );
-        let values = [hello.id.to_string().into(), hello.address.clone().into(), hello.version.clone().into()];
+        let hello = hello.clone();
+        let values =
+            [hello.id.to_string().into(), hello.address.into(), hello.nodes_address.into(), hello.version.into()];
         let upsert = self.statement(upsert, values);
         self.writer.execute_raw(upsert).await.map_err(doing("saying that this process is there"))?;
         Ok(())

@@ -10,6 +10,9 @@ pub enum StoreError {
     /// The record changed since it was read.
     #[error("{subject} has changed meanwhile")]
     Stale { subject: String },
+    /// Another process leads now, and this write came too late.
+    #[error("{subject} is led by another process now")]
+    Fenced { subject: String },
     #[error("{doing}")]
     Database { doing: &'static str, source: DbErr },
     #[error("{doing}: the record does not read back")]

@@ -3,7 +3,14 @@
 //! Time is the database's own, so that the clocks of processes may differ. A lease has a term that only grows: whoever was paused for
 //! longer than its lease finds another term, and [`Fence`] keeps what it still wanted to write out.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement};
+use std::collections::BTreeSet;
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, Statement,
+    sea_query::{Expr, LockType},
+};
 
 use crate::{
     ControlProcess, Store, StoreError,
@@ -36,7 +43,7 @@ pub struct LeaseView {
 }
 
 /// What a write of a leader carries: it is done only while its lease has this term.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fence {
     pub lease: String,
     pub term: u64,
@@ -65,6 +72,22 @@ mod row {
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Those of the fences that do not stand any more. On PostgreSQL the others cannot fall before the transaction's end.
+pub(crate) async fn fences_stale(
+    transaction: &DatabaseTransaction,
+    fences: BTreeSet<&Fence>,
+) -> Result<BTreeSet<Fence>, DbErr> {
+    let names = fences.iter().map(|fence| fence.lease.clone());
+    let mut leases = row::Entity::find().filter(row::Column::Name.is_in(names)).order_by_asc(row::Column::Name);
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        leases = leases.lock(LockType::Share);
+    }
+    let leases = leases.all(transaction).await?;
+    let stands =
+        |fence: &Fence| leases.iter().any(|lease| lease.name == fence.lease && lease.term == signed(fence.term));
+    Ok(fences.into_iter().filter(|fence| !stands(fence)).cloned().collect())
 }
 
 impl Store {
@@ -120,6 +143,25 @@ impl Store {
             })
         };
         rows.into_iter().map(view).collect()
+    }
+
+    /// The condition that a fence still stands. On PostgreSQL the lease cannot be taken between the look and the write.
+    pub(crate) fn fence_holds(&self, fence: &Fence) -> Condition {
+        let lock = if self.is_postgres() { " FOR SHARE" } else { "" };
+        let mark = if self.is_postgres() { ["$1", "$2"] } else { ["?", "?"] };
+        let holds = format!("EXISTS (SELECT 1 FROM lease WHERE name = {} AND term = {}{lock})", mark[0], mark[1]);
+        let values = [sea_orm::Value::from(fence.lease.clone()), signed(fence.term).into()];
+        Condition::all().add(Expr::cust_with_values(holds, values))
+    }
+
+    pub(crate) async fn fence_stands(&self, fence: &Fence) -> Result<bool, StoreError> {
+        let lease = row::Entity::find_by_id(fence.lease.clone()).one(&self.writer).await;
+        let lease = lease.map_err(doing("comparing a lease's term"))?;
+        Ok(lease.is_some_and(|lease| lease.term == signed(fence.term)))
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.writer.get_database_backend() == DbBackend::Postgres
     }
 
     /// The database's own time.

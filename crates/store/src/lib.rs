@@ -19,6 +19,7 @@ mod place;
 mod project;
 mod run;
 mod run_writer;
+mod secret;
 mod session;
 mod token;
 mod user;

@@ -3,11 +3,13 @@
 //! Whoever waits gets its answer after the commit, so what was answered survives the death of the process. While one batch is
 //! being committed the next collects in the queue: under load many runs share one commit, alone a run waits for nobody.
 
-use sea_orm::{DatabaseConnection, DbErr, EntityTrait, sea_query::OnConflict};
+use std::collections::BTreeSet;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, TransactionTrait, sea_query::OnConflict};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    RunRecord, Store, StoreError,
+    Fence, RunRecord, Store, StoreError, lease,
     run::{row, to_row},
 };
 
@@ -18,19 +20,39 @@ const BATCH_MAX: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Finish {
+    entry: Entry,
+    done: oneshot::Sender<Result<(), Refusal>>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
     row: row::ActiveModel,
-    done: oneshot::Sender<Result<(), DbErr>>,
+    fence: Option<Fence>,
+}
+
+#[derive(Debug, Clone)]
+enum Refusal {
+    Fenced,
+    Database(DbErr),
 }
 
 impl Store {
     /// Keeps a finished run, whether or not its beginning was kept. Returns when it is durable against the death of the process.
     pub async fn run_finish(&self, record: &RunRecord) -> Result<(), StoreError> {
+        self.run_finish_fenced(record, None).await
+    }
+
+    /// The same for a leader, as long as it leads.
+    pub async fn run_finish_fenced(&self, record: &RunRecord, fence: Option<&Fence>) -> Result<(), StoreError> {
         const DOING: &str = "keeping a finished run";
         let (done, answer) = oneshot::channel();
-        let finish = Finish { row: to_row(record)?, done };
+        let finish = Finish { entry: Entry { row: to_row(record)?, fence: fence.cloned() }, done };
         self.finished.send(finish).await.map_err(|_| StoreError::Closed { doing: DOING })?;
         let written = answer.await.map_err(|_| StoreError::Closed { doing: DOING })?;
-        written.map_err(|source| StoreError::Database { doing: DOING, source })
+        written.map_err(|refusal| match refusal {
+            Refusal::Fenced => StoreError::Fenced { subject: format!("run {}", record.id) },
+            Refusal::Database(source) => StoreError::Database { doing: DOING, source },
+        })
     }
 }
 
@@ -44,25 +66,58 @@ pub(crate) fn spawn(writer: DatabaseConnection) -> mpsc::Sender<Finish> {
 async fn write_all(writer: DatabaseConnection, mut queue: mpsc::Receiver<Finish>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let (rows, waiting): (Vec<_>, Vec<_>) = batch.drain(..).map(|finish| (finish.row, finish.done)).unzip();
-        match upsert(&writer, rows.clone()).await {
-            Ok(()) => waiting.into_iter().for_each(|done| drop(done.send(Ok(())))),
-            // One bad row must not take the others with it.
-            Err(_) if rows.len() > 1 => {
-                for (row, done) in rows.into_iter().zip(waiting) {
-                    let _ = done.send(upsert(&writer, vec![row]).await);
+        let (entries, waiting): (Vec<_>, Vec<_>) = batch.drain(..).map(|finish| (finish.entry, finish.done)).unzip();
+        match write(&writer, &entries).await {
+            Ok(stale) => {
+                for (entry, done) in entries.iter().zip(waiting) {
+                    let fenced = entry.fence.as_ref().is_some_and(|fence| stale.contains(fence));
+                    let _ = done.send(if fenced { Err(Refusal::Fenced) } else { Ok(()) });
                 }
             }
-            Err(error) => waiting.into_iter().for_each(|done| drop(done.send(Err(error.clone())))),
+            // One bad row must not take the others with it.
+            Err(_) if entries.len() > 1 => {
+                for (entry, done) in entries.into_iter().zip(waiting) {
+                    let _ = done.send(write_one(&writer, entry).await);
+                }
+            }
+            Err(error) => waiting.into_iter().for_each(|done| drop(done.send(Err(Refusal::Database(error.clone()))))),
         }
     }
 }
 
-/// One statement, so one transaction.
-async fn upsert(writer: &DatabaseConnection, rows: Vec<row::ActiveModel>) -> Result<(), DbErr> {
+async fn write_one(writer: &DatabaseConnection, entry: Entry) -> Result<(), Refusal> {
+    match write(writer, &[entry]).await {
+        Ok(stale) if stale.is_empty() => Ok(()),
+        Ok(_) => Err(Refusal::Fenced),
+        Err(error) => Err(Refusal::Database(error)),
+    }
+}
+
+/// Writes what may be written and returns the fences that do not stand any more. Without fences it is one statement, so one transaction.
+async fn write(writer: &DatabaseConnection, entries: &[Entry]) -> Result<BTreeSet<Fence>, DbErr> {
+    let fences: BTreeSet<&Fence> = entries.iter().filter_map(|entry| entry.fence.as_ref()).collect();
+    let rows = |stale: &BTreeSet<Fence>| -> Vec<_> {
+        let stands = |entry: &&Entry| entry.fence.as_ref().is_none_or(|fence| !stale.contains(fence));
+        entries.iter().filter(stands).map(|entry| entry.row.clone()).collect()
+    };
+    if fences.is_empty() {
+        upsert(writer, rows(&BTreeSet::new())).await?;
+        return Ok(BTreeSet::new());
+    }
+    let transaction = writer.begin().await?;
+    let stale = lease::fences_stale(&transaction, fences).await?;
+    let rows = rows(&stale);
+    if !rows.is_empty() {
+        upsert(&transaction, rows).await?;
+    }
+    transaction.commit().await?;
+    Ok(stale)
+}
+
+async fn upsert(connection: &impl ConnectionTrait, rows: Vec<row::ActiveModel>) -> Result<(), DbErr> {
     use row::Column as C;
     let replace =
         OnConflict::column(C::Id).update_columns([C::Verdict, C::Truncated, C::FinishedMs, C::Events]).to_owned();
-    row::Entity::insert_many(rows).on_conflict(replace).exec_without_returning(writer).await?;
+    row::Entity::insert_many(rows).on_conflict(replace).exec_without_returning(connection).await?;
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use madang_ids::{SandboxId, SessionId};
 use madang_model::{Owner, SessionLife, SessionSpec, Sight, Usage};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Store, StoreError,
+    Fence, Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
     owner::owner_read,
 };
@@ -92,18 +92,30 @@ impl Store {
 
     /// Replaces the record if it still has `record.generation`; returns the new generation.
     pub async fn session_update(&self, record: &SessionRecord) -> Result<u64, StoreError> {
+        self.session_update_fenced(record, None).await
+    }
+
+    /// The same for a leader, as long as it leads.
+    pub async fn session_update_fenced(
+        &self,
+        record: &SessionRecord,
+        fence: Option<&Fence>,
+    ) -> Result<u64, StoreError> {
         let next = SessionRecord { generation: record.generation + 1, ..record.clone() };
         let model = to_row(&next)?;
         let done = row::Entity::update_many()
             .set(model)
             .filter(row::Column::Id.eq(record.id.to_string()))
             .filter(row::Column::Generation.eq(signed(record.generation)))
+            .filter(fence.map_or_else(Condition::all, |fence| self.fence_holds(fence)))
             .exec(&self.writer)
             .await
             .map_err(doing("changing a session"))?;
-        match done.rows_affected {
-            1 => Ok(next.generation),
-            _ => Err(StoreError::Stale { subject: format!("session {}", record.id) }),
+        let subject = || format!("session {}", record.id);
+        match (done.rows_affected, fence) {
+            (1, _) => Ok(next.generation),
+            (_, Some(fence)) if !self.fence_stands(fence).await? => Err(StoreError::Fenced { subject: subject() }),
+            _ => Err(StoreError::Stale { subject: subject() }),
         }
     }
 

@@ -11,6 +11,7 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, seaql_migr
 
 mod m0001_first;
 mod m0010_control;
+mod m0011_secret;
 mod m0020_people;
 
 pub(crate) struct Migrator;
@@ -18,7 +19,12 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Migration), Box::new(m0010_control::Migration), Box::new(m0020_people::Migration)]
+        vec![
+            Box::new(m0001_first::Migration),
+            Box::new(m0010_control::Migration),
+            Box::new(m0011_secret::Migration),
+            Box::new(m0020_people::Migration),
+        ]
     }
 }
 

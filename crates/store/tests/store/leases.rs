@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use madang_ids::ControlId;
-use madang_store::{ControlHello, Lease, Store};
+use madang_model::SessionEvent;
+use madang_store::{ControlHello, Lease, Store, StoreError};
 use madang_testkit::TestDatabase;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -78,8 +79,12 @@ async fn of_many_at_once_one_gets_it() {
 async fn a_lease_says_where_its_holder_is() {
     for database in TestDatabase::each().await {
         let store = super::open(&database).await;
-        let hello =
-            ControlHello { id: ControlId::new(), address: Some("http://10.0.0.1:8686".into()), version: "1".into() };
+        let hello = ControlHello {
+            id: ControlId::new(),
+            address: Some("http://10.0.0.1:8686".into()),
+            nodes_address: None,
+            version: "1".into(),
+        };
         store.control_process_seen(&hello).await.unwrap();
         store.control_process_seen(&hello).await.unwrap();
         let lease = take(&store, hello.id, LONG_MS).await.unwrap();
@@ -92,5 +97,69 @@ async fn a_lease_says_where_its_holder_is() {
         assert_eq!(store.control_process_forget(LONG_MS, None).await.unwrap(), 0);
         assert_eq!(store.control_process_forget(LONG_MS, Some(hello.id)).await.unwrap(), 1);
         assert_eq!(store.lease_list().await.unwrap()[0].process, None);
+    }
+}
+
+#[tokio::test]
+async fn a_leader_that_was_paused_too_long_writes_nothing() {
+    for database in TestDatabase::each().await {
+        let store = super::open(&database).await;
+        let mut session = super::session("a");
+        store.session_insert(&session).await.unwrap();
+        let old = take(&store, ControlId::new(), SHORT_MS).await.unwrap().fence();
+        session.generation = store.session_update_fenced(&session, Some(&old)).await.unwrap();
+        let new = take_in_time(&store, ControlId::new()).await.fence();
+        (session.life, _) = session.life.apply(&SessionEvent::EndAsked { why: "test".into() }, 9).unwrap();
+        let refused = store.session_update_fenced(&session, Some(&old)).await;
+        assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+        let mut finished = super::finished("late", 10);
+        let refused = store.run_finish_fenced(&finished, Some(&old)).await;
+        assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+        assert_eq!(store.run_get(finished.id).await.unwrap(), None);
+        session.generation = store.session_update_fenced(&session, Some(&new)).await.unwrap();
+        assert_eq!(store.session_get(session.id).await.unwrap(), Some(session.clone()));
+        session.generation -= 1;
+        let stale = store.session_update_fenced(&session, Some(&new)).await;
+        assert!(matches!(stale, Err(StoreError::Stale { .. })), "{stale:?}");
+        finished.finished_ms = Some(11);
+        store.run_finish_fenced(&finished, Some(&new)).await.unwrap();
+        assert_eq!(store.run_get(finished.id).await.unwrap(), Some(finished));
+    }
+}
+
+/// One with an old term must not take those with it that share its batch.
+#[tokio::test]
+async fn runs_of_several_leaders_at_once_are_kept_or_refused_each() {
+    for database in TestDatabase::each().await {
+        let store = super::open(&database).await;
+        let holder = ControlId::new();
+        let fence = take(&store, holder, LONG_MS).await.unwrap().fence();
+        let old = madang_store::Fence { term: fence.term + 7, ..fence.clone() };
+        let writes: Vec<_> = (0..120)
+            .map(|index| {
+                let (store, record) = (store.clone(), super::finished(&format!("{index}"), 10));
+                let fence = [None, Some(fence.clone()), Some(old.clone())][index % 3].clone();
+                tokio::spawn(async move {
+                    let done = store.run_finish_fenced(&record, fence.as_ref()).await;
+                    let kept = store.run_get(record.id).await.unwrap().is_some();
+                    assert_eq!(kept, index % 3 != 2, "{index}: {done:?}");
+                    assert_eq!(done.is_ok(), kept);
+                })
+            })
+            .collect();
+        for write in writes {
+            write.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_several_proposals_for_a_secret_all_get_one() {
+    for database in TestDatabase::each().await {
+        let (one, two) = (super::open(&database).await, super::open(&database).await);
+        let first = one.secret_ensure("s", b"one").await.unwrap();
+        assert_eq!(first, b"one");
+        assert_eq!(two.secret_ensure("s", b"two").await.unwrap(), first);
+        assert_eq!(two.secret_ensure("t", b"two").await.unwrap(), b"two");
     }
 }
