@@ -3,6 +3,7 @@
 //! Tests of `control` call it in place of the real node; it runs no process, touches no disk and has its own clock, which stands
 //! still until the test moves it. Nothing here is part of the product. Start at [`SimNode`] and [`TestDatabase`].
 
+pub mod contract;
 mod database;
 mod sim_meter;
 mod sim_node;

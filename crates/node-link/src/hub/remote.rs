@@ -217,6 +217,7 @@ impl RemoteNode {
     pub(super) fn cut(&self) {
         lock(&self.state).out = None;
         self.link.send_replace(0);
+        self.presence.send_replace(Presence::Unheard);
         self.fail_pending("the node was removed");
         lock(&self.runs).clear();
     }

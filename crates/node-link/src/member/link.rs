@@ -16,7 +16,7 @@ use tonic::Streaming;
 
 use super::{Client, MemberConfig, MemberError, Pause, Standing, fence::Heard, orders::Orders};
 use crate::{
-    PROTOCOL,
+    PROTOCOL, now_ms,
     wire::{Answer, Beat, Change, FromNode, Hello, Snapshot, ToNode, from_node, to_node},
 };
 
@@ -30,6 +30,8 @@ pub(super) struct Shared<'a> {
     pub orders: &'a Arc<Orders>,
     pub heard: &'a Heard,
     pub standing: &'a watch::Sender<Option<Standing>>,
+    /// When the certificate wants to be renewed, which a new link does.
+    pub renew_ms: u64,
 }
 
 /// A link under way. One task writes: what it sends it has looked up at that moment, so that no later message says something older.
@@ -122,6 +124,9 @@ impl Link<'_> {
                     Err(RecvError::Closed) => return Err(MemberError::Refused("the agent has ended".to_owned())),
                 },
                 _ = beat.tick() => {
+                    if now_ms() >= self.shared.renew_ms {
+                        return Err(MemberError::Unreachable("the certificate is to be renewed".to_owned()));
+                    }
                     if self.alive.elapsed() > self.config.silent {
                         return Err(MemberError::Unreachable("control is silent".to_owned()));
                     }

@@ -157,8 +157,14 @@ impl Member {
         loop {
             let ended = match self.client().await {
                 Ok(client) => {
-                    let shared =
-                        link::Shared { node: &*node, boot: &boot, orders: &orders, heard: &heard, standing: &standing };
+                    let shared = link::Shared {
+                        renew_ms: self.kept.renew_ms(),
+                        node: &*node,
+                        boot: &boot,
+                        orders: &orders,
+                        heard: &heard,
+                        standing: &standing,
+                    };
                     let ended = link::keep(&self.config, shared, client, &mut done, &mut pause).await;
                     standing.send_replace(None);
                     ended

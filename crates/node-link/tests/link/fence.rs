@@ -1,0 +1,37 @@
+//! A node that does not hear control ends what carries a lease, and nothing else.
+
+use std::time::Duration;
+
+use madang_node_api::{Node, SandboxSpec};
+use madang_testkit::contract;
+
+use crate::harness::{WAIT, Wire, World, until_here};
+
+#[tokio::test]
+async fn what_carries_a_lease_ends_in_a_silence_and_the_rest_goes_on() {
+    let (world, home) = (World::new().await, tempfile::tempdir().unwrap());
+    let wire = Wire::to(world.address).await;
+    let node = world.node_at(wire.address, home.path()).await;
+    let leased = SandboxSpec { lease_ms: Some(1_500), ..contract::sandbox(&contract::SIM) };
+    let free = contract::sandbox(&contract::SIM);
+    node.remote.sandbox_open(leased.clone()).await.unwrap();
+    node.remote.sandbox_open(free.clone()).await.unwrap();
+    // With the link up a lease is renewed: two of its lives later it is still there.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(node.sim.sandboxes().len(), 2);
+    wire.cut();
+    let fenced = async {
+        while node.sim.sandboxes().len() > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(WAIT, fenced).await.expect("the lease ends");
+    assert_eq!(node.sim.sandboxes()[0].id, free.id);
+    // Control learns of it when the node is back.
+    let mut changes = node.remote.watch();
+    wire.heal();
+    let gone = tokio::time::timeout(WAIT, changes.recv()).await.expect("a change is told").unwrap();
+    assert_eq!(gone.id, leased.id);
+    until_here(&node.remote).await;
+    assert_eq!(node.remote.sandboxes()[0].id, free.id);
+}

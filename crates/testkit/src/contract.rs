@@ -1,0 +1,257 @@
+//! What every node keeps, whatever it is: the same checks for a simulated one, one at the other end of a link, and the real agent.
+//!
+//! Each check takes the node and the [`Dialect`] that its programs are written in, and panics where the contract is broken.
+
+use std::{collections::BTreeMap, io::Cursor, sync::Arc, time::Duration};
+
+use madang_ids::{RunId, SandboxId, SessionId};
+use madang_model::{Limits, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Verdict, Work};
+use madang_node_api::{
+    Depth, FileKind, Network, Node, NodeError, PoolWanted, Presence, RunControl, RunHandle, SandboxSpec,
+};
+use tokio::io::AsyncReadExt as _;
+
+/// Longer than anything takes on a machine that has much else to do.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// How to say things to a node's interpreter.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialect {
+    pub language: &'static str,
+    /// Prints a word and a newline.
+    pub print: fn(&str) -> String,
+    /// Keeps a word in the interpreter's memory.
+    pub set: fn(&str) -> String,
+    /// Prints the word that was kept.
+    pub get: &'static str,
+    /// Reads a line and prints `got LINE`.
+    pub input: &'static str,
+    /// Never ends by itself.
+    pub hang: &'static str,
+    /// Prints so many bytes.
+    pub flood: fn(usize) -> String,
+}
+
+/// The simulated node's.
+pub const SIM: Dialect = Dialect {
+    language: "sim",
+    print: |word| format!("print {word}"),
+    set: |word| format!("set {word}"),
+    get: "get",
+    input: "input",
+    hang: "hang",
+    flood: |bytes| format!("flood {bytes}"),
+};
+
+/// The real one's.
+pub const PYTHON: Dialect = Dialect {
+    language: "python",
+    print: |word| format!("print('{word}')"),
+    set: |word| format!("kept = '{word}'"),
+    get: "print(kept)",
+    input: "print('got ' + input())",
+    hang: "import time\nwhile True: time.sleep(1)",
+    flood: |bytes| format!("import sys\n_ = sys.stdout.write('x' * {bytes})"),
+};
+
+/// Everything below, one after the other.
+pub async fn check(node: Arc<dyn Node>, dialect: &Dialect) {
+    facts_are_told(&*node).await;
+    opening_and_closing_are_idempotent(&*node, dialect).await;
+    unknown_sandboxes_are_not_found(&*node, dialect).await;
+    runs_are_heard_in_order(&*node, dialect).await;
+    the_interpreter_remembers(&*node, dialect).await;
+    live_input_arrives_and_cancel_ends(&*node, dialect).await;
+    much_output_arrives_whole(&*node, dialect).await;
+    one_shots_leave_nothing(&*node, dialect).await;
+    files_go_in_and_out(&*node, dialect).await;
+}
+
+/// A sandbox that nobody else has.
+pub fn sandbox(dialect: &Dialect) -> SandboxSpec {
+    SandboxSpec {
+        id: SandboxId::new(),
+        session: SessionId::new(),
+        image: "host".into(),
+        language: Some(dialect.language.to_owned()),
+        limits: Limits::default(),
+        env: BTreeMap::new(),
+        network: Network::None,
+        lease_ms: None,
+    }
+}
+
+/// A query.
+pub fn query(code: &str, stdin: Stdin) -> RunSpec {
+    let work = Work::Query { code: code.to_owned() };
+    let (files, inputs) = (Vec::new(), Vec::new());
+    RunSpec { id: RunId::new(), work, files, stdin, inputs, env: BTreeMap::new(), limits: Limits::default() }
+}
+
+/// Nothing on standard input.
+pub fn no_input() -> Stdin {
+    Stdin::Whole { bytes: Vec::new().into() }
+}
+
+async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(WAIT, work).await.unwrap_or_else(|_| panic!("{what}: nothing happens"))
+}
+
+/// Every event of a run until its last, and that they are numbered without gaps from `first` on.
+pub async fn events_from(handle: &mut RunHandle, first: u64) -> Vec<RunEvent> {
+    let mut all: Vec<RunEvent> = Vec::new();
+    loop {
+        let event = in_time("a run's next event", handle.events.recv()).await.expect("a run ends with Finished");
+        assert_eq!(event.seq, first + all.len() as u64, "{event:?}");
+        let last = matches!(event.body, RunEventBody::Finished { .. });
+        all.push(event);
+        if last {
+            return all;
+        }
+    }
+}
+
+/// What a run wrote to stdout, and how it ended.
+pub fn said(events: &[RunEvent]) -> (String, Outcome) {
+    let mut text = Vec::new();
+    for event in events {
+        match &event.body {
+            RunEventBody::Stdout { data } => text.extend_from_slice(&data.0),
+            RunEventBody::Finished { outcome } => {
+                return (String::from_utf8_lossy(&text).into_owned(), outcome.clone());
+            }
+            _ => {}
+        }
+    }
+    panic!("a run without an end: {events:?}");
+}
+
+async fn answer(node: &dyn Node, sandbox: SandboxId, code: &str) -> (String, Outcome) {
+    let mut handle = in_time("starting", node.run_start(sandbox, query(code, no_input()))).await.expect("it starts");
+    said(&events_from(&mut handle, 0).await)
+}
+
+async fn opened(node: &dyn Node, dialect: &Dialect) -> SandboxId {
+    let spec = sandbox(dialect);
+    let id = spec.id;
+    in_time("opening", node.sandbox_open(spec)).await.expect("it opens");
+    id
+}
+
+fn listed(node: &dyn Node, id: SandboxId) -> bool {
+    node.sandboxes().iter().any(|seen| seen.id == id)
+}
+
+async fn facts_are_told(node: &dyn Node) {
+    let facts = node.facts();
+    assert!(facts.cpu_millis > 0 && facts.memory_bytes > 0 && !facts.arch.is_empty(), "{facts:?}");
+    assert_eq!(*node.presence().borrow(), Presence::Here);
+    assert!(node.health().ready, "{:?}", node.health());
+    assert!(!node.languages().is_empty());
+    let images = in_time("images", node.images()).await.expect("images are listed");
+    assert!(images.iter().any(|image| image.name == "host"), "{images:?}");
+    let wanted = PoolWanted { image: "host".into(), language: None, slots: 1 };
+    in_time("a pool", node.pool_want(wanted)).await.expect("pools take wishes");
+}
+
+async fn opening_and_closing_are_idempotent(node: &dyn Node, dialect: &Dialect) {
+    let spec = sandbox(dialect);
+    let id = spec.id;
+    node.sandbox_open(spec.clone()).await.expect("it opens");
+    node.sandbox_open(spec).await.expect("it opens again");
+    // Seen as soon as whoever opened it knows.
+    assert!(listed(node, id));
+    assert_eq!(node.sandboxes().iter().filter(|seen| seen.id == id).count(), 1);
+    node.sandbox_close(id).await.expect("it closes");
+    assert!(!listed(node, id));
+    node.sandbox_close(id).await.expect("what is closed closes again");
+    let no_such_image = SandboxSpec { image: "registry.example/no/such:image".into(), ..sandbox(dialect) };
+    assert!(node.sandbox_open(no_such_image).await.is_err());
+}
+
+async fn unknown_sandboxes_are_not_found(node: &dyn Node, dialect: &Dialect) {
+    let nobody = SandboxId::new();
+    let run = query(&(dialect.print)("a"), no_input());
+    assert!(matches!(node.run_start(nobody, run).await, Err(NodeError::NotFound(_))));
+    assert!(matches!(node.file_read(nobody, "a").await, Err(NodeError::NotFound(_))));
+    assert!(matches!(node.usage(nobody).await, Err(NodeError::NotFound(_))));
+    assert!(matches!(node.sandbox_restart(nobody).await, Err(NodeError::NotFound(_))));
+    assert!(matches!(node.sandbox_interrupt(nobody).await, Err(NodeError::NotFound(_))));
+}
+
+async fn runs_are_heard_in_order(node: &dyn Node, dialect: &Dialect) {
+    let id = opened(node, dialect).await;
+    let code: Vec<_> = (0..50).map(|number| (dialect.print)(&number.to_string())).collect();
+    let (text, outcome) = answer(node, id, &code.join("\n")).await;
+    let expected: String = (0..50).map(|number| format!("{number}\n")).collect();
+    assert_eq!((text, outcome.verdict), (expected, Verdict::Ok));
+    node.usage(id).await.expect("what it used is known");
+    node.sandbox_close(id).await.expect("it closes");
+}
+
+async fn the_interpreter_remembers(node: &dyn Node, dialect: &Dialect) {
+    let id = opened(node, dialect).await;
+    answer(node, id, &(dialect.set)("apple")).await;
+    assert_eq!(answer(node, id, dialect.get).await.0.trim(), "apple");
+    node.sandbox_restart(id).await.expect("it restarts");
+    assert_ne!(answer(node, id, dialect.get).await.0.trim(), "apple");
+    node.sandbox_close(id).await.expect("it closes");
+}
+
+async fn live_input_arrives_and_cancel_ends(node: &dyn Node, dialect: &Dialect) {
+    let id = opened(node, dialect).await;
+    let mut handle = node.run_start(id, query(dialect.input, Stdin::Live)).await.expect("it starts");
+    handle.control.send(RunControl::Stdin(b"pear\n".to_vec())).await.expect("the run listens");
+    let (text, outcome) = said(&events_from(&mut handle, 0).await);
+    assert!(text.contains("got pear"), "{text:?}");
+    assert_eq!(outcome.verdict, Verdict::Ok);
+    let mut handle = node.run_start(id, query(dialect.hang, Stdin::Live)).await.expect("it starts");
+    handle.control.send(RunControl::Cancel).await.expect("the run listens");
+    assert_eq!(said(&events_from(&mut handle, 0).await).1.verdict, Verdict::Cancelled);
+    node.sandbox_close(id).await.expect("it closes");
+}
+
+async fn much_output_arrives_whole(node: &dyn Node, dialect: &Dialect) {
+    const BYTES: usize = 3_000_000;
+    let id = opened(node, dialect).await;
+    let (text, outcome) = answer(node, id, &(dialect.flood)(BYTES)).await;
+    assert_eq!((text.len(), outcome.verdict), (BYTES, Verdict::Ok));
+    node.sandbox_close(id).await.expect("it closes");
+}
+
+async fn one_shots_leave_nothing(node: &dyn Node, dialect: &Dialect) {
+    let spec = sandbox(dialect);
+    let id = spec.id;
+    let run = query(&(dialect.print)("once"), no_input());
+    let mut handle = in_time("a one-shot", node.run_once(spec, run)).await.expect("it starts");
+    let (text, outcome) = said(&events_from(&mut handle, 0).await);
+    assert_eq!((text.as_str(), outcome.verdict), ("once\n", Verdict::Ok));
+    in_time("the sandbox to go", async {
+        while listed(node, id) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+async fn files_go_in_and_out(node: &dyn Node, dialect: &Dialect) {
+    let id = opened(node, dialect).await;
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|number| (number % 251) as u8).collect();
+    let source = Box::pin(Cursor::new(bytes.clone()));
+    let written = in_time("writing", node.file_write(id, "dir/big.bin", source)).await.expect("it is written");
+    assert_eq!(written, bytes.len() as u64);
+    node.file_write(id, "empty", Box::pin(Cursor::new(Vec::new()))).await.expect("an empty one too");
+    let mut opened = in_time("reading", node.file_read(id, "dir/big.bin")).await.expect("it is there");
+    assert_eq!(opened.seen.size_bytes, bytes.len() as u64);
+    let mut read = Vec::new();
+    in_time("its bytes", opened.bytes.read_to_end(&mut read)).await.expect("they come");
+    assert!(read == bytes, "{} bytes came, others than were written", read.len());
+    let listed = node.file_list(id, "", Depth::All).await.expect("it is listed");
+    let kind_of = |path: &str| listed.iter().find(|file| file.path == path).map(|file| file.kind);
+    assert_eq!(kind_of("dir/big.bin"), Some(FileKind::File), "{listed:?}");
+    assert_eq!(kind_of("dir"), Some(FileKind::Directory), "{listed:?}");
+    node.file_remove(id, "dir/big.bin").await.expect("it is removed");
+    assert!(matches!(node.file_read(id, "dir/big.bin").await, Err(NodeError::NotFound(_))));
+    assert!(node.file_write(id, "../outside", Box::pin(Cursor::new(vec![1]))).await.is_err());
+    node.sandbox_close(id).await.expect("it closes");
+}
