@@ -50,6 +50,8 @@ macro_rules! id {
 
         impl $name {
             pub const PREFIX: &'static str = $prefix;
+            /// Sorts before every other.
+            pub const MIN: Self = Self(0);
 
             /// A new id; later ones sort after earlier ones to the millisecond.
             #[allow(clippy::new_without_default, reason = "an id made by default would hide that it is unique")]
@@ -109,6 +111,10 @@ id!(
 id!(
     /// A machine that runs sandboxes.
     NodeId, "nod"
+);
+id!(
+    /// Slots of a resource group promised for a time.
+    ReservationId, "rsv"
 );
 id!(
     /// A bearer secret's public name.

@@ -6,5 +6,7 @@
 pub mod id;
 pub mod size;
 
-pub use id::{ControlId, IdError, NodeId, OrganizationId, ProjectId, RunId, SandboxId, SessionId, TokenId, UserId};
+pub use id::{
+    ControlId, IdError, NodeId, OrganizationId, ProjectId, ReservationId, RunId, SandboxId, SessionId, TokenId, UserId,
+};
 pub use size::{ByteSize, Millis, SizeError};
