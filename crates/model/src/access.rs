@@ -1,4 +1,15 @@
-//! Who asks, and what they may see. Pure: `control` makes an [`Actor`] of whoever has signed in.
+//! Who asks, and what they may do. Pure: `control` makes an [`Actor`] of whoever has signed in.
+//!
+//! **The one authorization table is [`table`]**: every operation of the API has its row there. `http` asks it once for each request,
+//! `app` once for each thing that a request names. Nothing else compares roles.
+
+mod decision;
+mod scope;
+pub mod table;
+
+pub use decision::{Belonging, Decision, Relation, Rule};
+pub use scope::{Scope, Scopes};
+pub use table::{Row, Thing};
 
 use std::collections::BTreeMap;
 
@@ -23,6 +34,8 @@ pub struct Actor {
     pub project: Option<ProjectId>,
     /// How the user has signed in.
     pub by: SignedInBy,
+    /// What the way of signing in allows, of what the user may do.
+    pub scopes: Scopes,
 }
 
 /// What an actor has signed in with.
@@ -56,6 +69,26 @@ pub enum Sight {
 }
 
 impl Actor {
+    /// How the actor stands to something.
+    #[must_use]
+    pub fn relation(&self, thing: Belonging) -> Relation {
+        if thing.user == Some(self.user) {
+            return Relation::Own;
+        }
+        match thing.project.and_then(|project| self.projects.get(&project)) {
+            Some(ProjectRole::ProjectManager) => Relation::Managed,
+            Some(ProjectRole::Member) => Relation::Shared,
+            None if thing.organization == self.organization => Relation::Organization,
+            None => Relation::Foreign,
+        }
+    }
+
+    /// Whether the actor may give somebody this role, or change somebody who has it: nobody makes or breaks more than they are.
+    #[must_use]
+    pub fn reaches(&self, role: Role) -> bool {
+        role <= self.role
+    }
+
     /// What the actor may know of other people's sessions and runs.
     #[must_use]
     pub fn sight(&self) -> Sight {

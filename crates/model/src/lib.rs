@@ -18,7 +18,7 @@ pub mod session_spec;
 pub mod usage;
 pub mod verdict;
 
-pub use access::{Actor, Sight, SignedInBy};
+pub use access::{Actor, Decision, Scope, Scopes, Sight, SignedInBy};
 pub use blob::Blob;
 pub use limits::{Limits, LimitsAsked};
 pub use person::{Owner, ProjectRole, Role};

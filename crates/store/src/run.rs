@@ -76,6 +76,18 @@ impl Store {
         row.map(from_row).transpose()
     }
 
+    /// Whose a run is.
+    pub async fn run_owner(&self, id: RunId) -> Result<Option<Owner>, StoreError> {
+        let columns: Option<(String, String, String)> = row::Entity::find_by_id(id.to_string())
+            .select_only()
+            .columns([row::Column::Owner, row::Column::Project, row::Column::Organization])
+            .into_tuple()
+            .one(&self.reader)
+            .await
+            .map_err(doing("reading whose a run is"))?;
+        columns.map(|(user, project, organization)| owner_read(&user, &project, &organization)).transpose()
+    }
+
     /// Runs without a verdict: in progress, or left behind by a server that died.
     pub async fn run_list_open(&self) -> Result<Vec<RunRecord>, StoreError> {
         let rows = row::Entity::find()

@@ -125,6 +125,18 @@ impl Store {
         row.map(from_row).transpose()
     }
 
+    /// Whose a session is.
+    pub async fn session_owner(&self, id: SessionId) -> Result<Option<Owner>, StoreError> {
+        let columns: Option<(String, String, String)> = row::Entity::find_by_id(id.to_string())
+            .select_only()
+            .columns([row::Column::Owner, row::Column::Project, row::Column::Organization])
+            .into_tuple()
+            .one(&self.reader)
+            .await
+            .map_err(doing("reading whose a session is"))?;
+        columns.map(|(user, project, organization)| owner_read(&user, &project, &organization)).transpose()
+    }
+
     pub async fn session_list(&self, page: &SessionPage) -> Result<Vec<SessionRecord>, StoreError> {
         let mut query = row::Entity::find();
         if let Some(state) = &page.state {

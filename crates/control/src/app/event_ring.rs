@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use madang_model::{Owner, Sight};
 use madang_public_api::{ServerEvent, ServerEventBody, Timestamp};
 use tokio::sync::watch;
 
@@ -15,7 +16,7 @@ const EVENTS_MAX: usize = 1_024;
 
 #[derive(Debug)]
 pub(crate) struct EventRing {
-    kept: Mutex<VecDeque<ServerEvent>>,
+    kept: Mutex<VecDeque<(Option<Owner>, ServerEvent)>>,
     /// The number of the next event.
     next: watch::Sender<u64>,
 }
@@ -25,13 +26,14 @@ impl EventRing {
         Self { kept: Mutex::default(), next: watch::Sender::new(0) }
     }
 
-    pub fn push(&self, body: ServerEventBody) {
+    /// What is about somebody's work is told only to those who may see that work; without an owner everybody hears it.
+    pub fn push(&self, owner: Option<Owner>, body: ServerEventBody) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let seq = *self.next.borrow();
         if kept.len() == EVENTS_MAX {
             kept.pop_front();
         }
-        kept.push_back(ServerEvent { seq, at: Timestamp(now_ms()), body });
+        kept.push_back((owner, ServerEvent { seq, at: Timestamp(now_ms()), body }));
         self.next.send_replace(seq + 1);
     }
 
@@ -39,15 +41,18 @@ impl EventRing {
         self.next.subscribe()
     }
 
-    /// Events from `seq` on; where some are gone, a word about it comes first.
-    pub fn since(&self, seq: u64) -> Vec<ServerEvent> {
+    /// Events from `seq` on that the reader may see, and the number to go on from; where some are gone, a word about it comes first.
+    pub fn since(&self, seq: u64, sight: &Sight) -> (Vec<ServerEvent>, u64) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = Vec::new();
-        if let Some(first) = kept.front().map(|event| event.seq).filter(|first| *first > seq) {
+        if let Some(first) = kept.front().map(|(_, event)| event.seq).filter(|first| *first > seq) {
             let body = ServerEventBody::Lagged { missed: first - seq };
             events.push(ServerEvent { seq: first - 1, at: Timestamp(now_ms()), body });
         }
-        events.extend(kept.iter().filter(|event| event.seq >= seq).cloned());
-        events
+        let seen = kept
+            .iter()
+            .filter(|(owner, event)| event.seq >= seq && owner.as_ref().is_none_or(|owner| sight.shows(owner)));
+        events.extend(seen.map(|(_, event)| event.clone()));
+        (events, *self.next.borrow())
     }
 }

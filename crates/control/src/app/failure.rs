@@ -42,6 +42,10 @@ impl Failure {
         Self::new(ProblemKind::NotFound, format!("{what} not found"))
     }
 
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::Forbidden, detail)
+    }
+
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::Conflict, detail)
     }

@@ -1,5 +1,6 @@
 //! What the server does, whoever asks and however. `http` calls it with checked identities; `tasks` calls it by itself.
 
+mod asker;
 pub(crate) mod event_ring;
 mod failure;
 mod idempotency;
@@ -28,6 +29,7 @@ use madang_node_api::Node;
 use madang_store::{Store, StoreError};
 use tokio::sync::{Notify, watch};
 
+pub(crate) use asker::Asker;
 pub(crate) use failure::Failure;
 pub(crate) use idempotency::{Claimed, IdempotencyKey};
 pub(crate) use live_run::{LiveRun, Phase, Wish};

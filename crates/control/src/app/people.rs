@@ -6,7 +6,7 @@ use std::{
 };
 
 use madang_ids::{OrganizationId, ProjectId, UserId};
-use madang_model::{Actor, Owner, ProjectRole, SignedInBy};
+use madang_model::{Actor, Owner, ProjectRole, Scopes, SignedInBy};
 use madang_store::{OrganizationRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord};
 
 use super::{App, Failure};
@@ -82,6 +82,7 @@ impl Directory {
             projects: self.memberships.get(&user.id).cloned().unwrap_or_default(),
             project: user.project,
             by,
+            scopes: Scopes::ALL,
         })
     }
 

@@ -158,7 +158,7 @@ impl Collector {
         self.run.push(last);
         self.run.phase_set(Phase::Finished);
         let (run, session) = (self.run.facts.id, self.run.facts.session);
-        self.app.events.push(ServerEventBody::RunFinished { run, session, verdict });
+        self.app.events.push(Some(self.run.facts.owner), ServerEventBody::RunFinished { run, session, verdict });
     }
 
     async fn store(&self, outcome: Outcome) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use madang_store::RunRecord;
 use tokio::sync::watch;
 
 use super::{
-    App, Claimed, Failure, IdempotencyKey,
+    App, Asker, Claimed, Failure, IdempotencyKey,
     live_run::{LiveRun, RunFacts, ViewEnd, Wish, view},
     live_session::LiveSession,
     run_collect::collect,
@@ -105,7 +105,7 @@ impl App {
         }
         facts.kept_from_start = start == Start::Told || key.is_some();
         let kept_from_start = facts.kept_from_start;
-        let session_id = facts.session;
+        let (owner, session_id) = (facts.owner, facts.session);
         let (run, wishes) = LiveRun::new(facts);
         if let Err(full) = self.run_register(&run) {
             self.unclaim(key).await;
@@ -119,7 +119,7 @@ impl App {
         if let Some(session) = session {
             session.run_began();
         }
-        self.events.push(ServerEventBody::RunStarted { run: id, session: session_id });
+        self.events.push(Some(owner), ServerEventBody::RunStarted { run: id, session: session_id });
         tokio::spawn(collect(Arc::clone(self), run, wishes, begin));
         Ok(id)
     }
@@ -142,6 +142,16 @@ impl App {
         let mut runs = self.runs();
         runs.remove(&run.facts.id);
         self.runs_count.send_replace(runs.len());
+    }
+
+    /// Whether the asker may do with the run what is asked for.
+    pub async fn run_check(&self, asker: &Asker, id: RunId) -> Result<(), Failure> {
+        let not_found = || Failure::not_found(format!("run {id}"));
+        let owner = match self.run_live(id) {
+            Some(run) => run.facts.owner,
+            None => self.store.run_owner(id).await?.ok_or_else(not_found)?,
+        };
+        asker.check(owner, not_found)
     }
 
     pub fn run_live(&self, id: RunId) -> Option<Arc<LiveRun>> {

@@ -121,7 +121,7 @@ impl App {
     pub(super) fn session_told(&self, record: &SessionRecord) {
         let why = session_view(record, 0).why;
         let state = state_view(&record.life.state);
-        self.events.push(ServerEventBody::SessionChanged { session: record.id, state, why });
+        self.events.push(Some(record.owner), ServerEventBody::SessionChanged { session: record.id, state, why });
     }
 
     /// Makes the sandbox in the background; idempotent under its id.

@@ -10,7 +10,7 @@ use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, Session
 use madang_store::{SessionPage, SessionRecord};
 
 use super::{
-    App, Claimed, Failure, IdempotencyKey,
+    App, Asker, Claimed, Failure, IdempotencyKey,
     live_session::{LiveSession, Observed, session_view},
     session_plan::session_spec,
 };
@@ -103,13 +103,20 @@ impl App {
         }
     }
 
-    /// By id, or by the name of a live session of the actor's own.
-    pub async fn session_id(&self, actor: &Actor, text: &str) -> Result<SessionId, Failure> {
-        if let Ok(id) = text.parse() {
-            return Ok(id);
-        }
-        let named = self.session_named(actor, text).map(|session| session.record.borrow().id);
-        named.ok_or_else(|| Failure::not_found(format!("session {text}")))
+    /// By id, or by the name of a live session of the asker's own; only if the asker may do with it what is asked for.
+    pub async fn session_id(&self, asker: &Asker, text: &str) -> Result<SessionId, Failure> {
+        let not_found = || Failure::not_found(format!("session {text}"));
+        let id = match text.parse() {
+            Ok(id) => id,
+            Err(_) => self.session_named(asker, text).ok_or_else(not_found)?.record.borrow().id,
+        };
+        let live = self.session_live(id).map(|session| session.record.borrow().owner);
+        let owner = match live {
+            Some(owner) => owner,
+            None => self.store.session_owner(id).await?.ok_or_else(not_found)?,
+        };
+        asker.check(owner, not_found)?;
+        Ok(id)
     }
 
     pub fn session_live(&self, id: SessionId) -> Option<Arc<LiveSession>> {

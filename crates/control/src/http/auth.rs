@@ -14,8 +14,8 @@ use madang_model::{Actor, SignedInBy, person::ADMINISTRATOR};
 use madang_public_api::ProblemKind;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::Shared;
-use crate::app::{App, Failure};
+use super::{Shared, operation::Operations};
+use crate::app::{App, Asker, Failure};
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -41,13 +41,22 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 }
 
 /// Whoever sent the request, as [`check`] found out: an extractor of handlers.
-pub(super) type Asking = Extension<Arc<Actor>>;
+pub(super) type Asking = Extension<Arc<Asker>>;
 
-/// Lets requests of actors pass, with the actor attached.
-pub(super) async fn check(State(app): State<Shared>, mut request: Request, next: Next) -> Result<Response, Failure> {
+/// What [`check`] needs.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub app: Shared,
+    pub operations: Arc<Operations>,
+}
+
+/// Lets requests of actors pass that may ask for such a thing at all, with the asker attached.
+pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Result<Response, Failure> {
     let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0);
-    let actor = actor(&app, peer, request.headers())?;
-    request.extensions_mut().insert(Arc::new(actor));
+    let actor = actor(&gate.app, peer, request.headers())?;
+    if let Some(row) = gate.operations.row(&request)? {
+        request.extensions_mut().insert(Arc::new(Asker::new(actor, row)?));
+    }
     Ok(next.run(request).await)
 }
 

@@ -8,11 +8,10 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use madang_model::Actor;
 use madang_public_api::{ProblemKind, bounds};
 use serde::de::DeserializeOwned;
 
-use crate::app::{Failure, IdempotencyKey};
+use crate::app::{Asker, Failure, IdempotencyKey};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -44,7 +43,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Creating<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let chosen = idempotency_key(request.headers())?;
-        let actor = request.extensions().get::<Arc<Actor>>().cloned();
+        let actor = request.extensions().get::<Arc<Asker>>().cloned();
         let route = format!("{} {}", request.method(), request.uri().path());
         let body = json_body(request).await?;
         let key = match (&chosen, actor) {

@@ -1,11 +1,12 @@
 //! What happens in the server, as it happens.
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use madang_public_api::ServerEvent;
 
 use super::{
     Shared,
+    auth::Asking,
     stream::{self, Format},
 };
 use crate::app::Failure;
@@ -16,22 +17,33 @@ use crate::app::Failure;
     responses((status = 200, description = "Events, without end", content(
         (ServerEvent = "text/event-stream"), (ServerEvent = "application/x-ndjson"),
     ))))]
-pub(super) async fn event_stream(State(app): State<Shared>, headers: HeaderMap) -> Result<Response, Failure> {
+pub(super) async fn event_stream(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
     let format = Format::asked(&headers).unwrap_or(Format::ServerSent);
     let resume = stream::resume_at(&headers)?;
     let news = app.events.subscribe();
     let from = if headers.contains_key("last-event-id") { resume } else { *news.borrow() };
     let ring = std::sync::Arc::clone(&app);
-    Ok(stream::respond(format, &app, (ring, news, from), move |(ring, mut news, from)| async move {
-        // A number from before a restart is beyond the present ones: begin with what is.
-        let from = from.min(*news.borrow());
-        news.wait_for(|next| *next > from).await.ok()?;
-        let mut bytes = Vec::new();
-        let mut next = from;
-        for event in ring.events.since(from) {
-            next = event.seq + 1;
-            format.write(&mut bytes, event.seq, &event);
+    Ok(stream::respond(format, &app, (ring, news, from, asker), move |(ring, mut news, mut from, asker)| async move {
+        loop {
+            // A number from before a restart is beyond the present ones: begin with what is.
+            from = from.min(*news.borrow());
+            news.wait_for(|next| *next > from).await.ok()?;
+            // What the reader may see is asked each time: it may have changed, or the reader been suspended.
+            let sight = ring.people.now().actor(asker.user, asker.by.clone())?.sight();
+            let (events, next) = ring.events.since(from, &sight);
+            from = next;
+            if events.is_empty() {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            for event in events {
+                format.write(&mut bytes, event.seq, &event);
+            }
+            return Some((Bytes::from(bytes), (ring, news, from, asker)));
         }
-        Some((Bytes::from(bytes), (ring, news, next)))
     }))
 }

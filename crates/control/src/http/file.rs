@@ -19,7 +19,6 @@ use axum::{
 use futures_util::TryStreamExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use madang_ids::SandboxId;
-use madang_model::Actor;
 use madang_node_api::{Depth, FileKind, FileSeen, NodeError};
 use madang_public_api::{FileEntry, FileWritten, Page, Timestamp, bounds, file::FileEntryKind};
 use serde::Deserialize;
@@ -34,7 +33,7 @@ use super::{
     session_act::usable,
     unpack,
 };
-use crate::app::{Failure, live_session::LiveSession};
+use crate::app::{Asker, Failure, live_session::LiveSession};
 
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -58,11 +57,11 @@ pub(super) struct ListQuery {
     responses((status = 200, body = Page<FileEntry>)))]
 pub(super) async fn file_list(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<Json<Page<FileEntry>>, Failure> {
-    let session = usable(&app, &actor, &id).await?;
+    let session = usable(&app, &asker, &id).await?;
     app.check_path(&query.path)?;
     let depth = if query.recursive { Depth::All } else { Depth::Children };
     let entries = app.node.file_list(session.running()?.sandbox, &query.path, depth).await?;
@@ -87,11 +86,11 @@ pub(super) struct ReadQuery {
     ))))]
 pub(super) async fn file_read(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path((id, path)): Path<(String, String)>,
     ApiQuery(query): ApiQuery<ReadQuery>,
 ) -> Result<Response, Failure> {
-    let session = usable(&app, &actor, &id).await?;
+    let session = usable(&app, &asker, &id).await?;
     app.check_path(&path)?;
     let sandbox = session.running()?.sandbox;
     session.touch();
@@ -136,12 +135,12 @@ pub(super) struct WriteQuery {
     responses((status = 200, body = FileWritten)))]
 pub(super) async fn file_write(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path((id, path)): Path<(String, String)>,
     ApiQuery(query): ApiQuery<WriteQuery>,
     request: Request,
 ) -> Result<Json<FileWritten>, Failure> {
-    let (session, sandbox) = match write_place(&app, &actor, &id, &path, &query).await {
+    let (session, sandbox) = match write_place(&app, &asker, &id, &path, &query).await {
         Ok(place) => place,
         Err(failure) => {
             swallow(request.into_body()).await;
@@ -163,13 +162,13 @@ pub(super) async fn file_write(
 /// Where the bytes go, if they may.
 async fn write_place(
     app: &Shared,
-    actor: &Actor,
+    asker: &Asker,
     id: &str,
     path: &str,
     query: &WriteQuery,
 ) -> Result<(Arc<LiveSession>, SandboxId), Failure> {
     app.check_serving()?;
-    let session = usable(app, actor, id).await?;
+    let session = usable(app, asker, id).await?;
     app.check_path(path)?;
     let sandbox = session.running()?.sandbox;
     match query.archive.as_deref() {
@@ -214,10 +213,10 @@ fn upload(request: Request) -> Result<(impl AsyncRead + Send + Unpin + use<>, Ar
     responses((status = 204, description = "It is gone")))]
 pub(super) async fn file_remove(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path((id, path)): Path<(String, String)>,
 ) -> Result<StatusCode, Failure> {
-    let session = usable(&app, &actor, &id).await?;
+    let session = usable(&app, &asker, &id).await?;
     app.check_path(&path)?;
     app.node.file_remove(session.running()?.sandbox, &path).await?;
     session.touch();

@@ -6,6 +6,7 @@ mod body;
 mod event;
 mod file;
 mod openapi_document;
+mod operation;
 mod problem;
 mod run;
 mod session;
@@ -43,7 +44,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 fn routes_all(app: &Shared) -> OpenApiRouter<Shared> {
-    let check = middleware::from_fn_with_state(Arc::clone(app), auth::check);
+    let (_, document) = signed_in_routes().split_for_parts();
+    let gate = auth::Gate { app: Arc::clone(app), operations: Arc::new(operation::Operations::new(&document)) };
+    let check = middleware::from_fn_with_state(gate, auth::check);
     open_routes().merge(signed_in_routes().route_layer(check))
 }
 

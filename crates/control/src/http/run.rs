@@ -55,12 +55,12 @@ impl Answer {
     ))]
 pub(super) async fn run_one_shot(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     headers: HeaderMap,
     Creating { request, key }: Creating<OneShotRequest>,
 ) -> Result<Response, Failure> {
     let answer = Answer::asked(&headers, request.wait);
-    let id = app.run_one_shot(&actor, request, answer.start(), key.as_ref()).await?;
+    let id = app.run_one_shot(&asker, request, answer.start(), key.as_ref()).await?;
     answer_run(&app, id, answer, key.as_ref()).await
 }
 
@@ -112,7 +112,12 @@ fn location(id: RunId) -> Option<HeaderValue> {
 /// A run: its result once it has finished, what there is of it before.
 #[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "run", params(("id" = String, Path)),
     responses((status = 200, body = RunView)))]
-pub(super) async fn run_get(State(app): State<Shared>, ApiId(id): ApiId<RunId>) -> Result<Json<RunView>, Failure> {
+pub(super) async fn run_get(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    ApiId(id): ApiId<RunId>,
+) -> Result<Json<RunView>, Failure> {
+    app.run_check(&asker, id).await?;
     Ok(Json(app.run_view(id).await?))
 }
 
@@ -120,7 +125,12 @@ pub(super) async fn run_get(State(app): State<Shared>, ApiId(id): ApiId<RunId>) 
 #[utoipa::path(delete, path = "/api/v1/runs/{id}", tag = "run", params(("id" = String, Path)), responses(
     (status = 200, body = RunView, description = "The run as it is now; its end follows"),
 ))]
-pub(super) async fn run_cancel(State(app): State<Shared>, ApiId(id): ApiId<RunId>) -> Result<Json<RunView>, Failure> {
+pub(super) async fn run_cancel(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    ApiId(id): ApiId<RunId>,
+) -> Result<Json<RunView>, Failure> {
+    app.run_check(&asker, id).await?;
     Ok(Json(app.run_cancel(id).await?))
 }
 
@@ -135,9 +145,11 @@ pub(super) async fn run_cancel(State(app): State<Shared>, ApiId(id): ApiId<RunId
     ))))]
 pub(super) async fn run_events(
     State(app): State<Shared>,
+    Extension(asker): Asking,
     ApiId(id): ApiId<RunId>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    app.run_check(&asker, id).await?;
     let from = stream::resume_at(&headers)?;
     let format = Format::asked(&headers).unwrap_or(Format::ServerSent);
     let source = app.run_source(id).await?;

@@ -25,10 +25,10 @@ use crate::app::Failure;
     responses((status = 201, body = SessionView, description = "The session, made now or found by name or key")))]
 pub(super) async fn session_create(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Creating { request, key }: Creating<SessionCreate>,
 ) -> Result<Response, Failure> {
-    let view = app.session_create(&actor, request, key.as_ref()).await?;
+    let view = app.session_create(&asker, request, key.as_ref()).await?;
     let location = HeaderValue::from_str(&format!("{BASE_PATH}/sessions/{}", view.id));
     let mut response = (StatusCode::CREATED, Json(view)).into_response();
     response.headers_mut().extend(location.map(|value| (header::LOCATION, value)));
@@ -67,7 +67,7 @@ pub(super) struct SessionQuery {
     responses((status = 200, body = Page<SessionView>)))]
 pub(super) async fn session_list(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     ApiQuery(query): ApiQuery<SessionQuery>,
 ) -> Result<Json<Page<SessionView>>, Failure> {
     let limit = query.limit.unwrap_or(bounds::PAGE_LIMIT_DEFAULT);
@@ -82,7 +82,7 @@ pub(super) async fn session_list(
     let (live_only, state) = filter(query.filter)?;
     let limit = u64::from(limit);
     let oldest_first = query.order == Order::Asc;
-    let page = SessionPage { after, oldest_first, state, live_only, sight: actor.sight(), limit: limit + 1 };
+    let page = SessionPage { after, oldest_first, state, live_only, sight: asker.sight(), limit: limit + 1 };
     let mut items = app.session_list(&page).await?;
     let more = items.len() as u64 > limit;
     items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -105,10 +105,10 @@ fn filter(filter: Option<String>) -> Result<(bool, Option<String>), Failure> {
     responses((status = 200, body = SessionView)))]
 pub(super) async fn session_get(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
 ) -> Result<Json<SessionView>, Failure> {
-    let id = app.session_id(&actor, &id).await?;
+    let id = app.session_id(&asker, &id).await?;
     Ok(Json(app.session_view(id).await?))
 }
 
@@ -118,9 +118,9 @@ pub(super) async fn session_get(
 ))]
 pub(super) async fn session_end(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
 ) -> Result<Json<SessionView>, Failure> {
-    let id = app.session_id(&actor, &id).await?;
+    let id = app.session_id(&asker, &id).await?;
     Ok(Json(app.session_end(id, "asked for by a client").await?))
 }

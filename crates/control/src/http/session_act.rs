@@ -8,7 +8,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use madang_model::{Actor, Usage};
+use madang_model::Usage;
 use madang_public_api::{
     CompleteRequest, CompletionsView, Page, RunRequest, RunView, SessionView, StreamEvent, bounds, session::LogEntry,
 };
@@ -21,10 +21,10 @@ use super::{
     body::{ApiJson, ApiQuery, Creating},
     run::{Answer, answer_run},
 };
-use crate::app::{App, Failure, live_session::LiveSession};
+use crate::app::{App, Asker, Failure, live_session::LiveSession};
 
-pub(super) async fn usable(app: &Arc<App>, actor: &Actor, id: &str) -> Result<Arc<LiveSession>, Failure> {
-    let id = app.session_id(actor, id).await?;
+pub(super) async fn usable(app: &Arc<App>, asker: &Asker, id: &str) -> Result<Arc<LiveSession>, Failure> {
+    let id = app.session_id(asker, id).await?;
     app.session_usable(id).await
 }
 
@@ -33,10 +33,10 @@ pub(super) async fn usable(app: &Arc<App>, actor: &Actor, id: &str) -> Result<Ar
     responses((status = 200, body = SessionView)))]
 pub(super) async fn session_restart(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
 ) -> Result<Json<SessionView>, Failure> {
-    let session = usable(&app, &actor, &id).await?;
+    let session = usable(&app, &asker, &id).await?;
     app.node.sandbox_restart(session.running()?.sandbox).await?;
     session.touch();
     Ok(Json(session.view()))
@@ -47,10 +47,10 @@ pub(super) async fn session_restart(
     responses((status = 200, body = SessionView)))]
 pub(super) async fn session_interrupt(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
 ) -> Result<Json<SessionView>, Failure> {
-    let session = usable(&app, &actor, &id).await?;
+    let session = usable(&app, &asker, &id).await?;
     app.node.sandbox_interrupt(session.running()?.sandbox).await?;
     session.touch();
     Ok(Json(session.view()))
@@ -61,11 +61,11 @@ pub(super) async fn session_interrupt(
     request_body = CompleteRequest, responses((status = 200, body = CompletionsView)))]
 pub(super) async fn session_complete(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
     ApiJson(request): ApiJson<CompleteRequest>,
 ) -> Result<Json<CompletionsView>, Failure> {
-    let session = usable(&app, &actor, &id).await?;
+    let session = usable(&app, &asker, &id).await?;
     let cursor = usize::try_from(request.cursor).ok().filter(|cursor| request.code.is_char_boundary(*cursor));
     let cursor = cursor.ok_or_else(|| Failure::invalid("cursor", "`cursor` is a byte offset into `code`"))?;
     let found = app.node.complete(session.running()?.sandbox, request.code, cursor).await?;
@@ -87,12 +87,12 @@ pub(super) async fn session_complete(
     ))]
 pub(super) async fn session_run(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
     headers: HeaderMap,
     Creating { request, key }: Creating<RunRequest>,
 ) -> Result<Response, Failure> {
-    let session = usable(&app, &actor, &id).await?;
+    let session = usable(&app, &asker, &id).await?;
     let answer = Answer::asked(&headers, request.wait);
     let run = app.run_in_session(&session, request, answer.start(), key.as_ref()).await?;
     answer_run(&app, run, answer, key.as_ref()).await
@@ -113,7 +113,7 @@ pub(super) struct LogQuery {
     responses((status = 200, body = Page<LogEntry>)))]
 pub(super) async fn session_logs(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
     ApiQuery(query): ApiQuery<LogQuery>,
 ) -> Result<Json<Page<LogEntry>>, Failure> {
@@ -121,7 +121,7 @@ pub(super) async fn session_logs(
     if !(1..=bounds::PAGE_LIMIT_MAX).contains(&limit) {
         return Err(Failure::invalid("limit", format!("`limit` is between 1 and {}", bounds::PAGE_LIMIT_MAX)));
     }
-    let id = app.session_id(&actor, &id).await?;
+    let id = app.session_id(&asker, &id).await?;
     let items = app.session_logs(id, usize::try_from(limit).unwrap_or(usize::MAX)).await?;
     Ok(Json(Page { items, next_cursor: None }))
 }
@@ -131,9 +131,9 @@ pub(super) async fn session_logs(
     responses((status = 200, body = Usage)))]
 pub(super) async fn session_usage(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
 ) -> Result<Json<Usage>, Failure> {
-    let id = app.session_id(&actor, &id).await?;
+    let id = app.session_id(&asker, &id).await?;
     Ok(Json(app.session_usage(id).await?))
 }

@@ -59,10 +59,12 @@ enum Shape {
     responses((status = 101, description = "WebSocket")))]
 pub(super) async fn run_attach(
     State(app): State<Shared>,
+    Extension(asker): Asking,
     ApiId(id): ApiId<RunId>,
     headers: HeaderMap,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
+    app.run_check(&asker, id).await?;
     let from = usize::try_from(resume_at(&headers)?).unwrap_or(usize::MAX);
     let source = app.run_source(id).await?;
     let upgrade = bounded(upgrade)?;
@@ -91,7 +93,7 @@ impl Default for SizeQuery {
     responses((status = 101, description = "WebSocket")))]
 pub(super) async fn session_terminal(
     State(app): State<Shared>,
-    Extension(actor): Asking,
+    Extension(asker): Asking,
     Path(id): Path<String>,
     ApiQuery(size): ApiQuery<SizeQuery>,
     upgrade: Upgrade,
@@ -99,7 +101,7 @@ pub(super) async fn session_terminal(
     if size.rows == 0 || size.cols == 0 {
         return Err(Failure::invalid("rows", "a terminal has at least one row and one column"));
     }
-    let session = usable(&app, &actor, &id).await?;
+    let session = usable(&app, &asker, &id).await?;
     session.running()?;
     let upgrade = bounded(upgrade)?;
     let request = App::terminal_request(TerminalSize { rows: size.rows, cols: size.cols });

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may; the lint knows only functions marked as tests")]
 
 mod auth;
+mod authorization;
 mod events;
 mod files;
 mod harness;

@@ -1,0 +1,50 @@
+//! Whoever asks, and for what: the question to the authorization table, in one place.
+
+use std::ops::Deref;
+
+use madang_model::{
+    Actor, Decision,
+    access::{Belonging, Row},
+};
+
+use super::Failure;
+
+/// An actor that asks for one operation. `http` makes one of each request.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    actor: Actor,
+    row: &'static Row,
+}
+
+impl Deref for Asker {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.actor
+    }
+}
+
+impl Asker {
+    /// Refuses what somebody like the actor may never do, before anything is looked for.
+    pub fn new(actor: Actor, row: &'static Row) -> Result<Self, Failure> {
+        if !actor.scopes.has(row.scope) {
+            let (needed, has) = (row.scope.name(), actor.scopes);
+            return Err(Failure::forbidden(format!(
+                "this needs the scope `{needed}`; what you signed in with has `{has}`"
+            )));
+        }
+        if !row.rule.ever(actor.role) {
+            return Err(Failure::forbidden(format!("a {} may not do this", actor.role.name())));
+        }
+        Ok(Self { actor, row })
+    }
+
+    /// Asks for the thing that was found; `not_found` is the answer for one that is not there.
+    pub fn check(&self, thing: impl Into<Belonging>, not_found: impl FnOnce() -> Failure) -> Result<(), Failure> {
+        match self.row.rule.decide(self.actor.role, self.actor.relation(thing.into())) {
+            Decision::Allow => Ok(()),
+            Decision::Forbid => Err(Failure::forbidden("you may see this, but not do that with it")),
+            Decision::Hide => Err(not_found()),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The one authorization table: a row for each operation of the API.
+//!
+//! **To add an operation**, add its row under its `operation_id` (the handler's name):
+//! `row("thing_verb", Scope, Rule, Thing)`.
+//!
+//! - [`Scope`]: what a token needs for it; `Read` if it changes nothing.
+//! - [`Rule`]: who may. [`Rule::Anyone`] where the answer is about the asker only, or a list that is filtered by
+//!   [`Actor::sight`](super::Actor::sight); [`Rule::System`] for what concerns the service as a whole. Both need nothing more.
+//! - [`Thing`]: what its path names. For anything but `Nothing` the handler must find the thing through an `app` function that takes the
+//!   `Asker` and asks it `asker.check(belonging, || not_found)`, as `App::session_id` does; `http` cannot, it does not know the thing.
+//!
+//! `crates/control/tests/service/authorization.rs` walks the OpenAPI document: it fails for an operation without its row, for a row
+//! without its operation, and where the server answers anybody else than the rule says. A new kind of thing needs its sample there, an
+//! operation that reads a body perhaps a sample body.
+
+use super::{Rule, Scope};
+
+/// What the path of an operation names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Thing {
+    /// Nothing, or nothing that belongs to anybody.
+    Nothing,
+    /// A session.
+    Session,
+    /// A run.
+    Run,
+    /// An organization.
+    Organization,
+    /// A project.
+    Project,
+    /// A user.
+    User,
+    /// A token.
+    Token,
+}
+
+/// What an operation needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// As the OpenAPI document calls it.
+    pub operation: &'static str,
+    /// What a token needs for it.
+    pub scope: Scope,
+    /// Who may.
+    pub rule: Rule,
+    /// What its path names.
+    pub thing: Thing,
+}
+
+const fn row(operation: &'static str, scope: Scope, rule: Rule, thing: Thing) -> Row {
+    Row { operation, scope, rule, thing }
+}
+
+/// Every operation. Kept together by noun.
+pub const ROWS: &[Row] = &[
+    // The service.
+    row("healthz", Scope::Read, Rule::Open, Thing::Nothing),
+    row("readyz", Scope::Read, Rule::Open, Thing::Nothing),
+    row("version", Scope::Read, Rule::Open, Thing::Nothing),
+    row("openapi_json", Scope::Read, Rule::Open, Thing::Nothing),
+    row("metrics", Scope::Read, Rule::System, Thing::Nothing),
+    row("language_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("image_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("event_stream", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("task_list", Scope::Read, Rule::System, Thing::Nothing),
+    row("task_run", Scope::Manage, Rule::System, Thing::Nothing),
+    // Runs.
+    row("run_one_shot", Scope::Run, Rule::Anyone, Thing::Nothing),
+    row("run_get", Scope::Read, Rule::Work, Thing::Run),
+    row("run_cancel", Scope::Run, Rule::Work, Thing::Run),
+    row("run_events", Scope::Read, Rule::Work, Thing::Run),
+    row("run_attach", Scope::Run, Rule::Inside, Thing::Run),
+    // Sessions.
+    row("session_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("session_create", Scope::Run, Rule::Anyone, Thing::Nothing),
+    row("session_get", Scope::Read, Rule::Work, Thing::Session),
+    row("session_end", Scope::Run, Rule::Work, Thing::Session),
+    row("session_logs", Scope::Read, Rule::Work, Thing::Session),
+    row("session_usage", Scope::Read, Rule::Work, Thing::Session),
+    row("session_restart", Scope::Run, Rule::Inside, Thing::Session),
+    row("session_interrupt", Scope::Run, Rule::Inside, Thing::Session),
+    row("session_complete", Scope::Run, Rule::Inside, Thing::Session),
+    row("session_run", Scope::Run, Rule::Inside, Thing::Session),
+    row("session_terminal", Scope::Run, Rule::Inside, Thing::Session),
+    row("file_list", Scope::Read, Rule::Inside, Thing::Session),
+    row("file_read", Scope::Read, Rule::Inside, Thing::Session),
+    row("file_write", Scope::Run, Rule::Inside, Thing::Session),
+    row("file_remove", Scope::Run, Rule::Inside, Thing::Session),
+];
+
+/// The row of an operation.
+#[must_use]
+pub fn find(operation: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.operation == operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_has_one_row() {
+        let names: BTreeSet<_> = ROWS.iter().map(|row| row.operation).collect();
+        assert_eq!(names.len(), ROWS.len());
+        for row in ROWS {
+            let alone = matches!(row.rule, Rule::Open | Rule::Anyone | Rule::System);
+            assert!(alone || row.thing != Thing::Nothing || row.rule == Rule::OrganizationManage, "{row:?}");
+        }
+    }
+}
