@@ -4,7 +4,7 @@ use futures_util::{
     SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
-use http::{Request, header};
+use http::{Method, Request, header};
 use madang_model::TerminalSize;
 use madang_public_api::StreamEvent;
 use serde::Serialize;
@@ -16,6 +16,7 @@ use tokio_tungstenite::{
 use crate::{
     ClientError, Place,
     error::read_problem,
+    signing::Signed,
     transport::{Carrier, dial},
 };
 
@@ -64,10 +65,13 @@ impl Attachment {
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_VERSION, "13")
             .header(header::SEC_WEBSOCKET_KEY, generate_key());
-        if let Some(token) = &place.token {
+        if let (Some(token), None) = (&place.token, &place.key) {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(()).map_err(|error| ClientError::answer(DOING, error))?;
+        let mut request = request.body(()).map_err(|error| ClientError::answer(DOING, error))?;
+        if let Some(key) = &place.key {
+            key.sign(&Method::GET, path, request.headers_mut(), Signed::Bytes(b""))?;
+        }
         let stream = dial(&place.endpoint).await?;
         match client_async(request, stream).await {
             Ok((socket, _)) => {

@@ -1,6 +1,6 @@
 //! One server, as its caller talks to it.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -14,6 +14,7 @@ use tokio_util::io::ReaderStream;
 use crate::{
     Attachment, ClientError, Endpoint, Place, RunStream,
     error::read_problem,
+    signing::Signed,
     transport::{Body, Lease, Pool},
 };
 
@@ -56,7 +57,7 @@ impl Client {
         other: StatusCode,
     ) -> Result<T, ClientError> {
         let doing = format!("GET {path}");
-        let request = self.request(Method::GET, path, "application/json", empty())?;
+        let request = self.request(Method::GET, path, "application/json", Payload::Nothing)?;
         let (response, lease) = self.pool.send(&doing, request).await?;
         let status = response.status();
         let bytes = collect(&doing, response.into_body(), ANSWER_BYTES_MAX).await?;
@@ -118,7 +119,7 @@ impl Client {
     /// `GET path` and read its bytes piece by piece.
     pub(crate) async fn bytes(&self, path: &str) -> Result<(Response<Incoming>, Lease), ClientError> {
         let doing = format!("GET {path}");
-        let request = self.request(Method::GET, path, "*/*", empty())?;
+        let request = self.request(Method::GET, path, "*/*", Payload::Nothing)?;
         self.send(&doing, request).await
     }
 
@@ -138,7 +139,7 @@ impl Client {
     ) -> Result<(), ClientError> {
         let doing = format!("PUT {path}");
         let body = StreamBody::new(ReaderStream::new(bytes).map_ok(Frame::data)).boxed_unsync();
-        let request = self.request(Method::PUT, path, "application/json", Some(("application/octet-stream", body)))?;
+        let request = self.request(Method::PUT, path, "application/json", Payload::Stream(body))?;
         let (response, lease) = self.send(&doing, request).await?;
         collect(&doing, response.into_body(), ANSWER_BYTES_MAX).await?;
         self.pool.keep(lease);
@@ -155,24 +156,30 @@ impl Client {
         method: Method,
         path: &str,
         accept: &str,
-        body: Option<(&str, Body)>,
+        payload: Payload,
     ) -> Result<Request<Body>, ClientError> {
         let mut request = Request::builder()
-            .method(method)
+            .method(&method)
             .uri(path)
             .header(header::HOST, self.place.endpoint.authority())
             .header(header::ACCEPT, accept);
-        if let Some(token) = &self.place.token {
+        if let (Some(token), None) = (&self.place.token, &self.place.key) {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let body = match body {
-            Some((kind, body)) => {
-                request = request.header(header::CONTENT_TYPE, kind);
-                body
-            }
-            None => full(Bytes::new()),
+        let (kind, signed, body) = match payload {
+            Payload::Nothing => (None, Some(Bytes::new()), full(Bytes::new())),
+            Payload::Json(bytes) => (Some("application/json"), Some(bytes.clone()), full(bytes)),
+            Payload::Stream(body) => (Some("application/octet-stream"), None, body),
         };
-        request.body(body).map_err(|error| ClientError::answer(path, error))
+        if let Some(kind) = kind {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        let mut request = request.body(body).map_err(|error| ClientError::answer(path, error))?;
+        if let Some(key) = &self.place.key {
+            let signed = signed.as_ref().map_or(Signed::Stream, |bytes| Signed::Bytes(bytes));
+            key.sign(&method, path, request.headers_mut(), signed)?;
+        }
+        Ok(request)
     }
 
     /// Sends it and turns a refusal into an error.
@@ -188,21 +195,22 @@ impl Client {
     }
 }
 
-fn empty() -> Option<(&'static str, Body)> {
-    None
+/// What a request carries.
+enum Payload {
+    Nothing,
+    Json(Bytes),
+    Stream(Body),
 }
 
 fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
-fn json_body(doing: &str, body: Option<&impl Serialize>) -> Result<Option<(&'static str, Body)>, ClientError> {
-    let Some(body) = body else { return Ok(None) };
-    let text = serde_json::to_vec(body).map_err(|error| ClientError::Local {
-        doing: format!("writing the body of {doing}"),
-        source: io::Error::other(error),
-    })?;
-    Ok(Some(("application/json", full(text.into()))))
+fn json_body(doing: &str, body: Option<&impl Serialize>) -> Result<Payload, ClientError> {
+    let Some(body) = body else { return Ok(Payload::Nothing) };
+    let text =
+        serde_json::to_vec(body).map_err(|error| ClientError::local(&format!("writing the body of {doing}"), error))?;
+    Ok(Payload::Json(text.into()))
 }
 
 async fn collect(doing: &str, body: Incoming, bytes_max: usize) -> Result<Bytes, ClientError> {

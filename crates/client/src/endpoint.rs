@@ -6,6 +6,8 @@ use std::{
     str::FromStr,
 };
 
+use crate::AccessKey;
+
 /// Name of the server's socket below its home.
 const SOCKET: &str = "madang.sock";
 /// Name of the first administrator's token below the server's home.
@@ -32,6 +34,9 @@ pub enum EndpointError {
     /// Not shown: it may be a secret with a line end behind it.
     #[error("MADANG_TOKEN is no token; one has visible ASCII characters only")]
     Token,
+    /// Not shown either.
+    #[error("MADANG_ACCESS_KEY and MADANG_SECRET_KEY go together, visible ASCII characters only")]
+    Key,
 }
 
 impl FromStr for Endpoint {
@@ -94,20 +99,28 @@ impl Endpoint {
 pub struct Place {
     pub endpoint: Endpoint,
     pub token: Option<String>,
+    /// Signs requests; goes before the token.
+    pub key: Option<AccessKey>,
 }
 
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let token = self.token.as_ref().map(|_| "…");
-        f.debug_struct("Place").field("endpoint", &self.endpoint).field("token", &token).finish()
+        f.debug_struct("Place")
+            .field("endpoint", &self.endpoint)
+            .field("token", &token)
+            .field("key", &self.key)
+            .finish()
     }
 }
 
 impl Place {
-    /// `MADANG_ENDPOINT` and `MADANG_TOKEN` where they are set; else the socket of the server whose home is [`data_home`]. A server
+    /// `MADANG_ENDPOINT`, and `MADANG_ACCESS_KEY` with `MADANG_SECRET_KEY` or `MADANG_TOKEN`, where they are set; else the socket of the server whose home is [`data_home`]. A server
     /// over TCP without a token given gets the one in that home, if we may read it.
     pub fn discover() -> Result<Place, EndpointError> {
-        Place::from_parts(set("MADANG_ENDPOINT"), set("MADANG_TOKEN"), &data_home())
+        let key = access_key(set("MADANG_ACCESS_KEY"), set("MADANG_SECRET_KEY"))?;
+        let place = Place::from_parts(set("MADANG_ENDPOINT"), set("MADANG_TOKEN"), &data_home())?;
+        Ok(Place { key, ..place })
     }
 
     fn from_parts(endpoint: Option<String>, token: Option<String>, home: &Path) -> Result<Place, EndpointError> {
@@ -121,17 +134,28 @@ impl Place {
             (Endpoint::Tcp { .. }, None) => admin_token(home),
             (Endpoint::Unix(_), None) => None,
         };
-        Ok(Place { endpoint, token })
+        Ok(Place { endpoint, token, key: None })
     }
 
     /// The socket of the server that keeps its data in `home`.
     pub fn local(home: &Path) -> Place {
-        Place { endpoint: Endpoint::Unix(home.join(SOCKET)), token: None }
+        Place { endpoint: Endpoint::Unix(home.join(SOCKET)), token: None, key: None }
     }
 
     /// A server over TCP whose administrator's token lies in `home`.
     pub fn tcp(endpoint: Endpoint, home: &Path) -> Place {
-        Place { endpoint, token: admin_token(home) }
+        Place { endpoint, token: admin_token(home), key: None }
+    }
+}
+
+fn access_key(public: Option<String>, secret: Option<String>) -> Result<Option<AccessKey>, EndpointError> {
+    let plain = |text: &String| text.bytes().all(|byte| byte.is_ascii_graphic());
+    match (public, secret) {
+        (None, None) => Ok(None),
+        (Some(access_key), Some(secret_key)) if plain(&access_key) && plain(&secret_key) => {
+            Ok(Some(AccessKey { access_key, secret_key }))
+        }
+        _ => Err(EndpointError::Key),
     }
 }
 

@@ -58,6 +58,10 @@ impl ClientError {
         ClientError::Broken { doing: doing.to_owned(), source: source.into() }
     }
 
+    pub(crate) fn local(doing: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        ClientError::Local { doing: doing.to_owned(), source: io::Error::other(source) }
+    }
+
     pub(crate) fn answer(doing: &str, why: impl fmt::Display) -> Self {
         ClientError::Answer { doing: doing.to_owned(), why: why.to_string() }
     }

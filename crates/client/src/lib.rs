@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod files;
 mod routes;
+mod signing;
 mod stream;
 mod transport;
 
@@ -19,4 +20,5 @@ pub use endpoint::{Endpoint, EndpointError, Place, data_home};
 pub use error::ClientError;
 pub use files::FileBytes;
 pub use routes::path_encoded;
+pub use signing::AccessKey;
 pub use stream::RunStream;

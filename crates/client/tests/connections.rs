@@ -42,7 +42,7 @@ async fn serve(answer: &'static str, after: After) -> (Client, Arc<Seen>) {
         }
     });
     let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port };
-    (Client::new(Place { endpoint, token: Some("secret".to_owned()) }), seen)
+    (Client::new(Place { endpoint, token: Some("secret".to_owned()), key: None }), seen)
 }
 
 async fn connection(mut stream: TcpStream, answer: &str, after: After, seen: Arc<Seen>) {
@@ -100,7 +100,7 @@ async fn nobody_there_is_said_with_the_address() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let endpoint: Endpoint = format!("http://127.0.0.1:{port}").parse().unwrap();
-    let error = Client::new(Place { endpoint, token: None }).version().await.unwrap_err();
+    let error = Client::new(Place { endpoint, token: None, key: None }).version().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }));
     assert!(error.to_string().contains(&port.to_string()), "{error}");
 }

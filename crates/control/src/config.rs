@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use madang_model::Limits;
 use madang_store::StoreConfig;
 
+use crate::signin::{address::AddressRange, oidc::ProviderConfig, rate::RateLimits};
+
 /// Settings of the control plane. [`ControlConfig::new`] gives the defaults for a directory.
 #[derive(Debug, Clone)]
 pub struct ControlConfig {
@@ -38,6 +40,18 @@ pub struct ControlConfig {
     pub keep_days: u64,
     /// At most so many runs are kept.
     pub keep_runs: u64,
+    /// Entries of the audit log are kept for so many days.
+    pub keep_audit_days: u64,
+    /// The file with the server's key, mode 0600; made if it is not there. None: `server.key` in `home`, or the database where it is shared.
+    pub key_file: Option<PathBuf>,
+    /// Where people reach the server, as in `https://madang.example.org`. None: where they say they did.
+    pub public_url: Option<String>,
+    /// Proxies whose word about a client's address and TLS is taken.
+    pub trusted_proxies: Vec<AddressRange>,
+    /// How often anybody may ask.
+    pub rates: RateLimits,
+    /// Other providers that know our users.
+    pub providers: Vec<ProviderConfig>,
 }
 
 impl ControlConfig {
@@ -69,6 +83,12 @@ impl ControlConfig {
             reconcile_ms: 2_000,
             keep_days: 7,
             keep_runs: 100_000,
+            keep_audit_days: 400,
+            key_file: None,
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            rates: RateLimits::default(),
+            providers: Vec::new(),
         }
     }
 }

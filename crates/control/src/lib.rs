@@ -10,8 +10,16 @@ mod clock;
 mod config;
 mod http;
 mod server;
+mod signin;
 mod tasks;
 
 pub use config::ControlConfig;
 pub use http::openapi;
 pub use server::{Running, ServeError, Server, StartError, StopHandle};
+pub use signin::{
+    SigninError,
+    address::{AddressRange, AddressRangeError},
+    oidc::ProviderConfig,
+    rate::RateLimits,
+    server_key::ServerKeyError,
+};

@@ -21,6 +21,7 @@ use crate::{
     ControlConfig, admin_token,
     app::{App, Failure, Stage},
     http::{self, Peer},
+    signin::{Signin, SigninError},
     tasks,
 };
 
@@ -39,6 +40,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     AdminToken(#[from] admin_token::AdminTokenError),
+    #[error(transparent)]
+    Signin(#[from] SigninError),
     #[error("listening on {address}")]
     Listen { address: String, source: io::Error },
     #[error("another server listens on {path}")]
@@ -109,7 +112,8 @@ impl Server {
             Some(path) => Some((listen_unix(&path, config.socket_mode).await?, path)),
             None => None,
         };
-        let app = App::load(config, node, store).await?;
+        let signin = Signin::load(&config, &store).await?;
+        let app = App::load(config, node, store, signin).await?;
         tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
         Ok(Self { app, tcp, unix })
     }

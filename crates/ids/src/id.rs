@@ -136,6 +136,18 @@ id!(
     /// A person or a robot.
     UserId, "usr"
 );
+id!(
+    /// A browser that has signed in.
+    SigninId, "sgn"
+);
+id!(
+    /// A link that sets a password, once.
+    LinkId, "lnk"
+);
+id!(
+    /// An entry of the audit log.
+    AuditId, "aud"
+);
 
 #[cfg(test)]
 mod tests {

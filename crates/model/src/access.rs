@@ -13,7 +13,7 @@ pub use table::{Row, Thing};
 
 use std::collections::BTreeMap;
 
-use madang_ids::{OrganizationId, ProjectId, TokenId, UserId};
+use madang_ids::{OrganizationId, ProjectId, SigninId, TokenId, UserId};
 
 use crate::person::{Owner, ProjectRole, Role};
 
@@ -48,7 +48,7 @@ pub enum SignedInBy {
     /// The public part of an access key.
     Key(String),
     /// A password or another provider, in a browser.
-    Cookie,
+    Cookie(SigninId),
 }
 
 /// The things of a kind that an actor may know of: for lists, which ask the database for no more.

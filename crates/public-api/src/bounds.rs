@@ -38,3 +38,11 @@ pub const PAGE_LIMIT_DEFAULT: u32 = 100;
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// One message of a WebSocket, bytes.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Shortest password, characters.
+pub const PASSWORD_CHARS_MIN: usize = 10;
+/// Longest password, bytes.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Access keys of one user.
+pub const ACCESS_KEYS_MAX: usize = 100;
+/// Longest life of an access key that has an end, days.
+pub const ACCESS_KEY_DAYS_MAX: u32 = 3_650;

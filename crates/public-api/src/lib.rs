@@ -4,6 +4,7 @@
 //! Nothing here does IO or knows a store. Requests refuse unknown fields; answers may grow fields.
 //! Start at [`run`] for executions, at [`session`] for environments, at [`problem`] for what may go wrong.
 
+pub mod audit;
 pub mod bounds;
 pub mod event;
 pub mod file;
@@ -14,10 +15,12 @@ pub mod run;
 pub mod run_fold;
 pub mod session;
 pub mod signature;
+pub mod signin;
 pub mod system;
 pub mod task;
 pub mod timestamp;
 
+pub use audit::{AuditEntry, AuditOutcome};
 pub use event::{ServerEvent, ServerEventBody};
 pub use file::{FileEntry, FileWritten};
 pub use language::{ImageView, LanguageView};
@@ -26,6 +29,10 @@ pub use problem::{Problem, ProblemKind};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;
 pub use session::{Resources, SessionCreate, SessionKind, SessionState, SessionView};
+pub use signin::{
+    AccessKeyCreate, AccessKeyMade, AccessKeyView, BrowserView, KeySigning, LinkCreate, LinkKind, LinkMade, LinkUse,
+    PasswordChange, ProviderView, SigninRequest, SigninView,
+};
 pub use task::{TaskResult, TaskRun, TaskView};
 pub use timestamp::Timestamp;
 

@@ -6,7 +6,8 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbE
 use tokio::sync::mpsc;
 
 use crate::{
-    StoreConfig, StoreError, error::doing, hint::HintBoard, migration::bring_up_to_date, place::Place, run_writer,
+    StoreConfig, StoreError, audit_writer, error::doing, hint::HintBoard, migration::bring_up_to_date, place::Place,
+    run_writer,
 };
 
 /// Connections that read; writes have their own.
@@ -31,6 +32,7 @@ pub struct Store {
     pub(crate) writer: DatabaseConnection,
     pub(crate) finished: mpsc::Sender<run_writer::Finish>,
     pub(crate) hints: HintBoard,
+    pub(crate) audited: mpsc::Sender<audit_writer::Entry>,
 }
 
 impl Store {
@@ -42,10 +44,11 @@ impl Store {
         let reader = connect(config, READERS_MAX).await.map_err(doing("opening the database"))?;
         let hints = HintBoard::open(config, &writer).await.map_err(doing("listening to the database"))?;
         let finished = run_writer::spawn(writer.clone());
+        let audited = audit_writer::spawn(writer.clone());
         if !config.is_shared() {
             tokio::spawn(checkpoint(reader.clone(), finished.downgrade()));
         }
-        Ok(Self { reader, writer, finished, hints })
+        Ok(Self { reader, writer, finished, audited, hints })
     }
 
     /// Whether the database answers.

@@ -4,6 +4,9 @@
 //! both, and nothing depends on a dialect but [`connect`] and [`migration`]. It never knows HTTP or a node, and decides nothing: it keeps records, compares generations and refuses clashes.
 //! Start at [`Store`].
 
+mod access_key;
+mod audit;
+mod audit_writer;
 mod connect;
 mod control_process;
 mod directory;
@@ -11,30 +14,40 @@ mod error;
 mod hint;
 mod idempotency;
 mod lease;
+mod link;
 mod membership;
 mod migration;
 mod organization;
 mod owner;
 mod place;
 mod project;
+mod provider_user;
 mod run;
 mod run_writer;
 mod secret;
+mod server_key;
 mod session;
+mod signin;
 mod token;
 mod user;
 
+pub use access_key::AccessKeyRecord;
+pub use audit::{AuditOutcome, AuditQuery, AuditRecord};
 pub use connect::Store;
 pub use control_process::{ControlHello, ControlProcess};
 pub use error::StoreError;
 pub use hint::{Hint, Hints};
 pub use idempotency::{Claim, IdempotencyRecord};
 pub use lease::{Fence, Lease, LeaseView};
+pub use link::LinkRecord;
 pub use membership::MembershipRecord;
 pub use organization::OrganizationRecord;
 pub use place::{StoreConfig, StoreConfigError};
 pub use project::ProjectRecord;
+pub use provider_user::ProviderUserRecord;
 pub use run::RunRecord;
+pub use server_key::ServerKeyRecord;
 pub use session::{SessionPage, SessionRecord};
+pub use signin::{Attempt, AttemptDelay, SigninRecord};
 pub use token::TokenRecord;
 pub use user::UserRecord;

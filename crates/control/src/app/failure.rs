@@ -7,6 +7,8 @@ use madang_node_api::NodeError;
 use madang_public_api::ProblemKind;
 use madang_store::StoreError;
 
+use crate::signin::rate::Allowance;
+
 /// How long a client should wait where the server is full.
 const RETRY_CAPACITY_MS: u64 = 1_000;
 
@@ -19,13 +21,23 @@ pub struct Failure {
     pub field: Option<String>,
     pub limit: Option<String>,
     pub retry_after_ms: Option<u64>,
+    /// The rate limit that refused, for the headers.
+    pub(crate) allowance: Option<Box<Allowance>>,
     #[source]
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, limit: None, retry_after_ms: None, source: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            field: None,
+            limit: None,
+            retry_after_ms: None,
+            allowance: None,
+            source: None,
+        }
     }
 
     pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {

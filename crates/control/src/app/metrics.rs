@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     starts: Histogram,
     pool_hits: Counter,
     pool_misses: Counter,
+    audit_dropped: Counter,
     sandboxes: Gauge,
     sessions: Gauge,
     runs_live: Gauge,
@@ -45,17 +46,22 @@ impl Metrics {
         let runs = Family::default();
         let requests = Family::default();
         let starts = Histogram::new(START_BUCKETS);
-        let (pool_hits, pool_misses) = (Counter::default(), Counter::default());
+        let (pool_hits, pool_misses, audit_dropped) = (Counter::default(), Counter::default(), Counter::default());
         let (sandboxes, sessions, runs_live) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("runs", "Finished runs by verdict and language", runs.clone());
         registry.register("http_requests", "Answered requests by method, route and status", requests.clone());
         registry.register("run_start_seconds", "From the request to the program's start", starts.clone());
         registry.register("pool_hits", "Sandboxes taken from a warm pool", pool_hits.clone());
         registry.register("pool_misses", "Sandboxes made while somebody waited", pool_misses.clone());
+        registry.register(
+            "audit_dropped",
+            "Refusals that were not noted because too many came at once",
+            audit_dropped.clone(),
+        );
         registry.register("sandboxes", "Sandboxes that exist", sandboxes.clone());
         registry.register("sessions_live", "Sessions that have not ended", sessions.clone());
         registry.register("runs_live", "Runs in progress", runs_live.clone());
-        Self { registry, runs, requests, starts, pool_hits, pool_misses, sandboxes, sessions, runs_live }
+        Self { registry, runs, requests, starts, pool_hits, pool_misses, audit_dropped, sandboxes, sessions, runs_live }
     }
 
     pub fn run_finished(&self, verdict: Verdict, language: Option<&str>) {
@@ -65,6 +71,11 @@ impl Metrics {
 
     pub fn run_started(&self, after_us: u64) {
         self.starts.observe(after_us as f64 / 1e6);
+    }
+
+    /// A refusal that is not in the audit log.
+    pub fn audit_dropped(&self) {
+        self.audit_dropped.inc();
     }
 
     pub fn request(&self, method: &str, route: &str, status: u16) {

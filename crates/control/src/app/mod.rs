@@ -35,7 +35,7 @@ pub(crate) use idempotency::{Claimed, IdempotencyKey};
 pub(crate) use live_run::{LiveRun, Phase, Wish};
 pub(crate) use runs::{RunSource, Start};
 
-use crate::{ControlConfig, tasks::Tasks};
+use crate::{ControlConfig, signin::Signin, tasks::Tasks};
 use event_ring::EventRing;
 use languages::Languages;
 use live_session::LiveSession;
@@ -58,6 +58,7 @@ pub(crate) struct App {
     pub node: Arc<dyn Node>,
     pub store: Store,
     pub people: People,
+    pub signin: Signin,
     pub languages: Languages,
     pub metrics: Metrics,
     pub events: EventRing,
@@ -78,7 +79,12 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    pub async fn load(config: ControlConfig, node: Arc<dyn Node>, store: Store) -> Result<Arc<Self>, StoreError> {
+    pub async fn load(
+        config: ControlConfig,
+        node: Arc<dyn Node>,
+        store: Store,
+        signin: Signin,
+    ) -> Result<Arc<Self>, StoreError> {
         let people = People::load(&store).await?;
         let live = store.session_list_live().await?;
         let sessions = live.into_iter().map(|record| (record.id, LiveSession::new(record))).collect();
@@ -87,6 +93,7 @@ impl App {
             node,
             store,
             people,
+            signin,
             languages: Languages::default(),
             metrics: Metrics::new(),
             events: EventRing::new(),

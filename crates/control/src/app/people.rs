@@ -7,7 +7,7 @@ use std::{
 
 use madang_ids::{OrganizationId, ProjectId, UserId};
 use madang_model::{Actor, Owner, ProjectRole, Scopes, SignedInBy};
-use madang_store::{OrganizationRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord};
+use madang_store::{AccessKeyRecord, OrganizationRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord};
 
 use super::{App, Failure};
 
@@ -22,6 +22,8 @@ pub(crate) struct Directory {
     pub memberships: BTreeMap<UserId, BTreeMap<ProjectId, ProjectRole>>,
     /// By the hash of their secrets.
     pub tokens: HashMap<String, TokenRecord>,
+    /// By their public parts.
+    pub access_keys: HashMap<String, AccessKeyRecord>,
 }
 
 /// The present directory.
@@ -67,7 +69,13 @@ impl Directory {
             }
         }
         let tokens = store.token_list().await?.into_iter().map(|token| (token.hash.clone(), token)).collect();
-        Ok(Self { version, organizations, projects, users, memberships, tokens })
+        let access_keys = store.access_key_list().await?.into_iter().map(|key| (key.id.clone(), key)).collect();
+        Ok(Self { version, organizations, projects, users, memberships, tokens, access_keys })
+    }
+
+    /// The user of a name.
+    pub fn user_named(&self, name: &str) -> Option<&UserRecord> {
+        self.users.values().find(|user| user.name == name)
     }
 
     /// The user as somebody who has signed in; none if it must not.

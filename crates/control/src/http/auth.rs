@@ -1,36 +1,47 @@
-//! Who asks: a bearer token, or the uid behind a Unix socket.
+//! Who asks: a bearer token, a signature, a browser's cookie, or the uid behind a Unix socket.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use axum::{
     Extension,
-    extract::{ConnectInfo, Request, State, connect_info::Connected},
-    http::{HeaderMap, header},
+    extract::{Request, State, connect_info::Connected},
+    http::{HeaderMap, Method, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
     serve::IncomingStream,
 };
 use madang_model::{Actor, SignedInBy, person::ADMINISTRATOR};
-use madang_public_api::ProblemKind;
+use madang_public_api::{ProblemKind, signature::Scheme};
+use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{Shared, operation::Operations};
-use crate::app::{App, Asker, Failure};
+use super::{Shared, operation::Operations, origin::origin_of, rate};
+use crate::{
+    app::{App, Asker, Failure},
+    signin::{
+        address::Origin,
+        browser,
+        cookie::{self, CSRF_HEADER, Cookie},
+        signed::{self, Vouched},
+    },
+};
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Peer {
-    Tcp,
+    Tcp(SocketAddr),
     /// The uid as the kernel vouches for it; none if it did not say.
     Unix(Option<u32>),
 }
 
 impl Connected<IncomingStream<'_, TcpListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        let _: &SocketAddr = stream.remote_addr();
         // Many small answers: waiting to fill packets would cost 40 ms now and then. Failure only costs time.
         let _ = stream.io().set_nodelay(true);
-        Peer::Tcp
+        Peer::Tcp(*stream.remote_addr())
     }
 }
 
@@ -50,31 +61,86 @@ pub(super) struct Gate {
     pub operations: Arc<Operations>,
 }
 
-/// Lets requests of actors pass that may ask for such a thing at all, with the asker attached.
-pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Result<Response, Failure> {
-    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0);
-    let actor = actor(&gate.app, peer, request.headers())?;
-    if let Some(row) = gate.operations.row(&request)? {
-        request.extensions_mut().insert(Arc::new(Asker::new(actor, row)?));
+/// Lets requests of actors pass that may ask for such a thing at all, with the asker attached; says in the answer who it was, for the layers around.
+pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Result<Response, Failure> {
+    let app = &gate.app;
+    let origin = origin_of(request.extensions());
+    let vouched = match sign_in(app, origin, request).await {
+        Ok(vouched) => vouched,
+        // Whoever guesses is slowed down.
+        Err(failure) if failure.kind == ProblemKind::Unauthenticated => {
+            rate::of_stranger(app, origin)?;
+            return Err(failure);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let Vouched { actor, mut request, spoilt } = vouched;
+    let actor = Arc::new(actor);
+    let allowance = match rate::of_actor(app, &actor) {
+        Ok(allowance) => allowance,
+        Err(failure) => return Ok(by(failure.into_response(), actor)),
+    };
+    match gate.operations.row(&request).and_then(|row| row.map(|row| Asker::new(Actor::clone(&actor), row)).transpose())
+    {
+        Ok(Some(asker)) => drop(request.extensions_mut().insert(Arc::new(asker))),
+        Ok(None) => {}
+        Err(failure) => return Ok(by(failure.into_response(), actor)),
     }
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if spoilt.load(Ordering::Acquire) {
+        response = signed::spoilt().into_response();
+    }
+    Ok(rate::with_headers(by(response, actor), allowance))
 }
 
-/// A token that is given must be right, also where the uid alone would do.
-fn actor(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Result<Actor, Failure> {
+fn by(mut response: Response, actor: Arc<Actor>) -> Response {
+    response.extensions_mut().insert(actor);
+    response
+}
+
+/// Who sent the request. A token or signature that is given must be right, also where the uid alone would do.
+async fn sign_in(app: &App, origin: Origin, request: Request) -> Result<Vouched, Failure> {
     let refused = |detail: &str| Failure::new(ProblemKind::Unauthenticated, detail);
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let token = bearer(value.as_bytes()).ok_or_else(|| refused("the Authorization header is no `Bearer` token"))?;
-        return app.people.now().actor_of_token(token).ok_or_else(|| refused("the token is not known"));
-    }
-    match peer {
-        Some(Peer::Unix(Some(uid))) if uid == 0 || uid == rustix::process::geteuid().as_raw() => {
-            let administrator = app.people.now().actor(ADMINISTRATOR, SignedInBy::Socket);
-            administrator.ok_or_else(|| refused("the administrator's account is suspended"))
+    let bare = |actor, request| Vouched { actor, request, spoilt: Arc::default() };
+    if let Some(value) = request.headers().get(header::AUTHORIZATION) {
+        if value.to_str().is_ok_and(|value| Scheme::of(value).is_some()) {
+            return signed::check(app, request).await;
         }
-        Some(Peer::Unix(_)) => Err(refused("this user has no account here; send `Authorization: Bearer <token>`")),
-        _ => Err(refused("send `Authorization: Bearer <token>`")),
+        let token = bearer(value.as_bytes()).ok_or_else(|| refused("the Authorization header is no `Bearer` token"))?;
+        let actor = app.people.now().actor_of_token(token).ok_or_else(|| refused("the token is not known"))?;
+        return Ok(bare(actor, request));
     }
+    match origin {
+        Origin::Local { uid: Some(uid) } if uid == 0 || uid == rustix::process::geteuid().as_raw() => {
+            let administrator = app.people.now().actor(ADMINISTRATOR, SignedInBy::Socket);
+            Ok(bare(administrator.ok_or_else(|| refused("the administrator's account is suspended"))?, request))
+        }
+        Origin::Local { .. } => Err(refused("this user has no account here; send `Authorization: Bearer <token>`")),
+        Origin::Remote { .. } => match Cookie::Signin.read(request.headers(), app.is_secure(origin)) {
+            Some(secret) => Ok(bare(by_cookie(app, &secret, request.method(), request.headers()).await?, request)),
+            None => Err(refused("send `Authorization: Bearer <token>`")),
+        },
+    }
+}
+
+/// A browser sends its cookie whoever makes it ask. What changes something must come from a page of ours, which alone can know the
+/// token; a WebSocket, for which a page can send no header, must come from this host.
+async fn by_cookie(app: &App, secret: &str, method: &Method, headers: &HeaderMap) -> Result<Actor, Failure> {
+    let actor = browser::actor(app, secret).await?;
+    let upgrade = headers.contains_key(header::UPGRADE);
+    let safe = matches!(*method, Method::GET | Method::HEAD) && !upgrade;
+    if safe {
+        return Ok(actor);
+    }
+    let given = headers.get(CSRF_HEADER).map_or(&b""[..], |value| value.as_bytes());
+    let right = bool::from(cookie::csrf(&app.signin.key, secret).as_bytes().ct_eq(given));
+    let from_us = cookie::is_same_site(headers) && (right || (upgrade && headers.contains_key(header::ORIGIN)));
+    if from_us {
+        return Ok(actor);
+    }
+    let detail =
+        "a browser's request that changes something repeats what signing in answered as `csrf`, in X-CSRF-Token";
+    Err(Failure::new(ProblemKind::Forbidden, detail))
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

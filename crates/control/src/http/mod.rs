@@ -1,16 +1,23 @@
 //! The rim: routes, bodies, streams, sockets. Reads requests, asks `app`, writes answers; decides nothing.
 
+mod access_key;
 mod archive;
+mod audit;
+mod audit_read;
 mod auth;
 mod body;
 mod event;
 mod file;
+mod oidc;
 mod openapi_document;
 mod operation;
+mod origin;
 mod problem;
+mod rate;
 mod run;
 mod session;
 mod session_act;
+mod signin;
 mod socket;
 mod stream;
 mod system;
@@ -47,16 +54,24 @@ fn routes_all(app: &Shared) -> OpenApiRouter<Shared> {
     let (_, document) = signed_in_routes().split_for_parts();
     let gate = auth::Gate { app: Arc::clone(app), operations: Arc::new(operation::Operations::new(&document)) };
     let check = middleware::from_fn_with_state(gate, auth::check);
-    open_routes().merge(signed_in_routes().route_layer(check))
+    let strangers = middleware::from_fn_with_state(Arc::clone(app), rate::strangers);
+    let audit = middleware::from_fn_with_state(Arc::clone(app), audit::record);
+    let routes = open_routes().route_layer(strangers).merge(signed_in_routes().route_layer(check));
+    routes.route_layer(audit)
 }
 
-/// Routes that need no identity; [`openapi_document::OPEN_PATHS`] names them.
+/// Routes that need no identity; the authorization table knows them.
 fn open_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
         .routes(routes!(system::version))
         .routes(routes!(system::openapi_json))
+        .routes(routes!(signin::signin_create))
+        .routes(routes!(signin::link_use))
+        .routes(routes!(oidc::provider_list))
+        .routes(routes!(oidc::provider_begin))
+        .routes(routes!(oidc::provider_end))
 }
 
 fn signed_in_routes() -> OpenApiRouter<Shared> {
@@ -81,9 +96,26 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(file::file_read, file::file_write, file::file_remove))
         .routes(routes!(event::event_stream))
         .merge(house_routes())
+        .merge(signin_routes())
 }
 
 /// What keeps the house: for administrators.
 fn house_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(task::task_list)).routes(routes!(task::task_run))
+}
+
+/// Ways to sign in, and who did what.
+fn signin_routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(signin::signin_get, signin::signin_end))
+        .routes(routes!(signin::browser_list))
+        .routes(routes!(signin::browser_end))
+        .routes(routes!(signin::password_change))
+        .routes(routes!(signin::link_create))
+        .routes(routes!(access_key::access_key_list, access_key::access_key_create))
+        .routes(routes!(access_key::access_key_remove))
+        .routes(routes!(access_key::access_key_rotate))
+        .routes(routes!(access_key::access_key_suspend))
+        .routes(routes!(access_key::access_key_resume))
+        .routes(routes!(audit_read::audit_list))
 }

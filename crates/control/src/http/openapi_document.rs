@@ -1,5 +1,6 @@
 //! Completes the generated document: what the routes have in common is written once, here.
 
+use madang_model::access::{Rule, table};
 use madang_public_api::{Problem, ProblemKind};
 use utoipa::{
     PartialSchema,
@@ -10,8 +11,6 @@ use utoipa::{
     },
 };
 
-/// Paths that need no identity.
-const OPEN_PATHS: [&str; 4] = ["/healthz", "/readyz", "/api/v1/version", "/api/v1/openapi.json"];
 const TOKEN: &str = "token";
 
 pub(super) fn complete(mut document: OpenApi) -> OpenApi {
@@ -23,9 +22,8 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
         .build();
     let paths = std::mem::take(&mut document.paths.paths);
     for (path, mut item) in paths {
-        let open = OPEN_PATHS.contains(&path.as_str());
         for operation in operations(&mut item) {
-            complete_operation(&path, operation, open);
+            complete_operation(&path, operation);
         }
         // The router's way to say that the path may have slashes.
         document.paths.paths.insert(path.replace("{*path}", "{path}"), item);
@@ -41,7 +39,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
 }
 
-fn complete_operation(path: &str, operation: &mut Operation, open: bool) {
+fn complete_operation(path: &str, operation: &mut Operation) {
+    let open = operation.operation_id.as_deref().and_then(table::find).is_some_and(|row| row.rule == Rule::Open);
     let mut kinds = vec![ProblemKind::Malformed, ProblemKind::MethodNotAllowed, ProblemKind::Internal];
     if !open {
         operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -12,11 +12,15 @@ use axum::{
 use madang_ids::RunId;
 use madang_public_api::{Problem, ProblemKind};
 
-use super::Shared;
+use super::{Peer, Shared, origin::origin, rate};
 use crate::app::Failure;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
+
+/// The request's id, for the layers inside.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub Arc<str>);
 
 impl IntoResponse for Failure {
     /// Only the status; [`rim`] writes the body, because only it knows the request.
@@ -32,9 +36,13 @@ pub(super) async fn no_such_route() -> Failure {
 }
 
 /// Around everything: gives the request an id, turns failures into problem documents, counts.
-pub(super) async fn rim(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn rim(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(&request);
+    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0);
+    let origin = origin(peer, request.headers(), &app.config);
+    request.extensions_mut().insert(RequestId(id.as_str().into()));
+    request.extensions_mut().insert(origin);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let mut response = next.run(request).await;
@@ -42,6 +50,10 @@ pub(super) async fn rim(State(app): State<Shared>, request: Request, next: Next)
         write_problem(&mut response, &failure, &id);
         if failure.kind == ProblemKind::Internal {
             tracing::error!(request = %id, %method, route, error = ?failure.source, "{}", failure.detail);
+        }
+        if failure.kind == ProblemKind::Unauthenticated {
+            let why = failure.source.as_ref().map(ToString::to_string);
+            tracing::info!(request = %id, %method, route, %origin, why, "refused: {}", failure.detail);
         }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -90,6 +102,9 @@ fn write_problem(response: &mut Response, failure: &Failure, id: &str) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(ms) = failure.retry_after_ms {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
+    }
+    if let Some(allowance) = &failure.allowance {
+        rate::write(headers, **allowance);
     }
     if failure.kind == ProblemKind::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

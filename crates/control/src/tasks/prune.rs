@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use madang_store::StoreError;
+
 use super::{Done, TaskPlan};
 use crate::{app::App, clock::now_ms};
 
@@ -22,5 +24,22 @@ pub(super) async fn prune(app: Arc<App>) -> Done {
     let runs = app.store.run_prune(oldest, app.config.keep_runs).await?;
     let sessions = app.store.session_prune(oldest).await?;
     let keys = app.store.idempotency_prune(now.saturating_sub(KEYS_MS)).await?;
-    Ok(format!("forgot {runs} runs, {sessions} sessions, {keys} idempotency keys"))
+    let signins = forget_signins(&app, now).await?;
+    let audit = app.store.audit_prune(audit_before(now, app.config.keep_audit_days), now).await?;
+    app.signin.rates.sweep();
+    Ok(format!(
+        "forgot {runs} runs, {sessions} sessions, {keys} idempotency keys, {signins} of signing in, {audit} of the audit log"
+    ))
+}
+
+/// Nonces, browsers, links and failures that are past their time.
+async fn forget_signins(app: &App, now_ms: u64) -> Result<u64, StoreError> {
+    let nonces = app.store.nonce_prune(now_ms).await?;
+    let browsers = app.store.signin_prune(now_ms).await?;
+    Ok(nonces + browsers + app.store.link_prune(now_ms).await?)
+}
+
+/// Whole days, so that the log says once a day at most that it was pruned.
+fn audit_before(now_ms: u64, days: u64) -> u64 {
+    now_ms.saturating_sub(days.saturating_mul(DAY_MS)) / DAY_MS * DAY_MS
 }

@@ -11,7 +11,8 @@ fn operations() -> Vec<(Method, String, bool)> {
     let document = serde_json::to_value(madang_control::openapi()).unwrap();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        let filled = path.replace("{id}", "ses_00000000000000000000000000").replace("{path}", "a/b");
+        let filled =
+            path.replace("{id}", "ses_00000000000000000000000000").replace("{path}", "a/b").replace("{name}", "none");
         for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
             let operation = &item[method.as_str().to_lowercase()];
             if operation.is_object() {
@@ -34,7 +35,7 @@ async fn every_operation_refuses_strangers() {
                 answer.problem(401, "unauthenticated");
                 assert_eq!(answer.headers["www-authenticate"], "Bearer", "{method} {path}");
             } else {
-                answer.expect(200);
+                assert_ne!(answer.status, 401, "{method} {path}");
             }
         }
     }

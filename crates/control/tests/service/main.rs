@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may; the lint knows only functions marked as tests")]
 
+mod access_key;
+mod audit;
 mod auth;
 mod authorization;
+mod browser;
 mod events;
 mod files;
 mod harness;

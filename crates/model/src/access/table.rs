@@ -32,6 +32,10 @@ pub enum Thing {
     User,
     /// A token.
     Token,
+    /// An access key.
+    AccessKey,
+    /// A browser that has signed in.
+    Browser,
 }
 
 /// What an operation needs.
@@ -86,6 +90,26 @@ pub const ROWS: &[Row] = &[
     row("file_read", Scope::Read, Rule::Inside, Thing::Session),
     row("file_write", Scope::Run, Rule::Inside, Thing::Session),
     row("file_remove", Scope::Run, Rule::Inside, Thing::Session),
+    // Signing in. Where the body or the query names the user, the thing is the user.
+    row("signin_create", Scope::Secret, Rule::Open, Thing::Nothing),
+    row("link_use", Scope::Secret, Rule::Open, Thing::Nothing),
+    row("provider_list", Scope::Read, Rule::Open, Thing::Nothing),
+    row("provider_begin", Scope::Read, Rule::Open, Thing::Nothing),
+    row("provider_end", Scope::Read, Rule::Open, Thing::Nothing),
+    row("signin_get", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("signin_end", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("browser_list", Scope::Read, Rule::UserSee, Thing::User),
+    row("browser_end", Scope::Secret, Rule::UserOwn, Thing::Browser),
+    row("password_change", Scope::Secret, Rule::Anyone, Thing::Nothing),
+    row("link_create", Scope::Secret, Rule::UserManage, Thing::User),
+    row("access_key_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("access_key_create", Scope::Secret, Rule::UserOwn, Thing::User),
+    row("access_key_rotate", Scope::Secret, Rule::UserOwn, Thing::AccessKey),
+    row("access_key_suspend", Scope::Secret, Rule::UserOwn, Thing::AccessKey),
+    row("access_key_resume", Scope::Secret, Rule::UserOwn, Thing::AccessKey),
+    row("access_key_remove", Scope::Secret, Rule::UserOwn, Thing::AccessKey),
+    // Who did what.
+    row("audit_list", Scope::Read, Rule::OrganizationManage, Thing::Nothing),
 ];
 
 /// The row of an operation.

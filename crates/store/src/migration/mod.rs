@@ -13,6 +13,8 @@ mod m0001_first;
 mod m0010_control;
 mod m0011_secret;
 mod m0020_people;
+mod m0030_audit;
+mod m0031_signin;
 
 pub(crate) struct Migrator;
 
@@ -24,6 +26,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_control::Migration),
             Box::new(m0011_secret::Migration),
             Box::new(m0020_people::Migration),
+            Box::new(m0030_audit::Migration),
+            Box::new(m0031_signin::Migration),
         ]
     }
 }

@@ -1,0 +1,219 @@
+//! Browsers: passwords, cookies, one-time links, and how often anybody may ask.
+
+use std::num::NonZeroU32;
+
+use axum::http::Method;
+use madang_control::RateLimits;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, World};
+
+const SIGNIN: &str = "/api/v1/signin";
+const PASSWORD: &str = "correct horse battery";
+
+/// A browser that holds its cookies.
+struct Browser<'a> {
+    world: &'a World,
+    cookies: String,
+    csrf: String,
+}
+
+impl Browser<'_> {
+    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let all = [headers, &[("cookie", self.cookies.as_str()), ("content-type", "application/json")]].concat();
+        self.world.send_bare(method, path, &all, body.to_string()).await
+    }
+}
+
+/// The administrator has a password from here on.
+async fn with_password(world: &World) {
+    let link = world.post("/api/v1/links", json!({"user": "administrator", "kind": "invitation"})).await.expect(201);
+    use_link(world, link["secret"].as_str().unwrap(), PASSWORD).await.expect(204);
+}
+
+async fn use_link(world: &World, secret: &str, password: &str) -> Answer {
+    let headers = [("content-type", "application/json")];
+    let body = json!({"secret": secret, "password": password}).to_string();
+    world.send_bare(Method::POST, "/api/v1/links/use", &headers, body).await
+}
+
+async fn try_password(world: &World, name: &str, password: &str, headers: &[(&str, &str)]) -> Answer {
+    let headers = [headers, &[("content-type", "application/json")]].concat();
+    world.send_bare(Method::POST, SIGNIN, &headers, json!({"name": name, "password": password}).to_string()).await
+}
+
+async fn sign_in(world: &World) -> Browser<'_> {
+    let answer = try_password(world, "administrator", PASSWORD, &[]).await;
+    let csrf = answer.expect(200)["csrf"].as_str().unwrap().to_owned();
+    let set = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
+    let pairs: Vec<_> = set.map(|line| line.split(';').next().unwrap()).collect();
+    Browser { world, cookies: pairs.join("; "), csrf }
+}
+
+#[tokio::test]
+async fn a_browser_signs_in_works_and_signs_out() {
+    let world = World::new().await;
+    with_password(&world).await;
+    let answer = try_password(&world, "administrator", PASSWORD, &[]).await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap();
+    assert!(
+        cookie.starts_with("madang_signin=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    assert!(!cookie.contains("Secure"), "plain HTTP: {cookie}");
+    let browser = sign_in(&world).await;
+    let who = browser.send(Method::GET, SIGNIN, &[], Value::Null).await.expect(200);
+    assert_eq!((who["name"].as_str(), who["csrf"].as_str()), (Some("administrator"), Some(browser.csrf.as_str())));
+    let session = json!({"language": "sim"});
+    browser.send(Method::POST, "/api/v1/sessions", &[], session.clone()).await.problem(403, "forbidden");
+    let wrong = [("x-csrf-token", "wrong")];
+    browser.send(Method::POST, "/api/v1/sessions", &wrong, session.clone()).await.problem(403, "forbidden");
+    let csrf = ("x-csrf-token", browser.csrf.as_str());
+    let elsewhere = [csrf, ("origin", "https://evil.example")];
+    browser.send(Method::POST, "/api/v1/sessions", &elsewhere, session.clone()).await.problem(403, "forbidden");
+    let here = [csrf, ("origin", "http://test"), ("sec-fetch-site", "same-origin")];
+    browser.send(Method::POST, "/api/v1/sessions", &here, session).await.expect(201);
+    let signins = browser.send(Method::GET, "/api/v1/signins", &[], Value::Null).await.expect(200);
+    assert_eq!(
+        signins["items"].as_array().unwrap().iter().filter(|one| one["current"] == true).count(),
+        1,
+        "{signins}"
+    );
+    browser.send(Method::DELETE, SIGNIN, &[csrf], Value::Null).await.expect(204);
+    browser.send(Method::GET, SIGNIN, &[], Value::Null).await.problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_websocket_must_come_from_this_host() {
+    let world = World::new().await;
+    with_password(&world).await;
+    let browser = sign_in(&world).await;
+    let session = world.session().await;
+    let path = format!("/api/v1/sessions/{session}/terminal");
+    let upgrade = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+    ];
+    let from = |origin| [&upgrade[..], &[("origin", origin)]].concat();
+    browser.send(Method::GET, &path, &from("http://evil.example"), Value::Null).await.problem(403, "forbidden");
+    browser.send(Method::GET, &path, &upgrade, Value::Null).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn guessing_locks_out_the_guesser_alone() {
+    let world = World::with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    with_password(&world).await;
+    let browser = sign_in(&world).await;
+    let thief = [("x-forwarded-for", "203.0.113.7")];
+    for name in ["administrator", "nobody-of-that-name"] {
+        for _ in 0..5 {
+            let wrong = try_password(&world, name, "wrong", &thief).await.problem(401, "unauthenticated");
+            assert_eq!(wrong["detail"], "the name or the password is wrong");
+        }
+        // Also with the right password, and also where nobody has that name.
+        let locked = try_password(&world, name, PASSWORD, &thief).await;
+        assert_eq!(locked.problem(429, "too-many")["limit"], "signin.attempts");
+        assert!(locked.headers.contains_key("retry-after"));
+    }
+    let elsewhere = [("x-forwarded-for", "198.51.100.1")];
+    try_password(&world, "administrator", PASSWORD, &elsewhere).await.expect(200);
+    let known = [thief[0], ("cookie", browser.cookies.as_str())];
+    try_password(&world, "administrator", PASSWORD, &known).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_link_is_good_once_and_replaces_the_earlier() {
+    let world = World::new().await;
+    with_password(&world).await;
+    let browser = sign_in(&world).await;
+    let ask = || world.post("/api/v1/links", json!({"user": "administrator", "kind": "reset"}));
+    let (first, second) = (ask().await.expect(201), ask().await.expect(201));
+    assert!(second["url"].as_str().unwrap().contains("/signin/link#"), "{second}");
+    let (first, second) = (first["secret"].as_str().unwrap(), second["secret"].as_str().unwrap());
+    use_link(&world, first, "another password").await.problem(404, "not-found");
+    use_link(&world, second, "short").await.problem(422, "invalid");
+    let uses = (0..4).map(|_| use_link(&world, second, "another password"));
+    let answers = futures_util::future::join_all(uses).await;
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 404, 404, 404]);
+    try_password(&world, "administrator", PASSWORD, &[]).await.problem(401, "unauthenticated");
+    try_password(&world, "administrator", "another password", &[]).await.expect(200);
+    browser.send(Method::GET, SIGNIN, &[], Value::Null).await.problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_whoever_knows_it() {
+    let world = World::new().await;
+    with_password(&world).await;
+    let change = |current: &str, password: &str| {
+        let body = json!({"current": current, "password": password}).to_string();
+        world.send(Method::PUT, "/api/v1/password", &[("content-type", "application/json")], body)
+    };
+    change("wrong", "the next password").await.problem(401, "unauthenticated");
+    change(PASSWORD, "Administrator").await.problem(422, "invalid");
+    change(PASSWORD, "the next password").await.expect(204);
+    try_password(&world, "administrator", "the next password", &[]).await.expect(200);
+}
+
+#[tokio::test]
+async fn over_tls_cookies_are_guarded() {
+    let world = World::with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    with_password(&world).await;
+    let answer = try_password(&world, "administrator", PASSWORD, &[("x-forwarded-proto", "https")]).await;
+    answer.expect(200);
+    for cookie in answer.headers.get_all("set-cookie") {
+        let cookie = cookie.to_str().unwrap();
+        assert!(cookie.starts_with("__Host-madang_") && cookie.ends_with("; Secure"), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_again() {
+    let few = NonZeroU32::new(3).unwrap();
+    let rates = RateLimits { administrator_per_minute: few, address_per_minute: few, ..RateLimits::default() };
+    let world = World::with(|config| config.rates = rates).await;
+    for remaining in ["2", "1", "0"] {
+        let answer = world.get("/api/v1/sessions").await;
+        answer.expect(200);
+        assert_eq!(answer.headers["ratelimit-remaining"], remaining);
+        assert_eq!(
+            (&answer.headers["ratelimit-limit"], &answer.headers["ratelimit-policy"]),
+            (&"3".parse().unwrap(), &"3;w=60".parse().unwrap())
+        );
+    }
+    let refused = world.get("/api/v1/sessions").await;
+    assert_eq!(refused.problem(429, "too-many")["limit"], "rate");
+    assert_eq!(refused.headers["ratelimit-remaining"], "0");
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    let socket = world.socket();
+    for _ in 0..5 {
+        world.send_unix(&socket, Method::GET, "/api/v1/sessions", &[]).await.expect(200);
+    }
+    let guess = [("authorization", "Bearer guess")];
+    for _ in 0..3 {
+        world.send_bare(Method::GET, "/api/v1/sessions", &guess, "").await.problem(401, "unauthenticated");
+    }
+    world.send_bare(Method::GET, "/api/v1/sessions", &guess, "").await.problem(429, "too-many");
+    try_password(&world, "x", "y", &[]).await.problem(429, "too-many");
+}
+
+#[tokio::test]
+async fn another_servers_key_is_noticed() {
+    let world = World::new().await;
+    world.stop.drain();
+    let (home, node) = world.stopped().await;
+    let key = home.path().join("server.key");
+    if home.database().is_some() {
+        assert!(!key.exists(), "servers that share a database find the key there");
+        return;
+    }
+    std::fs::write(&key, "00".repeat(32)).unwrap();
+    let mut config = madang_control::ControlConfig::new(home.path());
+    config.listen = None;
+    let refused = madang_control::Server::build(config, std::sync::Arc::new(node)).await.unwrap_err();
+    assert!(refused.to_string().contains("the server's key"), "{refused}");
+}
