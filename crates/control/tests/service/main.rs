@@ -11,6 +11,7 @@ mod events;
 mod files;
 mod harness;
 mod life;
+mod provider;
 mod refusals;
 mod runs;
 mod sessions;
