@@ -8,14 +8,15 @@ use std::{
 };
 
 use madang_ids::TokenId;
-use madang_model::person::ADMINISTRATOR;
+use madang_model::{Scopes, person::ADMINISTRATOR};
 use madang_store::{Store, StoreError, TokenRecord};
 
 use crate::{app::identity::hash_hex, clock::now_ms};
 
 /// File name below the home directory.
 pub(crate) const FILE: &str = "admin.token";
-const NAME: &str = "administrator";
+/// Its name; nobody may give it to another token.
+pub(crate) const NAME: &str = "administrator";
 const RANDOM_BYTES: usize = 32;
 const TOKEN_BYTES_MIN: usize = 16;
 
@@ -45,11 +46,13 @@ pub(crate) async fn ensure(home: &Path, store: &Store) -> Result<(), AdminTokenE
             owner: ADMINISTRATOR,
             name: NAME.into(),
             hash: hash.clone(),
+            scopes: Scopes::ALL,
             created_ms: now_ms(),
+            expires_ms: None,
         };
         store.token_insert(&record).await?;
     }
-    store.token_retire(NAME, &hash).await?;
+    store.token_retire(ADMINISTRATOR, NAME, &hash).await?;
     Ok(())
 }
 

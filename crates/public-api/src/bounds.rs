@@ -46,3 +46,11 @@ pub const PASSWORD_BYTES_MAX: usize = 1_024;
 pub const ACCESS_KEYS_MAX: usize = 100;
 /// Longest life of an access key that has an end, days.
 pub const ACCESS_KEY_DAYS_MAX: u32 = 3_650;
+/// Lifetime of a token, milliseconds.
+pub const TOKEN_MS_MAX: u64 = 366 * 86_400_000;
+/// Lifetime of a token where nothing is asked, milliseconds.
+pub const TOKEN_MS_DEFAULT: u64 = 90 * 86_400_000;
+/// Tokens of one user.
+pub const TOKENS_MAX: usize = 100;
+/// An e-mail address, characters.
+pub const EMAIL_CHARS_MAX: usize = 254;

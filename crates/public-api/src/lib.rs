@@ -10,6 +10,7 @@ pub mod event;
 pub mod file;
 pub mod language;
 pub mod page;
+pub mod people;
 pub mod problem;
 pub mod run;
 pub mod run_fold;
@@ -25,6 +26,10 @@ pub use event::{ServerEvent, ServerEventBody};
 pub use file::{FileEntry, FileWritten};
 pub use language::{ImageView, LanguageView};
 pub use page::Page;
+pub use people::{
+    MeView, MembershipSet, MembershipView, NamedChange, OrganizationCreate, OrganizationView, ProjectCreate,
+    ProjectView, TokenCreate, TokenMade, TokenView, UserChange, UserCreate, UserView,
+};
 pub use problem::{Problem, ProblemKind};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;

@@ -1,6 +1,7 @@
 //! Bearer secrets: only their hashes are kept.
 
 use madang_ids::{TokenId, UserId};
+use madang_model::Scopes;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::{
@@ -16,7 +17,11 @@ pub struct TokenRecord {
     pub name: String,
     /// SHA-256 of the secret, hexadecimal.
     pub hash: String,
+    /// What of its owner's rights it carries.
+    pub scopes: Scopes,
     pub created_ms: u64,
+    /// It is for nothing any more from then on.
+    pub expires_ms: Option<u64>,
 }
 
 mod row {
@@ -31,6 +36,8 @@ mod row {
         pub hash: String,
         pub created_ms: i64,
         pub owner: String,
+        pub scopes: String,
+        pub expires_ms: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -47,36 +54,57 @@ impl Store {
             hash: Set(record.hash.clone()),
             created_ms: Set(signed(record.created_ms)),
             owner: Set(record.owner.to_string()),
+            scopes: Set(record.scopes.to_string()),
+            expires_ms: Set(record.expires_ms.map(signed)),
         };
-        row::Entity::insert(model)
-            .exec_without_returning(&self.writer)
-            .await
-            .map_err(inserting("keeping a token", format!("token {}", record.name)))?;
-        Ok(())
+        let taken = inserting("keeping a token", format!("token {}", record.name));
+        self.directory_change(async |connection| {
+            row::Entity::insert(model).exec_without_returning(connection).await.map_err(taken)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// One that is not there is left as it is.
+    pub async fn token_remove(&self, id: TokenId) -> Result<(), StoreError> {
+        self.directory_change(async |connection| {
+            let which = row::Entity::delete_by_id(id.to_string());
+            which.exec(connection).await.map_err(doing("ending a token"))?;
+            Ok(())
+        })
+        .await
     }
 
     pub async fn token_list(&self) -> Result<Vec<TokenRecord>, StoreError> {
         let rows = row::Entity::find().all(&self.reader).await.map_err(doing("listing tokens"))?;
-        let record = |row: row::Model| {
-            Ok(TokenRecord {
-                id: row.id.parse().map_err(corrupt("reading a token's id"))?,
-                owner: row.owner.parse().map_err(corrupt("reading a token's owner"))?,
-                name: row.name,
-                hash: row.hash,
-                created_ms: unsigned(row.created_ms),
-            })
-        };
-        rows.into_iter().map(record).collect()
+        rows.into_iter().map(from_row).collect()
     }
 
-    /// Forgets every token of a name but the one with this hash.
-    pub async fn token_retire(&self, name: &str, but_hash: &str) -> Result<(), StoreError> {
-        row::Entity::delete_many()
-            .filter(row::Column::Name.eq(name))
-            .filter(row::Column::Hash.ne(but_hash))
-            .exec(&self.writer)
-            .await
-            .map_err(doing("forgetting old tokens"))?;
-        Ok(())
+    /// Forgets every token of an owner's name but the one with this hash.
+    pub async fn token_retire(&self, owner: UserId, name: &str, but_hash: &str) -> Result<(), StoreError> {
+        self.directory_change(async |connection| {
+            row::Entity::delete_many()
+                .filter(row::Column::Owner.eq(owner.to_string()))
+                .filter(row::Column::Name.eq(name))
+                .filter(row::Column::Hash.ne(but_hash))
+                .exec(connection)
+                .await
+                .map_err(doing("forgetting old tokens"))?;
+            Ok(())
+        })
+        .await
     }
+}
+
+fn from_row(row: row::Model) -> Result<TokenRecord, StoreError> {
+    let scopes = Scopes::parse(&row.scopes);
+    Ok(TokenRecord {
+        id: row.id.parse().map_err(corrupt("reading a token's id"))?,
+        owner: row.owner.parse().map_err(corrupt("reading a token's owner"))?,
+        name: row.name,
+        hash: row.hash,
+        scopes: scopes.ok_or_else(|| corrupt("reading a token's scopes")(row.scopes.clone()))?,
+        created_ms: unsigned(row.created_ms),
+        expires_ms: row.expires_ms.map(unsigned),
+    })
 }

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::people::Directory;
+use crate::clock::now_ms;
 use madang_model::{Actor, SignedInBy};
 
 impl Directory {
@@ -14,7 +15,11 @@ impl Directory {
         if !bool::from(token.hash.as_bytes().ct_eq(hash.as_bytes())) {
             return None;
         }
-        self.actor(token.owner, SignedInBy::Token(token.id))
+        if token.expires_ms.is_some_and(|expires| now_ms() >= expires) {
+            return None;
+        }
+        let actor = self.actor(token.owner, SignedInBy::Token(token.id))?;
+        Some(Actor { scopes: token.scopes, ..actor })
     }
 }
 

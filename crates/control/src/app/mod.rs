@@ -10,6 +10,9 @@ mod live_run;
 pub(crate) mod live_session;
 mod metrics;
 pub(crate) mod people;
+mod people_change;
+mod people_find;
+pub(crate) mod people_view;
 mod run_collect;
 mod run_plan;
 mod runs;
@@ -17,6 +20,7 @@ mod session_change;
 mod session_logs;
 mod session_plan;
 mod sessions;
+mod user_change;
 mod validate;
 
 use std::{

@@ -12,6 +12,7 @@ mod oidc;
 mod openapi_document;
 mod operation;
 mod origin;
+mod people;
 mod problem;
 mod rate;
 mod run;
@@ -95,6 +96,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(file::file_list))
         .routes(routes!(file::file_read, file::file_write, file::file_remove))
         .routes(routes!(event::event_stream))
+        .merge(people::people_routes())
         .merge(house_routes())
         .merge(signin_routes())
 }

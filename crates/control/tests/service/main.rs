@@ -11,6 +11,7 @@ mod events;
 mod files;
 mod harness;
 mod life;
+mod people;
 mod provider;
 mod refusals;
 mod runs;

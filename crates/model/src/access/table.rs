@@ -110,6 +110,29 @@ pub const ROWS: &[Row] = &[
     row("access_key_remove", Scope::Secret, Rule::UserOwn, Thing::AccessKey),
     // Who did what.
     row("audit_list", Scope::Read, Rule::OrganizationManage, Thing::Nothing),
+    // People.
+    row("me_get", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("organization_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("organization_create", Scope::Manage, Rule::System, Thing::Nothing),
+    row("organization_get", Scope::Read, Rule::OrganizationSee, Thing::Organization),
+    row("organization_change", Scope::Manage, Rule::System, Thing::Organization),
+    row("organization_archive", Scope::Manage, Rule::System, Thing::Organization),
+    row("project_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("project_create", Scope::Manage, Rule::OrganizationManage, Thing::Nothing),
+    row("project_get", Scope::Read, Rule::ProjectSee, Thing::Project),
+    row("project_change", Scope::Manage, Rule::ProjectChange, Thing::Project),
+    row("project_archive", Scope::Manage, Rule::ProjectChange, Thing::Project),
+    row("member_list", Scope::Read, Rule::ProjectSee, Thing::Project),
+    row("member_set", Scope::Manage, Rule::ProjectManage, Thing::Project),
+    row("member_remove", Scope::Manage, Rule::ProjectManage, Thing::Project),
+    row("user_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("user_create", Scope::Manage, Rule::OrganizationManage, Thing::Nothing),
+    row("user_get", Scope::Read, Rule::UserSee, Thing::User),
+    row("user_change", Scope::Manage, Rule::UserManage, Thing::User),
+    row("user_archive", Scope::Manage, Rule::UserManage, Thing::User),
+    row("token_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("token_create", Scope::Secret, Rule::Anyone, Thing::Nothing),
+    row("token_revoke", Scope::Secret, Rule::UserOwn, Thing::Token),
 ];
 
 /// The row of an operation.

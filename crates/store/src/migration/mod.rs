@@ -13,6 +13,7 @@ mod m0001_first;
 mod m0010_control;
 mod m0011_secret;
 mod m0020_people;
+mod m0021_token;
 mod m0030_audit;
 mod m0031_signin;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_people::Migration),
             Box::new(m0030_audit::Migration),
             Box::new(m0031_signin::Migration),
+            Box::new(m0021_token::Migration),
         ]
     }
 }

@@ -191,11 +191,13 @@ async fn only_the_latest_token_of_a_name_stays() {
                 owner: Owner::DEFAULT.user,
                 name: "administrator".into(),
                 hash: hash.into(),
+                scopes: madang_model::Scopes::ALL,
+                expires_ms: None,
                 created_ms: 1,
             };
             store.token_insert(&record).await.unwrap();
         }
-        store.token_retire("administrator", "two").await.unwrap();
+        store.token_retire(Owner::DEFAULT.user, "administrator", "two").await.unwrap();
         let hashes: Vec<_> = store.token_list().await.unwrap().into_iter().map(|token| token.hash).collect();
         assert_eq!(hashes, ["two"]);
     }

@@ -47,6 +47,8 @@ async fn text_is_compared_by_bytes() {
                 owner: madang_model::Owner::DEFAULT.user,
                 name: "t".into(),
                 hash: hash.into(),
+                scopes: madang_model::Scopes::ALL,
+                expires_ms: None,
                 created_ms: 1,
             };
             store.token_insert(&record).await.unwrap();

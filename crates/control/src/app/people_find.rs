@@ -1,0 +1,137 @@
+//! Finding people for those who may know of them.
+
+use std::sync::Arc;
+
+use madang_ids::{ProjectId, UserId};
+use madang_model::{ProjectRole, Sight, access::Belonging};
+use madang_public_api::{MembershipView, OrganizationView, ProjectView, TokenView, UserView};
+use madang_store::{OrganizationRecord, ProjectRecord, TokenRecord, UserRecord};
+
+use super::{
+    App, Asker, Failure,
+    people::Directory,
+    people_view::{organization_view, project_view, token_view},
+};
+
+impl App {
+    /// By id or name; only if the asker may do with it what is asked for.
+    pub fn organization_find(&self, asker: &Asker, text: &str) -> Result<OrganizationRecord, Failure> {
+        let not_found = || Failure::not_found(format!("organization {text}"));
+        let people = self.people.now();
+        let named = |record: &&OrganizationRecord| record.name == text || record.id.to_string() == text;
+        let found = people.organizations.values().find(named).ok_or_else(not_found)?;
+        asker.check(Belonging { user: None, project: None, organization: found.id }, not_found)?;
+        Ok(found.clone())
+    }
+
+    /// The organization that a request names, else the asker's own; only if the asker may do there what is asked for.
+    pub fn organization_meant(&self, asker: &Asker, named: Option<&str>) -> Result<OrganizationRecord, Failure> {
+        let own = asker.organization.to_string();
+        let found = self.organization_find(asker, named.unwrap_or(&own))?;
+        match found.archived_ms {
+            None => Ok(found),
+            Some(_) => Err(Failure::conflict("the organization is archived")),
+        }
+    }
+
+    /// By id, or by name in the asker's own organization.
+    pub fn project_find(&self, asker: &Asker, text: &str) -> Result<ProjectRecord, Failure> {
+        let not_found = || Failure::not_found(format!("project {text}"));
+        let people = self.people.now();
+        let named = |record: &&ProjectRecord| {
+            record.id.to_string() == text || (record.name == text && record.organization == asker.organization)
+        };
+        let found = people.projects.values().find(named).ok_or_else(not_found)?;
+        asker.check(Belonging { user: None, project: Some(found.id), organization: found.organization }, not_found)?;
+        Ok(found.clone())
+    }
+
+    /// By id or name.
+    pub fn user_find(&self, asker: &Asker, text: &str) -> Result<UserRecord, Failure> {
+        let not_found = || Failure::not_found(format!("user {text}"));
+        let people = self.people.now();
+        let found = people.user_of(text).ok_or_else(not_found)?;
+        let thing = Belonging { user: Some(found.id), project: None, organization: found.organization };
+        asker.check(thing, not_found)?;
+        Ok(found.clone())
+    }
+
+    pub fn token_find(&self, asker: &Asker, text: &str) -> Result<TokenRecord, Failure> {
+        let not_found = || Failure::not_found(format!("token {text}"));
+        let people = self.people.now();
+        let found = people.tokens.values().find(|token| token.id.to_string() == text).ok_or_else(not_found)?;
+        let owner = people.users.get(&found.owner).ok_or_else(not_found)?;
+        let thing = Belonging { user: Some(owner.id), project: None, organization: owner.organization };
+        asker.check(thing, not_found)?;
+        Ok(found.clone())
+    }
+
+    /// What the asker may see, oldest first.
+    pub fn organizations_seen(&self, asker: &Asker) -> Vec<OrganizationView> {
+        let people = self.people.now();
+        let all = asker.sight() == Sight::All;
+        let seen = people.organizations.values().filter(|record| all || record.id == asker.organization);
+        seen.map(organization_view).collect()
+    }
+
+    pub fn projects_seen(&self, asker: &Asker) -> Vec<ProjectView> {
+        let people = self.people.now();
+        let shown = |record: &&ProjectRecord| match asker.sight() {
+            Sight::All => true,
+            Sight::Organization(id) => record.organization == id,
+            Sight::Own { .. } => asker.projects.contains_key(&record.id),
+        };
+        people.projects.values().filter(shown).map(project_view).collect()
+    }
+
+    pub fn users_seen(&self, asker: &Asker) -> Vec<UserView> {
+        let people = self.people.now();
+        let shown = |record: &&UserRecord| match asker.sight() {
+            Sight::All => true,
+            Sight::Organization(id) => record.organization == id,
+            Sight::Own { user, .. } => record.id == user,
+        };
+        people.users.values().filter(shown).map(|record| people.user_view(record)).collect()
+    }
+
+    /// The asker's own.
+    pub fn tokens_seen(&self, asker: &Asker) -> Vec<TokenView> {
+        let people = self.people.now();
+        let mut own: Vec<_> =
+            people.tokens.values().filter(|token| token.owner == asker.user).map(token_view).collect();
+        own.sort_by_key(|token| token.id);
+        own
+    }
+
+    pub fn members_of(&self, project: ProjectId) -> Vec<MembershipView> {
+        let people = self.people.now();
+        let of = |(user, roles): (&UserId, &std::collections::BTreeMap<ProjectId, ProjectRole>)| {
+            let role = roles.get(&project)?;
+            let name = people.users.get(user)?.name.clone();
+            Some(MembershipView { project, user: *user, name, role: role.name().to_owned() })
+        };
+        people.memberships.iter().filter_map(of).collect()
+    }
+
+    /// After a change: this process knows at once, the others by a hint.
+    pub(super) async fn people_changed(&self) -> Result<Arc<Directory>, Failure> {
+        self.store.hint(madang_store::Hint::Access);
+        self.people_refresh().await?;
+        Ok(self.people.now())
+    }
+}
+
+impl Directory {
+    /// By id or name.
+    pub fn user_of(&self, text: &str) -> Option<&UserRecord> {
+        self.users.values().find(|record| record.name == text || record.id.to_string() == text)
+    }
+
+    /// A project of the organization, by id or name, that is not archived.
+    pub fn project_in(&self, organization: madang_ids::OrganizationId, text: &str) -> Option<&ProjectRecord> {
+        self.projects.values().find(|record| {
+            let named = record.name == text || record.id.to_string() == text;
+            named && record.organization == organization && record.archived_ms.is_none()
+        })
+    }
+}
