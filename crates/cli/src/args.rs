@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::admin::AdminArgs;
 use clap::{Args, Parser, Subcommand};
 use madang_client::Endpoint;
 use madang_ids::{ByteSize, Millis};
@@ -37,6 +38,8 @@ pub enum Command {
     Image(ImageArgs),
     /// Languages
     Lang(LangArgs),
+    /// Administer a server: access keys, one-time links, the audit log
+    Admin(AdminArgs),
     /// Say what works here, what is missing, and what that costs
     Doctor(JsonArgs),
     /// Measure what SPECIFICATION.md promises
@@ -58,9 +61,9 @@ pub struct JsonArgs {
 /// Settings of the whole server on one machine.
 #[derive(Debug, Clone, Args)]
 pub struct UpArgs {
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8686", value_name = "ADDRESS:PORT")]
-    pub listen: std::net::SocketAddr,
+    /// Address and port to listen on; port 0 takes a free one [default: what MADANG_CONFIG says, else 127.0.0.1:8686]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<std::net::SocketAddr>,
     /// Data directory [default: $MADANG_HOME, else /var/lib/madang as root and ~/.local/share/madang for others]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

@@ -4,8 +4,10 @@
 //! what may be asked and what comes of it is the server's to say. Start at [`args`] for the commands, at [`exit`] for how they end,
 //! at [`run`] for the one that matters most, at [`up`] for the server.
 
+mod admin;
 mod args;
 mod bench;
+mod config;
 mod copy;
 mod doctor;
 mod exec;
@@ -73,6 +75,7 @@ async fn talk(command: Command) -> Result<u8, Failure> {
         Command::Cp(args) => copy::run(args).await,
         Command::Image(args) => image::run(args).await,
         Command::Lang(args) => lists::languages(args).await,
+        Command::Admin(args) => admin::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Version(args) => lists::version(args).await,
         Command::Smoke(args) => smoke::run(args).await,

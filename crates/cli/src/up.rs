@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     args::{OnOff, UpArgs},
+    config,
     exit::Failure,
 };
 
@@ -36,9 +37,10 @@ fn log_to_stderr() {
 async fn serve(args: UpArgs) -> Result<u8, Failure> {
     let home = args.data.unwrap_or_else(madang_client::data_home);
     let signals = Signals::listen().map_err(|error| Failure::internal(format!("listening for signals: {error}")))?;
-    let agent = Agent::start(agent_config(&home, args.pools)?).await.map_err(node_failure)?;
     let mut config = ControlConfig::new(&home);
-    config.listen = Some(args.listen);
+    config::apply(&mut config)?;
+    config.listen = args.listen.or(config.listen);
+    let agent = Agent::start(agent_config(&home, args.pools)?).await.map_err(node_failure)?;
     let node: Arc<dyn madang_node_api::Node> = agent.clone();
     let server = match Server::build(config, node).await {
         Ok(server) => server,
@@ -48,7 +50,7 @@ async fn serve(args: UpArgs) -> Result<u8, Failure> {
             return Err(control_failure(error));
         }
     };
-    greet(&server);
+    greet(&server).await;
     let running = server.spawn();
     tokio::spawn(signals.obey(running.handle()));
     let ended = running.wait().await;
@@ -90,7 +92,7 @@ fn control_failure(error: madang_control::StartError) -> Failure {
 }
 
 /// The first line is for programs, the others for people.
-fn greet(server: &Server) {
+async fn greet(server: &Server) {
     if let Some(address) = server.address() {
         println!("listening on http://{address}");
     }
@@ -98,6 +100,11 @@ fn greet(server: &Server) {
         println!("on this machine: `madang run FILE` (over {})", socket.display());
     }
     println!("from elsewhere: Authorization: Bearer <the token in {}>", server.admin_token_path().display());
+    match server.first_link().await {
+        Ok(Some(link)) => println!("set the administrator's password, once: {link}"),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(error = chain(&error), "no link for the administrator's first password"),
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

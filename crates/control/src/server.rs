@@ -10,7 +10,9 @@ use std::{
 };
 
 use axum::Router;
+use madang_model::person::ADMINISTRATOR;
 use madang_node_api::Node;
+use madang_public_api::LinkKind;
 use madang_store::{Store, StoreConfig, StoreError};
 use tokio::{
     net::{TcpListener, UnixListener, UnixStream},
@@ -21,7 +23,7 @@ use crate::{
     ControlConfig, admin_token,
     app::{App, Failure, Stage},
     http::{self, Peer},
-    signin::{Signin, SigninError},
+    signin::{Signin, SigninError, link},
     tasks,
 };
 
@@ -130,6 +132,18 @@ impl Server {
     /// The file with the administrator's token.
     pub fn admin_token_path(&self) -> PathBuf {
         self.app.config.home.join(admin_token::FILE)
+    }
+
+    /// A one-time link for the administrator, while it has no password. Earlier ones are good no more.
+    pub async fn first_link(&self) -> Result<Option<String>, StartError> {
+        if self.app.store.password_get(ADMINISTRATOR).await?.is_some() {
+            return Ok(None);
+        }
+        let Some(address) = self.address() else { return Ok(None) };
+        let base = self.app.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let made = link::make(&self.app, ADMINISTRATOR, LinkKind::Invitation).await;
+        let made = made.map_err(|failure| StartError::Recover(format!("{failure:?}")))?;
+        Ok(Some(link::url(&base, &made.secret)))
     }
 
     /// Begins to answer.

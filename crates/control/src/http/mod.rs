@@ -12,6 +12,7 @@ mod oidc;
 mod openapi_document;
 mod operation;
 mod origin;
+mod page;
 mod people;
 mod problem;
 mod rate;
@@ -27,7 +28,7 @@ mod unpack;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
@@ -39,6 +40,9 @@ type Shared = Arc<App>;
 pub(crate) fn router(app: &Shared) -> Router {
     let (router, _) = routes_all(app).split_for_parts();
     router
+        .route("/signin", get(page::page))
+        .route("/signin/link", get(page::page))
+        .route("/signin/page.js", get(page::script))
         .fallback(problem::no_such_route)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(app), problem::rim))

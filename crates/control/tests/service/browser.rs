@@ -217,3 +217,15 @@ async fn another_servers_key_is_noticed() {
     let refused = madang_control::Server::build(config, std::sync::Arc::new(node)).await.unwrap_err();
     assert!(refused.to_string().contains("the server's key"), "{refused}");
 }
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let world = World::new().await;
+    for path in ["/signin", "/signin/link", "/signin/page.js"] {
+        let page = world.send_bare(Method::GET, path, &[], "").await;
+        assert_eq!(page.status, 200, "{path}");
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
+        assert!(!String::from_utf8_lossy(&page.body).contains("://"), "{path} names no other place");
+    }
+}

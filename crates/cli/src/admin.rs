@@ -1,0 +1,33 @@
+//! `madang admin`: people's ways to sign in, and who did what.
+
+mod audit;
+mod key;
+mod link;
+
+use clap::{Args, Subcommand};
+
+use crate::exit::Failure;
+
+#[derive(Debug, Args)]
+pub struct AdminArgs {
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Access keys: make, list, rotate, suspend, resume, remove
+    Key(key::KeyArgs),
+    /// Make a one-time link with which a user sets a password
+    Link(link::LinkArgs),
+    /// Search the audit log, newest first
+    Audit(audit::AuditArgs),
+}
+
+pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
+    match args.command {
+        AdminCommand::Key(args) => key::run(args).await,
+        AdminCommand::Link(args) => link::run(args).await,
+        AdminCommand::Audit(args) => audit::run(args).await,
+    }
+}

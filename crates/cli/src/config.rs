@@ -1,0 +1,277 @@
+//! The configuration file: `MADANG_CONFIG`, TOML. Read once, typed at once; unknown keys are refused, and every problem is told in one run.
+
+use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
+
+use madang_control::{ControlConfig, ProviderConfig};
+use toml::{Table, Value};
+
+use crate::exit::Failure;
+
+/// Names the file.
+const VARIABLE: &str = "MADANG_CONFIG";
+/// Scopes that are asked of a provider where the file names none.
+const SCOPES: [&str; 3] = ["profile", "email", "groups"];
+/// The claim with a user's groups where the file names none.
+const GROUPS_CLAIM: &str = "groups";
+
+/// Applies the file that the environment names, if it names one.
+pub fn apply(config: &mut ControlConfig) -> Result<(), Failure> {
+    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(()) };
+    let path = Path::new(&path);
+    let failed = |why: String| Failure::usage(format!("{VARIABLE} {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    apply_text(&text, config).map_err(|problems| failed(problems.join("; ")))
+}
+
+/// Every problem, if there are any; `config` counts only without.
+fn apply_text(text: &str, config: &mut ControlConfig) -> Result<(), Vec<String>> {
+    let table: Table = text.parse().map_err(|error: toml::de::Error| vec![one_line(&error)])?;
+    let mut file = Section::new(String::new(), table);
+    if let Some(listen) = file.parsed("listen", "ADDRESS:PORT") {
+        config.listen = Some(listen);
+    }
+    if let Some(database) = file.parsed("database", "`postgres://user@host/name` or the path of a file") {
+        config.database = Some(database);
+    }
+    config.public_url = file.checked("public_url", "http:// or https://", is_web).or(config.public_url.take());
+    config.key_file = file.text("key_file").map(Into::into).or(config.key_file.take());
+    config.trusted_proxies = file.list("trusted_proxies", "ADDRESS or ADDRESS/BITS").unwrap_or_default();
+    config.keep_audit_days = file.number("keep_audit_days").unwrap_or(config.keep_audit_days);
+    if let Some(mut rates) = file.section("rates") {
+        let mut rate = |name, present| rates.parsed_number(name).unwrap_or(present);
+        config.rates.client_per_minute = rate("client_per_minute", config.rates.client_per_minute);
+        config.rates.administrator_per_minute = rate("administrator_per_minute", config.rates.administrator_per_minute);
+        config.rates.address_per_minute = rate("address_per_minute", config.rates.address_per_minute);
+        file.problems.extend(rates.end());
+    }
+    for mut section in file.sections("provider") {
+        config.providers.push(provider(&mut section));
+        file.problems.extend(section.end());
+    }
+    let problems = file.end();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn provider(section: &mut Section) -> ProviderConfig {
+    let name = section.needed("name");
+    let groups = section.section("groups").map(|mut groups| {
+        let names: Vec<String> = groups.table.keys().cloned().collect();
+        let projects = |name: String| groups.list(&name, "a project").map(|projects| (name, projects));
+        let found: BTreeMap<String, Vec<String>> = names.into_iter().filter_map(projects).collect();
+        section.problems.extend(groups.end());
+        found
+    });
+    if !name.is_empty() && !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    {
+        section.problem("name", "has lower-case letters, digits and `-` only");
+    }
+    let secure = "https://, or http:// on this machine itself";
+    ProviderConfig {
+        title: section.text("title").unwrap_or_else(|| name.clone()),
+        issuer: section.checked("issuer", secure, is_safe_issuer).unwrap_or_default(),
+        client_id: section.needed("client_id"),
+        client_secret: section.text("client_secret"),
+        scopes: section.list("scopes", "a scope").unwrap_or_else(|| SCOPES.map(str::to_owned).into()),
+        groups_claim: section.text("groups_claim").unwrap_or_else(|| GROUPS_CLAIM.to_owned()),
+        groups: groups.unwrap_or_default(),
+        organization: section.text("organization"),
+        name,
+    }
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+/// What a provider says over plain HTTP anybody on the way can say.
+fn is_safe_issuer(url: &str) -> bool {
+    let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    let here = local.iter().filter_map(|start| url.strip_prefix(start));
+    url.starts_with("https://") || here.into_iter().any(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+}
+
+fn one_line(error: &toml::de::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A table that is being read: what was taken is gone from it, what is left at the end is unknown.
+struct Section {
+    name: String,
+    table: Table,
+    problems: Vec<String>,
+}
+
+impl Section {
+    fn new(name: String, table: Table) -> Self {
+        Self { name, table, problems: Vec::new() }
+    }
+
+    fn problem(&mut self, key: &str, why: &str) {
+        self.problems.push(format!("`{}{key}` {why}", self.name));
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        match self.table.remove(key)? {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => {
+                self.problem(key, "is a text");
+                None
+            }
+        }
+    }
+
+    fn needed(&mut self, key: &str) -> String {
+        if !self.table.contains_key(key) {
+            self.problem(key, "is missing");
+        }
+        self.text(key).unwrap_or_default()
+    }
+
+    fn checked(&mut self, key: &str, form: &str, good: impl Fn(&str) -> bool) -> Option<String> {
+        let text = self.text(key)?;
+        if !good(&text) {
+            self.problem(key, &format!("is {form}"));
+        }
+        Some(text)
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, key: &str, form: &str) -> Option<T> {
+        let parsed = self.text(key)?.parse().ok();
+        if parsed.is_none() {
+            self.problem(key, &format!("is {form}"));
+        }
+        parsed
+    }
+
+    fn number(&mut self, key: &str) -> Option<u64> {
+        let value = self.table.remove(key)?;
+        let number = value.as_integer().and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0);
+        if number.is_none() {
+            self.problem(key, "is a whole number from 1 on");
+        }
+        number
+    }
+
+    fn parsed_number(&mut self, key: &str) -> Option<NonZeroU32> {
+        let number = self.number(key)?;
+        let small = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        if small.is_none() {
+            self.problem(key, "is too large");
+        }
+        small
+    }
+
+    fn list<T: std::str::FromStr>(&mut self, key: &str, form: &str) -> Option<Vec<T>> {
+        let value = self.table.remove(key)?;
+        let items = value.as_array().map(|items| items.iter().map(|item| item.as_str()?.parse().ok()).collect());
+        let items: Option<Option<Vec<T>>> = items;
+        if items.as_ref().is_none_or(Option::is_none) {
+            self.problem(key, &format!("is a list, each {form}"));
+        }
+        items.flatten()
+    }
+
+    fn section(&mut self, key: &str) -> Option<Section> {
+        match self.table.remove(key)? {
+            Value::Table(table) => Some(Section::new(format!("{}{key}.", self.name), table)),
+            _ => {
+                self.problem(key, "is a table");
+                None
+            }
+        }
+    }
+
+    fn sections(&mut self, key: &str) -> Vec<Section> {
+        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        let Value::Array(items) = value else {
+            self.problem(key, "is a list of tables: [[…]]");
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Value::Table(table) => sections.push(Section::new(format!("{}{key}[{index}].", self.name), table)),
+                _ => self.problem(key, "is a list of tables: [[…]]"),
+            }
+        }
+        sections
+    }
+
+    fn end(mut self) -> Vec<String> {
+        let unknown: Vec<String> = self.table.keys().cloned().collect();
+        for key in unknown {
+            self.problem(&key, "is unknown");
+        }
+        self.problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_file_is_applied() {
+        let mut config = ControlConfig::new("/nowhere");
+        let text = r#"
+            listen = "127.0.0.1:9000"
+            database = "postgres://madang@db.example/madang"
+            public_url = "https://madang.example.org"
+            key_file = "/etc/madang/server.key"
+            trusted_proxies = ["10.0.0.0/8", "::1"]
+            keep_audit_days = 30
+            [rates]
+            client_per_minute = 60
+            [[provider]]
+            name = "school"
+            issuer = "https://id.school.example"
+            client_id = "madang"
+            client_secret = "s"
+            organization = "default"
+            groups.physics = ["lab", "other/lab"]
+        "#;
+        apply_text(text, &mut config).unwrap();
+        assert_eq!(config.listen, Some("127.0.0.1:9000".parse().unwrap()));
+        assert!(config.database.as_ref().is_some_and(|database| database.is_shared()));
+        assert_eq!((config.trusted_proxies.len(), config.keep_audit_days), (2, 30));
+        assert_eq!(config.rates.client_per_minute.get(), 60);
+        let [provider] = &config.providers[..] else { panic!("{:?}", config.providers) };
+        assert_eq!((provider.title.as_str(), provider.groups_claim.as_str()), ("school", "groups"));
+        assert_eq!(provider.groups["physics"], ["lab", "other/lab"]);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let text = r#"
+            lisen = "127.0.0.1:9000"
+            listen = "here"
+            trusted_proxies = ["10.0.0.0/99"]
+            keep_audit_days = 0
+            [rates]
+            client_per_minute = "many"
+            per_hour = 1
+            [[provider]]
+            name = "Our School"
+            issuer = "http://id.school.example"
+            groups.physics = "lab"
+        "#;
+        let problems = apply_text(text, &mut ControlConfig::new("/nowhere")).unwrap_err().join("\n");
+        for part in [
+            "`lisen` is unknown",
+            "`listen` is ADDRESS:PORT",
+            "`trusted_proxies` is a list",
+            "`keep_audit_days` is a whole number",
+            "`rates.client_per_minute` is a whole number",
+            "`rates.per_hour` is unknown",
+            "`provider[0].name` has lower-case",
+            "`provider[0].issuer` is https://",
+            "`provider[0].client_id` is missing",
+            "`provider[0].groups.physics` is a list",
+        ] {
+            assert!(problems.contains(part), "{part} in\n{problems}");
+        }
+        let broken = apply_text("listen = ", &mut ControlConfig::new("/nowhere")).unwrap_err();
+        assert_eq!(broken.len(), 1);
+        assert!(!is_safe_issuer("http://localhost.evil.example") && is_safe_issuer("http://localhost:80/x"));
+    }
+}

@@ -1,0 +1,31 @@
+//! The page on which a browser signs in, and sets a password with a one-time link. It works without any other file of the web.
+
+use axum::{
+    http::{HeaderName, header},
+    response::{IntoResponse, Response},
+};
+
+const HTML: &str = include_str!("page/signin.html");
+const SCRIPT: &str = include_str!("page/signin.js");
+/// Nothing but our own script and requests to ourselves; in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+pub(super) async fn page() -> Response {
+    answer("text/html; charset=utf-8", HTML)
+}
+
+pub(super) async fn script() -> Response {
+    answer("text/javascript; charset=utf-8", SCRIPT)
+}
+
+fn answer(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    ];
+    (headers, text).into_response()
+}
