@@ -13,5 +13,6 @@ mod rough;
 mod run;
 mod server;
 mod session;
+mod signin;
 mod smoke;
 mod usage;
