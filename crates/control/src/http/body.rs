@@ -101,6 +101,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    // A list would be read as the fields of a request in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Failure::new(ProblemKind::Invalid, "the body is a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

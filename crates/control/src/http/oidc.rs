@@ -39,7 +39,7 @@ pub(super) async fn provider_list(State(app): State<Shared>) -> Json<Page<Provid
 /// Sends the browser to a provider to sign in.
 #[utoipa::path(get, path = "/api/v1/signin/providers/{name}", tag = "signin", params(("name" = String, Path)), responses(
     (status = 303, description = "To the provider"),
-    (status = 503, body = madang_public_api::Problem, description = "The provider does not answer"),
+    (status = 503, body = madang_public_api::Problem, content_type = "application/problem+json", description = "The provider does not answer"),
 ))]
 pub(super) async fn provider_begin(
     State(app): State<Shared>,
@@ -67,8 +67,8 @@ pub(super) struct Back {
 #[utoipa::path(get, path = "/api/v1/signin/providers/{name}/back", tag = "signin", params(("name" = String, Path), Back),
     responses(
         (status = 303, description = "Signed in; to the start page"),
-        (status = 401, body = madang_public_api::Problem, description = "The provider's word does not hold"),
-        (status = 503, body = madang_public_api::Problem, description = "The provider does not answer"),
+        (status = 401, body = madang_public_api::Problem, content_type = "application/problem+json", description = "The provider's word does not hold"),
+        (status = 503, body = madang_public_api::Problem, content_type = "application/problem+json", description = "The provider does not answer"),
     ))]
 pub(super) async fn provider_end(
     State(app): State<Shared>,

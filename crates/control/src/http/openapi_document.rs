@@ -44,7 +44,11 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     let mut kinds = vec![ProblemKind::Malformed, ProblemKind::MethodNotAllowed, ProblemKind::Internal];
     if !open {
         operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
-        kinds.extend([ProblemKind::Unauthenticated, ProblemKind::Forbidden]);
+        kinds.extend([ProblemKind::Unauthenticated, ProblemKind::Forbidden, ProblemKind::TooMany]);
+    }
+    // Whoever tries to sign in is limited by address.
+    if path.contains("/signin/") {
+        kinds.push(ProblemKind::TooMany);
     }
     if path.contains('{') {
         kinds.push(ProblemKind::NotFound);

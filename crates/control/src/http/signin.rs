@@ -36,7 +36,11 @@ const COOKIE_SECONDS: u64 = 30 * 86_400;
 
 /// Signs a browser in: the cookie is set, and the answer says what unsafe requests have to repeat.
 #[utoipa::path(post, path = "/api/v1/signin", tag = "signin", request_body = SigninRequest,
-    responses((status = 200, body = SigninView)))]
+    responses(
+        (status = 200, body = SigninView),
+        (status = 401, body = madang_public_api::Problem, content_type = "application/problem+json",
+            description = "The name or the password is wrong"),
+    ))]
 pub(super) async fn signin_create(
     State(app): State<Shared>,
     Extension(origin): Extension<Origin>,
@@ -114,7 +118,7 @@ pub(super) struct BrowserQuery {
 /// The browsers in which a user is signed in, newest first.
 #[utoipa::path(get, path = "/api/v1/signins", tag = "signin", params(BrowserQuery), responses(
     (status = 200, body = Page<BrowserView>),
-    (status = 404, body = madang_public_api::Problem, description = "No such user"),
+    (status = 404, body = madang_public_api::Problem, content_type = "application/problem+json", description = "No such user"),
 ))]
 pub(super) async fn browser_list(
     State(app): State<Shared>,
@@ -203,7 +207,7 @@ pub(super) async fn link_create(
 /// Sets a password with a one-time link. The link is good no more, and the user's browsers are signed out.
 #[utoipa::path(post, path = "/api/v1/links/use", tag = "signin", request_body = LinkUse, responses(
     (status = 204, description = "The password is set; sign in with it"),
-    (status = 404, body = madang_public_api::Problem, description = "Used, expired, or never was"),
+    (status = 404, body = madang_public_api::Problem, content_type = "application/problem+json", description = "Used, expired, or never was"),
 ))]
 pub(super) async fn link_use(
     State(app): State<Shared>,

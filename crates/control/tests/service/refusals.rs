@@ -142,3 +142,9 @@ async fn request_ids_are_kept_if_they_are_plain() {
     let answer = world.send(Method::GET, "/api/v1/nope", &[("x-request-id", "a b<script>")], "").await;
     assert!(answer.problem(404, "not-found")["request_id"].as_str().unwrap().starts_with("req_"));
 }
+
+#[tokio::test]
+async fn a_list_is_no_request() {
+    let world = World::new().await;
+    world.post("/api/v1/sessions", serde_json::json!([null, null])).await.problem(422, "invalid");
+}
