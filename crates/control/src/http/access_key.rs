@@ -35,6 +35,7 @@ pub(super) async fn access_key_create(
     asking: Asking,
     ApiJson(request): ApiJson<AccessKeyCreate>,
 ) -> Result<Response, Failure> {
+    app.check_whole(&asking)?;
     let owner = match &request.user {
         Some(user) => app.user_asked(&asking, user)?,
         None => asking.user,
@@ -52,6 +53,7 @@ pub(super) async fn access_key_rotate(
     asking: Asking,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
+    app.check_whole(&asking)?;
     let made = key::rotate(&app, &known(&app, &asking, &id)?).await?;
     app.people_refresh().await?;
     Ok(shown(StatusCode::OK, &made))

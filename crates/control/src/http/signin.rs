@@ -188,6 +188,7 @@ pub(super) async fn link_create(
     headers: HeaderMap,
     ApiJson(request): ApiJson<LinkCreate>,
 ) -> Result<Response, Failure> {
+    app.check_whole(&asking)?;
     let user = app.user_asked(&asking, &request.user)?;
     let made = link::make(&app, user, request.kind).await?;
     let base = app.base_url(&headers, origin);

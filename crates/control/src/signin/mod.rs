@@ -16,7 +16,7 @@ pub(crate) mod signed;
 use axum::http::{HeaderMap, header};
 use madang_ids::UserId;
 use madang_model::{
-    Actor, Decision,
+    Actor, Decision, Scopes,
     access::{Belonging, Rule},
 };
 use madang_store::{ServerKeyRecord, Store, StoreConfig, StoreError, UserRecord};
@@ -122,6 +122,14 @@ impl App {
         let user = directory.users.get(&user).ok_or_else(&not_found)?;
         asking.check(belonging(user), not_found)?;
         if asking.reaches(user.role) { Ok(()) } else { Err(Failure::forbidden("this user may do more than you")) }
+    }
+
+    /// Refuses to make something that signs in with all of a user's rights to whoever has not got them all here.
+    pub fn check_whole(&self, asking: &Asker) -> Result<(), Failure> {
+        if Scopes::ALL.within(asking.scopes) {
+            return Ok(());
+        }
+        Err(Failure::forbidden("this would allow more than what you signed in with; use something with every scope"))
     }
 
     /// The user of an id or a name, if the asker may; else as if there were none.

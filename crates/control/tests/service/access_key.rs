@@ -195,3 +195,63 @@ async fn secrets_are_shown_once_and_sealed() {
     world.post("/api/v1/access-keys", json!({"name": "k", "user": "nobody"})).await.problem(404, "not-found");
     world.delete("/api/v1/access-keys/MDAKNONE").await.problem(404, "not-found");
 }
+
+/// A user of an organization, and a token of theirs.
+async fn user(world: &World, organization: &str, name: &str, role: &str) -> String {
+    let request = json!({"name": name, "organization": organization, "role": role});
+    world.post("/api/v1/users", request).await.expect(201);
+    let key = key(world, json!({"name": "first", "user": name})).await;
+    let request = json!({"name": "t", "scopes": ["read", "run", "manage", "secret"]}).to_string();
+    let made = send_plain(world, &key, "v7.20230615", &Sent::post("/api/v1/tokens", &request)).await.expect(201);
+    world.delete(&format!("/api/v1/access-keys/{}", key.access)).await.expect(200);
+    made["secret"].as_str().or(made["token"].as_str()).unwrap_or_else(|| panic!("{made}")).to_owned()
+}
+
+#[tokio::test]
+async fn others_keys_are_as_if_they_were_not() {
+    let world = World::new().await;
+    world.post("/api/v1/organizations", json!({"name": "school"})).await.expect(201);
+    let head = user(&world, "school", "head", "organization-administrator").await;
+    let ada = user(&world, "school", "ada", "member").await;
+    let eve = user(&world, "default", "eve", "member").await;
+    let hers = world.send_as(&ada, Method::POST, "/api/v1/access-keys", json!({"name": "hers"})).await.expect(201);
+    let path = format!("/api/v1/access-keys/{}", hers["access_key"].as_str().unwrap());
+    let (none, hidden) =
+        ("/api/v1/access-keys/MDAKNONE", world.send_as(&eve, Method::DELETE, &path, Value::Null).await);
+    let missing = world.send_as(&eve, Method::DELETE, none, Value::Null).await;
+    let plain = |answer: &Answer| {
+        let mut problem = answer.problem(404, "not-found");
+        problem["request_id"] = Value::Null;
+        problem
+    };
+    assert_eq!(plain(&hidden), plain(&missing), "hidden and missing look the same");
+    for (verb, token) in [("suspend", &eve), ("rotate", &eve)] {
+        let answer = world.send_as(token, Method::POST, &format!("{path}/{verb}"), json!({})).await;
+        answer.problem(404, "not-found");
+    }
+    let seen = world.send_as(&eve, Method::GET, "/api/v1/access-keys", Value::Null).await.expect(200);
+    assert_eq!(seen["items"], json!([]));
+    let seen = world.send_as(&head, Method::GET, "/api/v1/access-keys", Value::Null).await.expect(200);
+    assert_eq!(seen["items"][0]["access_key"], hers["access_key"]);
+    world.send_as(&head, Method::POST, &format!("{path}/suspend"), json!({})).await.expect(200);
+    // A member sees no log; an administrator sees the own organization's.
+    world.send_as(&ada, Method::GET, "/api/v1/audit", Value::Null).await.problem(403, "forbidden");
+    let log = world.send_as(&head, Method::GET, "/api/v1/audit", Value::Null).await.expect(200);
+    let names: Vec<_> = log["items"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"ada") && !names.contains(&"eve") && !names.contains(&"administrator"), "{names:?}");
+}
+
+#[tokio::test]
+async fn nobody_signs_in_as_somebody_with_more_power() {
+    let world = World::new().await;
+    let boss = user(&world, "default", "boss", "organization-administrator").await;
+    let request = json!({"name": "k", "user": "administrator"});
+    world.send_as(&boss, Method::POST, "/api/v1/access-keys", request).await.problem(403, "forbidden");
+    let request = json!({"user": "administrator", "kind": "reset"});
+    world.send_as(&boss, Method::POST, "/api/v1/links", request.clone()).await.problem(403, "forbidden");
+    // Nor does a token make something that may do more than itself.
+    let narrow = world.token_with(&["secret"]).await;
+    let narrow = narrow["secret"].as_str().or(narrow["token"].as_str()).unwrap_or_else(|| panic!("{narrow}"));
+    world.send_as(narrow, Method::POST, "/api/v1/access-keys", json!({"name": "k"})).await.problem(403, "forbidden");
+    world.send_as(narrow, Method::POST, "/api/v1/links", request).await.problem(403, "forbidden");
+}

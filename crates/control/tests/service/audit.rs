@@ -16,7 +16,7 @@ fn unsafe_operations() -> Vec<(String, Method, String)> {
         let filled = path.replace("{path}", "a/b");
         let filled =
             filled.split('/').map(|part| if part.starts_with('{') { "none" } else { part }).collect::<Vec<_>>();
-        for method in [Method::PUT, Method::POST, Method::DELETE] {
+        for method in [Method::PUT, Method::POST, Method::PATCH, Method::DELETE] {
             if let Some(id) = item[method.as_str().to_lowercase()]["operationId"].as_str() {
                 found.push((id.to_owned(), method, filled.join("/")));
             }

@@ -63,7 +63,7 @@ async fn make(app: &App, config: &ProviderConfig, claimed: &Claimed) -> Result<U
             archived_ms: None,
         };
         match app.store.user_insert(&record).await {
-            Ok(()) => return bind(app, claimed, id).await,
+            Ok(()) => return bind(app, claimed, record).await,
             Err(StoreError::Exists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -71,13 +71,15 @@ async fn make(app: &App, config: &ProviderConfig, claimed: &Claimed) -> Result<U
     Err(refused("every name like the user's is taken"))
 }
 
-/// Of two sign-ins at once the first makes the user; the other finds it.
-async fn bind(app: &App, claimed: &Claimed, user: UserId) -> Result<UserId, ProviderError> {
+/// Of two sign-ins at once the first makes the user; the other finds it, and archives the one that it made.
+async fn bind(app: &App, claimed: &Claimed, made: UserRecord) -> Result<UserId, ProviderError> {
+    let user = made.id;
     let (issuer, subject) = (claimed.issuer.clone(), claimed.subject.clone());
     let record = ProviderUserRecord { issuer, subject, user, created_ms: now_ms() };
     match app.store.provider_user_insert(&record).await {
         Ok(()) => Ok(user),
         Err(StoreError::Exists { .. }) => {
+            app.store.user_update(&UserRecord { archived_ms: Some(now_ms()), ..made }).await?;
             let first = app.store.provider_user_find(&claimed.issuer, &claimed.subject).await?;
             first.ok_or_else(|| ProviderError::Refused("the user went away meanwhile".into()))
         }
