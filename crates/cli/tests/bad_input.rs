@@ -284,3 +284,15 @@ fn a_bad_token_is_one_line_from_every_command() {
     let rows: Vec<Row> = TALKS.iter().map(|words| (*words, USAGE, "MADANG_TOKEN is no token")).collect();
     check(folder.path(), &rows, &[("MADANG_ENDPOINT", &server.url), ("MADANG_TOKEN", "two\nlines")]);
 }
+
+#[test]
+fn a_bad_configuration_is_one_line_with_every_problem() {
+    let folder = folder();
+    let file = folder.path().join("madang.toml");
+    let settings = [("MADANG_CONFIG", file.to_str().unwrap())];
+    let missing = madang(folder.path(), "up --listen 127.0.0.1:0", &settings);
+    assert_eq!(fault(&missing, 120, "madang.toml"), None);
+    std::fs::write(&file, "lisen = \"x\"\nkeep_audit_days = 0\n").unwrap();
+    let bad = madang(folder.path(), "up --listen 127.0.0.1:0", &settings);
+    assert_eq!(fault(&bad, 120, "`keep_audit_days` is a whole number from 1 on; `lisen` is unknown"), None);
+}
