@@ -21,6 +21,7 @@ pub(crate) fn read_problem(status: StatusCode, body: &[u8]) -> Box<Problem> {
         field: None,
         limit: None,
         retry_after_ms: None,
+        refusals: Vec::new(),
         request_id: String::new(),
     });
     Box::new(read)

@@ -9,6 +9,7 @@ pub mod access;
 pub mod blob;
 pub mod limits;
 pub mod person;
+pub mod policy;
 pub mod reading;
 pub mod root;
 pub mod run;

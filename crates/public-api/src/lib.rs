@@ -11,6 +11,7 @@ pub mod file;
 pub mod language;
 pub mod page;
 pub mod people;
+pub mod policy;
 pub mod problem;
 pub mod run;
 pub mod run_fold;
@@ -30,6 +31,7 @@ pub use people::{
     MeView, MembershipSet, MembershipView, NamedChange, OrganizationCreate, OrganizationView, ProjectCreate,
     ProjectView, TokenCreate, TokenMade, TokenView, UserChange, UserCreate, UserView,
 };
+pub use policy::{PolicyView, SessionExplained};
 pub use problem::{Problem, ProblemKind};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;

@@ -2,6 +2,7 @@
 //!
 //! [`ProblemKind`] is the one table: kind → status, code, title.
 
+use madang_model::policy::Refusal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,6 +27,9 @@ pub struct Problem {
     /// When it is worth trying again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Everything that resource policies have against the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
     pub request_id: String,
 }
 

@@ -19,6 +19,8 @@ pub struct SessionRecord {
     /// Grows with every change; a writer must know the present one.
     pub generation: u64,
     pub owner: Owner,
+    /// The access key that asked for it, if one did.
+    pub access_key: Option<String>,
     pub sandbox: SandboxId,
     pub spec: SessionSpec,
     pub life: SessionLife,
@@ -52,7 +54,7 @@ struct Body {
     usage: Option<Usage>,
 }
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, DeriveEntityModel)]
@@ -71,6 +73,10 @@ mod row {
         pub owner: String,
         pub project: String,
         pub organization: String,
+        pub cpu_millis: i64,
+        pub memory_bytes: i64,
+        pub disk_bytes: i64,
+        pub access_key: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -186,7 +192,7 @@ impl Store {
     }
 }
 
-fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreError> {
+pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreError> {
     let body = Body {
         sandbox: record.sandbox,
         spec: record.spec.clone(),
@@ -206,6 +212,10 @@ fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreError> {
         owner: Set(record.owner.user.to_string()),
         project: Set(record.owner.project.to_string()),
         organization: Set(record.owner.organization.to_string()),
+        cpu_millis: Set(signed(record.spec.limits.cpu_millis)),
+        memory_bytes: Set(signed(record.spec.limits.memory_bytes)),
+        disk_bytes: Set(signed(record.spec.limits.disk_bytes)),
+        access_key: Set(record.access_key.clone()),
     })
 }
 
@@ -216,6 +226,7 @@ fn from_row(row: row::Model) -> Result<SessionRecord, StoreError> {
         name: row.name,
         generation: unsigned(row.generation),
         owner: owner_read(&row.owner, &row.project, &row.organization)?,
+        access_key: row.access_key,
         sandbox: body.sandbox,
         spec: body.spec,
         life: body.life,

@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc};
 
-use madang_model::limits::LimitsError;
+use madang_model::{limits::LimitsError, policy::Refusal};
 use madang_node_api::NodeError;
 use madang_public_api::ProblemKind;
 use madang_store::StoreError;
@@ -27,7 +27,18 @@ pub struct Failure {
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
+/// Everything that policies have against a request: the source of its failure.
+#[derive(Debug, thiserror::Error)]
+#[error("{} limits of policies", .0.len())]
+pub(crate) struct Refusals(pub Vec<Refusal>);
+
 impl Failure {
+    /// What policies have against the request, if it is they who refused it.
+    pub fn refusals(&self) -> &[Refusal] {
+        let refusals = self.source.as_deref().and_then(|source| source.downcast_ref::<Refusals>());
+        refusals.map_or(&[], |refusals| &refusals.0)
+    }
+
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self {
             kind,

@@ -13,6 +13,7 @@ pub(crate) mod people;
 mod people_change;
 mod people_find;
 pub(crate) mod people_view;
+mod policy;
 mod run_collect;
 mod run_plan;
 mod runs;

@@ -7,7 +7,9 @@ use std::{
 
 use madang_ids::{OrganizationId, ProjectId, UserId};
 use madang_model::{Actor, Owner, ProjectRole, Scopes, SignedInBy};
-use madang_store::{AccessKeyRecord, OrganizationRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord};
+use madang_store::{
+    AccessKeyRecord, OrganizationRecord, PolicyRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord,
+};
 
 use super::{App, Failure};
 
@@ -20,6 +22,7 @@ pub(crate) struct Directory {
     pub users: BTreeMap<UserId, UserRecord>,
     /// Roles in projects that are not archived.
     pub memberships: BTreeMap<UserId, BTreeMap<ProjectId, ProjectRole>>,
+    pub policies: BTreeMap<String, PolicyRecord>,
     /// By the hash of their secrets.
     pub tokens: HashMap<String, TokenRecord>,
     /// By their public parts.
@@ -70,7 +73,8 @@ impl Directory {
         }
         let tokens = store.token_list().await?.into_iter().map(|token| (token.hash.clone(), token)).collect();
         let access_keys = store.access_key_list().await?.into_iter().map(|key| (key.id.clone(), key)).collect();
-        Ok(Self { version, organizations, projects, users, memberships, tokens, access_keys })
+        let policies = store.policy_list().await?.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
+        Ok(Self { version, organizations, projects, users, memberships, policies, tokens, access_keys })
     }
 
     /// The user of a name.

@@ -134,7 +134,9 @@ impl App {
     /// A policy's name as it is kept; empty stands for none.
     pub(super) fn policy_named(&self, name: Option<String>) -> Result<Option<String>, Failure> {
         let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
-        validate::session_name(&name).map_err(|failure| Failure { field: Some("policy".into()), ..failure })?;
+        if !self.people.now().policies.contains_key(&name) {
+            return Err(Failure::invalid("policy", format!("there is no policy `{name}`")));
+        }
         Ok(Some(name))
     }
 }

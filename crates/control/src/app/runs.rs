@@ -56,6 +56,7 @@ impl App {
         };
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
+        self.check_run_policy(actor, &owner, &plan.sandbox.limits, &plan.sandbox.image)?;
         let facts = facts(&plan.run, owner, plan.sandbox.id, plan.sandbox.language.clone());
         let node = Arc::clone(&self.node);
         let wish = Beginning { session: None, start, key };

@@ -4,14 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use madang_ids::{SandboxId, SessionId};
 use madang_model::{
-    Actor, Owner, SessionEvent, SessionLife, SessionState, TerminalSize, Usage, session::SessionOutcome,
+    Actor, Owner, SessionEvent, SessionLife, SessionState, SignedInBy, TerminalSize, Usage, session::SessionOutcome,
 };
-use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, SessionView};
-use madang_store::{SessionPage, SessionRecord};
+use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, SessionExplained, SessionView};
+use madang_store::{Admit, SessionPage, SessionRecord};
 
 use super::{
     App, Asker, Claimed, Failure, IdempotencyKey,
     live_session::{LiveSession, Observed, session_view},
+    policy::refused,
     session_plan::session_spec,
 };
 use crate::clock::now_ms;
@@ -41,39 +42,47 @@ impl App {
             let known = known.parse().map_err(|_| Failure::conflict("the key made no session"))?;
             return self.session_view(known).await;
         }
-        let made = self.session_begin(id, owner, request.name, spec).await;
+        let record = session_record(id, owner, request.name, spec)?;
+        let made = self.session_begin(actor, record).await;
         if made.is_err() {
             self.unclaim(key).await;
         }
         made
     }
 
-    async fn session_begin(
-        self: &Arc<Self>,
-        id: SessionId,
-        owner: Owner,
-        name: Option<String>,
-        spec: madang_model::SessionSpec,
-    ) -> Result<SessionView, Failure> {
+    /// What would come of it, and why; nothing is done.
+    pub async fn session_explain(&self, actor: &Actor, request: SessionCreate) -> Result<SessionExplained, Failure> {
+        let language = match request.language.as_deref() {
+            Some(id) => Some(self.languages.find(&*self.node, id)?),
+            None => None,
+        };
+        let people = self.people.now();
+        let owner = people.owner(actor, request.project.as_deref())?;
+        let spec = session_spec(&request, language.as_ref(), &self.config)?;
+        let record = session_record(SessionId::new(), owner, request.name, spec)?;
+        let refusals = self.store.session_admit(&record, &people.bounds(&owner, &actor.by), Admit::Try).await?;
+        let view = session_view(&record, 0);
+        Ok(SessionExplained {
+            admitted: refusals.is_empty(),
+            refusals,
+            project: view.project,
+            image: view.image,
+            resources: view.resources,
+            timeout_ms: view.timeout_ms,
+            idle_timeout_ms: view.idle_timeout_ms,
+        })
+    }
+
+    async fn session_begin(self: &Arc<Self>, actor: &Actor, mut record: SessionRecord) -> Result<SessionView, Failure> {
         if self.sessions().len() >= self.config.sessions_max {
             return Err(Failure::too_many("sessions_max", self.config.sessions_max));
         }
-        let now = now_ms();
-        let name = name.unwrap_or_else(|| default_name(id));
-        let record = SessionRecord {
-            id,
-            name,
-            generation: 0,
-            owner,
-            sandbox: SandboxId::new(),
-            spec,
-            life: admitted(now)?,
-            created_ms: now,
-            started_ms: None,
-            ended_ms: None,
-            usage: None,
-        };
-        self.store.session_insert(&record).await?;
+        if let SignedInBy::Key(key) = &actor.by {
+            record.access_key = Some(key.clone());
+        }
+        let bounds = self.people.now().bounds(&record.owner, &actor.by);
+        refused(self.store.session_admit(&record, &bounds, Admit::Keep).await?)?;
+        let id = record.id;
         let session = LiveSession::new(record);
         self.sessions().insert(id, Arc::clone(&session));
         self.session_told(&session.record());
@@ -191,6 +200,29 @@ impl App {
         };
         self.sessions().values().find(theirs).cloned()
     }
+}
+
+fn session_record(
+    id: SessionId,
+    owner: Owner,
+    name: Option<String>,
+    spec: madang_model::SessionSpec,
+) -> Result<SessionRecord, Failure> {
+    let now = now_ms();
+    Ok(SessionRecord {
+        id,
+        name: name.unwrap_or_else(|| default_name(id)),
+        generation: 0,
+        owner,
+        access_key: None,
+        sandbox: SandboxId::new(),
+        spec,
+        life: admitted(now)?,
+        created_ms: now,
+        started_ms: None,
+        ended_ms: None,
+        usage: None,
+    })
 }
 
 /// There is one node and no queue yet: what is admitted is placed and told at once.

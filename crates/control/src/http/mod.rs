@@ -14,6 +14,7 @@ mod operation;
 mod origin;
 mod page;
 mod people;
+mod policy;
 mod problem;
 mod rate;
 mod run;
@@ -101,6 +102,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(file::file_read, file::file_write, file::file_remove))
         .routes(routes!(event::event_stream))
         .merge(people::people_routes())
+        .merge(policy::policy_routes())
         .merge(house_routes())
         .merge(signin_routes())
 }

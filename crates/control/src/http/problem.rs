@@ -93,6 +93,7 @@ fn write_problem(response: &mut Response, failure: &Failure, id: &str) {
         field: failure.field.clone(),
         limit: failure.limit.clone(),
         retry_after_ms: failure.retry_after_ms,
+        refusals: failure.refusals().to_vec(),
         request_id: id.to_owned(),
     };
     // A document of strings and numbers always becomes JSON.

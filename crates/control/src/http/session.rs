@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use madang_ids::SessionId;
-use madang_public_api::{BASE_PATH, Page, ProblemKind, SessionCreate, SessionView, bounds};
+use madang_public_api::{BASE_PATH, Page, ProblemKind, SessionCreate, SessionExplained, SessionView, bounds};
 use madang_store::SessionPage;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -19,15 +19,31 @@ use super::{
 };
 use crate::app::Failure;
 
-/// Makes a session and waits a while for its start.
+/// Whether to do it or to say what would happen.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CreateQuery {
+    /// Say what would happen and why, and do nothing.
+    explain: bool,
+}
+
+/// Makes a session and waits a while for its start; with `explain` says what would happen.
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "session", request_body = SessionCreate,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request makes one session")),
-    responses((status = 201, body = SessionView, description = "The session, made now or found by name or key")))]
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request makes one session"), CreateQuery),
+    responses(
+        (status = 200, body = SessionExplained, description = "What would happen, where that was asked"),
+        (status = 201, body = SessionView, description = "The session, made now or found by name or key"),
+    ))]
 pub(super) async fn session_create(
     State(app): State<Shared>,
     Extension(asker): Asking,
+    ApiQuery(query): ApiQuery<CreateQuery>,
     Creating { request, key }: Creating<SessionCreate>,
 ) -> Result<Response, Failure> {
+    if query.explain {
+        return Ok(Json(app.session_explain(&asker, request).await?).into_response());
+    }
     let view = app.session_create(&asker, request, key.as_ref()).await?;
     let location = HeaderValue::from_str(&format!("{BASE_PATH}/sessions/{}", view.id));
     let mut response = (StatusCode::CREATED, Json(view)).into_response();

@@ -109,6 +109,7 @@ mod tests {
             name: "a".into(),
             generation: 0,
             owner: Owner::DEFAULT,
+            access_key: None,
             sandbox: SandboxId::new(),
             spec,
             life: SessionLife { state, since_ms: NOW },

@@ -12,6 +12,7 @@ mod files;
 mod harness;
 mod life;
 mod people;
+mod policy;
 mod provider;
 mod refusals;
 mod runs;

@@ -14,6 +14,7 @@ mod m0010_control;
 mod m0011_secret;
 mod m0020_people;
 mod m0021_token;
+mod m0022_policy;
 mod m0030_audit;
 mod m0031_signin;
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0030_audit::Migration),
             Box::new(m0031_signin::Migration),
             Box::new(m0021_token::Migration),
+            Box::new(m0022_policy::Migration),
         ]
     }
 }

@@ -39,6 +39,7 @@ fn session(name: &str) -> SessionRecord {
         name: name.into(),
         generation: 0,
         owner: Owner::DEFAULT,
+        access_key: None,
         sandbox: SandboxId::new(),
         spec,
         life: SessionLife::requested(5),
