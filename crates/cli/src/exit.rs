@@ -73,7 +73,8 @@ fn of_problem(kind: ProblemKind) -> u8 {
         | ProblemKind::TooLarge
         | ProblemKind::Limit
         | ProblemKind::TooMany
-        | ProblemKind::Capacity => REFUSED,
+        | ProblemKind::Capacity
+        | ProblemKind::Frozen => REFUSED,
         ProblemKind::Deadline | ProblemKind::Internal => INTERNAL,
     }
 }

@@ -116,6 +116,7 @@ impl Server {
         };
         let signin = Signin::load(&config, &store).await?;
         let app = App::load(config, node, store, signin).await?;
+        app.service_refresh().await?;
         tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
         Ok(Self { app, tcp, unix })
     }

@@ -148,6 +148,10 @@ id!(
     /// An entry of the audit log.
     AuditId, "aud"
 );
+id!(
+    /// What everybody is told.
+    AnnouncementId, "ann"
+);
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ pub mod id;
 pub mod size;
 
 pub use id::{
-    AuditId, ControlId, IdError, LinkId, NodeId, OrganizationId, ProjectId, ReservationId, RunId, SandboxId, SessionId,
-    SigninId, TokenId, UserId,
+    AnnouncementId, AuditId, ControlId, IdError, LinkId, NodeId, OrganizationId, ProjectId, ReservationId, RunId,
+    SandboxId, SessionId, SigninId, TokenId, UserId,
 };
 pub use size::{ByteSize, Millis, SizeError};

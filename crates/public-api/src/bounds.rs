@@ -36,6 +36,16 @@ pub const PAGE_LIMIT_MAX: u32 = 1_000;
 pub const PAGE_LIMIT_DEFAULT: u32 = 100;
 /// An idempotency key, characters.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Why the service's state was changed, characters.
+pub const REASON_CHARS_MAX: usize = 400;
+/// Announcements that hold or will.
+pub const ANNOUNCEMENTS_MAX: usize = 100;
+/// One text of an announcement, characters.
+pub const ANNOUNCEMENT_CHARS_MAX: usize = 4_000;
+/// Languages of an announcement.
+pub const LANGUAGES_MAX: usize = 20;
+/// A language tag, characters.
+pub const LANGUAGE_TAG_CHARS_MAX: usize = 35;
 /// One message of a WebSocket, bytes.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Shortest password, characters.

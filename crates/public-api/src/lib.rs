@@ -15,6 +15,7 @@ pub mod policy;
 pub mod problem;
 pub mod run;
 pub mod run_fold;
+pub mod service;
 pub mod session;
 pub mod signature;
 pub mod signin;
@@ -35,6 +36,7 @@ pub use policy::{PolicyView, SessionExplained};
 pub use problem::{Problem, ProblemKind};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;
+pub use service::{AnnouncementCreate, AnnouncementView, ServiceStateChange, ServiceStateView};
 pub use session::{Resources, SessionCreate, SessionKind, SessionState, SessionView};
 pub use signin::{
     AccessKeyCreate, AccessKeyMade, AccessKeyView, BrowserView, KeySigning, LinkCreate, LinkKind, LinkMade, LinkUse,

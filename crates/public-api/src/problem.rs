@@ -66,6 +66,8 @@ pub enum ProblemKind {
     Unavailable,
     /// The server is about to stop and takes nothing new.
     Draining,
+    /// The service admits nothing new for now; what runs goes on.
+    Frozen,
     /// A wait had a deadline and met it.
     Deadline,
     /// Our fault.
@@ -73,7 +75,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    pub const ALL: [ProblemKind; 19] = [
+    pub const ALL: [ProblemKind; 20] = [
         Self::Malformed,
         Self::Invalid,
         Self::Unsupported,
@@ -91,6 +93,7 @@ impl ProblemKind {
         Self::Capacity,
         Self::Unavailable,
         Self::Draining,
+        Self::Frozen,
         Self::Deadline,
         Self::Internal,
     ];
@@ -115,6 +118,7 @@ impl ProblemKind {
             Self::Capacity => (503, "capacity", "No room now"),
             Self::Unavailable => (503, "unavailable", "A needed part does not answer"),
             Self::Draining => (503, "draining", "The server is stopping"),
+            Self::Frozen => (503, "frozen", "Nothing new is admitted now"),
             Self::Deadline => (504, "deadline", "The wait took too long"),
             Self::Internal => (500, "internal", "Internal error"),
         }

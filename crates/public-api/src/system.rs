@@ -17,7 +17,7 @@ pub struct Version {
 /// Whether the server can work, and what is weaker than it could be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok`, `draining` or `not-ready`.
+    /// `ok`, `frozen`, `draining` or `not-ready`.
     pub status: String,
     #[serde(default)]
     pub notes: Vec<String>,

@@ -5,6 +5,7 @@
 //! Start at [`Store`].
 
 mod access_key;
+mod announcement;
 mod audit;
 mod audit_writer;
 mod connect;
@@ -27,6 +28,7 @@ mod run;
 mod run_writer;
 mod secret;
 mod server_key;
+mod service;
 mod session;
 mod session_admit;
 mod signin;
@@ -34,6 +36,7 @@ mod token;
 mod user;
 
 pub use access_key::AccessKeyRecord;
+pub use announcement::{AnnouncementPage, AnnouncementRecord};
 pub use audit::{AuditOutcome, AuditQuery, AuditRecord};
 pub use connect::Store;
 pub use control_process::{ControlHello, ControlProcess};
@@ -50,6 +53,7 @@ pub use project::ProjectRecord;
 pub use provider_user::ProviderUserRecord;
 pub use run::RunRecord;
 pub use server_key::ServerKeyRecord;
+pub use service::ServiceRecord;
 pub use session::{SessionPage, SessionRecord};
 pub use session_admit::Admit;
 pub use signin::{Attempt, AttemptDelay, SigninRecord};

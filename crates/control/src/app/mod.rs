@@ -17,6 +17,7 @@ mod policy;
 mod run_collect;
 mod run_plan;
 mod runs;
+mod service;
 mod session_change;
 mod session_logs;
 mod session_plan;
@@ -46,6 +47,7 @@ use languages::Languages;
 use live_session::LiveSession;
 use metrics::Metrics;
 use people::People;
+use service::Service;
 
 /// How far the server is on its way down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +70,7 @@ pub(crate) struct App {
     pub metrics: Metrics,
     pub events: EventRing,
     pub stage: watch::Sender<Stage>,
+    pub service: Service,
     /// Wakes the reconciler before its time.
     pub reconcile_soon: Arc<Notify>,
     pub tasks: Tasks,
@@ -103,20 +106,13 @@ impl App {
             metrics: Metrics::new(),
             events: EventRing::new(),
             stage: watch::Sender::new(Stage::Serving),
+            service: Service::default(),
             reconcile_soon: Arc::default(),
             tasks: Tasks::default(),
             sessions: Mutex::new(sessions),
             runs: Mutex::default(),
             runs_count: watch::Sender::new(0),
         }))
-    }
-
-    /// Refuses new work once the server is on its way down.
-    pub fn check_serving(&self) -> Result<(), Failure> {
-        match *self.stage.borrow() {
-            Stage::Serving => Ok(()),
-            Stage::Draining | Stage::Stopping => Err(Failure::draining(self.config.drain_ms.max(1_000))),
-        }
     }
 
     pub fn stage_raise(&self, stage: Stage) {

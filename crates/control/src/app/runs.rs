@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use madang_ids::{RunId, SandboxId, SessionId};
-use madang_model::{Actor, Owner, RunEvent, RunSpec, Verdict, Work};
+use madang_model::{Actor, Owner, RunEvent, RunSpec, Verdict, Work, service::New};
 use madang_node_api::{NodeError, RunHandle};
 use madang_public_api::{OneShotRequest, RunFold, RunMode, RunRequest, RunView, ServerEventBody};
 use madang_store::RunRecord;
@@ -97,8 +97,8 @@ impl App {
     where
         F: Future<Output = Result<RunHandle, NodeError>> + Send + 'static,
     {
-        self.check_serving()?;
         let Beginning { session, start, key } = wish;
+        self.check_takes(if session.is_some() { New::InSession } else { New::Admission })?;
         let id = facts.id;
         match self.claim(key, id).await? {
             Claimed::Ours => {}

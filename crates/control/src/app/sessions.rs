@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use madang_ids::{SandboxId, SessionId};
 use madang_model::{
-    Actor, Owner, SessionEvent, SessionLife, SessionState, SignedInBy, TerminalSize, Usage, session::SessionOutcome,
+    Actor, Owner, SessionEvent, SessionLife, SessionState, SignedInBy, TerminalSize, Usage, service::New,
+    session::SessionOutcome,
 };
 use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, SessionExplained, SessionView};
 use madang_store::{Admit, SessionPage, SessionRecord};
@@ -36,7 +37,7 @@ impl App {
         {
             return Ok(session.view());
         }
-        self.check_serving()?;
+        self.check_takes(New::Admission)?;
         let id = SessionId::new();
         if let Claimed::Before(known) = self.claim(key, id).await? {
             let known = known.parse().map_err(|_| Failure::conflict("the key made no session"))?;

@@ -19,6 +19,7 @@ use axum::{
 use futures_util::TryStreamExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use madang_ids::SandboxId;
+use madang_model::service::New;
 use madang_node_api::{Depth, FileKind, FileSeen, NodeError};
 use madang_public_api::{FileEntry, FileWritten, Page, Timestamp, bounds, file::FileEntryKind};
 use serde::Deserialize;
@@ -167,7 +168,7 @@ async fn write_place(
     path: &str,
     query: &WriteQuery,
 ) -> Result<(Arc<LiveSession>, SandboxId), Failure> {
-    app.check_serving()?;
+    app.check_takes(New::InSession)?;
     let session = usable(app, asker, id).await?;
     app.check_path(path)?;
     let sandbox = session.running()?.sandbox;

@@ -18,6 +18,7 @@ mod policy;
 mod problem;
 mod rate;
 mod run;
+mod service;
 mod session;
 mod session_act;
 mod signin;
@@ -78,6 +79,7 @@ fn open_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(oidc::provider_list))
         .routes(routes!(oidc::provider_begin))
         .routes(routes!(oidc::provider_end))
+        .routes(routes!(service::announcement_list_public))
 }
 
 fn signed_in_routes() -> OpenApiRouter<Shared> {
@@ -109,7 +111,13 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
 
 /// What keeps the house: for administrators.
 fn house_routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(task::task_list)).routes(routes!(task::task_run))
+    OpenApiRouter::new()
+        .routes(routes!(task::task_list))
+        .routes(routes!(task::task_run))
+        .routes(routes!(service::service_state_get, service::service_state_put))
+        .routes(routes!(service::announcement_list, service::announcement_create))
+        .routes(routes!(service::announcement_list_all))
+        .routes(routes!(service::announcement_end))
 }
 
 /// Ways to sign in, and who did what.

@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use madang_model::LimitsAsked;
+use madang_model::{LimitsAsked, ServiceState};
 use madang_node_api::{ImageSeen, LanguageSeen};
 use madang_public_api::{
     ImageView, LanguageView, Page, Problem,
@@ -36,13 +36,19 @@ pub(super) async fn readyz(State(app): State<Shared>) -> Response {
     if store.is_err() {
         notes.push("the database does not answer".into());
     }
-    let serving = *app.stage.borrow() == Stage::Serving;
+    let service = app.service_view();
+    if service.state != ServiceState::Running {
+        notes.push(format!("the service is {}: {}", service.state.name(), service.reason));
+    }
+    let serving = *app.stage.borrow() == Stage::Serving && service.state != ServiceState::Draining;
     let status = match (serving, health.ready && store.is_ok()) {
-        (true, true) => "ok",
         (false, _) => "draining",
         (true, false) => "not-ready",
+        (true, true) if service.state == ServiceState::Frozen => "frozen",
+        (true, true) => "ok",
     };
-    let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    // A frozen service still answers for what lives in it.
+    let code = if matches!(status, "ok" | "frozen") { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(Health { status: status.into(), notes })).into_response()
 }
 

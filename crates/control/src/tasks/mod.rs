@@ -7,6 +7,7 @@ mod plan;
 mod prune;
 mod reconcile;
 mod runner;
+mod service;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -27,6 +28,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     spawn(kept(app, reconcile::plan_of(app), Arc::clone(&app.reconcile_soon), move |app| looking.clone().run(app)));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
     spawn(kept(app, people::PLAN, Arc::default(), people::refresh_people));
+    spawn(kept(app, service::PLAN, Arc::default(), service::refresh));
 }
 
 /// A task that is known by its name and woken by `wake`.

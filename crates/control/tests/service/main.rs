@@ -16,6 +16,7 @@ mod policy;
 mod provider;
 mod refusals;
 mod runs;
+mod service;
 mod sessions;
 mod sockets;
 mod spec;

@@ -68,6 +68,13 @@ pub const ROWS: &[Row] = &[
     row("event_stream", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("task_list", Scope::Read, Rule::System, Thing::Nothing),
     row("task_run", Scope::Manage, Rule::System, Thing::Nothing),
+    row("service_state_get", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("service_state_put", Scope::Manage, Rule::System, Thing::Nothing),
+    row("announcement_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("announcement_list_public", Scope::Read, Rule::Open, Thing::Nothing),
+    row("announcement_list_all", Scope::Read, Rule::System, Thing::Nothing),
+    row("announcement_create", Scope::Manage, Rule::System, Thing::Nothing),
+    row("announcement_end", Scope::Manage, Rule::System, Thing::Nothing),
     // Runs.
     row("run_one_shot", Scope::Run, Rule::Anyone, Thing::Nothing),
     row("run_get", Scope::Read, Rule::Work, Thing::Run),

@@ -17,6 +17,7 @@ mod m0021_token;
 mod m0022_policy;
 mod m0030_audit;
 mod m0031_signin;
+mod m0070_service;
 
 pub(crate) struct Migrator;
 
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0031_signin::Migration),
             Box::new(m0021_token::Migration),
             Box::new(m0022_policy::Migration),
+            Box::new(m0070_service::Migration),
         ]
     }
 }

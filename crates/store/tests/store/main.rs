@@ -6,6 +6,7 @@ mod hints;
 mod leases;
 mod opening;
 mod people;
+mod service;
 mod signin;
 
 use std::collections::BTreeMap;
