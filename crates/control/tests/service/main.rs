@@ -20,4 +20,5 @@ mod service;
 mod sessions;
 mod sockets;
 mod spec;
+mod stage;
 mod task;

@@ -1,0 +1,152 @@
+//! People on a stage: two organizations, two projects, one of each role, and things that belong to one of them.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use axum::http::Method;
+use madang_ids::{OrganizationId, ProjectId, RunId, SessionId, TokenId, UserId};
+use madang_model::{
+    Role, Scopes,
+    access::{Relation, Thing},
+};
+use madang_store::{Store, StoreConfig, TokenRecord};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::harness::{Answer, PATIENCE, World};
+
+/// Name, organization, project, role in the organization, role in the project.
+const PLAYERS: [(&str, &str, Option<&str>, Role, &str); 6] = [
+    ("ada", "school", Some("maths"), Role::Member, "member"),
+    ("ben", "school", Some("maths"), Role::Member, "member"),
+    ("cleo", "school", Some("music"), Role::Member, "member"),
+    ("mona", "school", Some("maths"), Role::Member, "project-manager"),
+    ("otto", "club", None, Role::OrganizationAdministrator, "member"),
+    ("orla", "school", None, Role::OrganizationAdministrator, "member"),
+];
+/// The system administrator, who comes last: what it may, it does.
+pub const ROOT: &str = "root";
+
+pub struct Stage {
+    pub world: World,
+    tokens: BTreeMap<&'static str, String>,
+    school: String,
+    maths: String,
+    ada: String,
+}
+
+fn id(view: &Value) -> String {
+    let id = view["id"].as_str().or(view["access_key"].as_str());
+    id.unwrap_or_else(|| panic!("no id: {view}")).to_owned()
+}
+
+impl Stage {
+    pub async fn new() -> Self {
+        let world = World::with(|config| config.rates.client_per_minute = NonZeroU32::MAX).await;
+        let school = id(&world.post("/api/v1/organizations", json!({"name": "school"})).await.expect(201));
+        world.post("/api/v1/organizations", json!({"name": "club"})).await.expect(201);
+        let maths = json!({"name": "maths", "organization": "school"});
+        let maths = id(&world.post("/api/v1/projects", maths).await.expect(201));
+        world.post("/api/v1/projects", json!({"name": "music", "organization": "school"})).await.expect(201);
+        let mut stage = Self { world, tokens: BTreeMap::new(), school, maths, ada: String::new() };
+        stage.cast().await;
+        stage
+    }
+
+    async fn cast(&mut self) {
+        let config = self.world.home.database();
+        let config = config.unwrap_or_else(|| StoreConfig::sqlite(self.world.home.path().join("madang.db")));
+        let store = Store::open(&config).await.unwrap();
+        for (name, organization, project, role, project_role) in PLAYERS {
+            let user = json!({"name": name, "organization": organization, "project": project, "role": role.name()});
+            let user = id(&self.world.post("/api/v1/users", user).await.expect(201));
+            if project_role != "member" {
+                let path = format!("/api/v1/projects/{}/members/{name}", self.maths);
+                self.world.put(&path, json!({"role": project_role})).await.expect(200);
+            }
+            if name == "ada" {
+                user.clone_into(&mut self.ada);
+            }
+            let secret = format!("mdt_{name}_{user}");
+            let record = TokenRecord {
+                id: TokenId::new(),
+                owner: user.parse().unwrap(),
+                name: "stage".into(),
+                hash: Sha256::digest(&secret).iter().map(|byte| format!("{byte:02x}")).collect(),
+                scopes: Scopes::ALL,
+                created_ms: 1,
+                expires_ms: None,
+            };
+            store.token_insert(&record).await.unwrap();
+            self.tokens.insert(name, secret);
+        }
+        self.tokens.insert(ROOT, self.world.token.clone());
+        for name in self.players() {
+            self.known(name).await;
+        }
+    }
+
+    /// Waits until the server has heard of the player's token.
+    async fn known(&self, name: &str) {
+        let began = std::time::Instant::now();
+        while self.send(name, Method::GET, "/api/v1/me", Value::Null).await.status != 200 {
+            assert!(began.elapsed() < PATIENCE, "the server does not hear of {name}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everybody, in the order of their entries.
+    pub fn players(&self) -> Vec<&'static str> {
+        PLAYERS.iter().map(|player| player.0).chain([ROOT]).collect()
+    }
+
+    pub fn role(&self, name: &str) -> Role {
+        PLAYERS.iter().find(|player| player.0 == name).map_or(Role::SystemAdministrator, |player| player.3)
+    }
+
+    /// How a player stands to what is ada's, or around her.
+    pub fn relation(&self, name: &str, thing: Thing) -> Relation {
+        let work = matches!(thing, Thing::Session | Thing::Run);
+        let own = work || matches!(thing, Thing::User | Thing::Token | Thing::AccessKey);
+        let in_project = work || thing == Thing::Project;
+        match name {
+            "ada" if own => Relation::Own,
+            "mona" if in_project => Relation::Managed,
+            "ada" | "ben" if in_project => Relation::Shared,
+            "otto" | ROOT => Relation::Foreign,
+            _ => Relation::Organization,
+        }
+    }
+
+    pub async fn send(&self, name: &str, method: Method, path: &str, body: Value) -> Answer {
+        self.world.send_as(&self.tokens[name], method, path, body).await
+    }
+
+    /// A thing that belongs to ada or is around her, new where it is one that can be used up.
+    pub async fn thing(&self, thing: Thing) -> String {
+        let (path, body, status) = match thing {
+            Thing::Organization => return self.school.clone(),
+            Thing::Project => return self.maths.clone(),
+            Thing::User => return self.ada.clone(),
+            Thing::Session => ("/api/v1/sessions", json!({"language": "sim"}), 201),
+            Thing::Run => ("/api/v1/run", json!({"language": "sim", "code": "print x", "wait": true}), 200),
+            Thing::Token => ("/api/v1/tokens", json!({"name": "t"}), 201),
+            Thing::AccessKey => ("/api/v1/access-keys", json!({"name": "k"}), 201),
+            Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),
+        };
+        id(&self.send("ada", Method::POST, path, body).await.expect(status))
+    }
+
+    /// An id of the same kind that nothing has.
+    pub fn missing(&self, thing: Thing) -> String {
+        match thing {
+            Thing::Organization => OrganizationId::new().to_string(),
+            Thing::Project => ProjectId::new().to_string(),
+            Thing::User => UserId::new().to_string(),
+            Thing::Session => SessionId::new().to_string(),
+            Thing::Run => RunId::new().to_string(),
+            Thing::Token => TokenId::new().to_string(),
+            Thing::AccessKey => "MDAK00000000000000000000".to_owned(),
+            Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),
+        }
+    }
+}
