@@ -103,6 +103,16 @@ impl Client {
         self.stream(Method::GET, path, None::<&()>).await
     }
 
+    /// `GET path` and read the run's events after number `seen`.
+    pub async fn get_stream_after(&self, path: &str, seen: u64) -> Result<RunStream, ClientError> {
+        let doing = format!("GET {path}");
+        let mut request = self.request(Method::GET, path, "application/x-ndjson", Payload::Nothing)?;
+        request.headers_mut().insert("last-event-id", seen.into());
+        let (response, lease) = self.send(&doing, request).await?;
+        let id = run_id(&response);
+        Ok(RunStream::new(id, response.into_body(), lease, Arc::clone(&self.pool)))
+    }
+
     async fn stream(
         &self,
         method: Method,

@@ -68,6 +68,11 @@ impl Client {
         self.get_stream(&format!("{BASE_PATH}/runs/{id}/events")).await
     }
 
+    /// A run's events after the one with number `seen`: what a reader asks for whose connection broke.
+    pub async fn run_events_after(&self, id: RunId, seen: u64) -> Result<RunStream, ClientError> {
+        self.get_stream_after(&format!("{BASE_PATH}/runs/{id}/events"), seen).await
+    }
+
     /// A live run's input, and its events.
     pub async fn run_attach(&self, id: RunId) -> Result<Attachment, ClientError> {
         self.websocket(&format!("{BASE_PATH}/runs/{id}/attach")).await

@@ -212,12 +212,12 @@ async fn drain(app: Arc<App>) {
     let orderly = async {
         tracing::info!(runs = app.runs_live().len(), "draining");
         if !runs_end_within(&app, app.config.drain_ms).await {
-            for run in app.runs_live() {
-                run.wish(crate::app::Wish::Cancel);
-            }
-            if !runs_end_within(&app, CANCEL_MS_MAX).await {
-                app.runs_abandon(None, "the server stopped");
-                runs_end_within(&app, CANCEL_MS_MAX).await;
+            // Those of sessions go on without us, and the next server takes them up.
+            let ours = || app.runs_live().into_iter().filter(|run| run.facts.session.is_none());
+            ours().for_each(|run| run.wish(crate::app::Wish::Cancel));
+            if !ours_end_within(&app, CANCEL_MS_MAX).await {
+                ours().for_each(|run| run.wish(crate::app::Wish::Abandon("the server stopped".to_owned())));
+                ours_end_within(&app, CANCEL_MS_MAX).await;
             }
         }
     };
@@ -226,6 +226,18 @@ async fn drain(app: Arc<App>) {
         () = app.reached(Stage::Stopping) => {}
     }
     app.stage_raise(Stage::Stopping);
+}
+
+/// As [`runs_end_within`], for the runs that end with this server.
+async fn ours_end_within(app: &App, ms: u64) -> bool {
+    let mut count = app.runs_live_count();
+    let none = async {
+        while app.runs_live().iter().any(|run| run.facts.session.is_none()) {
+            // The sender lives in `app`, so it cannot be gone.
+            let _ = count.changed().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_millis(ms), none).await.is_ok()
 }
 
 async fn runs_end_within(app: &App, ms: u64) -> bool {

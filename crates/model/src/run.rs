@@ -82,6 +82,13 @@ pub struct RunSpec {
     pub limits: Limits,
 }
 
+impl RunSpec {
+    /// What it may take over all its steps and inputs: a build and each input may take the limit; a clean step is short.
+    pub fn wall_ms_max(&self) -> u64 {
+        self.limits.wall_ms.saturating_mul(self.inputs.len() as u64 + 2)
+    }
+}
+
 /// How one step, one input or the whole run ended.
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

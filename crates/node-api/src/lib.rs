@@ -96,7 +96,7 @@ pub struct RunSeen {
     pub session: SessionId,
     /// Events so far; the next one has this number.
     pub events: u64,
-    /// The run's own limit of wall time, each step.
+    /// What it may take over all its steps and inputs.
     pub wall_ms: u64,
 }
 

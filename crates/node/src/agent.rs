@@ -29,7 +29,7 @@ use crate::{
     facts, files,
     pool::{PoolKey, Watermarks},
     recover::{self, Claim},
-    run,
+    run::{self, KeptRun, KeptRuns},
     sandbox::{Binding, Sandbox, unavailable},
     self_test,
     setup::{Setup, StartError},
@@ -47,8 +47,6 @@ const SESSION_ORPHAN_MS: u64 = 6 * 3_600_000;
 const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
 /// How long stopping waits for slots to be taken apart.
 const STOP_WAIT: Duration = Duration::from_secs(20);
-/// A slot of a former server that says nothing for so long is ended.
-const ADOPT_WAIT: Duration = Duration::from_secs(5);
 /// Slots that control may want waiting in one pool.
 const POOL_WANTED_MAX: u32 = 4096;
 /// A slot that is not bound by then never will be.
@@ -62,6 +60,8 @@ pub struct Agent {
     pub(crate) languages: Vec<LanguageSeen>,
     pub(crate) sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
+    /// Runs of sessions, which outlive this agent.
+    pub(crate) runs: KeptRuns,
     pub(crate) starts_us: Mutex<VecDeque<u64>>,
     pub(crate) notes: Vec<String>,
     pub(crate) slots: PathBuf,
@@ -125,23 +125,8 @@ impl Agent {
         }
     }
 
-    async fn adopt(self: &Arc<Self>, found: recover::Found) {
-        self.shop.ledger.claim(found.claim.uid_base);
-        let recipe = found.claim.spec.language.as_ref().and_then(|id| self.shop.recipes.get(id)).cloned();
-        let link = tokio::time::timeout(ADOPT_WAIT, self.shop.connect(&found.slot.name)).await;
-        let Ok(Ok(link)) = link else {
-            tracing::warn!(slot = found.slot.name, "a slot does not answer; it is ended");
-            return self.shop.retirement.retire(found.slot);
-        };
-        // Programs of the server that is gone report to nobody.
-        let _ = link.send(&ToSlot::KillAll).await;
-        let sandbox = Sandbox::adopt(found.claim, recipe, link, found.slot);
-        *sandbox.driver.lock().await = false;
-        self.keep(Arc::new(sandbox));
-    }
-
     /// Lists the sandbox and watches for its end.
-    fn keep(self: &Arc<Self>, sandbox: Arc<Sandbox>) {
+    pub(crate) fn keep(self: &Arc<Self>, sandbox: Arc<Sandbox>) {
         let id = sandbox.spec.id;
         self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
         let agent = Arc::downgrade(self);
@@ -155,6 +140,7 @@ impl Agent {
 
     fn lost(&self, id: SandboxId, why: &str) {
         if let Some(sandbox) = self.forget(id) {
+            self.runs.forget_of(id);
             let usage = sandbox.usage();
             self.shop.retirement.retire(Arc::clone(&sandbox.slot));
             let state = SandboxState::Ended { why: why.to_owned() };
@@ -207,7 +193,12 @@ impl Agent {
         let Wanted { key, recipe, uses_driver, one_shot, orphan_ms } = wanted;
         let asked = Instant::now();
         let ready = self.shop.claim(&Self::pool_for(key, recipe.as_ref(), uses_driver)).await?;
-        let binding = Binding { cpus: self.shop.processors_for(spec.limits.cpu_millis), orphan_ms, one_shot };
+        let binding = Binding {
+            cpus: self.shop.processors_for(spec.limits.cpu_millis),
+            orphan_ms,
+            one_shot,
+            slots: self.slots.clone(),
+        };
         let slot = Arc::clone(&ready.slot);
         let bound = Sandbox::bind(ready, spec, recipe, binding).await;
         if bound.is_err() {
@@ -317,6 +308,7 @@ impl Node for Agent {
 
     async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
         let Some(sandbox) = self.forget(id) else { return Ok(Usage::default()) };
+        self.runs.forget_of(id);
         let usage = sandbox.usage();
         self.shop.retirement.retire(Arc::clone(&sandbox.slot));
         Ok(usage)
@@ -361,7 +353,13 @@ impl Node for Agent {
 
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
         run::check_size(&run)?;
-        Ok(run::start(self.find(sandbox)?, run).0)
+        let sandbox = self.find(sandbox)?;
+        let wall_ms = run.wall_ms_max();
+        let tape = sandbox.tapes.begin(&run).await;
+        let tape = tape.map_err(|error| NodeError::Unavailable(format!("a run cannot be kept: {error}")))?;
+        let (handle, _) = run::start(Arc::clone(&sandbox), run, Some(Arc::clone(&tape)));
+        self.runs.keep(KeptRun::new(&sandbox, tape, &handle, wall_ms));
+        Ok(handle)
     }
 
     async fn run_once(&self, spec: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
@@ -373,7 +371,7 @@ impl Node for Agent {
         let wanted = Wanted { key, recipe, uses_driver, one_shot: true, orphan_ms };
         let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
         let slot = Arc::clone(&sandbox.slot);
-        let (handle, ended) = run::start(sandbox, run);
+        let (handle, ended) = run::start(sandbox, run, None);
         let retirement = self.shop.retirement.clone();
         tokio::spawn(async move {
             // However it ended, the sandbox goes with it.
@@ -384,14 +382,15 @@ impl Node for Agent {
     }
 
     fn runs(&self) -> Vec<RunSeen> {
-        Vec::new()
+        self.runs.seen()
     }
 
-    async fn run_attach(&self, run: RunId, _after: Option<u64>) -> Result<RunHandle, NodeError> {
-        Err(NodeError::NotFound(format!("run {run}")))
+    async fn run_attach(&self, run: RunId, after: Option<u64>) -> Result<RunHandle, NodeError> {
+        self.runs.attach(run, after)
     }
 
-    async fn run_forget(&self, _run: RunId) -> Result<(), NodeError> {
+    async fn run_forget(&self, run: RunId) -> Result<(), NodeError> {
+        self.runs.forget(run);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! `cli` starts it and hands it to control as a `madang_node_api::Node`. It never speaks to clients, never decides who may run
 //! what, and trusts nothing that comes out of a slot. Start at [`Agent::start`]; a run's life is in [`run`].
 
+mod adopt;
 mod agent;
 mod completion;
 mod config;

@@ -12,7 +12,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use madang_slot_api::{FRAME_BYTES_MAX, FileAnswer, FileAsk, FileFault, FromSlot, RunNumber, ToSlot, decode, encode};
+use madang_slot_api::{
+    DriverSeen, FRAME_BYTES_MAX, FileAnswer, FileAsk, FileFault, FromSlot, RunKept, RunNumber, ToSlot, decode, encode,
+};
 use tokio::{
     io::unix::AsyncFd,
     sync::{mpsc, oneshot, watch},
@@ -116,14 +118,37 @@ impl Link {
 
     /// A number for a run, and what will be said about it.
     pub fn open_run(&self) -> Result<(RunNumber, mpsc::Receiver<FromSlot>), LinkError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            // One of an agent before us may have it still.
+            if !self.routes.lock().unwrap_or_else(PoisonError::into_inner).runs.contains_key(&number) {
+                return Ok((number, self.follow_run(number)?));
+            }
+        }
+    }
+
+    /// What will be said about a run whose number is known.
+    pub fn follow_run(&self, number: RunNumber) -> Result<mpsc::Receiver<FromSlot>, LinkError> {
         let (send, receive) = mpsc::channel(RUN_MESSAGES_MAX);
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if routes.closed {
             return Err(LinkError::Gone);
         }
         routes.runs.insert(number, send);
-        Ok((number, receive))
+        Ok(receive)
+    }
+
+    /// What init keeps of runs that an agent before this one began.
+    pub async fn ask_runs(&self) -> Result<(DriverSeen, Vec<RunKept>), LinkError> {
+        self.send(&ToSlot::Runs).await?;
+        let mut notices = self.notices.lock().await;
+        loop {
+            match notices.recv().await {
+                None => return Err(LinkError::Gone),
+                Some(FromSlot::Runs { driver, runs }) => return Ok((driver, runs)),
+                Some(_) => {}
+            }
+        }
     }
 
     /// Nobody listens to this run any more.
@@ -271,6 +296,7 @@ fn run_of(message: &FromSlot) -> Option<RunNumber> {
         | FromSlot::DriverReady
         | FromSlot::Bound
         | FromSlot::File { .. }
+        | FromSlot::Runs { .. }
         | FromSlot::Pong => None,
     }
 }

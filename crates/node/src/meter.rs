@@ -57,6 +57,10 @@ impl Meter {
         Began { counters: self.start, at_ms: unix_ms().saturating_sub(self.began.elapsed().as_millis() as u64) }
     }
 
+    pub fn began_at(&self) -> Instant {
+        self.began
+    }
+
     /// When to look next, given how much CPU time may still be used on `cpus`.
     pub fn next_look(&self, cpu_left_us: u64, cpus: u32) -> Instant {
         let by_age = (self.began.elapsed() / LOOKS_AN_AGE).clamp(LOOK_FIRST, LOOK_LAST);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -13,13 +14,14 @@ use madang_languages::Recipe;
 use madang_model::{Limits, Usage};
 use madang_node_api::{NodeError, SandboxSpec};
 use madang_sandbox::{CgroupLimits, Slot};
-use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, OwnLimits, RunNumber, ToSlot};
+use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnLimits, RunNumber, ToSlot};
 
 use crate::{
     link::{Link, LinkError},
     meter::{Began, Meter},
     pool::Ready,
-    recover::Claim,
+    recover::Found,
+    run::tape::Tapes,
 };
 
 /// Files up to this size go to init in one message.
@@ -34,6 +36,8 @@ pub struct Binding {
     pub cpus: Vec<u32>,
     pub orphan_ms: u64,
     pub one_shot: bool,
+    /// The directory of all slots.
+    pub slots: PathBuf,
 }
 
 /// A sandbox in use.
@@ -55,6 +59,8 @@ pub struct Sandbox {
     io: Mutex<(u64, u64)>,
     put: Mutex<Vec<String>>,
     serving: Mutex<Option<RunNumber>>,
+    /// Of its runs, which outlive the agent.
+    pub tapes: Tapes,
 }
 
 impl Sandbox {
@@ -65,7 +71,7 @@ impl Sandbox {
         recipe: Option<Arc<Recipe>>,
         binding: Binding,
     ) -> Result<Self, NodeError> {
-        let one_shot = binding.one_shot;
+        let (one_shot, slots) = (binding.one_shot, binding.slots);
         let Ready { slot, link, made_with } = ready;
         let mut spec = spec;
         // Files are memory; what the node writes into them for a guest would be counted as the node's own.
@@ -84,6 +90,7 @@ impl Sandbox {
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
             io: Mutex::default(),
+            tapes: Tapes::new(slots.join(&slot.name)),
             spec,
             recipe,
             link,
@@ -99,14 +106,17 @@ impl Sandbox {
             memory_bytes: asked.limits.memory_bytes,
             cpus: binding.cpus,
             orphan_ms: binding.orphan_ms,
+            keep: if one_shot { Keep::Nothing } else { Keep::UntilConfirmed },
         };
         sandbox.link.send(&ToSlot::Bind(bind)).await.map_err(unavailable)?;
         Ok(sandbox)
     }
 
     /// A sandbox found again after a restart: bound before, its interpreter in a state we do not know.
-    pub fn adopt(claim: Claim, recipe: Option<Arc<Recipe>>, link: Link, slot: Arc<Slot>) -> Self {
+    pub fn adopt(found: Found, recipe: Option<Arc<Recipe>>, link: Link, slots: &Path) -> Self {
+        let Found { slot, claim } = found;
         Self {
+            tapes: Tapes::new(slots.join(&slot.name)),
             meter: Mutex::new(claim.began.map_or_else(|| Meter::start(&slot.cgroup), Meter::resume)),
             cpus: claim.cpus,
             one_shot: false,

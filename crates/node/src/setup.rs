@@ -25,6 +25,7 @@ use crate::{
     pool::Pools,
     recover,
     retire::Retirement,
+    run::KeptRuns,
     shop::Shop,
     template::Template,
 };
@@ -125,6 +126,7 @@ impl Setup {
             languages,
             sandboxes: RwLock::default(),
             changes: broadcast::channel(WATCH_MAX).0,
+            runs: KeptRuns::default(),
             starts_us: Mutex::default(),
             notes,
             slots: self.slots,

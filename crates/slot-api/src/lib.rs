@@ -10,6 +10,6 @@ mod message;
 
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode};
 pub use message::{
-    Bind, Cause, DriverStatus, Entry, EntryKind, Exit, FileAnswer, FileAsk, FileFault, FromSlot, OwnLimits,
-    PROBE_LAST_LINE, Prepare, Probe, RunNumber, Start, StartDriver, Stream, ToSlot, VERSION, Verb,
+    Bind, Cause, DriverSeen, DriverStatus, Entry, EntryKind, Exit, FileAnswer, FileAsk, FileFault, FromSlot, Keep,
+    OwnLimits, PROBE_LAST_LINE, Prepare, Probe, RunKept, RunNumber, Start, StartDriver, Stream, ToSlot, VERSION, Verb,
 };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Protocol version, in `Hello`; a node destroys slots that speak another one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A run, numbered by the node within one slot.
 pub type RunNumber = u32;
@@ -52,6 +52,19 @@ pub enum ToSlot {
     Ping,
     /// Try the walls from inside, as a guest. Answered like `Start`; each line of its output is a hole, the last is [`PROBE_LAST_LINE`].
     Probe(Probe),
+    /// What a node asks that finds the slot again. Answered by `Runs`.
+    Runs,
+    /// The messages of a kept run from number `after` on, those before are confirmed. Numbers count what is said about the run, from 0,
+    /// without `StdinTaken`.
+    Resume {
+        run: RunNumber,
+        after: u64,
+    },
+    /// The run's messages before number `upto` are safe with the node. A number that was never reached: the run is nobody's.
+    Confirm {
+        run: RunNumber,
+        upto: u64,
+    },
 }
 
 /// What a probe prints when it has tried everything.
@@ -105,6 +118,17 @@ pub struct Bind {
     /// CPUs that programs may run on; empty for all.
     pub cpus: Vec<u32>,
     pub orphan_ms: u64,
+    /// Keep what is said about runs until it is confirmed, for a node that may come after this one.
+    pub keep: Keep,
+}
+
+/// What becomes of a run's messages once they are sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keep {
+    /// The run ends with its node.
+    #[default]
+    Nothing,
+    UntilConfirmed,
 }
 
 /// Limits of one process, for machines without cgroups.
@@ -219,6 +243,30 @@ pub enum FromSlot {
     StdinTaken {
         run: RunNumber,
         bytes: u64,
+    },
+    /// The answer to `ToSlot::Runs`.
+    Runs {
+        driver: DriverSeen,
+        runs: Vec<RunKept>,
+    },
+}
+
+/// A run whose messages are kept: those from `first` up to, not with, `next` are still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunKept {
+    pub run: RunNumber,
+    pub first: u64,
+    pub next: u64,
+}
+
+/// How the interpreter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DriverSeen {
+    /// There is none, or it is not ready: it must be started anew.
+    Down,
+    Ready,
+    Serving {
+        run: RunNumber,
     },
 }
 

@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use madang_slot_api::{
-    Bind, Entry, EntryKind, Exit, FRAME_BYTES_MAX, FileAnswer, FileAsk, FromSlot, Start, Stream, ToSlot, decode,
-    driver::Reader, encode,
+    Bind, DriverSeen, Entry, EntryKind, Exit, FRAME_BYTES_MAX, FileAnswer, FileAsk, FromSlot, Keep, RunKept, Start,
+    Stream, ToSlot, decode, driver::Reader, encode,
 };
 
 /// Most a driver's payload may be here.
@@ -86,6 +86,10 @@ fn from_slot() -> Vec<Vec<u8>> {
         FromSlot::Media { run: 2, mime: "image/png".into(), bytes: vec![1; 40], last: true },
         FromSlot::Completions { run: 3, start: 4, items: vec!["one".into(), "two".into()] },
         FromSlot::Exited { run: 4, exit },
+        FromSlot::Runs {
+            driver: DriverSeen::Serving { run: 9 },
+            runs: vec![RunKept { run: 9, first: 300, next: 301 }; 3],
+        },
         FromSlot::File { ask: 5, answer: Ok(FileAnswer::Listed { entries: vec![entry], more: true }) },
     ];
     messages.iter().map(|message| encode(message).unwrap()).collect()
@@ -101,8 +105,22 @@ fn to_slot() -> Vec<Vec<u8>> {
         output_bytes: 1000,
     };
     let put = FileAsk::Put { path: "a".into(), bytes: vec![9; 100] };
-    let bind = Bind { hostname: "madang".into(), cpus: vec![0, 1], disk_bytes: Some(4096), ..Bind::default() };
-    let messages = [ToSlot::Start(start), ToSlot::File { ask: 1, what: put }, ToSlot::Bind(bind), ToSlot::KillAll];
+    let bind = Bind {
+        hostname: "madang".into(),
+        cpus: vec![0, 1],
+        disk_bytes: Some(4096),
+        keep: Keep::UntilConfirmed,
+        ..Bind::default()
+    };
+    let messages = [
+        ToSlot::Start(start),
+        ToSlot::File { ask: 1, what: put },
+        ToSlot::Bind(bind),
+        ToSlot::KillAll,
+        ToSlot::Runs,
+        ToSlot::Resume { run: 3, after: 1 << 40 },
+        ToSlot::Confirm { run: 3, upto: u64::MAX },
+    ];
     messages.iter().map(|message| encode(message).unwrap()).collect()
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use madang_slot_api::{Bind, Cause, FromSlot, Prepare, RunNumber, Start, Stream, ToSlot};
+use madang_slot_api::{Bind, Cause, FromSlot, Keep, Prepare, RunNumber, Start, Stream, ToSlot};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
@@ -53,6 +53,7 @@ pub struct Init {
     driver_argv: Option<Vec<String>>,
     driver: Option<Driver>,
     runs: BTreeMap<RunNumber, Run>,
+    keep: Keep,
     /// Without a node, the slot ends then.
     orphan: Duration,
     alone_since: Option<Instant>,
@@ -94,6 +95,7 @@ impl Init {
             driver_argv: None,
             driver: None,
             runs: BTreeMap::new(),
+            keep: Keep::Nothing,
             orphan: FIRST_WORD,
             alone_since: Some(Instant::now()),
             over: false,
@@ -150,10 +152,9 @@ impl Init {
             flags.set(PollFlags::IN, !self.stdin_is_full());
             all.push((Wake::Connection, connection, flags));
         }
-        let listen = !self.link.is_full();
         for (&number, run) in &self.runs {
             all.extend(run.guest.stdin.waits_on().map(|pipe| (Wake::Stdin(number), pipe, PollFlags::OUT)));
-            if listen {
+            if self.link.has_room(number) {
                 all.extend(
                     run.guest.outlets.iter().map(|outlet| (Wake::Outlet(number), outlet.pipe.as_fd(), PollFlags::IN)),
                 );
@@ -162,7 +163,7 @@ impl Init {
         if let Some(driver) = &self.driver {
             let inlets = [driver.guest.stdin.waits_on(), driver.requests.waits_on()];
             all.extend(inlets.into_iter().flatten().map(|pipe| (Wake::DriverPipes, pipe, PollFlags::OUT)));
-            if listen {
+            if self.driver_may_speak() {
                 let outlets = driver.guest.outlets.iter().map(|outlet| outlet.pipe.as_fd());
                 all.extend(
                     outlets
@@ -246,7 +247,21 @@ impl Init {
                 let guest = Guest::start_probe(&probe, &self.walls);
                 self.begin(probe.run, guest, budget(probe.wall_ms, PROBE_OUTPUT_BYTES));
             }
+            ToSlot::Runs => {
+                let runs = self.link.journal.list();
+                self.link.send(&FromSlot::Runs { driver: self.driver_seen(), runs });
+            }
+            ToSlot::Resume { run, after } => {
+                self.link.journal.resume(run, after);
+                self.link.flush();
+            }
+            ToSlot::Confirm { run, upto } => self.link.journal.confirm(run, upto),
         }
+    }
+
+    /// Begins to keep what the run says, where that was asked for; false when it cannot be kept.
+    fn keep(&mut self, run: RunNumber) -> bool {
+        self.keep == Keep::Nothing || self.link.journal.open(run)
     }
 
     fn prepare(&mut self, prepare: Prepare) {
@@ -273,6 +288,7 @@ impl Init {
         self.walls.open_files = asked.open_files;
         self.walls.own_limits = asked.own_limits;
         self.orphan = Duration::from_millis(asked.orphan_ms);
+        self.keep = asked.keep;
         self.env.extend(asked.env);
         match kept {
             Ok(()) => {
@@ -290,6 +306,9 @@ impl Init {
     fn start(&mut self, start: Start, input: Option<OwnedFd>) {
         if !self.walls.bound {
             return self.fault(Some(start.run), "nobody has claimed this slot".to_owned());
+        }
+        if !self.keep(start.run) {
+            return self.fault(Some(start.run), "there are too many runs whose end nobody has heard".to_owned());
         }
         let env: Vec<String> = self.env.iter().chain(&start.env).cloned().collect();
         let program = Program::new(&start.argv, &env);

@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use madang_slot_api::{FRAME_BYTES_MAX, FromSlot, ToSlot, decode, encode};
+use madang_slot_api::{FRAME_BYTES_MAX, FromSlot, RunNumber, ToSlot, decode, encode};
 use rustix::{
     io::Errno,
     net::{
@@ -15,6 +15,8 @@ use rustix::{
         SocketFlags, acceptfrom_with, recvmsg, sendmsg,
     },
 };
+
+use crate::journal::Journal;
 
 /// Packets kept for the node while it is away or slow; past this, pipes are no longer read and guests wait.
 const OUTBOX_BYTES_MAX: usize = 1 << 20;
@@ -25,11 +27,14 @@ pub struct Link {
     connection: Option<OwnedFd>,
     outbox: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
     outbox_bytes: usize,
+    /// What must reach a node, this one or the next.
+    pub journal: Journal,
 }
 
 impl Link {
     pub fn new(listener: OwnedFd) -> Self {
-        Self { listener, connection: None, outbox: VecDeque::new(), outbox_bytes: 0 }
+        let journal = Journal::default();
+        Self { listener, connection: None, outbox: VecDeque::new(), outbox_bytes: 0, journal }
     }
 
     pub fn listener(&self) -> BorrowedFd<'_> {
@@ -40,13 +45,18 @@ impl Link {
         self.connection.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether guests' output should wait.
+    /// Whether the output of guests whose messages are not kept should wait.
     pub fn is_full(&self) -> bool {
         self.outbox_bytes > OUTBOX_BYTES_MAX
     }
 
+    /// Whether the run's output may be read.
+    pub fn has_room(&self, run: RunNumber) -> bool {
+        if self.journal.keeps(run) { self.journal.has_room(run) } else { !self.is_full() }
+    }
+
     pub fn wants_to_send(&self) -> bool {
-        !self.outbox.is_empty()
+        !self.outbox.is_empty() || self.journal.front().is_some()
     }
 
     /// Takes the newest connection; the node that came later is the one that lives.
@@ -54,6 +64,10 @@ impl Link {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         if let Ok((connection, _)) = acceptfrom_with(&self.listener, flags) {
             self.connection = Some(connection);
+            // What was meant for another node: answers to its questions.
+            self.outbox.clear();
+            self.outbox_bytes = 0;
+            self.journal.unfollow();
             let hello = FromSlot::Hello { version: madang_slot_api::VERSION };
             if let Ok(bytes) = encode(&hello) {
                 self.outbox_bytes += bytes.len();
@@ -99,6 +113,10 @@ impl Link {
     pub fn send_with(&mut self, message: &FromSlot, descriptor: Option<OwnedFd>) {
         // A message over the packet size would be a bug of ours; dropping it is better than ending the sandbox.
         let Ok(bytes) = encode(message) else { return };
+        if let Some((run, last)) = kept_of(message).filter(|(run, _)| self.journal.keeps(*run)) {
+            self.journal.push(run, bytes, last);
+            return self.flush();
+        }
         self.outbox_bytes += bytes.len();
         self.outbox.push_back((bytes, descriptor));
         self.flush();
@@ -116,6 +134,28 @@ impl Link {
                 Err(_) => self.connection = None,
             }
         }
+        while let (Some(connection), Some((run, packet))) = (&self.connection, self.journal.front()) {
+            match send_packet(connection.as_fd(), packet, None) {
+                Ok(()) => self.journal.sent(run),
+                Err(Errno::AGAIN | Errno::INTR) => return,
+                Err(_) => self.connection = None,
+            }
+        }
+    }
+}
+
+/// The run that a message is about, if it must not be lost, and whether it is its last.
+fn kept_of(message: &FromSlot) -> Option<(RunNumber, bool)> {
+    match message {
+        FromSlot::Started { run }
+        | FromSlot::Output { run, .. }
+        | FromSlot::Media { run, .. }
+        | FromSlot::Log { run, .. }
+        | FromSlot::Input { run, .. } => Some((*run, false)),
+        FromSlot::Done { run, .. } | FromSlot::Exited { run, .. } | FromSlot::Fault { run: Some(run), .. } => {
+            Some((*run, true))
+        }
+        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ mod driver;
 mod files;
 mod guest;
 mod init;
+mod journal;
 mod link;
 mod outlet;
 mod probe;

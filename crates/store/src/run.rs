@@ -110,6 +110,17 @@ impl Store {
         rows.into_iter().map(from_row).collect()
     }
 
+    /// The run that a session began with.
+    pub async fn run_first_of_session(&self, session: SessionId) -> Result<Option<RunRecord>, StoreError> {
+        let row = row::Entity::find()
+            .filter(row::Column::Session.eq(session.to_string()))
+            .order_by_asc(row::Column::Id)
+            .one(&self.reader)
+            .await
+            .map_err(doing("reading a session's first run"))?;
+        row.map(from_row).transpose()
+    }
+
     /// Forgets runs that finished before a time, and the oldest beyond `rows_max`; returns how many. Goes in small steps, so that
     /// runs that finish meanwhile wait for none of them long.
     pub async fn run_prune(&self, finished_before_ms: u64, rows_max: u64) -> Result<u64, StoreError> {

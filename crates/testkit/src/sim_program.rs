@@ -67,13 +67,14 @@ pub(crate) fn start(node: &SimNode, sandbox: SandboxId, run: RunSpec, after: Aft
     let code = code(node, sandbox, &run)?;
     let (event_sender, events) = mpsc::channel(EVENTS_MAX);
     let (control, control_receiver) = mpsc::channel(CONTROLS_MAX);
+    let wall_ms = run.wall_ms_max();
     let (stdin, stdin_open) = match run.stdin {
         Stdin::Whole { bytes } => (bytes.0, false),
         Stdin::Live => (Vec::new(), true),
     };
     let clock = node.inner.clock_ms.subscribe();
     let tape = (after == After::Keep).then(|| {
-        let seen = RunSeen { id: run.id, sandbox, session, events: 0, wall_ms: run.limits.wall_ms };
+        let seen = RunSeen { id: run.id, sandbox, session, events: 0, wall_ms };
         SimRun::new(seen, control.clone())
     });
     tape.iter().for_each(|tape| node.inner.runs.keep(tape));

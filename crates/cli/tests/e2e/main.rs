@@ -15,4 +15,5 @@ mod server;
 mod session;
 mod signin;
 mod smoke;
+mod survive;
 mod usage;

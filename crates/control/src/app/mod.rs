@@ -16,6 +16,7 @@ pub(crate) mod people_view;
 mod policy;
 mod run_collect;
 mod run_plan;
+mod run_take_up;
 mod runs;
 mod service;
 mod session_change;

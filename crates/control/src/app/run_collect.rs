@@ -157,6 +157,9 @@ impl Collector {
         self.app.run_forget(&self.run);
         self.run.push(last);
         self.run.phase_set(Phase::Finished);
+        if self.run.facts.session.is_some() {
+            self.app.run_forget_at_node(self.run.facts.id).await;
+        }
         let (run, session) = (self.run.facts.id, self.run.facts.session);
         self.app.events.push(Some(self.run.facts.owner), ServerEventBody::RunFinished { run, session, verdict });
     }

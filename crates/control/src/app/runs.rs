@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use madang_ids::{RunId, SandboxId, SessionId};
-use madang_model::{Actor, Owner, RunEvent, RunSpec, Verdict, Work, service::New};
+use madang_model::{Actor, Owner, RunEvent, RunSpec, Work, service::New};
 use madang_node_api::{NodeError, RunHandle};
 use madang_public_api::{OneShotRequest, RunFold, RunMode, RunRequest, RunView, ServerEventBody};
 use madang_store::RunRecord;
@@ -16,7 +16,7 @@ use super::{
     run_collect::collect,
     run_plan,
 };
-use crate::clock::{now_ms, now_us};
+use crate::clock::now_us;
 
 /// How much somebody already knows of a run when it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl App {
         Ok(id)
     }
 
-    fn run_register(&self, run: &Arc<LiveRun>) -> Result<(), Failure> {
+    pub(super) fn run_register(&self, run: &Arc<LiveRun>) -> Result<(), Failure> {
         let mut runs = self.runs();
         if runs.len() >= self.config.runs_max {
             return Err(Failure::too_many("runs_max", self.config.runs_max));
@@ -189,28 +189,12 @@ impl App {
         Ok(run.view())
     }
 
-    /// Runs of a session, or all, whose sandbox is gone: nobody will report their end.
-    pub fn runs_abandon(&self, session: Option<SessionId>, why: &str) {
-        let theirs = |run: &Arc<LiveRun>| session.is_none() || run.facts.session == session;
+    /// Runs of a session whose sandbox is gone: nobody will report their end.
+    pub fn runs_abandon(&self, session: SessionId, why: &str) {
+        let theirs = |run: &Arc<LiveRun>| run.facts.session == Some(session);
         for run in self.runs_live().into_iter().filter(theirs) {
             run.wish(Wish::Abandon(why.to_owned()));
         }
-    }
-
-    /// Runs that a server before this one left open become what they are: lost.
-    pub async fn runs_close_left(&self) -> Result<usize, Failure> {
-        let left = self.store.run_list_open().await?;
-        let count = left.len();
-        for mut record in left {
-            let outcome = madang_model::run_state::broken("the server stopped while this run was in progress");
-            let body = madang_model::RunEventBody::Finished { outcome };
-            let seq = record.events.len() as u64;
-            record.events.push(RunEvent { seq, at_us: now_us(), body });
-            record.verdict = Some(Verdict::InternalError);
-            record.finished_ms = Some(now_ms());
-            self.store.run_finish(&record).await?;
-        }
-        Ok(count)
     }
 
     async fn run_kept(&self, id: RunId) -> Result<RunRecord, Failure> {
@@ -220,8 +204,6 @@ impl App {
 
 /// Of a run outside of any session.
 fn facts(run: &RunSpec, owner: Owner, sandbox: SandboxId, language: Option<String>) -> RunFacts {
-    // A build and each input may take the limit; a clean step is short.
-    let rounds = run.inputs.len() as u64 + 2;
     let mode = match run.work {
         Work::Query { .. } => RunMode::Query,
         Work::Batch { .. } => RunMode::Batch,
@@ -235,7 +217,7 @@ fn facts(run: &RunSpec, owner: Owner, sandbox: SandboxId, language: Option<Strin
         mode,
         language,
         created_us: now_us(),
-        wall_ms: run.limits.wall_ms.saturating_mul(rounds),
+        wall_ms: run.wall_ms_max(),
         kept_from_start: false,
     }
 }
@@ -266,19 +248,24 @@ fn mode_name(mode: RunMode) -> &'static str {
     }
 }
 
-fn kept_view(record: RunRecord) -> RunView {
+/// What the record of a run tells of it; where it ran and how long it may take is not in there.
+pub(super) fn facts_of(record: &RunRecord) -> RunFacts {
     let mode = [RunMode::Query, RunMode::Batch].into_iter().find(|mode| mode_name(*mode) == record.mode);
-    let facts = RunFacts {
+    RunFacts {
         id: record.id,
         session: record.session,
         owner: record.owner,
         sandbox: SandboxId::new(),
         mode: mode.unwrap_or(RunMode::Command),
-        language: record.language,
+        language: record.language.clone(),
         created_us: record.created_ms.saturating_mul(1_000),
         wall_ms: 0,
         kept_from_start: true,
-    };
+    }
+}
+
+fn kept_view(record: RunRecord) -> RunView {
+    let facts = facts_of(&record);
     let mut fold = RunFold::default();
     record.events.iter().for_each(|event| fold.push(&event.body));
     let state = match record.finished_ms {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use madang_ids::SessionId;
+use madang_ids::{RunId, SessionId};
 use madang_model::{SessionEvent, SessionKind, SessionState, Verdict, session::SessionEffect};
 use madang_node_api::{Network, SandboxSpec};
 use madang_public_api::{RunMode, RunRequest, ServerEventBody};
-use madang_store::{SessionRecord, StoreError};
+use madang_store::{RunRecord, SessionRecord, StoreError};
 
 use super::{
     App, Failure, Start, Wish,
@@ -34,7 +34,7 @@ impl App {
                     self.session_close(session);
                 }
                 SessionEffect::RunsAbandon => {
-                    self.runs_abandon(Some(session.record.borrow().id), "its session is gone");
+                    self.runs_abandon(session.record.borrow().id, "its session is gone");
                 }
                 SessionEffect::StartupCommandRun => self.session_startup(session),
             }
@@ -49,17 +49,13 @@ impl App {
         }
     }
 
-    /// After a server that died: a start that was interrupted is done again, a start-up command that was lost is told.
+    /// After a server that died: a start that was interrupted is done again, a start-up command is followed to its end.
     pub async fn session_recover(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), Failure> {
         let record = session.record();
         match (&record.life.state, record.spec.kind) {
             // Making a sandbox is idempotent under its id.
             (SessionState::Starting { .. }, _) => self.session_open(session),
-            (SessionState::Running { .. }, SessionKind::Batch) => {
-                let why = "the server stopped while the start-up command ran".to_owned();
-                let event = SessionEvent::CommandFinished { well: false, why };
-                self.session_apply(session, &event, Observed::default()).await?;
-            }
+            (SessionState::Running { .. }, SessionKind::Batch) => self.session_startup_again(session).await?,
             _ => {}
         }
         Ok(())
@@ -179,12 +175,36 @@ impl App {
         let (app, session) = (Arc::clone(self), Arc::clone(session));
         tokio::spawn(async move {
             let event = app.startup_outcome(&session, command).await;
-            if record.spec.kind == SessionKind::Batch
-                && let Err(failure) = app.session_apply(&session, &event, Observed::default()).await
-            {
-                tracing::error!(session = %record.id, error = ?failure, "a batch session's end could not be kept");
-            }
+            app.startup_ended(&session, &event).await;
         });
+    }
+
+    async fn startup_ended(self: &Arc<Self>, session: &Arc<LiveSession>, event: &SessionEvent) {
+        let record = session.record();
+        if record.spec.kind == SessionKind::Batch
+            && let Err(failure) = self.session_apply(session, event, Observed::default()).await
+        {
+            tracing::error!(session = %record.id, error = ?failure, "a batch session's end could not be kept");
+        }
+    }
+
+    /// A session's first run is its start-up command: it goes on, has ended, or was never begun.
+    async fn session_startup_again(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), Failure> {
+        let id = session.record.borrow().id;
+        match self.store.run_first_of_session(id).await? {
+            None => self.session_startup(session),
+            Some(RunRecord { id, verdict: None, .. }) => {
+                let (app, session) = (Arc::clone(self), Arc::clone(session));
+                tokio::spawn(async move {
+                    let event = app.startup_followed(id).await;
+                    app.startup_ended(&session, &event).await;
+                });
+            }
+            Some(RunRecord { verdict: Some(verdict), .. }) => {
+                self.startup_ended(session, &startup_verdict(verdict)).await;
+            }
+        }
+        Ok(())
     }
 
     async fn startup_outcome(self: &Arc<Self>, session: &Arc<LiveSession>, command: String) -> SessionEvent {
@@ -200,16 +220,19 @@ impl App {
             Ok(id) => id,
             Err(failure) => return failed(failure.detail),
         };
+        self.startup_followed(id).await
+    }
+
+    async fn startup_followed(&self, id: RunId) -> SessionEvent {
+        let failed = |why: String| SessionEvent::CommandFinished { well: false, why };
         let Some(run) = self.run_live(id) else { return failed("the start-up command was lost".into()) };
         match run.ended().await {
-            Ok(result) => {
-                let verdict = result.whole.verdict.unwrap_or(Verdict::InternalError);
-                SessionEvent::CommandFinished {
-                    well: verdict == Verdict::Ok,
-                    why: format!("start-up command: {verdict}"),
-                }
-            }
+            Ok(result) => startup_verdict(result.whole.verdict.unwrap_or(Verdict::InternalError)),
             Err(failure) => failed(failure.detail),
         }
     }
+}
+
+fn startup_verdict(verdict: Verdict) -> SessionEvent {
+    SessionEvent::CommandFinished { well: verdict == Verdict::Ok, why: format!("start-up command: {verdict}") }
 }

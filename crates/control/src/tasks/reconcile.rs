@@ -20,11 +20,12 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Once, before the first request: what a server before this one left behind.
 pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
-    let runs = app.runs_close_left().await?;
+    let runs = app.runs_take_up().await?;
     let keys = app.store.idempotency_release_unused().await?;
     let sessions = app.sessions_live();
     tracing::info!(
-        runs_lost = runs,
+        runs_going_on = runs.going_on,
+        runs_lost = runs.lost,
         keys_unused = keys,
         sessions = sessions.len(),
         "records of the last server are read"
@@ -51,7 +52,8 @@ pub(super) struct Reconciler {
 impl Reconciler {
     pub async fn run(self, app: Arc<App>) -> Done {
         let steps = look_and_do(&app, &mut *self.orphans.lock().await).await;
-        Ok(format!("{steps} steps"))
+        let runs = app.runs_sweep().await.map_err(|failure| failure.detail)?;
+        Ok(format!("{steps} steps, {runs} runs forgotten"))
     }
 }
 

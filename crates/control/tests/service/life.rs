@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::Method;
 use madang_ids::{SandboxId, SessionId};
 use madang_model::Limits;
 use madang_node_api::{Network, Node, SandboxSpec};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::World;
 
@@ -61,44 +62,84 @@ async fn idle_sessions_and_old_ones_end() {
 }
 
 #[tokio::test]
-async fn a_server_that_died_finds_its_sessions_and_owns_up_to_its_runs() {
+async fn a_server_that_died_finds_its_sessions_and_the_runs_in_them() {
     let world = World::new().await;
     let kept = world.session().await;
     let lost = world.session().await;
     let result =
         world.post("/api/v1/run", json!({"language": "sim", "code": "print x", "wait": true})).await.expect(200);
-    let run = world.post(&format!("/api/v1/sessions/{kept}/runs"), json!({"code": "hang"})).await.expect(201);
+    let code = "print before\nsleep 500\nprint after";
+    let run = world.post(&format!("/api/v1/sessions/{kept}/runs"), json!({"code": code})).await.expect(201);
+    let run = format!("/api/v1/runs/{}", run["id"].as_str().unwrap());
+    world.until(&run, |view| view["stdout"] == "before\n").await;
+    let broken = world.post(&format!("/api/v1/sessions/{lost}/runs"), json!({"code": "hang"})).await.expect(201);
+    let once = world.post("/api/v1/run", json!({"language": "sim", "code": "hang"})).await.expect(201);
     let lost_sandbox = sandbox_of(&world, &lost);
     world.stop.stop_now();
     let (home, node) = world.stopped().await;
     node.lose(lost_sandbox);
     let world = World::on(home, node, |_| {}).await;
+    let mut events = world.stream(Method::GET, &format!("{run}/events"), &[("last-event-id", "0")], "").await;
+    assert_eq!(events.event().await.unwrap().1["data"], "before\n");
+    world.node.advance(500);
+    assert_eq!(events.event().await.unwrap().1["data"], "after\n");
+    assert_eq!(events.event().await.unwrap().1["kind"], "finished");
+    assert_eq!(world.get(&run).await.expect(200)["stdout"], "before\nafter\n");
     let path = format!("/api/v1/sessions/{kept}");
     assert_eq!(world.get(&path).await.expect(200)["state"], "running");
     let answer =
         world.post(&format!("{path}/runs"), json!({"code": "print still here", "wait": true})).await.expect(200);
     assert_eq!(answer["stdout"], "still here\n");
     world.until(&format!("/api/v1/sessions/{lost}"), |view| view["state"] == "ended").await;
-    let run = world.get(&format!("/api/v1/runs/{}", run["id"].as_str().unwrap())).await.expect(200);
-    assert_eq!((&run["state"], &run["verdict"]), (&json!("finished"), &json!("internal-error")));
-    assert!(run["detail"].as_str().unwrap().contains("server stopped"), "{run}");
+    for gone in [broken, once] {
+        let path = format!("/api/v1/runs/{}", gone["id"].as_str().unwrap());
+        let run = world.until(&path, |view| view["state"] == "finished").await;
+        assert_eq!(run["verdict"], "internal-error", "{run}");
+    }
+    world.until("/readyz", |_| world.node.runs().is_empty()).await;
     let again = world.get(&format!("/api/v1/runs/{}", result["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(again, result, "what was acknowledged is still readable");
 }
 
 #[tokio::test]
-async fn a_batch_session_does_not_outlive_its_command_over_a_restart() {
+async fn a_batch_session_goes_on_over_a_restart_and_ends_with_its_command() {
     let world = World::new().await;
-    let asked = json!({"language": "sim", "kind": "batch", "startup_command": "hang"});
-    let view = world.post("/api/v1/sessions", asked).await.expect(201);
-    let path = format!("/api/v1/sessions/{}", view["id"].as_str().unwrap());
-    world.until(&path, |view| view["runs_live"] == 1).await;
+    for (command, outcome) in [("sleep 500", "completed"), ("sleep 500\nexit 3", "failed")] {
+        let asked = json!({"language": "sim", "kind": "batch", "startup_command": command});
+        let view = world.post("/api/v1/sessions", asked).await.expect(201);
+        println!("{} is to be {outcome}", view["id"]);
+    }
+    world.until("/api/v1/sessions", |page| runs_live(page) == [1, 1]).await;
     world.stop.stop_now();
     let (home, node) = world.stopped().await;
     let world = World::on(home, node, |_| {}).await;
-    let ended = world.until(&path, |view| view["state"] == "ended").await;
-    assert_eq!(ended["outcome"], "failed");
-    assert!(ended["why"].as_str().unwrap().contains("server stopped"), "{ended}");
+    assert_eq!(runs_live(&world.get("/api/v1/sessions").await.expect(200)), [1, 1]);
+    world.node.advance(500);
+    let all_ended = |page: &Value| page["items"].as_array().unwrap().iter().all(|view| view["state"] == "ended");
+    let page = world.until("/api/v1/sessions", all_ended).await;
+    assert_eq!((&page["items"][0]["outcome"], &page["items"][1]["outcome"]), (&json!("failed"), &json!("completed")));
+}
+
+fn runs_live(page: &Value) -> Vec<u64> {
+    page["items"].as_array().unwrap().iter().map(|view| view["runs_live"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_was_told_of_ends_with_its_server() {
+    let world = World::new().await;
+    let path = format!("/api/v1/sessions/{}/runs", world.session().await);
+    let headers = [("content-type", "application/json")];
+    let body = json!({"code": "hang", "wait": true}).to_string();
+    let waits = world.send(Method::POST, &path, &headers, body);
+    let (home, node) = tokio::select! {
+        _ = waits => unreachable!("it hangs"),
+        _ = world.until("/readyz", |_| !world.node.runs().is_empty()) => {
+            world.stop.stop_now();
+            world.stopped().await
+        }
+    };
+    let world = World::on(home, node, |_| {}).await;
+    world.until("/readyz", |_| world.node.runs().is_empty()).await;
 }
 
 #[tokio::test]
@@ -126,7 +167,8 @@ async fn draining_lets_runs_end_and_takes_nothing_new() {
     let (home, node) = world.stopped().await;
     assert!(!home.path().join("madang.sock").exists());
     let world = World::on(home, node, |_| {}).await;
-    let run = world.get(&format!("/api/v1/runs/{}", run["id"].as_str().unwrap())).await.expect(200);
+    let path = format!("/api/v1/runs/{}", run["id"].as_str().unwrap());
+    let run = world.until(&path, |view| view["state"] == "finished").await;
     assert_eq!((&run["stdout"], &run["verdict"]), (&json!("finished\n"), &json!("ok")));
 }
 

@@ -1,21 +1,27 @@
 //! One run: its steps one after the other, its events as they come, its verdict at the end.
 //!
-//! [`start`] gives the handle and goes on in a task of its own. [`step`] follows one program; [`emit`] numbers events.
+//! [`start`] gives the handle and goes on in a task of its own. [`step`] follows one program; [`emit`] numbers events; [`tape`] keeps
+//! those of runs that outlive their agent, and [`resume`] goes on with such a run.
 
 mod emit;
+mod kept;
 mod step;
+pub mod tape;
+
+pub use kept::{KeptRun, KeptRuns};
 
 use std::{collections::VecDeque, sync::Arc};
 
 use madang_languages::{BatchPlan, Recipe, plan_batch};
 use madang_model::{Blob, Limits, Outcome, RunEventBody, RunSpec, Stdin, Step, Steps, Usage, Verdict, Work};
 use madang_node_api::{NodeError, RunControl, RunHandle};
-use madang_slot_api::Verb;
+use madang_slot_api::{RunNumber, ToSlot, Verb};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{link::LinkError, sandbox::Sandbox};
 use emit::Emitter;
 use step::{Ask, Input};
+use tape::{Past, Tape};
 
 /// Events a reader may lag behind before the program waits for it.
 const EVENTS_MAX: usize = 256;
@@ -23,26 +29,34 @@ const CONTROLS_MAX: usize = 64;
 /// One directory level is enough to see which language's files lie there.
 const FILES_SEEN_MAX: usize = 1000;
 
-/// Starts `spec` in `sandbox`. The sender fires when the run has ended and been reported.
-pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec) -> (RunHandle, oneshot::Receiver<()>) {
-    let (send_events, events) = mpsc::channel(EVENTS_MAX);
-    let (control, controls) = mpsc::channel(CONTROLS_MAX);
+/// Starts `spec` in `sandbox`; with a tape it outlives this agent. The sender fires when the run has ended and been reported.
+pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec, tape: Option<Arc<Tape>>) -> (RunHandle, oneshot::Receiver<()>) {
+    let (mut run, handle) = Run::new(sandbox, spec, tape);
     let (ended, on_end) = oneshot::channel();
-    let handle = RunHandle { id: spec.id, events, control };
-    let mut run = Run {
-        sandbox,
-        spec,
-        emitter: Emitter::new(send_events),
-        controls,
-        cancelled: false,
-        held: VecDeque::new(),
-        held_bytes: 0,
-    };
     tokio::spawn(async move {
         run.drive().await;
         let _ = ended.send(());
     });
     (handle, on_end)
+}
+
+/// Goes on with a run that an agent before this one began. `alive` are the numbers that init knows. Returns when the run has what it
+/// needs of the sandbox, the interpreter before all, and nobody else can take it.
+pub async fn resume(sandbox: Arc<Sandbox>, tape: Arc<Tape>, past: Past, alive: &[RunNumber]) -> Option<RunHandle> {
+    let spec = RunSpec::clone(past.spec.as_deref()?);
+    let over = past.is_over();
+    let (mut run, handle) = Run::new(sandbox, spec, Some(tape));
+    if over {
+        return Some(handle);
+    }
+    run.cancelled = past.cancelled;
+    run.past = Past { step: past.step.filter(|(number, _)| alive.contains(number)), ..past };
+    let (settled, is_settled) = oneshot::channel();
+    run.settled = Some(settled);
+    tokio::spawn(async move { run.drive().await });
+    // An error means that the run is over already.
+    let _ = is_settled.await;
+    Some(handle)
 }
 
 /// What goes to init in one message: code, arguments and environment together.
@@ -89,6 +103,11 @@ pub(crate) struct Run {
     /// Standard input that the program has no room for yet, or that came while it was being built.
     held: VecDeque<RunControl>,
     held_bytes: usize,
+    /// What an agent before this one has done of it.
+    past: Past,
+    settled: Option<oneshot::Sender<()>>,
+    /// The last step's number and messages, to be confirmed once its outcome is kept.
+    unconfirmed: Option<(RunNumber, u64)>,
 }
 
 /// A batch, settled: what every step of it needs.
@@ -98,17 +117,56 @@ struct Batch<'a> {
 }
 
 impl Run {
+    fn new(sandbox: Arc<Sandbox>, spec: RunSpec, tape: Option<Arc<Tape>>) -> (Self, RunHandle) {
+        let (send_events, events) = mpsc::channel(EVENTS_MAX);
+        let (control, controls) = mpsc::channel(CONTROLS_MAX);
+        let handle = RunHandle { id: spec.id, events, control };
+        let run = Self {
+            sandbox,
+            spec,
+            emitter: Emitter::new(send_events, tape),
+            controls,
+            cancelled: false,
+            held: VecDeque::new(),
+            held_bytes: 0,
+            past: Past::default(),
+            settled: None,
+            unconfirmed: None,
+        };
+        (run, handle)
+    }
+
     async fn drive(&mut self) {
-        self.emitter.emit(RunEventBody::Started).await;
+        self.mark(RunEventBody::Started).await;
         let outcome = match self.work().await {
             Ok(outcome) => outcome,
             Err(error) => failed(&error),
         };
-        self.emitter.emit(RunEventBody::Finished { outcome }).await;
+        self.mark(RunEventBody::Finished { outcome }).await;
+        self.confirm_step().await;
+        self.emitter.tape.iter().for_each(|tape| tape.end());
+    }
+
+    /// Tells where the run is, if an agent before this one has not.
+    async fn mark(&mut self, body: RunEventBody) {
+        if self.past.marks.pop_front().is_none() {
+            self.emitter.emit(body).await;
+        }
+    }
+
+    /// What init said about the last step is kept in another form: it may forget it.
+    async fn confirm_step(&mut self) {
+        if let Some((run, upto)) = self.unconfirmed.take() {
+            // A sandbox that is gone has forgotten.
+            let _ = self.sandbox.link.send(&ToSlot::Confirm { run, upto }).await;
+        }
     }
 
     async fn work(&mut self) -> Result<Outcome, LinkError> {
-        for file in std::mem::take(&mut self.spec.files) {
+        let files = std::mem::take(&mut self.spec.files);
+        // Once a step has begun they are there, and the program may have changed them.
+        let begun = self.past.step.is_some() || !self.past.marks.is_empty();
+        for file in files.iter().filter(|_| !begun) {
             if let Err(error) = self.sandbox.put(&file.path, &file.content.0).await {
                 return Ok(refused(&error));
             }
@@ -127,7 +185,8 @@ impl Run {
     async fn query(&mut self, code: String) -> Result<Outcome, LinkError> {
         let sandbox = Arc::clone(&self.sandbox);
         let mut alive = sandbox.driver.lock().await;
-        if !*alive {
+        self.settle();
+        if !*alive && self.past.step.is_none() {
             sandbox.restart_driver().await?;
         }
         *alive = false;
@@ -136,6 +195,13 @@ impl Run {
         let (outcome, lives) = self.step_with_driver(ask, input).await?;
         *alive = lives;
         Ok(outcome)
+    }
+
+    /// The run has what it needs of the sandbox.
+    fn settle(&mut self) {
+        if let Some(settled) = self.settled.take() {
+            let _ = settled.send(());
+        }
     }
 
     async fn batch(&mut self, asked: &Steps, main: Option<&str>, args: &[String]) -> Result<Outcome, LinkError> {
@@ -240,11 +306,12 @@ impl Run {
     }
 
     async fn begin_step(&mut self, step: Step, input: Option<u32>) {
-        self.emitter.emit(RunEventBody::StepStarted { step, input }).await;
+        self.mark(RunEventBody::StepStarted { step, input }).await;
     }
 
     async fn end_step(&mut self, step: Step, input: Option<u32>, outcome: &Outcome) {
-        self.emitter.emit(RunEventBody::StepFinished { step, input, outcome: outcome.clone() }).await;
+        self.mark(RunEventBody::StepFinished { step, input, outcome: outcome.clone() }).await;
+        self.confirm_step().await;
     }
 
     async fn plan(&self, asked: &Steps, main: Option<&str>) -> Result<BatchPlan, NodeError> {

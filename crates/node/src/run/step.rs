@@ -7,16 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use madang_model::{Blob, Outcome, RunEventBody, Stdin, TerminalSize};
+use madang_model::{Blob, Outcome, RunEventBody, Stdin, TerminalSize, Work};
 use madang_node_api::RunControl;
 use madang_slot_api::{DriverStatus, Exit, FromSlot, RunNumber, Start, StartDriver, Stream, ToSlot, Verb};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use tokio::sync::mpsc;
 
-use super::Run;
+use super::{Run, tape::Record};
 use crate::{
     link::LinkError,
-    meter::Meter,
+    meter::{Began, Meter},
     sandbox::{RunSlot, Sandbox},
     verdict::{End, Evidence, outcome},
 };
@@ -34,6 +34,9 @@ const HELD_BYTES_MAX: usize = 4 << 20;
 const STDIN_WINDOW_BYTES: u64 = 256 << 10;
 /// Init cuts output at its limit; one that sends so much more is no init of ours.
 const OUTPUT_SPARE_BYTES: u64 = 4 << 20;
+
+/// Messages of init are confirmed when they weigh so much together, and at the end of a step.
+const CONFIRM_BYTES: u64 = 64 << 10;
 
 /// What to follow.
 pub enum Ask {
@@ -66,6 +69,7 @@ struct Watch {
     stdin_sent: u64,
     stdin_taken: u64,
     heard_bytes: u64,
+    confirmed_bytes: u64,
 }
 
 enum Ended {
@@ -82,15 +86,25 @@ impl Run {
 
     /// As [`Run::step`], also telling whether the interpreter lives on.
     pub(super) async fn step_with_driver(&mut self, ask: Ask, input: Input) -> Result<(Outcome, bool), LinkError> {
+        if let Some(RunEventBody::StepFinished { outcome, .. }) = self.past.marks.front() {
+            return Ok((outcome.clone(), false));
+        }
         let sandbox = std::sync::Arc::clone(&self.sandbox);
         let place = sandbox.begin_run();
         let asks_driver = matches!(ask, Ask::Driver { .. });
-        let mut watch = self.begin(&sandbox, ask, input).await?;
+        let mut watch = match self.past.step.take() {
+            Some((number, began)) => self.take_up(&sandbox, number, began, &input).await?,
+            None => self.begin(&sandbox, ask, input).await?,
+        };
+        self.settle();
         if asks_driver {
             sandbox.set_serving(Some(watch.number));
         }
         let ended = self.feed_and_follow(&sandbox, &mut watch).await;
         sandbox.link.close_run(watch.number);
+        if self.emitter.tape.is_some() {
+            self.unconfirmed = Some((watch.number, self.emitter.heard));
+        }
         if asks_driver {
             sandbox.set_serving(None);
         }
@@ -99,9 +113,12 @@ impl Run {
         Ok((self.judge(&sandbox, watch, ended, &place), lives))
     }
 
-    async fn begin(&self, sandbox: &Sandbox, ask: Ask, input: Input) -> Result<Watch, LinkError> {
+    async fn begin(&mut self, sandbox: &Sandbox, ask: Ask, input: Input) -> Result<Watch, LinkError> {
         let (number, messages) = sandbox.link.open_run()?;
         let meter = Meter::start(&sandbox.slot.cgroup);
+        // Before init hears of it: who comes after us knows what the number stands for, and that it was asked once.
+        self.emitter.heard = 0;
+        self.emitter.keep(&Record::Step { number, began: meter.began() }).await;
         let limits = *self.limits();
         let is_query = matches!(ask, Ask::Driver { verb: Verb::Exec, .. });
         let live = matches!(input, Input::Live);
@@ -132,24 +149,55 @@ impl Run {
         if matches!(message, ToSlot::Start(_)) && !live && file.is_none() {
             sandbox.link.send(&ToSlot::StdinEnd { run: number }).await?;
         }
-        let now = Instant::now();
-        let wall = Duration::from_millis(limits.wall_ms.min(u64::from(u32::MAX)));
+        let watch = self.watch(sandbox, number, messages, meter);
+        Ok(Watch { interrupt_at: watch.interrupt_at.filter(|_| is_query), live, ..watch })
+    }
+
+    /// Goes on with a step that an agent before this one has begun and init still knows.
+    async fn take_up(
+        &mut self,
+        sandbox: &Sandbox,
+        number: RunNumber,
+        began: Began,
+        input: &Input,
+    ) -> Result<Watch, LinkError> {
+        let messages = sandbox.link.follow_run(number)?;
+        self.emitter.heard = self.past.heard;
+        sandbox.link.send(&ToSlot::Resume { run: number, after: self.past.heard }).await?;
+        if self.cancelled {
+            sandbox.link.send(&ToSlot::Kill { run: number }).await?;
+        }
+        let watch = self.watch(sandbox, number, messages, Meter::resume(began));
+        let is_query = matches!(self.spec.work, Work::Query { .. });
         Ok(Watch {
+            interrupt_at: watch.interrupt_at.filter(|_| is_query),
+            media: std::mem::take(&mut self.past.part),
+            live: matches!(input, Input::Live),
+            ..watch
+        })
+    }
+
+    fn watch(&self, sandbox: &Sandbox, number: RunNumber, messages: mpsc::Receiver<FromSlot>, meter: Meter) -> Watch {
+        let limits = self.limits();
+        let wall = Duration::from_millis(limits.wall_ms.min(u64::from(u32::MAX)));
+        let end = meter.began_at() + wall;
+        Watch {
             number,
             messages,
             next_look: meter.next_look(limits.cpu_ms.saturating_mul(1000), sandbox.cpus),
             meter,
-            interrupt_at: is_query.then_some(now + wall),
+            interrupt_at: Some(end),
             kill_at: None,
-            overdue_at: now + wall + OVERDUE,
+            overdue_at: end.max(Instant::now()) + OVERDUE,
             cpu_over: false,
             wall_over: false,
             media: Vec::new(),
-            live,
+            live: false,
             stdin_sent: 0,
             stdin_taken: 0,
             heard_bytes: 0,
-        })
+            confirmed_bytes: 0,
+        }
     }
 
     async fn feed_and_follow(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<Ended, LinkError> {
@@ -165,7 +213,7 @@ impl Run {
             let wake = deadlines.into_iter().flatten().fold(watch.next_look, Instant::min);
             tokio::select! {
                 biased;
-                message = watch.messages.recv() => match message {
+                message = watch.messages.recv() => match self.count(message) {
                     None => return Ok(Ended::Lost),
                     Some(FromSlot::Exited { exit, .. }) => return Ok(Ended::Exited(exit)),
                     Some(FromSlot::Done { status, .. }) => return Ok(Ended::Answered(status)),
@@ -182,6 +230,22 @@ impl Run {
         }
     }
 
+    /// Counts what init numbers too.
+    fn count(&mut self, message: Option<FromSlot>) -> Option<FromSlot> {
+        let counts = message.as_ref().is_some_and(|message| !matches!(message, FromSlot::StdinTaken { .. }));
+        self.emitter.heard += u64::from(counts);
+        message
+    }
+
+    /// Lets init forget what is on the tape, from time to time.
+    async fn confirm(&self, sandbox: &Sandbox, watch: &mut Watch) {
+        if self.emitter.tape.is_some() && watch.heard_bytes - watch.confirmed_bytes >= CONFIRM_BYTES {
+            watch.confirmed_bytes = watch.heard_bytes;
+            // A sandbox that is gone says so to whoever reads.
+            let _ = sandbox.link.send(&ToSlot::Confirm { run: watch.number, upto: self.emitter.heard }).await;
+        }
+    }
+
     async fn pass_on(&mut self, sandbox: &Sandbox, watch: &mut Watch, message: FromSlot) {
         watch.heard_bytes += weight(&message);
         if watch.heard_bytes > self.limits().output_bytes.saturating_mul(2).saturating_add(OUTPUT_SPARE_BYTES) {
@@ -194,6 +258,11 @@ impl Run {
             FromSlot::Log { text, .. } => RunEventBody::Log { text },
             FromSlot::Input { prompt, echo, .. } => RunEventBody::WaitingInput { prompt, echo },
             FromSlot::Media { mime, bytes, last, .. } => {
+                if !last && self.emitter.tape.is_some() {
+                    let part = Record::Part { heard: self.emitter.heard, data: Blob(bytes.clone()) };
+                    self.emitter.keep(&part).await;
+                    self.confirm(sandbox, watch).await;
+                }
                 watch.media.extend(bytes);
                 if !last {
                     return;
@@ -203,6 +272,7 @@ impl Run {
             _ => return,
         };
         self.emitter.emit(body).await;
+        self.confirm(sandbox, watch).await;
     }
 
     async fn obey(&mut self, sandbox: &Sandbox, watch: &mut Watch, control: RunControl) -> Result<(), LinkError> {
@@ -216,6 +286,7 @@ impl Run {
             RunControl::Interrupt => ToSlot::Signal { run, number: SIGINT },
             RunControl::Cancel => {
                 self.cancelled = true;
+                self.emitter.keep(&Record::Cancelled).await;
                 ToSlot::Kill { run }
             }
         };

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use madang_slot_api::{Cause, FromSlot, RunNumber, StartDriver, Verb, driver::Event};
+use madang_slot_api::{Cause, DriverSeen, FromSlot, RunNumber, StartDriver, Verb, driver::Event};
 
 use super::{Init, READS_A_TURN_MAX, budget, forward, send_output};
 use crate::{
@@ -27,7 +27,26 @@ impl Init {
         }
     }
 
+    pub(super) fn driver_seen(&self) -> DriverSeen {
+        match &self.driver {
+            Some(Driver { serving: Some(serving), .. }) => DriverSeen::Serving { run: serving.run },
+            Some(Driver { ready: true, .. }) => DriverSeen::Ready,
+            _ => DriverSeen::Down,
+        }
+    }
+
+    /// Whether what the interpreter says may be read: there is room for it.
+    pub(super) fn driver_may_speak(&self) -> bool {
+        let serving = self.driver.as_ref().and_then(|driver| driver.serving.as_ref());
+        serving.map_or(!self.link.is_full(), |serving| self.link.has_room(serving.run))
+    }
+
     pub(super) fn ask_driver(&mut self, ask: StartDriver, input: Option<OwnedFd>) {
+        // A question for completions is over when its node is.
+        let kept = matches!(ask.verb, Verb::Complete { .. }) || self.keep(ask.run);
+        if !kept {
+            return self.fault(Some(ask.run), "there are too many runs whose end nobody has heard".to_owned());
+        }
         let bound = self.walls.bound;
         let free = self.driver.as_mut().filter(|driver| bound && driver.ready && driver.serving.is_none());
         let Some(driver) = free else {
@@ -50,6 +69,12 @@ impl Init {
         let Some(driver) = &mut self.driver else { return };
         driver.guest.stdin.pump();
         driver.requests.pump();
+        if self.driver_may_speak() {
+            self.hear_driver();
+        }
+    }
+
+    fn hear_driver(&mut self) {
         self.forward_driver(READS_A_TURN_MAX);
         let Some(driver) = &mut self.driver else { return };
         match driver.read_events(EVENT_READS_A_TURN_MAX) {
@@ -138,7 +163,7 @@ impl Init {
     }
 
     pub(super) fn driver_ended(&mut self, reaped: &Reaped) {
-        self.tend_driver();
+        self.hear_driver();
         self.forward_driver(usize::MAX);
         let Some(driver) = self.driver.take() else { return };
         match driver.serving {

@@ -1,0 +1,63 @@
+//! What an agent before this one left running: its sandboxes and its runs are taken up, as they are.
+
+use std::{sync::Arc, time::Duration};
+
+use madang_slot_api::{DriverSeen, RunNumber, ToSlot};
+
+use crate::{
+    agent::Agent,
+    recover,
+    run::{self, KeptRun},
+    sandbox::Sandbox,
+};
+
+/// A slot of a former server that says nothing for so long is ended.
+const ADOPT_WAIT: Duration = Duration::from_secs(5);
+
+impl Agent {
+    /// Takes up a sandbox of a session, with what runs in it.
+    pub(crate) async fn adopt(self: &Arc<Self>, found: recover::Found) {
+        self.shop.ledger.claim(found.claim.uid_base);
+        let recipe = found.claim.spec.language.as_ref().and_then(|id| self.shop.recipes.get(id)).cloned();
+        let link = tokio::time::timeout(ADOPT_WAIT, self.shop.connect(&found.slot.name)).await;
+        let Ok(Ok(link)) = link else {
+            tracing::warn!(slot = found.slot.name, "a slot does not answer; it is ended");
+            return self.shop.retirement.retire(found.slot);
+        };
+        let asked = tokio::time::timeout(ADOPT_WAIT, link.ask_runs()).await;
+        let Ok(Ok((driver, alive))) = asked else {
+            tracing::warn!(slot = found.slot.name, "a slot does not say what runs in it; it is ended");
+            return self.shop.retirement.retire(found.slot);
+        };
+        let sandbox = Arc::new(Sandbox::adopt(found, recipe, link, &self.slots));
+        let alive: Vec<RunNumber> = alive.into_iter().map(|kept| kept.run).collect();
+        self.take_up_runs(&sandbox, driver, &alive).await;
+        self.keep(sandbox);
+    }
+
+    /// Goes on with the runs of an agent before this one. What init runs and no tape tells of is ended: nobody would hear of it.
+    async fn take_up_runs(&self, sandbox: &Arc<Sandbox>, driver: DriverSeen, alive: &[RunNumber]) {
+        let tapes = sandbox.tapes.load().unwrap_or_else(|error| {
+            tracing::error!(slot = sandbox.slot.name, %error, "what runs have said cannot be read; they end");
+            Vec::new()
+        });
+        let known: Vec<RunNumber> = tapes.iter().filter_map(|(_, past)| Some(past.step?.0)).collect();
+        for &run in alive.iter().filter(|run| !known.contains(run)) {
+            // A sandbox that is gone has ended them.
+            let _ = sandbox.link.send(&ToSlot::Kill { run }).await;
+            let _ = sandbox.link.send(&ToSlot::Confirm { run, upto: u64::MAX }).await;
+        }
+        if let DriverSeen::Serving { run } = driver
+            && !known.contains(&run)
+        {
+            let _ = sandbox.link.send(&ToSlot::Kill { run }).await;
+        }
+        *sandbox.driver.lock().await = driver == DriverSeen::Ready;
+        for (tape, past) in tapes {
+            let Some(wall_ms) = past.spec.as_ref().map(|spec| spec.wall_ms_max()) else { continue };
+            if let Some(handle) = run::resume(Arc::clone(sandbox), Arc::clone(&tape), past, alive).await {
+                self.runs.keep(KeptRun::new(sandbox, tape, &handle, wall_ms));
+            }
+        }
+    }
+}
