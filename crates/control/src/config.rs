@@ -32,6 +32,8 @@ pub struct ControlConfig {
     pub session_idle_ms: u64,
     /// How long creating a session waits for its start before it answers with a session that is still starting.
     pub session_start_wait_ms: u64,
+    /// What is on a node that was not heard for so long is given up.
+    pub node_lease_ms: u64,
     /// How long runs in progress may go on once the server drains.
     pub drain_ms: u64,
     /// Time between two looks of the reconciler; it also looks whenever the node reports a change. Five seconds is the promise.
@@ -79,6 +81,7 @@ impl ControlConfig {
             session_timeout_ms_max: 7 * 86_400_000,
             session_idle_ms: 3_600_000,
             session_start_wait_ms: 10_000,
+            node_lease_ms: 120_000,
             drain_ms: 10_000,
             reconcile_ms: 2_000,
             keep_days: 7,

@@ -13,6 +13,7 @@ mod server;
 mod signin;
 mod tasks;
 
+pub use app::fleet::{Fleet, Member, MemberState};
 pub use config::ControlConfig;
 pub use http::openapi;
 pub use server::{Running, ServeError, Server, StartError, StopHandle};

@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     ControlConfig, admin_token,
-    app::{App, Failure, Stage},
+    app::{App, Failure, Stage, fleet::Fleet},
     http::{self, Peer},
     signin::{Signin, SigninError, link},
     tasks,
@@ -119,6 +119,11 @@ impl Server {
         app.service_refresh().await?;
         tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
         Ok(Self { app, tcp, unix })
+    }
+
+    /// The nodes: whoever links others joins them here.
+    pub fn fleet(&self) -> Arc<Fleet> {
+        Arc::clone(&self.app.fleet)
     }
 
     /// The TCP address that was bound.

@@ -209,6 +209,11 @@ impl SessionLife {
         Some(self.since_ms.saturating_add(after))
     }
 
+    /// Whether it has, or shall have, a sandbox on a node that is known.
+    pub fn node_is_known(&self) -> bool {
+        matches!(self.state, SessionState::Running { node: Some(_) })
+    }
+
     /// Not ended and not refused.
     pub fn is_live(&self) -> bool {
         !matches!(self.state, SessionState::Ended { .. } | SessionState::Refused { .. })
@@ -244,6 +249,14 @@ fn ending(outcome: SessionOutcome, why: &str) -> Ending {
 }
 
 impl SessionState {
+    /// Where its sandbox is or is to be, while that is known.
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            SessionState::Placed { node } | SessionState::Starting { node } | SessionState::Running { node } => *node,
+            _ => None,
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             SessionState::Requested => "requested",

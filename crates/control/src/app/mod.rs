@@ -3,6 +3,8 @@
 mod asker;
 pub(crate) mod event_ring;
 mod failure;
+pub(crate) mod fleet;
+mod fleet_node;
 mod idempotency;
 pub(crate) mod identity;
 mod languages;
@@ -31,9 +33,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use madang_ids::{RunId, SessionId};
+use madang_ids::{NodeId, RunId, SandboxId, SessionId};
 use madang_node_api::Node;
-use madang_store::{Store, StoreError};
+use madang_store::{NodeRecord, SessionRecord, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
 pub(crate) use asker::Asker;
@@ -44,6 +46,7 @@ pub(crate) use runs::{RunSource, Start};
 
 use crate::{ControlConfig, signin::Signin, tasks::Tasks};
 use event_ring::EventRing;
+use fleet::{Fleet, Member, MemberState};
 use languages::Languages;
 use live_session::LiveSession;
 use metrics::Metrics;
@@ -63,8 +66,12 @@ pub(crate) enum Stage {
 /// Everything a request or a task may need.
 pub(crate) struct App {
     pub config: ControlConfig,
+    /// The fleet, for whoever has a sandbox and need not know where it is.
     pub node: Arc<dyn Node>,
+    pub fleet: Arc<Fleet>,
     pub store: Store,
+    /// When this process began to know of the world.
+    pub started_ms: u64,
     pub people: People,
     pub signin: Signin,
     pub languages: Languages,
@@ -96,11 +103,24 @@ impl App {
     ) -> Result<Arc<Self>, StoreError> {
         let people = People::load(&store).await?;
         let live = store.session_list_live().await?;
+        let fleet = Arc::new(Fleet::default());
+        let local = store.node_ensure(&local_node()).await?;
+        let places = live_places(&live);
+        fleet.join(Member {
+            id: local.id,
+            name: local.name,
+            group: local.resource_group,
+            state: MemberState::from_name(&local.state).unwrap_or_default(),
+            node,
+        });
+        places.into_iter().for_each(|(sandbox, node)| fleet.place(sandbox, node));
         let sessions = live.into_iter().map(|record| (record.id, LiveSession::new(record))).collect();
         Ok(Arc::new(Self {
             config,
-            node,
+            node: Arc::<Fleet>::clone(&fleet),
+            fleet,
             store,
+            started_ms: crate::clock::now_ms(),
             people,
             signin,
             languages: Languages::default(),
@@ -138,4 +158,25 @@ impl App {
     fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Arc<LiveRun>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The name of the node in this process.
+const LOCAL: &str = "local";
+/// The resource group that is always there.
+pub(crate) const GROUP_DEFAULT: &str = "default";
+
+fn local_node() -> NodeRecord {
+    NodeRecord {
+        id: NodeId::new(),
+        name: LOCAL.to_owned(),
+        resource_group: GROUP_DEFAULT.to_owned(),
+        state: MemberState::default().name().to_owned(),
+        created_ms: crate::clock::now_ms(),
+    }
+}
+
+/// Where the sandboxes of live sessions are, as far as their records say.
+fn live_places(live: &[SessionRecord]) -> Vec<(SandboxId, NodeId)> {
+    let place = |record: &SessionRecord| Some((record.sandbox, record.life.state.node()?));
+    live.iter().filter_map(place).collect()
 }

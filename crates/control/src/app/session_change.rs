@@ -102,6 +102,7 @@ impl App {
     fn session_changed(&self, session: &LiveSession, record: SessionRecord) {
         if !record.life.is_live() {
             self.sessions().remove(&record.id);
+            self.fleet.forget(record.sandbox);
         }
         self.session_told(&record);
         session.record.send_replace(record);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use madang_ids::{SandboxId, SessionId};
+use madang_ids::{NodeId, SandboxId, SessionId};
 use madang_model::{
     Actor, Owner, SessionEvent, SessionLife, SessionState, SignedInBy, TerminalSize, Usage, service::New,
     session::SessionOutcome,
@@ -81,11 +81,14 @@ impl App {
         if let SignedInBy::Key(key) = &actor.by {
             record.access_key = Some(key.clone());
         }
+        let node = self.fleet.quickest(&record.spec.image, record.spec.language.as_deref())?.id;
+        record.life = admitted(Some(node), record.created_ms)?;
         let bounds = self.people.now().bounds(&record.owner, &actor.by);
         refused(self.store.session_admit(&record, &bounds, Admit::Keep).await?)?;
         let id = record.id;
         let session = LiveSession::new(record);
         self.sessions().insert(id, Arc::clone(&session));
+        self.fleet.place(session.record().sandbox, node);
         self.session_told(&session.record());
         self.session_open(&session);
         self.session_started(&session).await
@@ -218,7 +221,7 @@ fn session_record(
         access_key: None,
         sandbox: SandboxId::new(),
         spec,
-        life: admitted(now)?,
+        life: admitted(None, now)?,
         created_ms: now,
         started_ms: None,
         ended_ms: None,
@@ -226,9 +229,9 @@ fn session_record(
     })
 }
 
-/// There is one node and no queue yet: what is admitted is placed and told at once.
-fn admitted(now: u64) -> Result<SessionLife, Failure> {
-    let events = [SessionEvent::Admitted, SessionEvent::Placed { node: None }, SessionEvent::StartAsked];
+/// There is no queue yet: what is admitted is placed and told at once.
+fn admitted(node: Option<NodeId>, now: u64) -> Result<SessionLife, Failure> {
+    let events = [SessionEvent::Admitted, SessionEvent::Placed { node }, SessionEvent::StartAsked];
     let mut life = SessionLife::requested(now);
     for event in events {
         (life, _) = life.apply(&event, now).map_err(|rejected| Failure::internal("admitting a session", rejected))?;

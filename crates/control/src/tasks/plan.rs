@@ -16,6 +16,18 @@ pub(crate) struct Wanted {
     pub record: SessionRecord,
     pub runs_live: u64,
     pub active_ms: u64,
+    /// Whether its node is heard: of one that is silent nothing follows.
+    pub heard: Heard,
+}
+
+/// Whether what is known of a node is what is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Now,
+    /// Not for a while.
+    Silent,
+    /// Not for longer than its lease: what was there is given up.
+    Lost,
 }
 
 /// One thing to do.
@@ -62,6 +74,13 @@ fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Op
     let tell = |event| Some(Step::Tell(record.id, event));
     if record.life.deadline_ms().is_some_and(|deadline| now_ms >= deadline) {
         return tell(SessionEvent::DeadlinePassed);
+    }
+    match (session.heard, record.life.node_is_known()) {
+        (Heard::Lost, true) => {
+            return tell(SessionEvent::SandboxLost { why: "its node was not heard for longer than its lease".into() });
+        }
+        (Heard::Silent, true) => return None,
+        _ => {}
     }
     match (&record.life.state, seen.map(|seen| &seen.state)) {
         (SessionState::Draining { .. }, _) => Some(Step::CloseAgain(record.id)),
@@ -118,7 +137,7 @@ mod tests {
             ended_ms: None,
             usage: None,
         };
-        Wanted { record, runs_live: 0, active_ms: NOW }
+        Wanted { record, runs_live: 0, active_ms: NOW, heard: Heard::Now }
     }
 
     fn running() -> Wanted {
@@ -162,6 +181,18 @@ mod tests {
         };
         assert_eq!(lost(&[]).0, session.record.id);
         assert_eq!(lost(&[sandbox(&session, SandboxState::Ended { why: "oom".into() })]).1, "oom");
+    }
+
+    #[test]
+    fn a_silent_node_loses_nothing_until_its_lease_is_over() {
+        let mut session = session(SessionState::Running { node: Some(madang_ids::NodeId::new()) });
+        session.heard = Heard::Silent;
+        assert_eq!(plan_one(&session, &[], NOW + 200_000), []);
+        session.heard = Heard::Lost;
+        assert!(matches!(
+            plan_one(&session, &[], NOW).as_slice(),
+            [Step::Tell(_, SessionEvent::SandboxLost { why })] if why.contains("lease")
+        ));
     }
 
     #[test]

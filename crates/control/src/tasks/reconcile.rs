@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use madang_node_api::Presence;
+use madang_store::SessionRecord;
 use tokio::sync::{Mutex, broadcast::error::RecvError};
 
 use super::{
     Done, TaskPlan,
-    plan::{Look, Orphans, Step, Wanted, plan},
+    plan::{Heard, Look, Orphans, Step, Wanted, plan},
 };
 use crate::{
     app::{App, Failure, Stage, live_session::Observed},
@@ -73,6 +75,21 @@ pub(super) async fn watch_node(app: Arc<App>) {
     }
 }
 
+/// Whether the node of a session is heard.
+fn heard(app: &App, record: &SessionRecord) -> Heard {
+    let Some(id) = record.life.state.node() else { return Heard::Now };
+    match app.fleet.of(id).map(|member| member.presence()) {
+        Some(Presence::Here) => Heard::Now,
+        Some(Presence::Silent { since_ms }) if now_ms() >= since_ms.saturating_add(app.config.node_lease_ms) => {
+            Heard::Lost
+        }
+        Some(Presence::Silent { .. } | Presence::Unheard) => Heard::Silent,
+        // Another process may know it, or it joins in a moment; its lease runs from our start.
+        None if now_ms() >= app.started_ms.saturating_add(app.config.node_lease_ms) => Heard::Lost,
+        None => Heard::Silent,
+    }
+}
+
 /// Returns how many steps it took.
 async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) -> usize {
     let running: Vec<_> = app
@@ -80,7 +97,8 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) -> usize {
         .iter()
         .map(|session| {
             let record = session.record();
-            Wanted { record, runs_live: session.runs_live(), active_ms: session.active_ms() }
+            let heard = heard(app, &record);
+            Wanted { record, runs_live: session.runs_live(), active_ms: session.active_ms(), heard }
         })
         .collect();
     let seen = app.node.sandboxes();

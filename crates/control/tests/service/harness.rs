@@ -44,6 +44,7 @@ pub struct World {
     pub token: String,
     pub home: Arc<Home>,
     pub stop: StopHandle,
+    pub fleet: Arc<madang_control::Fleet>,
     running: tokio::task::JoinHandle<()>,
 }
 
@@ -98,10 +99,11 @@ impl World {
         let server = Server::build(config, Arc::new(node.clone())).await.unwrap();
         let address = server.address().unwrap();
         let token = std::fs::read_to_string(server.admin_token_path()).unwrap().trim().to_owned();
+        let fleet = server.fleet();
         let running: Running = server.spawn();
         let stop = running.handle();
         let running = tokio::spawn(async move { running.wait().await.unwrap() });
-        Self { node, address, token, home, stop, running }
+        Self { node, address, token, home, stop, fleet, running }
     }
 
     pub fn socket(&self) -> std::path::PathBuf {

@@ -9,6 +9,7 @@ mod authorization;
 mod browser;
 mod events;
 mod files;
+mod fleet;
 mod harness;
 mod life;
 mod people;

@@ -17,6 +17,7 @@ mod m0021_token;
 mod m0022_policy;
 mod m0030_audit;
 mod m0031_signin;
+mod m0040_fleet;
 mod m0070_service;
 
 pub(crate) struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_token::Migration),
             Box::new(m0022_policy::Migration),
             Box::new(m0070_service::Migration),
+            Box::new(m0040_fleet::Migration),
         ]
     }
 }

@@ -1,0 +1,204 @@
+//! The nodes that this process knows, as if they were one: orders go to the node where the sandbox is.
+//!
+//! A node joins and leaves; what is wanted of it and whether it is heard decide what the scheduler may do with it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use madang_ids::{NodeId, SandboxId};
+use madang_node_api::{Node, NodeError, Presence, SandboxSeen};
+use tokio::sync::{Notify, broadcast, broadcast::error::RecvError};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Changes of sandboxes that a slow reader may be behind.
+const SEEN_MAX: usize = 4_096;
+
+/// What is wanted of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MemberState {
+    #[default]
+    Schedulable,
+    /// What is there stays, nothing comes.
+    Cordoned,
+    /// Nothing comes; it is empty when its last session has ended.
+    Draining,
+}
+
+impl MemberState {
+    pub const ALL: [Self; 3] = [Self::Schedulable, Self::Cordoned, Self::Draining];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedulable => "schedulable",
+            Self::Cordoned => "cordoned",
+            Self::Draining => "draining",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A node of the fleet.
+#[derive(Clone)]
+pub struct Member {
+    pub id: NodeId,
+    pub name: String,
+    pub group: String,
+    pub state: MemberState,
+    pub node: Arc<dyn Node>,
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Member {
+    pub fn presence(&self) -> Presence {
+        *self.node.presence().borrow()
+    }
+
+    pub fn is_here(&self) -> bool {
+        self.presence() == Presence::Here
+    }
+
+    /// Something may be placed there.
+    pub fn is_open(&self) -> bool {
+        self.state == MemberState::Schedulable && self.is_here()
+    }
+}
+
+struct Joined {
+    member: Member,
+    _watching: AbortOnDropHandle<()>,
+}
+
+/// Every node that this process knows.
+pub struct Fleet {
+    joined: RwLock<BTreeMap<NodeId, Joined>>,
+    /// Where the sandboxes of sessions are; those of one-shot runs are looked for.
+    places: Mutex<HashMap<SandboxId, NodeId>>,
+    pub(super) seen: broadcast::Sender<SandboxSeen>,
+    /// Somebody came, left, fell silent or was told something.
+    pub(crate) changed: Arc<Notify>,
+}
+
+impl std::fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fleet").field("members", &self.members()).finish_non_exhaustive()
+    }
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        let (joined, places, changed) = Default::default();
+        Self { joined, places, seen: broadcast::Sender::new(SEEN_MAX), changed }
+    }
+}
+
+impl Fleet {
+    /// A node that is new, came back with another link, or of which something else is wanted now.
+    pub fn join(&self, member: Member) {
+        let watching = AbortOnDropHandle::new(tokio::spawn(watch(
+            Arc::clone(&member.node),
+            self.seen.clone(),
+            Arc::clone(&self.changed),
+        )));
+        let joined = Joined { member, _watching: watching };
+        self.joined.write().unwrap_or_else(PoisonError::into_inner).insert(joined.member.id, joined);
+        self.changed.notify_one();
+    }
+
+    /// A node that will not come back.
+    pub fn leave(&self, id: NodeId) {
+        self.joined.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.changed.notify_one();
+    }
+
+    pub fn of(&self, id: NodeId) -> Option<Member> {
+        let joined = self.joined.read().unwrap_or_else(PoisonError::into_inner);
+        joined.get(&id).map(|joined| joined.member.clone())
+    }
+
+    /// By id.
+    pub fn members(&self) -> Vec<Member> {
+        let joined = self.joined.read().unwrap_or_else(PoisonError::into_inner);
+        joined.values().map(|joined| joined.member.clone()).collect()
+    }
+
+    /// The only node, where there is only one: the way of most installations, and it costs next to nothing.
+    fn only(&self) -> Option<Member> {
+        let joined = self.joined.read().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = joined.values();
+        nodes.next().filter(|_| nodes.next().is_none()).map(|joined| joined.member.clone())
+    }
+
+    /// A sandbox is, or is to be, on this node.
+    pub(crate) fn place(&self, sandbox: SandboxId, node: NodeId) {
+        self.places().insert(sandbox, node);
+    }
+
+    /// A sandbox that nobody will ask for any more.
+    pub(crate) fn forget(&self, sandbox: SandboxId) {
+        self.places().remove(&sandbox);
+    }
+
+    /// The node that a sandbox is on.
+    pub(super) fn with(&self, sandbox: SandboxId) -> Result<Arc<dyn Node>, NodeError> {
+        let placed = self.places().get(&sandbox).copied();
+        if let Some(id) = placed {
+            let gone = || NodeError::Unavailable(format!("the node {id} is not there"));
+            return self.of(id).map(|member| member.node).ok_or_else(gone);
+        }
+        if let Some(only) = self.only() {
+            return Ok(only.node);
+        }
+        let has = |member: &Member| member.node.sandboxes().iter().any(|seen| seen.id == sandbox);
+        let found = self.members().into_iter().find(has).map(|member| member.node);
+        found.ok_or_else(|| NodeError::NotFound(format!("sandbox {sandbox}")))
+    }
+
+    /// Where a slot waits, else where least is going on, of those that take anything.
+    pub(super) fn quickest(&self, image: &str, language: Option<&str>) -> Result<Member, NodeError> {
+        if let Some(only) = self.only().filter(Member::is_open) {
+            return Ok(only);
+        }
+        let pool = format!("{image}/{}", language.unwrap_or_default());
+        let open = self.members().into_iter().filter(Member::is_open);
+        let best = open.min_by_key(|member| {
+            let health = member.node.health();
+            let waiting = health.pool_ready.get(&pool).copied().unwrap_or(0);
+            (waiting == 0, health.sandboxes, member.id)
+        });
+        best.ok_or_else(|| NodeError::Capacity("no node takes anything now".into()))
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<SandboxId, NodeId>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passes on what a node sees, and wakes whoever cares whether it is heard.
+async fn watch(node: Arc<dyn Node>, to: broadcast::Sender<SandboxSeen>, changed: Arc<Notify>) {
+    let (mut seen, mut presence) = (node.watch(), node.presence());
+    let mut presence_lasts = true;
+    loop {
+        tokio::select! {
+            change = seen.recv() => match change {
+                // Nobody may be listening.
+                Ok(seen) => drop(to.send(seen)),
+                Err(RecvError::Lagged(_)) => changed.notify_one(),
+                Err(RecvError::Closed) => return,
+            },
+            told = presence.changed(), if presence_lasts => {
+                presence_lasts = told.is_ok();
+                changed.notify_one();
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The fleet answers like one node: whoever has a sandbox need not know where it is.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use futures_util::future::{join_all, select_all};
+use madang_ids::{RunId, SandboxId};
+use madang_model::{Reading, RunSpec, Usage};
+use madang_node_api::{
+    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
+    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
+};
+use tokio::sync::broadcast;
+
+use super::fleet::{Fleet, Member};
+
+impl Fleet {
+    fn holder(&self, run: RunId) -> Option<Member> {
+        self.members().into_iter().find(|member| member.node.runs().iter().any(|seen| seen.id == run))
+    }
+}
+
+#[async_trait]
+impl Node for Fleet {
+    async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
+        self.with(spec.id)?.sandbox_open(spec).await
+    }
+
+    async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
+        match self.with(id) {
+            Ok(node) => node.sandbox_close(id).await,
+            // Nobody has it.
+            Err(NodeError::NotFound(_)) => Ok(Usage::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError> {
+        self.with(id)?.sandbox_restart(id).await
+    }
+
+    async fn sandbox_interrupt(&self, id: SandboxId) -> Result<(), NodeError> {
+        self.with(id)?.sandbox_interrupt(id).await
+    }
+
+    fn sandboxes(&self) -> Vec<SandboxSeen> {
+        self.members().iter().flat_map(|member| member.node.sandboxes()).collect()
+    }
+
+    fn watch(&self) -> broadcast::Receiver<SandboxSeen> {
+        self.seen.subscribe()
+    }
+
+    async fn usage(&self, id: SandboxId) -> Result<Usage, NodeError> {
+        self.with(id)?.usage(id).await
+    }
+
+    async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
+        self.with(sandbox)?.run_start(sandbox, run).await
+    }
+
+    async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
+        let member = self.quickest(&sandbox.image, sandbox.language.as_deref())?;
+        member.node.run_once(sandbox, run).await
+    }
+
+    fn runs(&self) -> Vec<RunSeen> {
+        self.members().iter().flat_map(|member| member.node.runs()).collect()
+    }
+
+    async fn run_attach(&self, run: RunId, after: Option<u64>) -> Result<RunHandle, NodeError> {
+        let holder = self.holder(run).ok_or_else(|| NodeError::NotFound(format!("run {run}")))?;
+        holder.node.run_attach(run, after).await
+    }
+
+    async fn run_forget(&self, run: RunId) -> Result<(), NodeError> {
+        match self.holder(run) {
+            Some(holder) => holder.node.run_forget(run).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Of whoever says something first; they come again until they are acknowledged, so that the others lose nothing.
+    async fn readings(&self) -> Result<Vec<Reading>, NodeError> {
+        let members = self.members();
+        let waiting = members.iter().filter(|member| member.is_here()).map(|member| member.node.readings());
+        let waiting: Vec<_> = waiting.collect();
+        if waiting.is_empty() {
+            return Err(NodeError::Unavailable("no node is heard".into()));
+        }
+        select_all(waiting).await.0
+    }
+
+    async fn readings_ack(&self, acks: &[ReadingAck]) -> Result<(), NodeError> {
+        // Unknown ones are harmless.
+        let members = self.members();
+        let here = members.iter().filter(|member| member.is_here());
+        join_all(here.map(|member| member.node.readings_ack(acks))).await.into_iter().collect()
+    }
+
+    async fn sandbox_meter(&self, sandbox: SandboxId, every_ms: u64) -> Result<(), NodeError> {
+        self.with(sandbox)?.sandbox_meter(sandbox, every_ms).await
+    }
+
+    async fn sandbox_throttle(&self, sandbox: SandboxId, cpu_millis: u64) -> Result<(), NodeError> {
+        self.with(sandbox)?.sandbox_throttle(sandbox, cpu_millis).await
+    }
+
+    async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
+        self.with(sandbox)?.complete(sandbox, code, cursor).await
+    }
+
+    async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {
+        self.with(sandbox)?.file_read(sandbox, path).await
+    }
+
+    async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {
+        self.with(sandbox)?.file_write(sandbox, path, bytes).await
+    }
+
+    async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
+        self.with(sandbox)?.file_list(sandbox, path, depth).await
+    }
+
+    async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
+        self.with(sandbox)?.file_remove(sandbox, path).await
+    }
+
+    /// What any of them can run; why not only where none can.
+    fn languages(&self) -> Vec<LanguageSeen> {
+        let mut known: BTreeMap<String, LanguageSeen> = BTreeMap::new();
+        for seen in self.members().iter().flat_map(|member| member.node.languages()) {
+            match known.get_mut(&seen.id) {
+                Some(other) if other.unavailable.is_some() && seen.unavailable.is_none() => *other = seen,
+                Some(_) => {}
+                None => drop(known.insert(seen.id.clone(), seen)),
+            }
+        }
+        known.into_values().collect()
+    }
+
+    async fn images(&self) -> Result<Vec<ImageSeen>, NodeError> {
+        let members = self.members();
+        let here = members.iter().filter(|member| member.is_here());
+        let mut known: BTreeMap<String, ImageSeen> = BTreeMap::new();
+        for images in join_all(here.map(|member| member.node.images())).await {
+            known.extend(images?.into_iter().map(|image| (image.name.clone(), image)));
+        }
+        Ok(known.into_values().collect())
+    }
+
+    /// Ready if anybody is.
+    fn health(&self) -> NodeHealth {
+        let mut sum = NodeHealth::default();
+        for member in self.members() {
+            let one = member.node.health();
+            sum.ready |= one.ready;
+            sum.notes.extend(one.notes);
+            sum.sandboxes += one.sandboxes;
+            sum.pool_hits += one.pool_hits;
+            sum.pool_misses += one.pool_misses;
+            sum.starts_us.extend(one.starts_us);
+            for (pool, ready) in one.pool_ready {
+                *sum.pool_ready.entry(pool).or_default() += ready;
+            }
+        }
+        sum
+    }
+
+    /// Of all of them together; names are those of the first.
+    fn facts(&self) -> NodeFacts {
+        let mut facts = self.members().into_iter().map(|member| member.node.facts());
+        let mut sum = facts.next().unwrap_or_default();
+        for other in facts {
+            sum.cpu_millis += other.cpu_millis;
+            sum.memory_bytes += other.memory_bytes;
+            sum.devices.extend(other.devices);
+        }
+        sum
+    }
+
+    fn leases(&self) -> BTreeMap<SandboxId, u64> {
+        self.members().iter().flat_map(|member| member.node.leases()).collect()
+    }
+
+    async fn pool_want(&self, wanted: PoolWanted) -> Result<(), NodeError> {
+        let members = self.members();
+        join_all(members.iter().map(|member| member.node.pool_want(wanted.clone()))).await.into_iter().collect()
+    }
+}
