@@ -143,6 +143,12 @@ impl Fleet {
         self.places().insert(sandbox, node);
     }
 
+    /// Whether the node of a sandbox answers now; of one that has not joined nothing is known.
+    pub(crate) fn is_heard(&self, sandbox: SandboxId) -> bool {
+        let placed = self.places().get(&sandbox).copied();
+        placed.map_or_else(|| self.only(), |id| self.of(id)).is_some_and(|member| member.is_here())
+    }
+
     /// A sandbox that nobody will ask for any more.
     pub(crate) fn forget(&self, sandbox: SandboxId) {
         self.places().remove(&sandbox);

@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use madang_ids::RunId;
+use madang_ids::{RunId, SandboxId};
 use madang_model::{RunEvent, RunEventBody, Verdict, run_state::broken};
-use madang_node_api::{NodeError, Presence, RunControl, RunHandle, RunSeen};
+use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
 use madang_store::RunRecord;
 
 use super::{App, Failure, live_run::LiveRun, run_collect::collect, runs::facts_of};
@@ -52,15 +52,15 @@ impl App {
         let (run, wishes) = LiveRun::new(facts);
         self.run_register(&run)?;
         session.run_began();
-        let (app, id) = (Arc::clone(self), record.id);
-        tokio::spawn(collect(Arc::clone(self), run, wishes, async move { app.run_attach(id).await }));
+        let (app, id, sandbox) = (Arc::clone(self), record.id, run.facts.sandbox);
+        tokio::spawn(collect(Arc::clone(self), run, wishes, async move { app.run_attach(id, sandbox).await }));
         Ok(true)
     }
 
     /// All events of the run from its first, from the node that has it; waits for one that cannot be heard.
-    async fn run_attach(&self, id: RunId) -> Result<RunHandle, NodeError> {
+    async fn run_attach(&self, id: RunId, sandbox: SandboxId) -> Result<RunHandle, NodeError> {
         loop {
-            let here = *self.node.presence().borrow() == Presence::Here;
+            let here = self.fleet.is_heard(sandbox);
             match self.node.run_attach(id, None).await {
                 Ok(handle) => return Ok(handle),
                 Err(NodeError::NotFound(_)) if here => return Err(NodeError::Unavailable(LOST.to_owned())),

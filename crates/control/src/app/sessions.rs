@@ -81,9 +81,16 @@ impl App {
         if let SignedInBy::Key(key) = &actor.by {
             record.access_key = Some(key.clone());
         }
-        let node = self.fleet.quickest(&record.spec.image, record.spec.language.as_deref())?.id;
-        record.life = admitted(Some(node), record.created_ms)?;
         let bounds = self.people.now().bounds(&record.owner, &actor.by);
+        let node = match self.fleet.quickest(&record.spec.image, record.spec.language.as_deref()) {
+            Ok(member) => member.id,
+            Err(full) => {
+                // What somebody may not have is said before what is not there.
+                refused(self.store.session_admit(&record, &bounds, Admit::Try).await?)?;
+                return Err(full.into());
+            }
+        };
+        record.life = admitted(Some(node), record.created_ms)?;
         refused(self.store.session_admit(&record, &bounds, Admit::Keep).await?)?;
         let id = record.id;
         let session = LiveSession::new(record);
