@@ -18,16 +18,17 @@ const RESTARTS: u32 = 12;
 /// An hour: no run ends of itself here.
 const WALL_MS: u64 = 3_600_000;
 
-/// Numbered lines until a file says stop.
+/// Numbered lines until a file says stop, many at once: a run has at most 200,000 events, and this one may have to last an hour.
 const LINES: &str =
-    "i=0; while [ ! -e stop ]; do echo line $i; i=$((i+1)); [ $((i%40)) = 0 ] && sleep 0.02; done; echo end $i";
+    "i=0; while [ ! -e stop ]; do seq -f 'line %.0f' $i $((i+39)); i=$((i+40)); sleep 0.02; done; echo end $i";
 /// The same from an interpreter.
 const QUERY: &str = "
 import os, time
 i = 0
 while not os.path.exists('stop'):
-    print('line', i, flush=True); i += 1
-    if i % 40 == 0: time.sleep(0.02)
+    print(''.join(f'line {n}\\n' for n in range(i, i + 40)), end='', flush=True)
+    i += 40
+    time.sleep(0.02)
 print('end', i)
 ";
 
@@ -78,6 +79,8 @@ impl Reader {
 
     /// Every line is there once, and the run's kept result is what was read.
     async fn check(&self, client: &Client) -> usize {
+        let kept = client.run_get(self.run).await.unwrap();
+        assert!(!kept.truncated, "{:?} after event {:?}", self.verdict, self.seen);
         let text = String::from_utf8(self.text.clone()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines[..lines.len() - 1].iter().enumerate() {
@@ -85,7 +88,6 @@ impl Reader {
         }
         assert_eq!(lines[lines.len() - 1], format!("end {}", lines.len() - 1));
         assert_eq!(self.verdict, Some(Verdict::Ok));
-        let kept = client.run_get(self.run).await.unwrap();
         assert_eq!(kept.whole.stdout.lossy(), text, "{}", told(&kept));
         lines.len()
     }
