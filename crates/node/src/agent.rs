@@ -394,6 +394,7 @@ impl Node for Agent {
         Ok(())
     }
 
+    /// None yet: whoever waits for one waits.
     async fn readings(&self) -> Result<Vec<Reading>, NodeError> {
         std::future::pending().await
     }
@@ -403,11 +404,13 @@ impl Node for Agent {
     }
 
     async fn sandbox_meter(&self, sandbox: SandboxId, _every_ms: u64) -> Result<(), NodeError> {
-        self.find(sandbox).map(drop)
+        self.find(sandbox)?;
+        Err(NodeError::Unavailable("this node takes no readings yet".into()))
     }
 
     async fn sandbox_throttle(&self, sandbox: SandboxId, _cpu_millis: u64) -> Result<(), NodeError> {
-        self.find(sandbox).map(drop)
+        self.find(sandbox)?;
+        Err(NodeError::Unavailable("this node cannot throttle a sandbox yet".into()))
     }
 
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
