@@ -54,6 +54,33 @@ pub struct PolicyLimits {
     pub resource_groups: Option<Vec<String>>,
 }
 
+impl PolicyLimits {
+    /// The largest number that a limit may be: databases count with a sign.
+    pub const NUMBER_MAX: u64 = i64::MAX as u64;
+
+    /// A field with a number above [`Self::NUMBER_MAX`].
+    #[must_use]
+    pub fn beyond(&self) -> Option<&'static str> {
+        let numbers = [
+            ("sessions_max", self.sessions_max),
+            ("sessions_pending_max", self.sessions_pending_max),
+            ("runs_max", self.runs_max),
+            ("session_sandboxes_max", self.session_sandboxes_max),
+            ("cpu_millis_max", self.cpu_millis_max),
+            ("memory_bytes_max", self.memory_bytes_max),
+            ("disk_bytes_max", self.disk_bytes_max),
+            ("accelerator_millis_max", self.accelerator_millis_max),
+            ("session_timeout_ms_max", self.session_timeout_ms_max),
+            ("session_idle_ms_max", self.session_idle_ms_max),
+            ("folders_max", self.folders_max),
+        ];
+        numbers
+            .into_iter()
+            .find(|(_, number)| number.is_some_and(|number| number > Self::NUMBER_MAX))
+            .map(|(name, _)| name)
+    }
+}
+
 /// Who a policy bounds. In the order in which they are locked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holder {

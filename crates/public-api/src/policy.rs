@@ -10,7 +10,6 @@ use crate::{Resources, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyView {
     pub name: String,
-    #[serde(flatten)]
     pub limits: PolicyLimits,
     pub created_at: Timestamp,
 }

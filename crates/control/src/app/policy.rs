@@ -79,6 +79,9 @@ impl App {
         for (field, list) in [("images", &limits.images), ("resource_groups", &limits.resource_groups)] {
             validate::at_most(field, list.as_ref().map_or(0, Vec::len), LIST_MAX, "LIST_MAX")?;
         }
+        if let Some(field) = limits.beyond() {
+            return Err(Failure::invalid(field, format!("a limit is at most {}", PolicyLimits::NUMBER_MAX)));
+        }
         self.store.policy_set(&PolicyRecord { name: name.clone(), limits, created_ms: now_ms() }).await?;
         self.store.hint(madang_store::Hint::Policy);
         self.people_changed().await?;

@@ -71,7 +71,7 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     if operation.request_body.is_some() || has_query || path.contains("/sessions/") {
         kinds.push(ProblemKind::Invalid);
     }
-    if path.contains("/sessions") || operation.request_body.is_some() {
+    if path.contains("/sessions") || path.contains("/policies/") || operation.request_body.is_some() {
         kinds.extend([ProblemKind::Conflict, ProblemKind::Capacity]);
     }
     if operation.responses.responses.contains_key("101") {

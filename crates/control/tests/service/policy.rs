@@ -93,6 +93,8 @@ async fn a_policy_that_somebody_has_stays_and_one_that_is_not_there_cannot_be_gi
     world.delete("/api/v1/policies/some").await.expect(200);
     world.get("/api/v1/policies/some").await.problem(404, "not-found");
     world.delete("/api/v1/policies/default").await.problem(409, "conflict");
+    let beyond = json!({"runs_max": (1_u64 << 63)});
+    assert_eq!(world.put("/api/v1/policies/odd", beyond).await.problem(422, "invalid")["field"], "runs_max");
     let wrong = world.put("/api/v1/policies/odd", json!({"sesions_max": 1})).await.problem(422, "invalid");
     assert_eq!(wrong["field"], "sesions_max");
 }
