@@ -51,7 +51,8 @@ fn complete_operation(path: &str, operation: &mut Operation) {
         kinds.push(ProblemKind::TooMany);
     }
     if path.contains('{') {
-        kinds.push(ProblemKind::NotFound);
+        // A thing may be in a state that does not allow what is asked.
+        kinds.extend([ProblemKind::NotFound, ProblemKind::Conflict]);
     }
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response
@@ -71,7 +72,7 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     if operation.request_body.is_some() || has_query || path.contains("/sessions/") {
         kinds.push(ProblemKind::Invalid);
     }
-    if path.contains("/sessions") || path.contains("/policies/") || operation.request_body.is_some() {
+    if path.contains("/sessions") || operation.request_body.is_some() {
         kinds.extend([ProblemKind::Conflict, ProblemKind::Capacity]);
     }
     if operation.responses.responses.contains_key("101") {
