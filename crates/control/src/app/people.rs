@@ -11,7 +11,7 @@ use madang_store::{
     AccessKeyRecord, OrganizationRecord, PolicyRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord,
 };
 
-use super::{App, Failure};
+use super::{App, Failure, people_find::named};
 
 /// The people as they were at one version of the store's directory. Never changed, only replaced.
 #[derive(Debug)]
@@ -103,10 +103,8 @@ impl Directory {
         let mine = |id: &ProjectId| actor.projects.contains_key(id);
         let project = match asked {
             Some(asked) => {
-                let of_name = |project: &&ProjectRecord| {
-                    mine(&project.id) && (project.name == asked || project.id.to_string() == asked)
-                };
-                let found = self.projects.values().find(of_name);
+                let of_name = |project: &ProjectRecord| mine(&project.id) && project.name == asked;
+                let found = named(&self.projects, asked, of_name).filter(|project| mine(&project.id));
                 found.ok_or_else(|| Failure::invalid("project", format!("you are in no project `{asked}`")))?
             }
             None => {

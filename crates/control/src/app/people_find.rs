@@ -1,6 +1,6 @@
 //! Finding people for those who may know of them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use madang_ids::{ProjectId, UserId};
 use madang_model::{ProjectRole, Sight, access::Belonging};
@@ -18,8 +18,7 @@ impl App {
     pub fn organization_find(&self, asker: &Asker, text: &str) -> Result<OrganizationRecord, Failure> {
         let not_found = || Failure::not_found(format!("organization {text}"));
         let people = self.people.now();
-        let named = |record: &&OrganizationRecord| record.name == text || record.id.to_string() == text;
-        let found = people.organizations.values().find(named).ok_or_else(not_found)?;
+        let found = named(&people.organizations, text, |record| record.name == text).ok_or_else(not_found)?;
         asker.check(Belonging { user: None, project: None, organization: found.id }, not_found)?;
         Ok(found.clone())
     }
@@ -38,10 +37,8 @@ impl App {
     pub fn project_find(&self, asker: &Asker, text: &str) -> Result<ProjectRecord, Failure> {
         let not_found = || Failure::not_found(format!("project {text}"));
         let people = self.people.now();
-        let named = |record: &&ProjectRecord| {
-            record.id.to_string() == text || (record.name == text && record.organization == asker.organization)
-        };
-        let found = people.projects.values().find(named).ok_or_else(not_found)?;
+        let ours = |record: &ProjectRecord| record.name == text && record.organization == asker.organization;
+        let found = named(&people.projects, text, ours).ok_or_else(not_found)?;
         asker.check(Belonging { user: None, project: Some(found.id), organization: found.organization }, not_found)?;
         Ok(found.clone())
     }
@@ -105,7 +102,7 @@ impl App {
 
     pub fn members_of(&self, project: ProjectId) -> Vec<MembershipView> {
         let people = self.people.now();
-        let of = |(user, roles): (&UserId, &std::collections::BTreeMap<ProjectId, ProjectRole>)| {
+        let of = |(user, roles): (&UserId, &BTreeMap<ProjectId, ProjectRole>)| {
             let role = roles.get(&project)?;
             let name = people.users.get(user)?.name.clone();
             Some(MembershipView { project, user: *user, name, role: role.name().to_owned() })
@@ -113,7 +110,7 @@ impl App {
         people.memberships.iter().filter_map(of).collect()
     }
 
-    /// After a change: this process knows at once, the others by a hint.
+    /// After a change: this process knows at once, the others when they look next.
     pub(super) async fn people_changed(&self) -> Result<Arc<Directory>, Failure> {
         self.store.hint(madang_store::Hint::Access);
         self.people_refresh().await?;
@@ -124,14 +121,46 @@ impl App {
 impl Directory {
     /// By id or name.
     pub fn user_of(&self, text: &str) -> Option<&UserRecord> {
-        self.users.values().find(|record| record.name == text || record.id.to_string() == text)
+        named(&self.users, text, |record| record.name == text)
     }
 
     /// A project of the organization, by id or name, that is not archived.
     pub fn project_in(&self, organization: madang_ids::OrganizationId, text: &str) -> Option<&ProjectRecord> {
-        self.projects.values().find(|record| {
-            let named = record.name == text || record.id.to_string() == text;
-            named && record.organization == organization && record.archived_ms.is_none()
-        })
+        let here = |record: &ProjectRecord| record.organization == organization && record.archived_ms.is_none();
+        named(&self.projects, text, |record| record.name == text && here(record)).filter(|record| here(record))
+    }
+}
+
+/// What a text names: the one with that id where the text is an id, whoever else may be called so; else whoever has the name.
+pub(super) fn named<'all, Id, Record>(
+    all: &'all BTreeMap<Id, Record>,
+    text: &str,
+    has_name: impl Fn(&Record) -> bool,
+) -> Option<&'all Record>
+where
+    Id: FromStr + Ord,
+{
+    match text.parse() {
+        Ok(id) => all.get(&id),
+        Err(_) => all.values().find(|record| has_name(record)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_never_taken_for_a_name() {
+        let (first, second) = (UserId::new(), UserId::new());
+        let all = BTreeMap::from([(first, second.to_string()), (second, "ada".to_owned())]);
+        let find = |text: &str| named(&all, text, |name| name == text).cloned();
+        assert_eq!(
+            find(&second.to_string()).as_deref(),
+            Some("ada"),
+            "the first one bears the second one's id as its name"
+        );
+        assert_eq!(find("ada").as_deref(), Some("ada"));
+        assert_eq!(find(&UserId::new().to_string()), None);
     }
 }
