@@ -97,7 +97,7 @@ impl StopHandle {
 
 impl Server {
     /// Opens the database, makes the administrator's token at the first start, and binds the addresses.
-    pub async fn build(config: ControlConfig, node: Arc<dyn Node>) -> Result<Self, StartError> {
+    pub async fn build(mut config: ControlConfig, node: Arc<dyn Node>) -> Result<Self, StartError> {
         let home = config.home.clone();
         make_home(&home).map_err(|source| StartError::Home { path: home.clone(), source })?;
         let database = config.database.clone().unwrap_or_else(|| StoreConfig::sqlite(home.join(DATABASE)));
@@ -110,6 +110,8 @@ impl Server {
             Some(address) => Some(listen_tcp(address).await?),
             None => None,
         };
+        // As it was bound, should the port have been left open.
+        config.listen = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
         let unix = match config.socket.clone() {
             Some(path) => Some((listen_unix(&path, config.socket_mode).await?, path)),
             None => None,
@@ -145,8 +147,7 @@ impl Server {
         if self.app.store.password_get(ADMINISTRATOR).await?.is_some() {
             return Ok(None);
         }
-        let Some(address) = self.address() else { return Ok(None) };
-        let base = self.app.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let Some(base) = self.app.own_url() else { return Ok(None) };
         let made = link::make(&self.app, ADMINISTRATOR, LinkKind::Invitation).await;
         let made = made.map_err(|failure| StartError::Recover(format!("{failure:?}")))?;
         Ok(Some(link::url(&base, &made.secret)))

@@ -101,12 +101,20 @@ impl App {
 
     /// Our address as people know it.
     pub fn base_url(&self, headers: &HeaderMap, origin: Origin) -> String {
-        if let Some(url) = &self.config.public_url {
-            return url.trim_end_matches('/').to_owned();
+        // Behind the Unix socket the host that a request names leads nowhere.
+        let own = self.config.public_url.is_some() || matches!(origin, Origin::Local { .. });
+        if let Some(url) = self.own_url().filter(|_| own) {
+            return url;
         }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         let scheme = if origin.is_secure() { "https" } else { "http" };
         format!("{scheme}://{host}")
+    }
+
+    /// Our address without a request to tell it: the one that we were told, else the one that we listen on.
+    pub fn own_url(&self) -> Option<String> {
+        let told = self.config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        told.or_else(|| self.config.listen.map(|address| format!("http://{address}")))
     }
 
     /// Whether the actor may know of what is a user's own: for lists.

@@ -145,6 +145,14 @@ async fn a_link_is_good_once_and_replaces_the_earlier() {
 }
 
 #[tokio::test]
+async fn a_link_made_over_the_socket_leads_to_the_server() {
+    let world = World::new().await;
+    let link = world.post_unix("/api/v1/links", json!({"user": "administrator", "kind": "reset"})).await.expect(201);
+    let url = link["url"].as_str().unwrap();
+    assert!(url.starts_with(&format!("http://{}/signin/link#", world.address)), "{url}");
+}
+
+#[tokio::test]
 async fn a_password_is_changed_by_whoever_knows_it() {
     let world = World::new().await;
     with_password(&world).await;

@@ -156,6 +156,11 @@ impl World {
         collect(open(stream, method, path, headers, "").await).await
     }
 
+    pub async fn post_unix(&self, path: &str, body: Value) -> Answer {
+        let stream = UnixStream::connect(self.socket()).await.unwrap();
+        collect(open(stream, Method::POST, path, &[("content-type", "application/json")], body.to_string()).await).await
+    }
+
     /// An answer whose body is read bit by bit.
     pub async fn stream(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Stream {
         let bearer = format!("Bearer {}", self.token);
