@@ -67,10 +67,15 @@ fn session(dice: &mut Dice, number: u64) -> Session {
     }
 }
 
+/// With arguments only the orders and placements that they name.
 fn main() {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let asked = |name: String| named.is_empty() || named.contains(&name);
     for order in [QueueOrder::Fifo, QueueOrder::Lifo, QueueOrder::Drf, QueueOrder::FairShare] {
         for spreading in [Spreading::Pack, Spreading::Spread, Spreading::RoundRobin] {
-            measure(order, spreading);
+            if asked(format!("{order:?}")) || asked(format!("{order:?}{spreading:?}")) {
+                measure(order, spreading);
+            }
         }
     }
 }

@@ -1,16 +1,12 @@
 //! One walk through the queue, in its order, while sessions leave it.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-    ops::Bound,
-};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Bound};
 
 use madang_ids::SessionId;
 
 use crate::{
     order::{Key, Level, Queue},
-    share::{Owner, Shares, Weigh},
+    share::{Owner, Score, Shares, Weigh},
     want::Session,
 };
 
@@ -19,7 +15,10 @@ use crate::{
 pub(crate) struct Cursor {
     line: Option<Key>,
     level: Option<i64>,
-    owners: HashMap<Owner, Key>,
+    /// The line it is in, by shares. Those before it are done: while it walks, shares only grow.
+    at: Option<((Score, Owner), Key)>,
+    /// How far it came in lines that have moved on since.
+    moved: BTreeMap<Owner, Key>,
 }
 
 impl Queue {
@@ -33,11 +32,10 @@ impl Queue {
         let from = cursor.level.map_or(Bound::Unbounded, |level| Bound::Included(Reverse(level)));
         for (Reverse(priority), level) in self.levels.range((from, Bound::Unbounded)) {
             if cursor.level != Some(*priority) {
-                (cursor.level, cursor.owners) = (Some(*priority), HashMap::new());
+                *cursor = Cursor { level: Some(*priority), ..Cursor::default() };
             }
-            if let Some((owner, key)) = level.next(cursor) {
-                cursor.owners.insert(owner, key);
-                return Some(key.2);
+            if let Some(id) = level.next(cursor) {
+                return Some(id);
             }
         }
         None
@@ -55,13 +53,24 @@ impl Queue {
 }
 
 impl Level {
-    fn next(&self, cursor: &Cursor) -> Option<(Owner, Key)> {
-        self.owners.iter().find_map(|(_, owner)| {
-            let from = cursor.owners.get(owner).map_or(Bound::Unbounded, |key| Bound::Excluded(*key));
-            let (_, line) = self.lines.get(owner)?;
-            let key = line.range((from, Bound::Unbounded)).next()?;
-            Some((owner.clone(), *key))
-        })
+    fn next(&self, cursor: &mut Cursor) -> Option<SessionId> {
+        let from = cursor.at.as_ref().map_or(Bound::Unbounded, |(at, _)| Bound::Included(at));
+        for (at, line) in self.lines.range((from, Bound::Unbounded)) {
+            let here = cursor.at.as_ref().filter(|(here, _)| here == at).map(|(_, key)| key);
+            let after = here.or_else(|| cursor.moved.get(&at.1));
+            let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let Some(key) = line.range((after, Bound::Unbounded)).next() else { continue };
+            match &mut cursor.at {
+                Some((here, last)) if here == at => *last = *key,
+                before => {
+                    if let Some(((_, owner), last)) = before.replace((at.clone(), *key)) {
+                        cursor.moved.insert(owner, last);
+                    }
+                }
+            }
+            return Some(key.2);
+        }
+        None
     }
 
     /// Each start makes its owner's share larger, by as much as the session wants.
@@ -74,10 +83,8 @@ impl Level {
     ) {
         let scale = shares.scale(weigh);
         let mut owners = BTreeMap::new();
-        for (score, owner) in &self.owners {
-            if let Some((_, line)) = self.lines.get(owner) {
-                owners.insert((*score, owner.clone()), line.iter());
-            }
+        for (at, line) in &self.lines {
+            owners.insert(at.clone(), line.iter());
         }
         while let Some(((score, owner), mut line)) = owners.pop_first() {
             let Some((.., id)) = line.next() else { continue };

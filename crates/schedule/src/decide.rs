@@ -1,13 +1,12 @@
 //! What follows from what is wanted, what is seen, and now.
 
-use std::sync::Arc;
-
 use madang_ids::{NodeId, SessionId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Group,
     cursor::Cursor,
+    group::Waiting,
     openings::{ShapeId, Since},
     promise::PromisedTo,
     room::Grant,
@@ -120,13 +119,12 @@ impl Group {
     fn walk_reserved(&mut self, walk: &mut Walk, now_ms: u64) {
         let line: Vec<_> = self.with_reservation.iter().take(FAILURES_MAX).map(|(_, id)| *id).collect();
         for id in line {
-            let Some(waiting) = self.waiting.get(&id) else { continue };
-            let session = Arc::clone(&waiting.session);
+            let Some(Waiting { session, shape }) = self.waiting.get(&id).cloned() else { continue };
             let holds = session.reservation.is_some_and(|id| self.reservation_holds(id, now_ms));
             if walk.decisions.len() >= DECISIONS_MAX || !holds {
                 continue;
             }
-            self.try_place(&session, walk, now_ms);
+            self.try_place(&session, shape, walk, now_ms);
         }
     }
 
@@ -135,13 +133,12 @@ impl Group {
         self.try_preempting_head(walk, now_ms);
         while walk.decisions.len() < DECISIONS_MAX && walk.failures < FAILURES_MAX {
             let Some(id) = self.queue.next(&mut cursor) else { break };
-            let Some(waiting) = self.waiting.get(&id) else { continue };
-            let session = Arc::clone(&waiting.session);
+            let Some(Waiting { session, shape }) = self.waiting.get(&id).cloned() else { continue };
             if walk.head.is_none() && self.head.as_ref().is_some_and(|head| head.session != id) {
                 // Whoever is before the head of last time is not bound by what that one was promised.
                 self.head_unpromise();
             }
-            if self.try_place(&session, walk, now_ms) {
+            if self.try_place(&session, shape, walk, now_ms) {
                 continue;
             }
             walk.failures += 1;
@@ -160,15 +157,14 @@ impl Group {
         let Some(head) = self.head.as_mut().filter(|head| head.preempts) else { return };
         head.preempts = !self.leaving.is_empty();
         let id = head.session;
-        let Some(session) = self.waiting.get(&id).map(|waiting| Arc::clone(&waiting.session)) else { return };
-        let placed = self.try_place(&session, walk, now_ms);
+        let Some(Waiting { session, shape }) = self.waiting.get(&id).cloned() else { return };
+        let placed = self.try_place(&session, shape, walk, now_ms);
         if !placed && self.head.as_ref().is_some_and(|head| head.preempts) {
             walk.head = Some(id);
         }
     }
 
-    fn try_place(&mut self, session: &Session, walk: &mut Walk, now_ms: u64) -> bool {
-        let Some(shape) = self.waiting.get(&session.id).map(|waiting| waiting.shape) else { return false };
+    fn try_place(&mut self, session: &Session, shape: ShapeId, walk: &mut Walk, now_ms: u64) -> bool {
         let Some(placements) = self.look(session, shape, now_ms) else { return false };
         self.session_unqueue(session.id);
         self.hold(session, &placements, now_ms);

@@ -1,6 +1,10 @@
 //! What a queued session waits for, and when it may start.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeSet, BinaryHeap},
+    fmt,
+    ops::Range,
+};
 
 use madang_ids::{NodeId, SessionId};
 use serde::{Deserialize, Serialize};
@@ -115,16 +119,28 @@ impl Group {
         let members = members.take(NODES_MAX);
         let size = session.gang.size;
         if size == 1 || session.gang.mode == GangMode::SingleNode {
-            let times = members.filter_map(|member| Some((earliest_on(member, session, size, now_ms)?, member.id)));
-            return times.min().map(|(at, node)| (at, vec![(node, size)]));
+            let mut best: Option<(u64, NodeId)> = None;
+            for member in members {
+                let before_ms = best.map_or(u64::MAX, |(at, _)| at);
+                let at = earliest_on(member, session, size, now_ms..before_ms);
+                best = at.map(|at| (at, member.id)).or(best);
+            }
+            return best.map(|(at, node)| (at, vec![(node, size)]));
         }
-        let mut times: Vec<(u64, NodeId)> = Vec::new();
+        // The first so many of all nodes, the last of them on top.
+        let mut first: BinaryHeap<(u64, NodeId)> = BinaryHeap::new();
         for member in members {
-            let each = (1..=size.min(GANG_MAX)).map_while(|need| earliest_on(member, session, need, now_ms));
-            times.extend(each.map(|at| (at, member.id)));
+            for need in 1..=size.min(GANG_MAX) {
+                let full = first.len() == size as usize;
+                let before_ms = first.peek().filter(|_| full).map_or(u64::MAX, |(at, _)| *at);
+                let Some(at) = earliest_on(member, session, need, now_ms..before_ms) else { break };
+                first.push((at, member.id));
+                if full {
+                    first.pop();
+                }
+            }
         }
-        times.sort_unstable();
-        times.truncate(size as usize);
+        let times = first.into_sorted_vec();
         let last = times.last().filter(|_| times.len() == size as usize)?.0;
         let mut spots = Spots::new();
         for (_, node) in times {
@@ -137,14 +153,12 @@ impl Group {
     }
 }
 
-fn earliest_on(member: &Member, session: &Session, need: u32, now_ms: u64) -> Option<u64> {
+/// When there is room for so many on the node, if that is within the time.
+fn earliest_on(member: &Member, session: &Session, need: u32, within_ms: Range<u64>) -> Option<u64> {
     let ends = member.holdings.values().map(|holding| holding.ends_ms);
     let own = crate::promise::PromisedTo::Session(session.id);
     let promises = member.promises.iter().filter(|promise| promise.to != own).map(|promise| promise.ends_ms);
-    let mut times: Vec<_> = ends.chain(promises).filter(|at| *at > now_ms).collect();
-    times.push(now_ms);
-    times.sort_unstable();
-    times.dedup();
+    let now_ms = within_ms.start;
     let fits = |at: u64| {
         let asks = crate::promise::Asks {
             session: Some(session.id),
@@ -155,6 +169,14 @@ fn earliest_on(member: &Member, session: &Session, need: u32, now_ms: u64) -> Op
         };
         member.room_for_without(&asks, |holding| holding.ends_ms <= at).times(&session.want, need) >= need
     };
+    if within_ms.is_empty() || member.promises.is_empty() && !fits(within_ms.end - 1) {
+        // Where nothing is promised room only grows.
+        return None;
+    }
+    let mut times: Vec<_> = ends.chain(promises).filter(|at| within_ms.contains(at)).collect();
+    times.push(now_ms);
+    times.sort_unstable();
+    times.dedup();
     if member.promises.is_empty() {
         // Room only grows, so it can be halved for.
         let first = times.partition_point(|at| !fits(*at));

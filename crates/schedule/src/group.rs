@@ -1,7 +1,7 @@
 //! A resource group: its nodes, its queue, and every change of them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::Head,
+    hash::IdMap,
     index::{Index, Prefer, Spreading},
     node::{Holding, Member, Node},
     openings::{Openings, ShapeId},
@@ -83,12 +84,12 @@ pub struct Group {
     pub(crate) queue: Queue,
     pub(crate) shares: Shares,
     /// Everybody who waits, also for others.
-    pub(crate) waiting: HashMap<SessionId, Waiting>,
+    pub(crate) waiting: IdMap<SessionId, Waiting>,
     /// Who waits for whom.
-    dependents: HashMap<SessionId, BTreeSet<SessionId>>,
+    dependents: IdMap<SessionId, BTreeSet<SessionId>>,
     /// Those who wait and may use a reservation, oldest first.
     pub(crate) with_reservation: BTreeSet<(u64, SessionId)>,
-    pub(crate) placed: HashMap<SessionId, Vec<NodeId>>,
+    pub(crate) placed: IdMap<SessionId, Vec<NodeId>>,
     /// Placed sessions that may be preempted, lowest priority first.
     pub(crate) preemptible: BTreeSet<(i64, SessionId)>,
     /// Preempted sessions that are still there.
@@ -111,10 +112,10 @@ impl Group {
             openings: Openings::default(),
             queue: Queue::new(rules.order, rules.priority_step_ms),
             shares: Shares::default(),
-            waiting: HashMap::new(),
-            dependents: HashMap::new(),
+            waiting: IdMap::default(),
+            dependents: IdMap::default(),
             with_reservation: BTreeSet::new(),
-            placed: HashMap::new(),
+            placed: IdMap::default(),
             preemptible: BTreeSet::new(),
             leaving: BTreeSet::new(),
             refusals: Vec::new(),

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use madang_ids::NodeId;
 use serde::{Deserialize, Serialize};
 
+use crate::hash::{IdMap, IdSet};
 use crate::node::{Member, pool_key};
-use crate::want::Session;
+use crate::want::{Amount, Session};
 
 /// Which of the nodes with room is taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,9 +47,10 @@ enum Lane {
 /// Open nodes only; a node is in every lane that it belongs to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
-    lanes: HashMap<Lane, BTreeSet<(u64, NodeId)>>,
+    /// With all that is free there: most nodes that are full are passed without a look at them.
+    lanes: HashMap<Lane, BTreeMap<(u64, NodeId), Amount>>,
     /// Where each node stands.
-    places: BTreeMap<NodeId, (u64, Vec<Lane>)>,
+    places: IdMap<NodeId, (u64, Vec<Lane>)>,
     /// The node that round robin took last.
     last: Option<NodeId>,
 }
@@ -56,18 +58,19 @@ pub(crate) struct Index {
 impl Index {
     /// A node has more or less room than before.
     pub fn set(&mut self, member: &Member) {
-        let free = member.free.amount.cpu_millis;
+        let amount = member.free.amount;
+        let free = amount.cpu_millis;
         if let Some((before, lanes)) = self.places.get_mut(&member.id) {
             let place = (std::mem::replace(before, free), member.id);
             for lane in lanes.iter() {
                 let Some(nodes) = self.lanes.get_mut(lane) else { continue };
                 nodes.remove(&place);
-                nodes.insert((free, member.id));
+                nodes.insert((free, member.id), amount);
             }
         } else if member.open() {
             let lanes = lanes(member);
             for lane in &lanes {
-                self.lanes.entry(lane.clone()).or_default().insert((free, member.id));
+                self.lanes.entry(lane.clone()).or_default().insert((free, member.id), amount);
             }
             self.places.insert(member.id, (free, lanes));
         }
@@ -98,16 +101,17 @@ impl Index {
         self.places.is_empty()
     }
 
-    /// Nodes worth a look, best first; one may come twice.
+    /// Nodes with so much free, best first, each once; whether they have the accelerators is not known.
     pub fn candidates<'a>(
         &'a self,
         session: &'a Session,
         spreading: Spreading,
         prefer: Prefer,
     ) -> impl Iterator<Item = NodeId> + 'a {
-        let cpu = session.want.amount.cpu_millis;
         let lanes = self.looked_at(session, prefer);
-        lanes.into_iter().flat_map(move |lane| self.walk(&lane, spreading, cpu))
+        let mut seen = IdSet::default();
+        let nodes = lanes.into_iter().flat_map(move |lane| self.walk(&lane, spreading, session.want.amount));
+        nodes.filter(move |id| seen.insert(*id))
     }
 
     fn looked_at(&self, session: &Session, prefer: Prefer) -> Vec<Lane> {
@@ -124,14 +128,15 @@ impl Index {
         lanes
     }
 
-    fn walk(&self, lane: &Lane, spreading: Spreading, cpu: u64) -> Box<dyn Iterator<Item = NodeId> + '_> {
+    fn walk(&self, lane: &Lane, spreading: Spreading, want: Amount) -> Box<dyn Iterator<Item = NodeId> + '_> {
         let Some(nodes) = self.lanes.get(lane) else { return Box::new(std::iter::empty()) };
-        let roomy = nodes.range((cpu, NodeId::MIN)..);
+        let roomy = nodes.range((want.cpu_millis, NodeId::MIN)..).filter(move |(_, free)| free.holds(&want));
+        let roomy = roomy.map(|((_, id), _)| *id);
         match (spreading, self.last) {
-            (Spreading::Pack, _) => Box::new(roomy.map(|(_, id)| *id)),
-            (Spreading::Spread, _) => Box::new(roomy.rev().map(|(_, id)| *id)),
+            (Spreading::Pack, _) => Box::new(roomy),
+            (Spreading::Spread, _) => Box::new(roomy.rev()),
             (Spreading::RoundRobin, last) => {
-                let mut ids: Vec<_> = roomy.map(|(_, id)| *id).collect();
+                let mut ids: Vec<_> = roomy.collect();
                 ids.sort_unstable();
                 let from = last.map_or(0, |last| ids.partition_point(|id| *id <= last));
                 ids.rotate_left(from);

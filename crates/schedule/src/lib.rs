@@ -9,6 +9,7 @@ mod cursor;
 mod decide;
 mod explain;
 mod group;
+mod hash;
 mod index;
 mod node;
 mod openings;

@@ -103,6 +103,9 @@ impl Openings {
         if failed.lasts_ms > 0 && (failed.promises != self.promises || lasts_ms < failed.lasts_ms) {
             return Since::Unknown;
         }
+        if failed.opened == self.opened {
+            return Since::Nodes(Vec::new());
+        }
         let nodes: Vec<_> = self.nodes.range(failed.opened + 1..).take(NODES_MAX + 1).map(|(_, id)| *id).collect();
         if nodes.len() > NODES_MAX { Since::Unknown } else { Since::Nodes(nodes) }
     }

@@ -35,8 +35,10 @@ pub(crate) type Key = (i64, i64, SessionId);
 /// Sessions of one priority, a line for each owner.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Level {
-    pub owners: BTreeSet<(Score, Owner)>,
-    pub lines: BTreeMap<Owner, (Score, BTreeSet<Key>)>,
+    /// Who has least first.
+    pub lines: BTreeMap<(Score, Owner), BTreeSet<Key>>,
+    /// Where each line is.
+    pub scores: BTreeMap<Owner, Score>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,10 +79,8 @@ impl Queue {
         };
         let level = self.levels.entry(Reverse(session.priority)).or_default();
         let owner: Owner = Arc::from(session.owner.as_str());
-        let score = shares.score(&owner, weigh);
-        let line = level.lines.entry(Arc::clone(&owner)).or_insert_with(|| (score, BTreeSet::new()));
-        level.owners.insert((line.0, owner));
-        self.len += usize::from(line.1.insert(key));
+        let score = *level.scores.entry(Arc::clone(&owner)).or_insert_with(|| shares.score(&owner, weigh));
+        self.len += usize::from(level.lines.entry((score, owner)).or_default().insert(key));
     }
 
     pub fn remove(&mut self, session: &Session) {
@@ -90,13 +90,13 @@ impl Queue {
             return;
         }
         let Some(level) = self.levels.get_mut(&Reverse(session.priority)) else { return };
-        let owner = session.owner.as_str();
-        let Some((score, line)) = level.lines.get_mut(owner) else { return };
+        let Some((owner, score)) = level.scores.get_key_value(session.owner.as_str()) else { return };
+        let at = (*score, Arc::clone(owner));
+        let Some(line) = level.lines.get_mut(&at) else { return };
         self.len -= usize::from(line.remove(&key));
         if line.is_empty() {
-            let at = (*score, Arc::from(owner));
-            level.owners.remove(&at);
-            level.lines.remove(owner);
+            level.lines.remove(&at);
+            level.scores.remove(&at.1);
         }
         if level.lines.is_empty() {
             self.levels.remove(&Reverse(session.priority));
@@ -108,16 +108,16 @@ impl Queue {
         let Some(weigh) = self.weigh() else { return };
         let score = shares.score(owner, weigh);
         for level in self.levels.values_mut() {
-            if let Some((before, _)) = level.lines.get_mut(owner) {
-                level.owners.remove(&(*before, Arc::clone(owner)));
-                *before = score;
-                level.owners.insert((score, Arc::clone(owner)));
+            let Some(before) = level.scores.get_mut(owner).filter(|before| **before != score) else { continue };
+            let before = std::mem::replace(before, score);
+            if let Some(line) = level.lines.remove(&(before, Arc::clone(owner))) {
+                level.lines.insert((score, Arc::clone(owner)), line);
             }
         }
     }
 
     pub fn rescore_all(&mut self, shares: &Shares) {
-        let owners: BTreeSet<Owner> = self.levels.values().flat_map(|level| level.lines.keys().cloned()).collect();
+        let owners: BTreeSet<Owner> = self.levels.values().flat_map(|level| level.scores.keys().cloned()).collect();
         owners.iter().for_each(|owner| self.rescore(owner, shares));
     }
 

@@ -5,6 +5,7 @@ use madang_ids::NodeId;
 use crate::{
     Group,
     decide::Placement,
+    hash::IdSet,
     index::Spreading,
     node::{Holding, Member, pool_key},
     promise::{Asks, PromisedTo},
@@ -39,9 +40,15 @@ impl Group {
         self.find_on(session, &asks, members)
     }
 
-    /// Whether only promises are in the way.
+    /// Whether only promises are in the way of a session that fits nowhere.
     pub(crate) fn fits_unpromised(&self, session: &Session) -> bool {
-        self.find_on(session, &None, self.members.values()).is_some()
+        if session.gang.mode == GangMode::MultiNode && session.gang.size > 1 {
+            return self.find_on(session, &None, self.members.values()).is_some();
+        }
+        let reserved = self.reservations.values().flat_map(|reserved| &reserved.nodes);
+        let kept = self.head.iter().flat_map(|head| &head.nodes);
+        let promised = reserved.chain(kept).filter_map(|id| self.members.get(id));
+        self.find_on(session, &None, promised).is_some()
     }
 
     fn find_on<'a>(
@@ -144,12 +151,13 @@ fn many_nodes<'a>(
     let size = session.gang.size as usize;
     let mut placements = Vec::with_capacity(size);
     let mut found: Vec<Found> = Vec::new();
+    let mut seen = IdSet::default();
     let place = |node, grants: Vec<Grant>, placements: &mut Vec<Placement>| {
         placements.push(Placement { node, grants });
         placements.len() == size
     };
     for member in members.filter(|member| member.free.has(&session.want)) {
-        if found.iter().any(|found| found.node == member.id) {
+        if !seen.insert(member.id) {
             continue;
         }
         let mut room = room(member, asks);
