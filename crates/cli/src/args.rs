@@ -155,6 +155,9 @@ pub enum SessionCommand {
         /// Those that have ended too
         #[arg(long)]
         all: bool,
+        /// Only those: `state:running,queued owner:ada image:host name:train* tag:course=ml created>=2026-01-02`
+        #[arg(long, default_value_t)]
+        filter: String,
         #[command(flatten)]
         json: JsonArgs,
     },

@@ -17,7 +17,10 @@ pub async fn run(args: SessionArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
     match args.command {
         SessionCommand::Create(args) => create(&client, *args).await?,
-        SessionCommand::Ls { all, json } => list(&client, all, json.json).await?,
+        SessionCommand::Ls { all, filter, json } => {
+            let filter = if all { filter } else { format!("live {filter}") };
+            list(&client, &filter, json.json).await?;
+        }
         SessionCommand::Info { session, json } => show(&client.session_get(&session).await?, json.json)?,
         SessionCommand::Rm { sessions } => {
             for session in sessions {
@@ -65,8 +68,8 @@ fn pairs(flag: &str, words: Vec<String>) -> Result<BTreeMap<String, String>, Fai
     words.into_iter().map(split).collect()
 }
 
-async fn list(client: &Client, all: bool, json: bool) -> Result<(), Failure> {
-    let sessions = client.sessions((!all).then_some("live")).await?;
+async fn list(client: &Client, filter: &str, json: bool) -> Result<(), Failure> {
+    let sessions = client.sessions(Some(filter)).await?;
     if json {
         return print::json(&sessions);
     }

@@ -82,7 +82,7 @@ impl Client {
         self.post(&format!("{BASE_PATH}/sessions"), request).await
     }
 
-    /// Sessions, newest first: `live`, or those in one state, or all.
+    /// Sessions, newest first: those that a filter finds (`madang_model::session_filter`), or all.
     pub async fn sessions(&self, filter: Option<&str>) -> Result<Vec<SessionView>, ClientError> {
         let filter = filter.map(|filter| format!("?filter={}", path_encoded(filter))).unwrap_or_default();
         self.list(&format!("{BASE_PATH}/sessions{filter}")).await

@@ -16,6 +16,7 @@ pub mod run;
 pub mod run_state;
 pub mod service;
 pub mod session;
+pub mod session_filter;
 pub mod session_spec;
 pub mod usage;
 pub mod verdict;
@@ -30,6 +31,7 @@ pub use run::{File, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Step, Steps
 pub use run_state::{RunLife, RunState, RunStateEvent};
 pub use service::{Audience, Level, ServiceState};
 pub use session::{SessionEvent, SessionLife, SessionState};
+pub use session_filter::SessionFilter;
 pub use session_spec::{SessionKind, SessionSpec};
 pub use usage::Usage;
 pub use verdict::Verdict;

@@ -1,8 +1,8 @@
 //! Sessions: what was asked for and where it stands.
 
 use madang_ids::{SandboxId, SessionId};
-use madang_model::{Owner, SessionLife, SessionSpec, Sight, Usage};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use madang_model::{Owner, SessionLife, SessionSpec, Usage};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -28,20 +28,6 @@ pub struct SessionRecord {
     pub started_ms: Option<u64>,
     pub ended_ms: Option<u64>,
     pub usage: Option<Usage>,
-}
-
-/// A page of sessions, newest first unless asked otherwise.
-#[derive(Debug, Clone, Default)]
-pub struct SessionPage {
-    /// Only those after this one in the order.
-    pub after: Option<SessionId>,
-    pub oldest_first: bool,
-    /// A state's name.
-    pub state: Option<String>,
-    pub live_only: bool,
-    /// Only those that the asker may know of.
-    pub sight: Sight,
-    pub limit: u64,
 }
 
 /// What needs no column of its own.
@@ -143,34 +129,6 @@ impl Store {
         columns.map(|(user, project, organization)| owner_read(&user, &project, &organization)).transpose()
     }
 
-    pub async fn session_list(&self, page: &SessionPage) -> Result<Vec<SessionRecord>, StoreError> {
-        let mut query = row::Entity::find();
-        if let Some(state) = &page.state {
-            query = query.filter(row::Column::State.eq(state));
-        }
-        if page.live_only {
-            query = query.filter(row::Column::EndedMs.is_null());
-        }
-        match &page.sight {
-            Sight::All => {}
-            Sight::Organization(id) => query = query.filter(row::Column::Organization.eq(id.to_string())),
-            Sight::Own { user, managed } => {
-                let managed = managed.iter().map(ToString::to_string);
-                let theirs = row::Column::Owner.eq(user.to_string());
-                query = query.filter(theirs.or(row::Column::Project.is_in(managed)));
-            }
-        }
-        if let Some(after) = page.after {
-            let id = after.to_string();
-            let later = if page.oldest_first { row::Column::Id.gt(id) } else { row::Column::Id.lt(id) };
-            query = query.filter(later);
-        }
-        let query =
-            if page.oldest_first { query.order_by_asc(row::Column::Id) } else { query.order_by_desc(row::Column::Id) };
-        let rows = query.limit(page.limit).all(&self.reader).await.map_err(doing("listing sessions"))?;
-        rows.into_iter().map(from_row).collect()
-    }
-
     /// Every session that has not ended.
     pub async fn session_list_live(&self) -> Result<Vec<SessionRecord>, StoreError> {
         let rows = row::Entity::find()
@@ -219,7 +177,7 @@ pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreEr
     })
 }
 
-fn from_row(row: row::Model) -> Result<SessionRecord, StoreError> {
+pub(crate) fn from_row(row: row::Model) -> Result<SessionRecord, StoreError> {
     let body: Body = serde_json::from_str(&row.body).map_err(corrupt("reading a session"))?;
     Ok(SessionRecord {
         id: row.id.parse().map_err(corrupt("reading a session's id"))?,

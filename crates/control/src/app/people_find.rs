@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use madang_ids::{ProjectId, UserId};
-use madang_model::{ProjectRole, Sight, access::Belonging};
+use madang_model::{ProjectRole, SessionFilter, Sight, access::Belonging, session_filter::Term};
 use madang_public_api::{MembershipView, OrganizationView, ProjectView, TokenView, UserView};
 use madang_store::{OrganizationRecord, ProjectRecord, TokenRecord, UserRecord};
 
@@ -108,6 +108,30 @@ impl App {
             Some(MembershipView { project, user: *user, name, role: role.name().to_owned() })
         };
         people.memberships.iter().filter_map(of).collect()
+    }
+
+    /// The filter with owners and projects as ids. A name that nobody has matches nothing; what it matches is still only what the
+    /// asker may see.
+    pub fn session_filter_by_id(&self, asker: &Asker, mut filter: SessionFilter) -> SessionFilter {
+        let people = self.people.now();
+        let owner = |text: &String| match text.parse::<UserId>() {
+            Ok(id) => Some(id.to_string()),
+            Err(_) => people.user_of(text).map(|user| user.id.to_string()),
+        };
+        let project = |text: &String| {
+            let ours = |record: &ProjectRecord| record.name == *text && record.organization == asker.organization;
+            let id = text.parse::<ProjectId>().ok();
+            id.or_else(|| people.projects.values().find(|record| ours(record)).map(|record| record.id))
+                .map(|id| id.to_string())
+        };
+        for term in &mut filter.terms {
+            match term {
+                Term::Owner(owners) => *owners = owners.iter().filter_map(owner).collect(),
+                Term::Project(projects) => *projects = projects.iter().filter_map(project).collect(),
+                _ => {}
+            }
+        }
+        filter
     }
 
     /// After a change: this process knows at once, the others when they look next.

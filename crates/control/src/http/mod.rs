@@ -21,6 +21,7 @@ mod run;
 mod service;
 mod session;
 mod session_act;
+mod session_list;
 mod signin;
 mod socket;
 mod stream;
@@ -91,7 +92,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(run::run_get, run::run_cancel))
         .routes(routes!(run::run_events))
         .routes(routes!(socket::run_attach))
-        .routes(routes!(session::session_list, session::session_create))
+        .routes(routes!(session_list::session_list, session::session_create))
         .routes(routes!(session::session_get, session::session_end))
         .routes(routes!(session_act::session_restart))
         .routes(routes!(session_act::session_interrupt))

@@ -1,4 +1,4 @@
-//! Sessions: making, listing, ending.
+//! Sessions: making, finding, ending.
 
 use axum::{
     Extension, Json,
@@ -6,9 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use madang_ids::SessionId;
-use madang_public_api::{BASE_PATH, Page, ProblemKind, SessionCreate, SessionExplained, SessionView, bounds};
-use madang_store::SessionPage;
+use madang_public_api::{BASE_PATH, SessionCreate, SessionExplained, SessionView};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -49,71 +47,6 @@ pub(super) async fn session_create(
     let mut response = (StatusCode::CREATED, Json(view)).into_response();
     response.headers_mut().extend(location.map(|value| (header::LOCATION, value)));
     Ok(response)
-}
-
-/// Which order a list is in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-enum Order {
-    /// Oldest first.
-    Asc,
-    /// Newest first.
-    #[default]
-    Desc,
-}
-
-/// Which sessions, and how many.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(super) struct SessionQuery {
-    /// Items of a page, 100 if left out.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    #[param(inline)]
-    order: Order,
-    /// `live`, or a state: `running`, `ended`, …
-    filter: Option<String>,
-}
-
-/// Sessions, newest first.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = "session", params(SessionQuery),
-    responses((status = 200, body = Page<SessionView>)))]
-pub(super) async fn session_list(
-    State(app): State<Shared>,
-    Extension(asker): Asking,
-    ApiQuery(query): ApiQuery<SessionQuery>,
-) -> Result<Json<Page<SessionView>>, Failure> {
-    let limit = query.limit.unwrap_or(bounds::PAGE_LIMIT_DEFAULT);
-    if !(1..=bounds::PAGE_LIMIT_MAX).contains(&limit) {
-        return Err(Failure::invalid("limit", format!("`limit` is between 1 and {}", bounds::PAGE_LIMIT_MAX)));
-    }
-    let bad_cursor = |_| Failure {
-        field: Some("cursor".into()),
-        ..Failure::new(ProblemKind::Malformed, "`cursor` is not one that a page gave")
-    };
-    let after = query.cursor.map(|cursor| cursor.parse::<SessionId>()).transpose().map_err(bad_cursor)?;
-    let (live_only, state) = filter(query.filter)?;
-    let limit = u64::from(limit);
-    let oldest_first = query.order == Order::Asc;
-    let page = SessionPage { after, oldest_first, state, live_only, sight: asker.sight(), limit: limit + 1 };
-    let mut items = app.session_list(&page).await?;
-    let more = items.len() as u64 > limit;
-    items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(Json(Page { items, next_cursor }))
-}
-
-fn filter(filter: Option<String>) -> Result<(bool, Option<String>), Failure> {
-    const STATES: [&str; 8] = ["requested", "queued", "placed", "starting", "running", "draining", "ended", "refused"];
-    match filter.as_deref() {
-        None | Some("") => Ok((false, None)),
-        Some("live") => Ok((true, None)),
-        Some(state) if STATES.contains(&state) => Ok((false, filter)),
-        Some(_) => Err(Failure::invalid("filter", format!("`filter` is `live` or one of {}", STATES.join(" ")))),
-    }
 }
 
 /// A session, by id or by the name of a live one.

@@ -5,6 +5,40 @@ use serde_json::{Value, json};
 use crate::harness::World;
 
 #[tokio::test]
+async fn lists_are_filtered_ordered_and_paged() {
+    let world = World::new().await;
+    for (name, course) in [("train-b", "ml"), ("train-a", "ml"), ("other", "music")] {
+        let asked = json!({"language": "sim", "name": name, "tags": {"course": course}});
+        world.post("/api/v1/sessions", asked).await.expect(201);
+    }
+    let names = async |query: &str| {
+        let list = world.get(&format!("/api/v1/sessions?{query}")).await.expect(200);
+        let names: Vec<_> =
+            list["items"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect();
+        (names.join(" "), list["next_cursor"].as_str().map(str::to_owned))
+    };
+    assert_eq!(names("filter=live").await.0, "other train-a train-b");
+    assert_eq!(names("filter=tag:course=ml%20running&order=asc").await.0, "train-b train-a");
+    assert_eq!(
+        names("filter=owner:administrator%20project:default%20image:host%20language:sim&order=name").await.0,
+        "other train-a train-b"
+    );
+    assert_eq!(names("filter=owner:nobody").await.0, "");
+    assert_eq!(names("filter=project:none").await.0, "");
+    let (first, cursor) = names("filter=name:train*&order=name&limit=1").await;
+    assert_eq!(first, "train-a");
+    let cursor = cursor.unwrap();
+    assert_eq!(
+        names(&format!("filter=name:train*&order=name&limit=1&cursor={cursor}")).await,
+        ("train-b".into(), None)
+    );
+    world.get(&format!("/api/v1/sessions?order=asc&cursor={cursor}")).await.problem(400, "malformed");
+    let refused = world.get("/api/v1/sessions?filter=colour:red").await.problem(422, "invalid");
+    assert_eq!(refused["field"], "filter", "{refused}");
+    world.get("/api/v1/sessions?filter=name:a%00").await.problem(422, "invalid");
+}
+
+#[tokio::test]
 async fn made_found_listed_and_ended() {
     let world = World::new().await;
     let asked = json!({"language": "sim", "name": "yard", "tags": {"class": "a"}, "env": {"X": "1"},

@@ -19,6 +19,7 @@ mod m0030_audit;
 mod m0031_signin;
 mod m0040_fleet;
 mod m0070_service;
+mod m0071_session_list;
 
 pub(crate) struct Migrator;
 
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_policy::Migration),
             Box::new(m0070_service::Migration),
             Box::new(m0040_fleet::Migration),
+            Box::new(m0071_session_list::Migration),
         ]
     }
 }

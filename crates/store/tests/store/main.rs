@@ -7,6 +7,7 @@ mod leases;
 mod opening;
 mod people;
 mod service;
+mod session_list;
 mod signin;
 
 use std::collections::BTreeMap;

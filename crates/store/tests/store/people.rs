@@ -6,7 +6,8 @@ use madang_model::{
     person::{ADMINISTRATOR, DEFAULT_ORGANIZATION, DEFAULT_PROJECT},
 };
 use madang_store::{
-    MembershipRecord, OrganizationRecord, ProjectRecord, SessionPage, SessionRecord, StoreError, UserRecord,
+    MembershipRecord, OrganizationRecord, ProjectRecord, SessionOrder, SessionPage, SessionRecord, StoreError,
+    UserRecord,
 };
 use madang_testkit::TestDatabase;
 use sea_orm::{ConnectionTrait, Database};
@@ -130,7 +131,12 @@ async fn a_list_has_what_its_reader_may_see_and_names_are_each_owners_own() {
             (Sight::Own { user: UserId::new(), managed: vec![music] }, vec![2]),
             (Sight::Own { user: UserId::new(), managed: vec![] }, vec![]),
         ] {
-            let page = SessionPage { sight: sight.clone(), oldest_first: true, limit: 10, ..SessionPage::default() };
+            let page = SessionPage {
+                sight: sight.clone(),
+                order: SessionOrder::OldestFirst,
+                limit: 10,
+                ..SessionPage::default()
+            };
             let seen: Vec<_> = store.session_list(&page).await.unwrap().into_iter().map(|kept| kept.owner).collect();
             let expected: Vec<_> = expected.into_iter().map(|index| owned[index]).collect();
             assert_eq!(seen, expected, "{sight:?}");
