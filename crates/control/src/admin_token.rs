@@ -17,6 +17,8 @@ use crate::{app::identity::hash_hex, clock::now_ms};
 pub(crate) const FILE: &str = "admin.token";
 /// Its name; nobody may give it to another token.
 pub(crate) const NAME: &str = "administrator";
+/// Enough to tell the processes of one installation apart.
+const PLACE_DIGITS: usize = 12;
 const RANDOM_BYTES: usize = 32;
 const TOKEN_BYTES_MIN: usize = 16;
 
@@ -39,12 +41,13 @@ pub(crate) async fn ensure(home: &Path, store: &Store) -> Result<(), AdminTokenE
         return Err(AdminTokenError::Short { path: shown() });
     }
     let hash = hash_hex(token.as_bytes());
+    let name = name_in(home, store);
     let known = store.token_list().await?.iter().any(|known| known.hash == hash);
     if !known {
         let record = TokenRecord {
             id: TokenId::new(),
             owner: ADMINISTRATOR,
-            name: NAME.into(),
+            name: name.clone(),
             hash: hash.clone(),
             scopes: Scopes::ALL,
             created_ms: now_ms(),
@@ -52,8 +55,18 @@ pub(crate) async fn ensure(home: &Path, store: &Store) -> Result<(), AdminTokenE
         };
         store.token_insert(&record).await?;
     }
-    store.token_retire(ADMINISTRATOR, NAME, &hash).await?;
+    store.token_retire(ADMINISTRATOR, &name, &hash).await?;
     Ok(())
+}
+
+/// Processes that share a database have a file each, and must not retire each other's.
+fn name_in(home: &Path, store: &Store) -> String {
+    if !store.is_shared() {
+        return NAME.to_owned();
+    }
+    let home = fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
+    let place = format!("{}:{}", rustix::system::uname().nodename().to_string_lossy(), home.display());
+    format!("{NAME}-{}", &hash_hex(place.as_bytes())[..PLACE_DIGITS])
 }
 
 fn read_or_make(path: &Path) -> io::Result<String> {

@@ -14,6 +14,10 @@ pub struct ControlConfig {
     pub home: PathBuf,
     /// Where records are kept. None: `madang.db` in `home`.
     pub database: Option<StoreConfig>,
+    /// Where other control processes on the same database reach this one: `http://host:port`. None: at `listen`.
+    pub advertise: Option<String>,
+    /// Where nodes reach this one.
+    pub nodes_advertise: Option<String>,
     /// TCP address; port 0 takes a free one, see [`Server::address`](crate::Server::address). None: no TCP.
     pub listen: Option<SocketAddr>,
     /// Unix socket; its peers are known by their uid. None: no socket.
@@ -38,6 +42,8 @@ pub struct ControlConfig {
     pub drain_ms: u64,
     /// Time between two looks of the reconciler; it also looks whenever the node reports a change. Five seconds is the promise.
     pub reconcile_ms: u64,
+    /// Time between two looks at what another process may have changed of people and the service; hints make it sooner.
+    pub refresh_ms: u64,
     /// Finished runs, ended sessions and idempotency keys are kept for so many days.
     pub keep_days: u64,
     /// At most so many runs are kept.
@@ -66,6 +72,8 @@ impl ControlConfig {
             socket_mode: 0o600,
             home,
             database: None,
+            advertise: None,
+            nodes_advertise: None,
             limits_max: Limits {
                 wall_ms: 24 * 3_600_000,
                 cpu_ms: 24 * 3_600_000,
@@ -84,6 +92,7 @@ impl ControlConfig {
             node_lease_ms: 120_000,
             drain_ms: 10_000,
             reconcile_ms: 2_000,
+            refresh_ms: 1_000,
             keep_days: 7,
             keep_runs: 100_000,
             keep_audit_days: 400,

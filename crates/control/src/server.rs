@@ -116,10 +116,21 @@ impl Server {
             Some(path) => Some((listen_unix(&path, config.socket_mode).await?, path)),
             None => None,
         };
+        if config.advertise.is_none() {
+            let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+            if address.is_some_and(|address| address.ip().is_unspecified()) && database.is_shared() {
+                tracing::warn!("no address to advertise: control processes on other machines cannot reach this one");
+            }
+            config.advertise = address.map(|address| format!("http://{address}"));
+        }
         let signin = Signin::load(&config, &store).await?;
         let app = App::load(config, node, store, signin).await?;
         app.service_refresh().await?;
-        tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
+        if app.leadership.is_alone() {
+            tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
+        } else {
+            tasks::lead_first(&app).await.map_err(|error| StartError::Recover(error.to_string()))?;
+        }
         Ok(Self { app, tcp, unix })
     }
 
@@ -199,6 +210,7 @@ impl Running {
             }
         }
         self.parts.shutdown().await;
+        self.app.leadership_end().await;
         if let Some(path) = &self.socket {
             // A file that is left behind is replaced at the next start.
             let _ = fs::remove_file(path);

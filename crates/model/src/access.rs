@@ -13,12 +13,14 @@ pub use table::{Row, Thing};
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use madang_ids::{OrganizationId, ProjectId, SigninId, TokenId, UserId};
 
 use crate::person::{Owner, ProjectRole, Role};
 
 /// Somebody who has signed in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// Who.
     pub user: UserId,
@@ -39,7 +41,7 @@ pub struct Actor {
 }
 
 /// What an actor has signed in with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignedInBy {
     /// The uid behind the Unix socket.
     Socket,

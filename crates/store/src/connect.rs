@@ -51,6 +51,11 @@ impl Store {
         Ok(Self { reader, writer, finished, audited, hints })
     }
 
+    /// Whether other processes may share the database.
+    pub fn is_shared(&self) -> bool {
+        self.is_postgres()
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.reader.ping().await.map_err(doing("asking the database whether it lives"))

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, EntityTrait, ExprTrait, TransactionTrait, sea_query::Expr};
 
 use crate::{
-    Store, StoreError,
+    Hint, Store, StoreError,
     error::{doing, unsigned},
 };
 
@@ -40,7 +40,9 @@ impl Store {
         let transaction = self.writer.begin().await.map_err(doing(DOING))?;
         grow(&transaction).await?;
         change(&transaction).await?;
-        transaction.commit().await.map_err(doing(DOING))
+        transaction.commit().await.map_err(doing(DOING))?;
+        self.hint(Hint::Access);
+        Ok(())
     }
 }
 

@@ -76,6 +76,18 @@ impl Store {
         row.map(from_row).transpose()
     }
 
+    /// Whether the end of a run is kept.
+    pub async fn run_has_finished(&self, id: RunId) -> Result<bool, StoreError> {
+        let ended: Option<Option<i64>> = row::Entity::find_by_id(id.to_string())
+            .select_only()
+            .column(row::Column::FinishedMs)
+            .into_tuple()
+            .one(&self.reader)
+            .await
+            .map_err(doing("reading whether a run has finished"))?;
+        Ok(ended.flatten().is_some())
+    }
+
     /// Whose a run is.
     pub async fn run_owner(&self, id: RunId) -> Result<Option<Owner>, StoreError> {
         let columns: Option<(String, String, String)> = row::Entity::find_by_id(id.to_string())

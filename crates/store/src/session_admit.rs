@@ -13,8 +13,9 @@ use sea_orm::{
 };
 
 use crate::{
-    SessionRecord, Store, StoreError,
+    Fence, SessionRecord, Store, StoreError,
     error::{doing, inserting, unsigned},
+    lease,
     session::{row, to_row},
 };
 
@@ -23,8 +24,9 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
 /// Whether a session that passes is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admit {
-    Keep,
+pub enum Admit<'a> {
+    /// For a leader: as long as it leads.
+    Keep(Option<&'a Fence>),
     /// Only to say what would happen.
     Try,
 }
@@ -44,7 +46,7 @@ impl Store {
         &self,
         record: &SessionRecord,
         bounds: &[Bound],
-        admit: Admit,
+        admit: Admit<'_>,
     ) -> Result<Vec<Refusal>, StoreError> {
         let mut bounds: Vec<&Bound> = bounds.iter().collect();
         bounds.sort_by(|a, b| a.holder.cmp(&b.holder));
@@ -61,15 +63,24 @@ impl Store {
         for bound in bounds {
             refusals.extend(bound.refusals(&held(&transaction, &bound.holder).await?, &wish));
         }
-        if !refusals.is_empty() || admit == Admit::Try {
-            transaction.rollback().await.map_err(doing(DOING))?;
-            return Ok(refusals);
+        let Admit::Keep(fence) = admit else { return refused(transaction, refusals).await };
+        if !refusals.is_empty() {
+            return refused(transaction, refusals).await;
+        }
+        let fences = fence.into_iter().collect();
+        if fence.is_some() && !lease::fences_stale(&transaction, fences).await.map_err(doing(DOING))?.is_empty() {
+            return Err(StoreError::Fenced { subject: format!("session {}", record.id) });
         }
         let taken = inserting(DOING, format!("a live session named `{}`", record.name));
         row::Entity::insert(to_row(record)?).exec_without_returning(&transaction).await.map_err(taken)?;
         transaction.commit().await.map_err(doing(DOING))?;
         Ok(refusals)
     }
+}
+
+async fn refused(transaction: DatabaseTransaction, refusals: Vec<Refusal>) -> Result<Vec<Refusal>, StoreError> {
+    transaction.rollback().await.map_err(doing(DOING))?;
+    Ok(refusals)
 }
 
 fn wish(record: &SessionRecord) -> Wish<'_> {

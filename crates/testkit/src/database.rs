@@ -86,11 +86,11 @@ impl Drop for TestDatabase {
             eprintln!("this was on {}", self.url());
         }
         let Kind::Postgres { server, schema } = &self.0 else { return };
-        let (server, statement) = (server.clone(), format!("DROP SCHEMA {schema} CASCADE"));
+        let (server, schema) = (server.clone(), schema.clone());
         // A runtime of its own: the test's may be on its way out. What cannot be dropped goes with the PostgreSQL.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(execute(&server, &statement)))
+            runtime.map(|runtime| runtime.block_on(drop_schema(&server, &schema)))
         });
         let _ = dropping.join();
     }
@@ -107,6 +107,17 @@ fn postgres_server() -> Option<String> {
 fn in_schema(server: &str, schema: &str) -> String {
     let mark = if server.contains('?') { '&' } else { '?' };
     format!("{server}{mark}options[search_path]={schema}")
+}
+
+/// A server under test stands still as long as this thread is waited for, perhaps in the middle of a transaction: its connections are
+/// ended first.
+async fn drop_schema(server: &str, schema: &str) -> Result<(), DbErr> {
+    let end = format!(
+        "SELECT pg_terminate_backend(held.pid) FROM pg_locks held JOIN pg_class thing ON thing.oid = held.relation \
+         WHERE thing.relnamespace = '{schema}'::regnamespace AND held.pid <> pg_backend_pid()"
+    );
+    execute(server, &end).await?;
+    execute(server, &format!("DROP SCHEMA {schema} CASCADE")).await
 }
 
 async fn execute(server: &str, statement: &str) -> Result<(), DbErr> {

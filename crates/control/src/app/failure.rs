@@ -88,6 +88,14 @@ impl Failure {
         }
     }
 
+    /// Whoever asks again reaches the process that leads now.
+    pub fn led_elsewhere() -> Self {
+        Self {
+            retry_after_ms: Some(RETRY_CAPACITY_MS),
+            ..Self::new(ProblemKind::Unavailable, "another control process leads now; ask again")
+        }
+    }
+
     pub fn internal(doing: &str, source: impl Error + Send + Sync + 'static) -> Self {
         let detail = format!("{doing} failed; the server's log knows more under the request id");
         Self { source: Some(Arc::new(source)), ..Self::new(ProblemKind::Internal, detail) }
@@ -99,6 +107,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Exists { subject } => Self::conflict(format!("{subject} exists already")),
             StoreError::Stale { subject } => Self::conflict(format!("{subject} has changed meanwhile; try again")),
+            StoreError::Fenced { .. } => Self::led_elsewhere(),
             other => Self::internal("the database", other),
         }
     }

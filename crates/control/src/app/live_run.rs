@@ -21,6 +21,8 @@ pub(crate) enum Wish {
     Cancel,
     /// Nobody will report any more.
     Abandon(String),
+    /// Another process follows it from now on: nothing is kept or ended here.
+    Leave,
 }
 
 /// How far a run is, for those who wait.
@@ -38,6 +40,15 @@ pub(crate) enum Phase {
     Refused,
     /// Its result is kept and may be read.
     Finished,
+    /// Another process follows it from now on; see [`LiveRun::refusal`].
+    Left,
+}
+
+impl Phase {
+    /// Nothing more is heard of it here.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Refused | Self::Finished | Self::Left)
+    }
 }
 
 /// What is known of a run from the start.
@@ -161,10 +172,14 @@ impl LiveRun {
     /// Waits until the run has ended or was refused.
     pub async fn ended(&self) -> Result<Arc<RunView>, Failure> {
         let mut progress = self.progress.subscribe();
-        let ended = |progress: &Progress| matches!(progress.phase, Phase::Finished | Phase::Refused);
         // The sender lives in `self`, so it cannot be gone.
-        let _ = progress.wait_for(ended).await;
+        let _ = progress.wait_for(|progress| progress.phase.is_over()).await;
         self.outcome()
+    }
+
+    /// Whether it goes on, but not here.
+    pub fn is_left(&self) -> bool {
+        self.progress.borrow().phase == Phase::Left
     }
 
     /// Waits until the node has taken the run, or was refused.

@@ -8,6 +8,7 @@ mod fleet_node;
 mod idempotency;
 pub(crate) mod identity;
 mod languages;
+pub(crate) mod leadership;
 mod live_run;
 pub(crate) mod live_session;
 mod metrics;
@@ -30,7 +31,7 @@ mod validate;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 use madang_ids::{NodeId, RunId, SandboxId, SessionId};
@@ -41,13 +42,14 @@ use tokio::sync::{Notify, watch};
 pub(crate) use asker::Asker;
 pub(crate) use failure::Failure;
 pub(crate) use idempotency::{Claimed, IdempotencyKey};
-pub(crate) use live_run::{LiveRun, Phase, Wish};
+pub(crate) use live_run::{LiveRun, Wish};
 pub(crate) use runs::{RunSource, Start};
 
 use crate::{ControlConfig, signin::Signin, tasks::Tasks};
 use event_ring::EventRing;
 use fleet::{Fleet, Member, MemberState};
 use languages::Languages;
+use leadership::Leadership;
 use live_session::LiveSession;
 use metrics::Metrics;
 use people::People;
@@ -70,10 +72,11 @@ pub(crate) struct App {
     pub node: Arc<dyn Node>,
     pub fleet: Arc<Fleet>,
     pub store: Store,
-    /// When this process began to know of the world.
-    pub started_ms: u64,
+    /// When this process began to know of the world: its start, or when it began to lead.
+    pub knows_since_ms: AtomicU64,
     pub people: People,
     pub signin: Signin,
+    pub leadership: Leadership,
     pub languages: Languages,
     pub metrics: Metrics,
     pub events: EventRing,
@@ -102,7 +105,9 @@ impl App {
         signin: Signin,
     ) -> Result<Arc<Self>, StoreError> {
         let people = People::load(&store).await?;
-        let live = store.session_list_live().await?;
+        let leadership = Leadership::load(&store).await?;
+        // Where others may lead, sessions are read once this process does.
+        let live = if leadership.is_alone() { store.session_list_live().await? } else { Vec::new() };
         let fleet = Arc::new(Fleet::default());
         let local = store.node_ensure(&local_node()).await?;
         let places = live_places(&live);
@@ -120,9 +125,10 @@ impl App {
             node: Arc::<Fleet>::clone(&fleet),
             fleet,
             store,
-            started_ms: crate::clock::now_ms(),
+            knows_since_ms: AtomicU64::new(crate::clock::now_ms()),
             people,
             signin,
+            leadership,
             languages: Languages::default(),
             metrics: Metrics::new(),
             events: EventRing::new(),

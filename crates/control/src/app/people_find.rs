@@ -136,7 +136,6 @@ impl App {
 
     /// After a change: this process knows at once, the others when they look next.
     pub(super) async fn people_changed(&self) -> Result<Arc<Directory>, Failure> {
-        self.store.hint(madang_store::Hint::Access);
         self.people_refresh().await?;
         Ok(self.people.now())
     }

@@ -11,10 +11,11 @@ use madang_model::{
 };
 use madang_node_api::{NodeError, RunControl, RunHandle};
 use madang_public_api::{RunFold, ServerEventBody};
+use madang_store::StoreError;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    App, Failure,
+    App, Failure, GROUP_DEFAULT,
     live_run::{LiveRun, Phase, ViewEnd, Wish, view},
 };
 use crate::clock::{now_ms, now_us};
@@ -25,6 +26,8 @@ struct Collector {
     life: RunLife,
     fold: RunFold,
     control: Option<mpsc::Sender<RunControl>>,
+    /// Another process follows it.
+    left: bool,
 }
 
 /// Starts the run and follows it to its end.
@@ -33,7 +36,7 @@ where
     F: Future<Output = Result<RunHandle, NodeError>> + Send,
 {
     let life = RunLife::starting(run.facts.created_us / 1_000);
-    let mut collector = Collector { app, run, life, fold: RunFold::default(), control: None };
+    let mut collector = Collector { app, run, life, fold: RunFold::default(), control: None, left: false };
     match collector.start(&mut wishes, start).await {
         Ok(Some(handle)) => collector.follow(handle, wishes).await,
         Ok(None) => collector.finish().await,
@@ -64,15 +67,19 @@ impl Collector {
                 Some(wish) = wishes.recv() => self.wished(wish),
                 () = tokio::time::sleep_until(deadline) => self.apply(&RunStateEvent::DeadlinePassed),
             }
-            if matches!(self.life.state, RunState::Finished { .. }) {
+            if self.is_over() {
                 return Ok(None);
             }
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.left || matches!(self.life.state, RunState::Finished { .. })
+    }
+
     async fn follow(mut self, mut handle: RunHandle, mut wishes: mpsc::Receiver<Wish>) {
         let mut deadline = Box::pin(tokio::time::sleep_until(self.deadline()));
-        while !matches!(self.life.state, RunState::Finished { .. }) {
+        while !self.is_over() {
             let since = self.life.since_ms;
             tokio::select! {
                 biased;
@@ -111,6 +118,7 @@ impl Collector {
         match wish {
             Wish::Cancel => self.apply(&RunStateEvent::CancelAsked),
             Wish::Abandon(why) => self.apply(&RunStateEvent::Abandoned { why }),
+            Wish::Leave => self.left = true,
         }
     }
 
@@ -136,11 +144,12 @@ impl Collector {
     /// Stores the result, then lets everybody read it.
     async fn finish(mut self) {
         let RunState::Finished { outcome } = self.life.state.clone() else {
-            return;
+            return self.leave();
         };
-        let kept = self.store(outcome.clone()).await;
+        let kept = if self.left { return self.leave() } else { self.store(outcome.clone()).await };
         let outcome = match kept {
             Ok(()) => outcome,
+            Err(StoreError::Fenced { .. }) => return self.leave(),
             Err(failure) => {
                 tracing::error!(run = %self.run.facts.id, error = ?failure, "a result could not be kept");
                 broken("the result could not be kept")
@@ -164,7 +173,7 @@ impl Collector {
         self.app.events.push(Some(self.run.facts.owner), ServerEventBody::RunFinished { run, session, verdict });
     }
 
-    async fn store(&self, outcome: Outcome) -> Result<(), Failure> {
+    async fn store(&self, outcome: Outcome) -> Result<(), StoreError> {
         let (mut events, truncated) = self.run.snapshot();
         let verdict = outcome.verdict;
         events.push(RunEvent { seq: events.len() as u64, ..finished_event(outcome) });
@@ -173,7 +182,15 @@ impl Collector {
         record.truncated = truncated;
         record.finished_ms = Some(self.life.since_ms);
         record.events = events;
-        Ok(self.app.store.run_finish(&record).await?)
+        let fence = self.app.leadership.fence(GROUP_DEFAULT);
+        self.app.store.run_finish_fenced(&record, fence.as_ref()).await
+    }
+
+    /// The process that leads now finds it at the node, or owns up to its loss.
+    fn leave(self) {
+        let _ = self.run.refusal.set(Failure::led_elsewhere());
+        self.app.run_forget(&self.run);
+        self.run.phase_set(Phase::Left);
     }
 
     /// The node did not take it: whoever asked gets the reason, and nothing of it stays.

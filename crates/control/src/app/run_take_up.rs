@@ -7,7 +7,7 @@ use madang_model::{RunEvent, RunEventBody, Verdict, run_state::broken};
 use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
 use madang_store::RunRecord;
 
-use super::{App, Failure, live_run::LiveRun, run_collect::collect, runs::facts_of};
+use super::{App, Failure, GROUP_DEFAULT, live_run::LiveRun, run_collect::collect, runs::facts_of};
 use crate::clock::{now_ms, now_us};
 
 /// What becomes of a run that nobody has any more.
@@ -43,6 +43,9 @@ impl App {
     }
 
     fn run_take_up(self: &Arc<Self>, record: &RunRecord, seen: Option<&RunSeen>) -> Result<bool, Failure> {
+        if self.run_live(record.id).is_some() {
+            return Ok(true);
+        }
         let Some(session) = record.session.and_then(|id| self.session_live(id)) else { return Ok(false) };
         let facts = super::live_run::RunFacts {
             sandbox: session.record().sandbox,
@@ -75,7 +78,8 @@ impl App {
         record.events.push(RunEvent { seq: record.events.len() as u64, at_us: now_us(), body });
         record.verdict = Some(Verdict::InternalError);
         record.finished_ms = Some(now_ms());
-        Ok(self.store.run_finish(&record).await?)
+        let fence = self.leadership.fence(GROUP_DEFAULT);
+        Ok(self.store.run_finish_fenced(&record, fence.as_ref()).await?)
     }
 
     /// Runs that a node holds and nobody here follows: those whose end is kept are forgotten, those that nobody knows are ended.

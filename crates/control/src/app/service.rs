@@ -74,6 +74,7 @@ impl App {
         let (state, reason) = (change.state, change.reason);
         let record = ServiceRecord { state, reason, changed_by: by.to_owned(), changed_ms: now_ms() };
         self.store.service_put(&record).await?;
+        self.store.hint(madang_store::Hint::State);
         tracing::warn!(state = state.name(), by, reason = record.reason, "the service's state was changed");
         self.service.set(Some(record));
         Ok(self.service_view())

@@ -9,7 +9,7 @@ use madang_public_api::{RunMode, RunRequest, ServerEventBody};
 use madang_store::{RunRecord, SessionRecord, StoreError};
 
 use super::{
-    App, Failure, Start, Wish,
+    App, Failure, GROUP_DEFAULT, Start, Wish,
     live_session::{LiveSession, Observed, session_view, state_view},
 };
 use crate::clock::now_ms;
@@ -86,7 +86,8 @@ impl App {
             if !record.life.is_live() {
                 record.ended_ms = Some(now);
             }
-            match self.store.session_update(&record).await {
+            let fence = self.leadership.fence(GROUP_DEFAULT);
+            match self.store.session_update_fenced(&record, fence.as_ref()).await {
                 Ok(generation) => {
                     record.generation = generation;
                     self.session_changed(session, record);
@@ -175,8 +176,9 @@ impl App {
         let Some(command) = record.spec.startup_command.clone() else { return };
         let (app, session) = (Arc::clone(self), Arc::clone(session));
         tokio::spawn(async move {
-            let event = app.startup_outcome(&session, command).await;
-            app.startup_ended(&session, &event).await;
+            if let Some(event) = app.startup_outcome(&session, command).await {
+                app.startup_ended(&session, &event).await;
+            }
         });
     }
 
@@ -197,8 +199,9 @@ impl App {
             Some(RunRecord { id, verdict: None, .. }) => {
                 let (app, session) = (Arc::clone(self), Arc::clone(session));
                 tokio::spawn(async move {
-                    let event = app.startup_followed(id).await;
-                    app.startup_ended(&session, &event).await;
+                    if let Some(event) = app.startup_followed(id).await {
+                        app.startup_ended(&session, &event).await;
+                    }
                 });
             }
             Some(RunRecord { verdict: Some(verdict), .. }) => {
@@ -208,8 +211,9 @@ impl App {
         Ok(())
     }
 
-    async fn startup_outcome(self: &Arc<Self>, session: &Arc<LiveSession>, command: String) -> SessionEvent {
-        let failed = |why: String| SessionEvent::CommandFinished { well: false, why };
+    /// None: another process follows it.
+    async fn startup_outcome(self: &Arc<Self>, session: &Arc<LiveSession>, command: String) -> Option<SessionEvent> {
+        let failed = |why: String| Some(SessionEvent::CommandFinished { well: false, why });
         let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), command];
         let mut request = RunRequest { mode: RunMode::Command, argv, ..RunRequest::default() };
         let record = session.record();
@@ -224,11 +228,12 @@ impl App {
         self.startup_followed(id).await
     }
 
-    async fn startup_followed(&self, id: RunId) -> SessionEvent {
-        let failed = |why: String| SessionEvent::CommandFinished { well: false, why };
+    async fn startup_followed(&self, id: RunId) -> Option<SessionEvent> {
+        let failed = |why: String| Some(SessionEvent::CommandFinished { well: false, why });
         let Some(run) = self.run_live(id) else { return failed("the start-up command was lost".into()) };
         match run.ended().await {
-            Ok(result) => startup_verdict(result.whole.verdict.unwrap_or(Verdict::InternalError)),
+            Ok(result) => Some(startup_verdict(result.whole.verdict.unwrap_or(Verdict::InternalError))),
+            Err(_) if run.is_left() => None,
             Err(failure) => failed(failure.detail),
         }
     }

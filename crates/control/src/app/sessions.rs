@@ -11,7 +11,7 @@ use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, Session
 use madang_store::{Admit, SessionPage, SessionRecord};
 
 use super::{
-    App, Asker, Claimed, Failure, IdempotencyKey,
+    App, Asker, Claimed, Failure, GROUP_DEFAULT, IdempotencyKey,
     live_session::{LiveSession, Observed, session_view},
     policy::refused,
     session_plan::session_spec,
@@ -91,7 +91,8 @@ impl App {
             }
         };
         record.life = admitted(Some(node), record.created_ms)?;
-        refused(self.store.session_admit(&record, &bounds, Admit::Keep).await?)?;
+        let fence = self.leadership.fence(GROUP_DEFAULT);
+        refused(self.store.session_admit(&record, &bounds, Admit::Keep(fence.as_ref())).await?)?;
         let id = record.id;
         let session = LiveSession::new(record);
         self.sessions().insert(id, Arc::clone(&session));

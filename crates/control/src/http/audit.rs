@@ -19,7 +19,7 @@ use madang_model::{Actor, SignedInBy};
 use madang_public_api::signature::Credential;
 use madang_store::AuditRecord;
 
-use super::{Shared, origin::origin_of, problem::RequestId};
+use super::{Shared, forward, origin::origin_of, problem::RequestId};
 use crate::{app::Failure, clock::now_ms};
 
 /// Operations that do work in a sandbox and leave a record of their own. All other unsafe operations are audited.
@@ -38,6 +38,10 @@ pub(super) struct Noted {
 
 /// Writes an entry for each request that is to have one.
 pub(super) async fn record(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    // The process that was asked first notes it.
+    if matches!(forward::actor_forwarded(&app, &request), Some(Ok(_))) {
+        return next.run(request).await;
+    }
     let mut entry = begin(&request);
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let response = next.run(request).await;

@@ -18,7 +18,7 @@ use madang_public_api::{ProblemKind, signature::Scheme};
 use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{Shared, operation::Operations, origin::origin_of, rate};
+use super::{Shared, forward, operation::Operations, origin::origin_of, rate};
 use crate::{
     app::{App, Asker, Failure},
     signin::{
@@ -76,7 +76,9 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
     };
     let Vouched { actor, mut request, spoilt } = vouched;
     let actor = Arc::new(actor);
-    let allowance = match rate::of_actor(app, &actor) {
+    // Whoever was asked first has counted it.
+    let counted = forward::is_forwarded(app, request.headers());
+    let allowance = match if counted { Ok(None) } else { rate::of_actor(app, &actor) } {
         Ok(allowance) => allowance,
         Err(failure) => return Ok(by(failure.into_response(), actor)),
     };
@@ -102,6 +104,9 @@ fn by(mut response: Response, actor: Arc<Actor>) -> Response {
 async fn sign_in(app: &App, origin: Origin, request: Request) -> Result<Vouched, Failure> {
     let refused = |detail: &str| Failure::new(ProblemKind::Unauthenticated, detail);
     let bare = |actor, request| Vouched { actor, request, spoilt: Arc::default() };
+    if let Some(forwarded) = forward::actor_forwarded(app, &request) {
+        return forwarded.map(|actor| bare(actor, request));
+    }
     if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         if value.to_str().is_ok_and(|value| Scheme::of(value).is_some()) {
             return signed::check(app, request).await;

@@ -9,7 +9,7 @@ use super::{
     auth::Asking,
     stream::{self, Format},
 };
-use crate::app::Failure;
+use crate::app::{Failure, GROUP_DEFAULT};
 
 /// Events of the server from now on, or from the one after `Last-Event-ID` where it is still known.
 #[utoipa::path(get, path = "/api/v1/events", tag = "system",
@@ -31,7 +31,11 @@ pub(super) async fn event_stream(
         loop {
             // A number from before a restart is beyond the present ones: begin with what is.
             from = from.min(*news.borrow());
-            news.wait_for(|next| *next > from).await.ok()?;
+            tokio::select! {
+                told = news.wait_for(|next| *next > from) => drop(told.ok()?),
+                // Whoever asks again hears the process that leads.
+                () = ring.leadership.led_elsewhere(GROUP_DEFAULT) => return None,
+            }
             // What the reader may see is asked each time: it may have changed, or the reader been suspended.
             let sight = ring.people.now().actor(asker.user, asker.by.clone())?.sight();
             let (events, next) = ring.events.since(from, &sight);

@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod event;
 mod file;
+mod forward;
 mod oidc;
 mod openapi_document;
 mod operation;
@@ -62,9 +63,10 @@ fn routes_all(app: &Shared) -> OpenApiRouter<Shared> {
     let (_, document) = signed_in_routes().split_for_parts();
     let gate = auth::Gate { app: Arc::clone(app), operations: Arc::new(operation::Operations::new(&document)) };
     let check = middleware::from_fn_with_state(gate, auth::check);
+    let lead = middleware::from_fn_with_state(Arc::clone(app), forward::lead);
     let strangers = middleware::from_fn_with_state(Arc::clone(app), rate::strangers);
     let audit = middleware::from_fn_with_state(Arc::clone(app), audit::record);
-    let routes = open_routes().route_layer(strangers).merge(signed_in_routes().route_layer(check));
+    let routes = open_routes().route_layer(strangers).merge(signed_in_routes().route_layer(lead).route_layer(check));
     routes.route_layer(audit)
 }
 

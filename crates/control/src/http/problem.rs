@@ -15,7 +15,7 @@ use madang_public_api::{Problem, ProblemKind};
 use super::{Peer, Shared, origin::origin, rate};
 use crate::app::Failure;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
 /// The request's id, for the layers inside.

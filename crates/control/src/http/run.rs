@@ -82,7 +82,9 @@ pub(super) async fn answer_run(
     };
     if let Some(failure) = refused {
         // Nothing was made: the key may be used again.
-        app.unclaim(key).await;
+        if !matches!(&source, RunSource::Live(run) if run.is_left()) {
+            app.unclaim(key).await;
+        }
         return Err(failure);
     }
     let location = location(id);

@@ -14,7 +14,7 @@ use madang_public_api::{ProblemKind, StreamEvent};
 use serde::Serialize;
 
 use super::Shared;
-use crate::app::{Failure, LiveRun, Phase, RunSource, Stage};
+use crate::app::{Failure, LiveRun, RunSource, Stage};
 
 /// Events written at once.
 const BATCH_MAX: usize = 64;
@@ -141,8 +141,6 @@ pub(super) async fn next_events(source: &RunSource, from: usize) -> Option<(Vec<
 async fn live_events(run: &Arc<LiveRun>, from: usize) -> Vec<RunEvent> {
     let mut progress = run.progress.subscribe();
     // The sender lives in `run`, so it cannot be gone.
-    let _ = progress
-        .wait_for(|progress| progress.events > from || matches!(progress.phase, Phase::Finished | Phase::Refused))
-        .await;
+    let _ = progress.wait_for(|progress| progress.events > from || progress.phase.is_over()).await;
     run.events_since(from, BATCH_MAX)
 }

@@ -2,6 +2,8 @@
 //!
 //! Every task is a [`TaskPlan`] and an idempotent `async fn`; [`start`] names them all. [`runner`] runs them.
 
+mod hint;
+mod lease;
 mod people;
 mod plan;
 mod prune;
@@ -13,6 +15,7 @@ use std::{pin::Pin, sync::Arc};
 
 use tokio::sync::Notify;
 
+pub(crate) use lease::lead_first;
 pub(crate) use reconcile::recover;
 pub(crate) use runner::{Done, TaskPlan, Tasks};
 
@@ -24,11 +27,14 @@ pub(crate) type Kept = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Hands every task of this process to `spawn`.
 pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     spawn(Box::pin(reconcile::watch_node(Arc::clone(app))));
+    let wakes = hint::Wakes { reconcile: Arc::clone(&app.reconcile_soon), ..hint::Wakes::default() };
+    spawn(Box::pin(hint::listen(Arc::clone(app), wakes.clone())));
     let looking = reconcile::Reconciler::default();
     spawn(kept(app, reconcile::plan_of(app), Arc::clone(&app.reconcile_soon), move |app| looking.clone().run(app)));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
-    spawn(kept(app, people::PLAN, Arc::default(), people::refresh_people));
-    spawn(kept(app, service::PLAN, Arc::default(), service::refresh));
+    spawn(kept(app, lease::PLAN, wakes.lease, lease::hold_leases));
+    spawn(kept(app, people::plan_of(app), wakes.people, people::refresh_people));
+    spawn(kept(app, service::plan_of(app), wakes.service, service::refresh));
 }
 
 /// A task that is known by its name and woken by `wake`.

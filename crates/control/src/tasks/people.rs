@@ -6,13 +6,15 @@ use super::{Done, TaskPlan};
 use crate::app::App;
 
 /// The period is the most by which what is remembered of people may be behind the store.
-pub(super) const PLAN: TaskPlan = TaskPlan {
-    name: "refresh-people",
-    period: Duration::from_secs(1),
-    jitter: Duration::ZERO,
-    pause: Duration::ZERO,
-    deadline: Duration::from_secs(30),
-};
+pub(super) fn plan_of(app: &App) -> TaskPlan {
+    TaskPlan {
+        name: "refresh-people",
+        period: Duration::from_millis(app.config.refresh_ms.max(1)),
+        jitter: Duration::ZERO,
+        pause: Duration::ZERO,
+        deadline: Duration::from_secs(30),
+    }
+}
 
 pub(super) async fn refresh_people(app: Arc<App>) -> Done {
     app.people_refresh().await?;

@@ -1,6 +1,10 @@
 //! The reconciler: looks, plans, does. Takes no input but the world, so running it twice is the same as once.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use madang_node_api::Presence;
 use madang_store::SessionRecord;
@@ -11,7 +15,7 @@ use super::{
     plan::{Heard, Look, Orphans, Step, Wanted, plan},
 };
 use crate::{
-    app::{App, Failure, Stage, live_session::Observed},
+    app::{App, Failure, GROUP_DEFAULT, Stage, leadership::Leader, live_session::Observed},
     clock::now_ms,
 };
 
@@ -23,7 +27,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Once, before the first request: what a server before this one left behind.
 pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
     let runs = app.runs_take_up().await?;
-    let keys = app.store.idempotency_release_unused().await?;
+    // Where there are other processes, keys may be in use that have made nothing yet.
+    let alone = app.leadership.is_alone();
+    let keys = if alone { app.store.idempotency_release_unused().await? } else { 0 };
     let sessions = app.sessions_live();
     tracing::info!(
         runs_going_on = runs.going_on,
@@ -53,6 +59,9 @@ pub(super) struct Reconciler {
 
 impl Reconciler {
     pub async fn run(self, app: Arc<App>) -> Done {
+        if !app.leadership.leads(GROUP_DEFAULT) {
+            return Ok("another process leads".into());
+        }
         let steps = look_and_do(&app, &mut *self.orphans.lock().await).await;
         let runs = app.runs_sweep().await.map_err(|failure| failure.detail)?;
         Ok(format!("{steps} steps, {runs} runs forgotten"))
@@ -85,7 +94,9 @@ fn heard(app: &App, record: &SessionRecord) -> Heard {
         }
         Some(Presence::Silent { .. } | Presence::Unheard) => Heard::Silent,
         // Another process may know it, or it joins in a moment; its lease runs from our start.
-        None if now_ms() >= app.started_ms.saturating_add(app.config.node_lease_ms) => Heard::Lost,
+        None if now_ms() >= app.knows_since_ms.load(Ordering::Relaxed).saturating_add(app.config.node_lease_ms) => {
+            Heard::Lost
+        }
         None => Heard::Silent,
     }
 }
@@ -115,6 +126,8 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) -> usize {
 
 async fn do_step(app: &Arc<App>, step: Step) {
     match step {
+        // Whoever leads no more has forgotten what is wanted.
+        Step::Close(_) if app.leadership.leader(GROUP_DEFAULT) != Leader::Us => {}
         Step::Close(id) => {
             tracing::warn!(sandbox = %id, "closing a sandbox that nobody wants");
             let app = Arc::clone(app);

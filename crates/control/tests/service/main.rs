@@ -19,6 +19,7 @@ mod refusals;
 mod runs;
 mod service;
 mod sessions;
+mod several;
 mod sockets;
 mod spec;
 mod stage;

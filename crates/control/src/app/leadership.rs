@@ -1,0 +1,376 @@
+//! Who leads: for each resource group one control process holds the group's live sessions in memory, and everybody else sends to it.
+//!
+//! On SQLite there is one process and it leads everything. On PostgreSQL a lease decides; [`tasks::lease`](crate::tasks) takes it again
+//! in time. What is believed here is never longer than what the database has granted: the time counts from before the question.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use madang_ids::ControlId;
+use madang_store::{Fence, Hint, Lease, LeaseView, Store, StoreError};
+use tokio::sync::watch;
+
+use super::{App, Failure, GROUP_DEFAULT, Wish, live_places, live_session::LiveSession};
+use crate::clock::now_ms;
+
+/// How long a lease lasts if it is not taken again.
+pub(crate) const LEASE_MS: u64 = 3_000;
+/// Bytes of the secret between processes.
+const SECRET_BYTES: usize = 32;
+/// What the lease of a group is called.
+const LEASE_PREFIX: &str = "group/";
+
+/// Who leads a group, as far as this process knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Leader {
+    Us,
+    /// Another process, at this address.
+    At(String),
+    /// Nobody yet, or somebody who cannot be reached.
+    Nobody,
+}
+
+/// What this process knows of who leads.
+#[derive(Debug)]
+pub(crate) struct Leadership {
+    us: ControlId,
+    /// None: there is no other process.
+    seats: Option<Mutex<BTreeMap<String, Seat>>>,
+    /// Counts changes, for whoever waits for a leader.
+    changes: watch::Sender<u64>,
+    /// By which the processes of this installation know each other; empty where there is one.
+    secret: Vec<u8>,
+    /// One group at a time is taken up.
+    taking_up: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Clone)]
+enum Seat {
+    /// Taken by this process; it leads until then.
+    Ours {
+        lease: Lease,
+        until: Instant,
+        /// Its sessions are in memory.
+        ready: bool,
+    },
+    Theirs {
+        /// The last one that was ours, so that what is still to be written then names it.
+        lease: Option<Lease>,
+        address: Option<String>,
+        until: Instant,
+    },
+}
+
+/// What taking a lease again meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    /// We lead from now on, and did not before.
+    Gained,
+    Lost,
+}
+
+impl Leadership {
+    pub async fn load(store: &Store) -> Result<Self, StoreError> {
+        if !store.is_shared() {
+            return Ok(Self::new(None, Vec::new()));
+        }
+        let mut secret = vec![0; SECRET_BYTES];
+        getrandom::fill(&mut secret).map_err(|_| StoreError::Closed { doing: "making a secret" })?;
+        Ok(Self::new(Some(Mutex::default()), store.secret_ensure("forward", &secret).await?))
+    }
+
+    fn new(seats: Option<Mutex<BTreeMap<String, Seat>>>, secret: Vec<u8>) -> Self {
+        let (changes, taking_up) = Default::default();
+        Self { us: ControlId::new(), seats, changes, secret, taking_up }
+    }
+
+    pub fn secret(&self) -> &[u8] {
+        &self.secret
+    }
+
+    pub fn us(&self) -> ControlId {
+        self.us
+    }
+
+    pub fn is_alone(&self) -> bool {
+        self.seats.is_none()
+    }
+
+    /// Whether this process leads the group now, with its sessions in memory.
+    pub fn leads(&self, group: &str) -> bool {
+        self.leader(group) == Leader::Us
+    }
+
+    pub fn leader(&self, group: &str) -> Leader {
+        let Some(seats) = self.seats() else { return Leader::Us };
+        let now = Instant::now();
+        match seats.get(group) {
+            Some(Seat::Ours { until, ready: true, .. }) if *until > now => Leader::Us,
+            Some(Seat::Theirs { address: Some(address), until, .. }) if *until > now => Leader::At(address.clone()),
+            _ => Leader::Nobody,
+        }
+    }
+
+    /// Waits a while for somebody to lead: between two leaders there is nobody for some seconds.
+    pub async fn leader_within(&self, group: &str, wait: Duration) -> Leader {
+        let mut changes = self.changes.subscribe();
+        let found = async {
+            loop {
+                match self.leader(group) {
+                    Leader::Nobody => {}
+                    leader => return leader,
+                }
+                if changes.changed().await.is_err() {
+                    return Leader::Nobody;
+                }
+            }
+        };
+        tokio::time::timeout(wait, found).await.unwrap_or(Leader::Nobody)
+    }
+
+    /// What a write about the group must carry. None where nobody else could lead; what never led gets a fence that never stands.
+    pub fn fence(&self, group: &str) -> Option<Fence> {
+        let seats = self.seats()?;
+        let lease = match seats.get(group) {
+            Some(Seat::Ours { lease, .. }) => Some(lease),
+            Some(Seat::Theirs { lease, .. }) => lease.as_ref(),
+            None => None,
+        };
+        Some(lease.map_or_else(|| Fence { lease: lease_name(group), term: 0 }, Lease::fence))
+    }
+
+    /// The lease was taken at `asked` or later. Whoever takes it anew under the very next term was alone meanwhile: nothing in memory is old.
+    pub fn taken(&self, group: &str, lease: Lease, asked: Instant) -> Change {
+        let Some(mut seats) = self.seats() else { return Change::None };
+        let until = asked + Duration::from_millis(LEASE_MS);
+        let ready = match seats.get(group) {
+            Some(Seat::Ours { lease: known, ready, .. }) if lease.term == known.term => Some(*ready),
+            Some(Seat::Ours { lease: known, ready: true, .. }) if lease.term == known.term + 1 => Some(true),
+            _ => None,
+        };
+        seats.insert(group.to_owned(), Seat::Ours { lease, until, ready: ready.unwrap_or(false) });
+        drop(seats);
+        self.changed();
+        if ready.is_some() { Change::None } else { Change::Gained }
+    }
+
+    /// Another process has the lease.
+    pub fn not_taken(&self, group: &str, theirs: &LeaseView) -> Change {
+        let Some(mut seats) = self.seats() else { return Change::None };
+        let (lease, ours) = match seats.remove(group) {
+            Some(Seat::Ours { lease, .. }) => (Some(lease), true),
+            Some(Seat::Theirs { lease, .. }) => (lease, false),
+            None => (None, false),
+        };
+        let address = theirs.process.as_ref().and_then(|process| process.address.clone());
+        let until = Instant::now() + Duration::from_millis(theirs.left_ms);
+        seats.insert(group.to_owned(), Seat::Theirs { lease, address, until });
+        drop(seats);
+        self.changed();
+        if ours { Change::Lost } else { Change::None }
+    }
+
+    /// On the way out: from now on this process leads nothing. Returns the leases that were held.
+    pub fn resign(&self) -> Vec<Lease> {
+        let Some(mut seats) = self.seats() else { return Vec::new() };
+        let mut held = Vec::new();
+        for (_, seat) in seats.iter_mut() {
+            if let Seat::Ours { lease, until, .. } = seat {
+                held.push(lease.clone());
+                let (lease, until) = (Some(lease.clone()), *until);
+                *seat = Seat::Theirs { lease, address: None, until };
+            }
+        }
+        drop(seats);
+        self.changed();
+        held
+    }
+
+    /// Its sessions are in memory now; does nothing if it is led under another term meanwhile.
+    pub fn ready(&self, group: &str, term: u64) {
+        if let Some(mut seats) = self.seats()
+            && let Some(Seat::Ours { lease, ready, .. }) = seats.get_mut(group)
+            && lease.term == term
+        {
+            *ready = true;
+        }
+        self.changed();
+    }
+
+    /// Whether this process is to lead and still reads what there is.
+    pub fn is_taking_up(&self, group: &str) -> bool {
+        self.seats().is_some_and(|seats| matches!(seats.get(group), Some(Seat::Ours { ready: false, .. })))
+    }
+
+    /// Returns once the group has another leader than this process.
+    pub async fn led_elsewhere(&self, group: &str) {
+        let mut changes = self.changes.subscribe();
+        while !matches!(self.seats().as_ref().and_then(|seats| seats.get(group)), Some(Seat::Theirs { .. })) {
+            // The sender lives in `self`, so it cannot be gone; where there is one process nothing ever changes.
+            let _ = changes.changed().await;
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn seats(&self) -> Option<MutexGuard<'_, BTreeMap<String, Seat>>> {
+        Some(self.seats.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+pub(crate) fn lease_name(group: &str) -> String {
+    format!("{LEASE_PREFIX}{group}")
+}
+
+impl App {
+    /// The resource groups there are.
+    pub fn groups(&self) -> Vec<String> {
+        vec![GROUP_DEFAULT.to_owned()]
+    }
+
+    /// Reads the sessions of a group that this process leads from now on, and goes on where its leader before stopped.
+    pub async fn group_take_up(self: &Arc<Self>, group: &str, term: u64) -> Result<(), Failure> {
+        let _one_at_a_time = self.leadership.taking_up.lock().await;
+        self.people_refresh().await?;
+        self.knows_since_ms.store(now_ms(), Ordering::Relaxed);
+        let live = self.store.session_list_live().await?;
+        let count = live.len();
+        for (sandbox, node) in live_places(&live) {
+            self.fleet.place(sandbox, node);
+        }
+        for record in live {
+            self.sessions().entry(record.id).or_insert_with(|| LiveSession::new(record));
+        }
+        crate::tasks::recover(self).await?;
+        self.leadership.ready(group, term);
+        self.store.hint(Hint::Group(group.to_owned()));
+        self.reconcile_soon.notify_one();
+        tracing::info!(group, term, sessions = count, "this process leads");
+        Ok(())
+    }
+
+    /// Forgets what only a leader may hold. Sandboxes and runs stay where they are: another process leads them now.
+    pub fn group_let_go(&self, group: &str) {
+        tracing::warn!(group, "another process leads now");
+        let let_go: Vec<_> = self.sessions().drain().collect();
+        for (_, session) in let_go {
+            self.fleet.forget(session.record.borrow().sandbox);
+        }
+        for run in self.runs_live() {
+            run.wish(Wish::Leave);
+        }
+    }
+
+    /// On the way out: the others need not wait for the leases to end.
+    pub async fn leadership_end(&self) {
+        if self.leadership.is_alone() {
+            return;
+        }
+        for lease in self.leadership.resign() {
+            if let Err(error) = self.store.lease_release(&lease).await {
+                tracing::warn!(%error, lease = lease.name, "a lease could not be let go; it runs out by itself");
+            }
+        }
+        for group in self.groups() {
+            self.group_let_go(&group);
+            self.store.hint(Hint::Group(group));
+        }
+        // Who has not said goodbye is forgotten by the others after a while.
+        let _ = self.store.control_process_forget(u64::from(u32::MAX), Some(self.leadership.us())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leadership() -> Leadership {
+        Leadership::new(Some(Mutex::default()), Vec::new())
+    }
+
+    fn lease(of: &Leadership, term: u64) -> Lease {
+        Lease { name: lease_name("g"), holder: of.us(), term }
+    }
+
+    fn theirs(left_ms: u64) -> LeaseView {
+        let process = madang_store::ControlProcess {
+            id: ControlId::new(),
+            address: Some("http://there".into()),
+            nodes_address: None,
+            version: "1".into(),
+            started_ms: 0,
+            seen_ms: 0,
+        };
+        let lease = Lease { name: lease_name("g"), holder: process.id, term: 9 };
+        LeaseView { lease, left_ms, process: Some(process) }
+    }
+
+    #[test]
+    fn one_leads_once_its_sessions_are_there_and_until_its_time_is_over() {
+        let ours = leadership();
+        assert_eq!(ours.leader("g"), Leader::Nobody);
+        let asked = Instant::now();
+        assert_eq!(ours.taken("g", lease(&ours, 1), asked), Change::Gained);
+        assert!(!ours.leads("g"), "not before its sessions are there");
+        ours.ready("g", 1);
+        assert!(ours.leads("g"));
+        assert_eq!(ours.taken("g", lease(&ours, 1), asked), Change::None);
+        assert!(ours.leads("g"));
+        let long_ago = asked.checked_sub(Duration::from_millis(LEASE_MS)).unwrap();
+        assert_eq!(ours.taken("g", lease(&ours, 1), long_ago), Change::None);
+        assert!(!ours.leads("g"), "what the database granted is over");
+    }
+
+    #[test]
+    fn what_is_in_memory_stays_while_nobody_else_leads() {
+        let ours = leadership();
+        let long_ago = Instant::now().checked_sub(Duration::from_millis(LEASE_MS)).unwrap();
+        ours.taken("g", lease(&ours, 1), long_ago);
+        assert_eq!(ours.taken("g", lease(&ours, 2), Instant::now()), Change::Gained, "it was not ready");
+        ours.ready("g", 1);
+        assert!(!ours.leads("g"), "ready under a term that is over");
+        ours.ready("g", 2);
+        assert_eq!(ours.taken("g", lease(&ours, 3), Instant::now()), Change::None);
+        assert!(ours.leads("g"));
+        assert_eq!(ours.taken("g", lease(&ours, 5), Instant::now()), Change::Gained, "somebody led under term 4");
+        assert!(!ours.leads("g"));
+    }
+
+    #[test]
+    fn whoever_leads_instead_is_known_until_their_time_is_over() {
+        let ours = leadership();
+        ours.taken("g", lease(&ours, 1), Instant::now());
+        ours.ready("g", 1);
+        assert_eq!(ours.not_taken("g", &theirs(60_000)), Change::Lost);
+        assert_eq!(ours.not_taken("g", &theirs(60_000)), Change::None);
+        assert_eq!(ours.leader("g"), Leader::At("http://there".into()));
+        ours.not_taken("g", &theirs(0));
+        assert_eq!(ours.leader("g"), Leader::Nobody);
+        assert_eq!(ours.taken("g", lease(&ours, 10), Instant::now()), Change::Gained);
+    }
+
+    #[test]
+    fn whoever_resigns_leads_no_more() {
+        let ours = leadership();
+        ours.taken("g", lease(&ours, 1), Instant::now());
+        ours.ready("g", 1);
+        assert_eq!(ours.resign(), vec![lease(&ours, 1)]);
+        assert_eq!(ours.leader("g"), Leader::Nobody);
+        assert_eq!(ours.fence("g").unwrap().term, 1);
+    }
+
+    #[test]
+    fn what_is_written_late_names_the_term_that_was_ours() {
+        let ours = leadership();
+        assert_eq!(ours.fence("g").unwrap().term, 0, "never stands");
+        ours.taken("g", lease(&ours, 3), Instant::now());
+        ours.not_taken("g", &theirs(1_000));
+        assert_eq!(ours.fence("g").unwrap(), Fence { lease: "group/g".into(), term: 3 });
+    }
+}

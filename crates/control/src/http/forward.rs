@@ -1,0 +1,299 @@
+//! Between control processes: a request about what another process leads goes there, with whoever asks and without their secrets.
+//!
+//! The processes of an installation share a secret in the database. A forwarded request carries the actor as the first process knows
+//! them, and a proof over it, the method and the address asked for. It is answered where it arrives, or refused: it never goes on.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::Response,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::StreamExt as _;
+use hmac::{Hmac, Mac};
+use hyper::body::Body as _;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use madang_model::Actor;
+use madang_public_api::{BASE_PATH, ProblemKind};
+use sha2::Sha256;
+use tokio::net::TcpStream;
+
+use super::{
+    Shared,
+    problem::{REQUEST_ID, RequestId},
+};
+use crate::{
+    app::{App, Asker, Failure, GROUP_DEFAULT, Stage, leadership::Leader},
+    clock::now_ms,
+    signin::cookie::CSRF_HEADER,
+};
+
+/// Who asks, when, and the proof.
+const FORWARDED: HeaderName = HeaderName::from_static("madang-forwarded");
+/// How long a request waits for somebody to lead: longer than a lease lasts.
+const LEADER_WAIT: Duration = Duration::from_secs(10);
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// Between two looks for somebody who can be reached.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// By how much the clocks of two processes may differ.
+const SKEW_MS_MAX: u64 = 60_000;
+const RETRY_MS: u64 = 1_000;
+/// Not for another process: of this connection only, a secret that it does not need, or where somebody says that they are.
+const KEPT_HERE: [HeaderName; 12] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::FORWARDED,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static(CSRF_HEADER),
+];
+
+/// After the actor is known: answers here, or sends the request to whoever leads.
+pub(super) async fn lead(State(app): State<Shared>, request: Request, next: Next) -> Result<Response, Failure> {
+    if app.leadership.is_alone() {
+        return Ok(next.run(request).await);
+    }
+    let wanted = Wanted::of(&request);
+    let Some(group) = wanted.group(&app).await? else { return Ok(next.run(request).await) };
+    let forwarded = is_forwarded(&app, request.headers());
+    match tokio::time::timeout(LEADER_WAIT, find(&app, group, forwarded)).await {
+        Ok(Found::Here) => Ok(next.run(request).await),
+        Ok(Found::There(host, stream)) => send(&app, &host, stream, request).await,
+        Ok(Found::Gone) => Err(Failure::led_elsewhere()),
+        Err(_) => Err(unavailable(&format!("nobody leads the resource group `{group}` yet"))),
+    }
+}
+
+enum Found {
+    Here,
+    There(String, TcpStream),
+    /// A request that was forwarded goes no further.
+    Gone,
+}
+
+/// Looks until somebody leads and can be reached: one that has just died is believed to lead until its lease ends.
+async fn find(app: &App, group: &str, forwarded: bool) -> Found {
+    loop {
+        match app.leadership.leader_within(group, LEADER_WAIT).await {
+            Leader::Us => return Found::Here,
+            Leader::At(_) if forwarded => return Found::Gone,
+            Leader::At(address) => {
+                let host = address.strip_prefix("http://").unwrap_or(&address).to_owned();
+                match tokio::time::timeout(CONNECT_WAIT, TcpStream::connect(&host)).await {
+                    Ok(Ok(stream)) => return Found::There(host, stream),
+                    Ok(Err(error)) => tracing::debug!(host, %error, "whoever leads does not answer"),
+                    Err(_) => tracing::debug!(host, "whoever leads does not answer in time"),
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Leader::Nobody => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
+}
+
+fn unavailable(detail: &str) -> Failure {
+    Failure { retry_after_ms: Some(RETRY_MS), ..Failure::new(ProblemKind::Unavailable, detail) }
+}
+
+/// What a request is about.
+struct Wanted {
+    route: String,
+    /// The thing that the path names, if it names one.
+    id: String,
+}
+
+impl Wanted {
+    fn of(request: &Request) -> Self {
+        let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        let id = request.uri().path().strip_prefix(BASE_PATH).and_then(|path| path.split('/').nth(2));
+        Self { route: route.strip_prefix(BASE_PATH).unwrap_or(route).to_owned(), id: id.unwrap_or_default().to_owned() }
+    }
+
+    /// The resource group whose leader must answer; none if any process can, from the store.
+    async fn group(&self, app: &App) -> Result<Option<&'static str>, Failure> {
+        if app.leadership.leads(GROUP_DEFAULT) {
+            return Ok(None);
+        }
+        let leader = match self.route.as_str() {
+            "/run" | "/sessions" | "/languages" | "/images" | "/events" => true,
+            route if route.starts_with("/sessions/") => match self.id.parse() {
+                Ok(id) => app.store.session_get(id).await?.is_some_and(|record| record.life.is_live()),
+                // A name: of a live session, if of any.
+                Err(_) => true,
+            },
+            route if route.starts_with("/runs/") => match self.id.parse() {
+                // One that is not kept may be in progress where nobody else was told of it.
+                Ok(id) => !app.store.run_has_finished(id).await?,
+                Err(_) => false,
+            },
+            _ => false,
+        };
+        Ok(leader.then_some(GROUP_DEFAULT))
+    }
+}
+
+/// Sends the request to another process, and back whatever comes: a body as it comes, a connection that is upgraded.
+async fn send(app: &Shared, host: &str, stream: TcpStream, mut request: Request) -> Result<Response, Failure> {
+    let asker = request.extensions().get::<Arc<Asker>>().cloned();
+    let asker = asker.ok_or_else(|| unavailable("whoever asks is not known"))?;
+    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let mut onward = Request::new(body);
+    *onward.method_mut() = parts.method.clone();
+    *onward.uri_mut() = target.parse::<Uri>().map_err(|error| Failure::internal("forwarding a request", error))?;
+    *onward.headers_mut() = headers_onward(&parts.headers, upgrade.is_some());
+    if let Some(id) = parts.extensions.get::<RequestId>().and_then(|id| HeaderValue::from_str(&id.0).ok()) {
+        onward.headers_mut().insert(REQUEST_ID, id);
+    }
+    let proof = prove(app.leadership.secret(), &asker, &parts.method, target)?;
+    onward.headers_mut().insert(FORWARDED, proof);
+    if let Ok(host) = HeaderValue::from_str(host) {
+        onward.headers_mut().insert(header::HOST, host);
+    }
+    let mut response = exchange(host, stream, onward).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && let Some(near) = upgrade
+    {
+        let (far, app) = (hyper::upgrade::on(&mut response), Arc::clone(app));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = join(near, far) => {}
+                () = app.reached(Stage::Stopping) => {}
+            }
+        });
+    }
+    Ok(response.map(|body| backward(app, body)))
+}
+
+/// Streams of a server that stops end cleanly, whoever writes them.
+fn backward(app: &Shared, body: hyper::body::Incoming) -> Body {
+    if body.size_hint().exact().is_some() {
+        return Body::new(body);
+    }
+    let app = Arc::clone(app);
+    let stopping = async move { app.reached(Stage::Stopping).await };
+    Body::from_stream(Body::new(body).into_data_stream().take_until(Box::pin(stopping)))
+}
+
+async fn exchange(host: &str, stream: TcpStream, request: Request) -> Result<Response<hyper::body::Incoming>, Failure> {
+    let gone = |error: &dyn std::fmt::Display| {
+        tracing::warn!(host, %error, "a request could not be forwarded");
+        unavailable("the control process that leads does not answer")
+    };
+    // Small answers; failure only costs time.
+    let _ = stream.set_nodelay(true);
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| gone(&error))?;
+    tokio::spawn(connection.with_upgrades());
+    sender.send_request(request).await.map_err(|error| gone(&error))
+}
+
+async fn join(near: hyper::upgrade::OnUpgrade, far: hyper::upgrade::OnUpgrade) {
+    let (Ok(near), Ok(far)) = tokio::join!(near, far) else { return };
+    // Either end closing is how these end.
+    let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(near), &mut TokioIo::new(far)).await;
+}
+
+fn headers_onward(headers: &HeaderMap, upgrades: bool) -> HeaderMap {
+    let mut onward = headers.clone();
+    KEPT_HERE.iter().for_each(|name| drop(onward.remove(name)));
+    if upgrades {
+        onward.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    } else {
+        onward.remove(header::UPGRADE);
+    }
+    onward
+}
+
+/// `actor.time.proof`, all of it safe in a header.
+fn prove(secret: &[u8], actor: &Actor, method: &Method, target: &str) -> Result<HeaderValue, Failure> {
+    let json = serde_json::to_vec(actor).map_err(|error| Failure::internal("forwarding a request", error))?;
+    let said = format!("{}.{}", URL_SAFE_NO_PAD.encode(json), now_ms());
+    let proof = URL_SAFE_NO_PAD.encode(mac(secret, &said, method, target).finalize().into_bytes());
+    HeaderValue::from_str(&format!("{said}.{proof}")).map_err(|error| Failure::internal("forwarding a request", error))
+}
+
+/// Whether another process of this installation has sent it; one that only says so was refused.
+pub(super) fn is_forwarded(app: &App, headers: &HeaderMap) -> bool {
+    !app.leadership.is_alone() && headers.contains_key(FORWARDED)
+}
+
+/// Whoever asks, if another process of this installation vouches for them. Reasons for a refusal are the log's.
+pub(super) fn actor_forwarded(app: &App, request: &Request) -> Option<Result<Actor, Failure>> {
+    let value = request.headers().get(FORWARDED).filter(|_| is_forwarded(app, request.headers()))?;
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let actor = value.to_str().ok().and_then(|said| check(app.leadership.secret(), said, request.method(), target));
+    Some(actor.ok_or_else(|| {
+        tracing::warn!(target, "a request says that it was forwarded and cannot prove it");
+        Failure::new(ProblemKind::Unauthenticated, "this was not forwarded by a control process of this installation")
+    }))
+}
+
+fn check(secret: &[u8], said: &str, method: &Method, target: &str) -> Option<Actor> {
+    let (said, proof) = said.rsplit_once('.')?;
+    let proof = URL_SAFE_NO_PAD.decode(proof).ok()?;
+    mac(secret, said, method, target).verify_slice(&proof).ok()?;
+    let (actor, at_ms) = said.split_once('.')?;
+    let at_ms: u64 = at_ms.parse().ok()?;
+    (at_ms.abs_diff(now_ms()) <= SKEW_MS_MAX).then_some(())?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(actor).ok()?).ok()
+}
+
+fn mac(secret: &[u8], said: &str, method: &Method, target: &str) -> Hmac<Sha256> {
+    // HMAC takes a key of any length.
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap_or_else(|_| unreachable!());
+    for part in [said, method.as_str(), target] {
+        mac.update(part.as_bytes());
+        mac.update(b"\n");
+    }
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use madang_ids::UserId;
+    use madang_model::{
+        SignedInBy,
+        person::{DEFAULT_ORGANIZATION, Role},
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_was_proved_is_believed_and_nothing_else() {
+        let actor = Actor {
+            user: UserId::new(),
+            name: "a".into(),
+            organization: DEFAULT_ORGANIZATION,
+            role: Role::Member,
+            projects: BTreeMap::new(),
+            project: None,
+            by: SignedInBy::Key("MDAK".into()),
+            scopes: madang_model::access::Scopes::ALL,
+        };
+        let said = prove(b"secret", &actor, &Method::GET, "/a?b").unwrap();
+        let said = said.to_str().unwrap();
+        assert_eq!(check(b"secret", said, &Method::GET, "/a?b"), Some(actor.clone()));
+        assert_eq!(check(b"other", said, &Method::GET, "/a?b"), None);
+        assert_eq!(check(b"secret", said, &Method::DELETE, "/a?b"), None);
+        assert_eq!(check(b"secret", said, &Method::GET, "/a"), None);
+        assert_eq!(check(b"secret", &said.replacen('.', "x.", 1), &Method::GET, "/a?b"), None);
+        let json = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&actor).unwrap());
+        let old = format!("{json}.{}", now_ms() - SKEW_MS_MAX - 1);
+        let proof = URL_SAFE_NO_PAD.encode(mac(b"secret", &old, &Method::GET, "/").finalize().into_bytes());
+        assert_eq!(check(b"secret", &format!("{old}.{proof}"), &Method::GET, "/"), None);
+    }
+}
