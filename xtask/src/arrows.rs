@@ -19,7 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("node", &["ids", "model", "node-api", "slot-api", "sandbox", "image", "languages"]),
     ("control", &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule"]),
     ("client", &["ids", "model", "public-api"]),
-    ("testkit", &["ids", "model", "node-api", "public-api", "client"]),
+    ("node-sim", &["ids", "model", "node-api"]),
+    ("testkit", &["ids", "model", "node-api", "node-sim", "public-api", "client"]),
     ("bench", &["ids", "model", "public-api", "client"]),
     (
         "cli",

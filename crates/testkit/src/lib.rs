@@ -1,15 +1,9 @@
-//! What tests of several crates share: a node that is simulated, a database of one's own.
+//! What tests of several crates share: a contract that every node keeps, a database of one's own, and the simulated node.
 //!
-//! Tests of `control` call it in place of the real node; it runs no process, touches no disk and has its own clock, which stands
-//! still until the test moves it. Nothing here is part of the product. Start at [`SimNode`] and [`TestDatabase`].
+//! Nothing here is part of the product. Start at [`contract`], [`TestDatabase`] and [`SimNode`].
 
 pub mod contract;
 mod database;
-mod sim_meter;
-mod sim_node;
-mod sim_program;
-mod sim_run;
-mod sim_sandbox;
 
 pub use database::TestDatabase;
-pub use sim_node::SimNode;
+pub use madang_node_sim::SimNode;

@@ -11,7 +11,7 @@ use madang_model::{Blob, Limits, Outcome, RunEvent, RunEventBody as Body, RunSpe
 use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
 use tokio::sync::{mpsc, watch};
 
-use crate::{SimNode, sim_run::SimRun};
+use crate::{SimNode, run::SimRun};
 
 const EVENTS_MAX: usize = 64;
 const CONTROLS_MAX: usize = 64;
@@ -34,7 +34,6 @@ struct Program {
     control: mpsc::Receiver<RunControl>,
     interrupts: watch::Receiver<u64>,
     gone: watch::Receiver<bool>,
-    clock: watch::Receiver<u64>,
     started_ms: u64,
     seq: u64,
     written: u64,
@@ -72,13 +71,12 @@ pub(crate) fn start(node: &SimNode, sandbox: SandboxId, run: RunSpec, after: Aft
         Stdin::Whole { bytes } => (bytes.0, false),
         Stdin::Live => (Vec::new(), true),
     };
-    let clock = node.inner.clock_ms.subscribe();
     let tape = (after == After::Keep).then(|| {
         let seen = RunSeen { id: run.id, sandbox, session, events: 0, wall_ms };
         SimRun::new(seen, control.clone())
     });
     tape.iter().for_each(|tape| node.inner.runs.keep(tape));
-    let started_ms = *clock.borrow();
+    let started_ms = node.inner.clock.now_ms();
     let program = Program {
         node: node.clone(),
         sandbox,
@@ -88,7 +86,6 @@ pub(crate) fn start(node: &SimNode, sandbox: SandboxId, run: RunSpec, after: Aft
         control: control_receiver,
         interrupts,
         gone,
-        clock,
         started_ms,
         seq: 0,
         written: 0,
@@ -231,14 +228,12 @@ impl Program {
     }
 
     async fn sleep(&mut self, ms: u64) -> Going {
-        let wake = (*self.clock.borrow()).saturating_add(ms);
+        let wake = self.node.inner.clock.now_ms().saturating_add(ms);
         let limit = self.started_ms.saturating_add(self.limits.wall_ms);
         let until = wake.min(limit);
-        let mut clock = self.clock.clone();
+        let node = self.node.clone();
         tokio::select! {
-            reached = clock.wait_for(|now| *now >= until) => {
-                reached.map_err(|_| Over::Lost)?;
-            }
+            () = node.inner.clock.reached(until) => {}
             over = self.disturbed() => return Err(over),
         }
         if limit < wake { Err(Over::Verdict(Verdict::TimeLimit, None)) } else { Ok(()) }
@@ -319,7 +314,7 @@ impl Program {
     }
 
     async fn emit(&mut self, body: Body) -> Going {
-        let at_us = 1_767_323_045_000_000 + *self.clock.borrow() * 1_000;
+        let at_us = self.node.now_ms() * 1_000;
         let event = RunEvent { seq: self.seq, at_us, body };
         self.seq += 1;
         let Some(tape) = &self.tape else { return self.events.send(event).await.map_err(|_| Over::Lost) };
@@ -330,7 +325,7 @@ impl Program {
     }
 
     fn outcome(&self, verdict: Verdict, exit_code: Option<i32>) -> Outcome {
-        let wall_us = (*self.clock.borrow() - self.started_ms) * 1_000;
+        let wall_us = (self.node.inner.clock.now_ms() - self.started_ms) * 1_000;
         let usage = Usage { wall_us, cpu_user_us: 1_000, memory_peak_bytes: 1 << 20, ..Usage::default() };
         Outcome { verdict, exit_code, signal: None, usage, detail: None }
     }

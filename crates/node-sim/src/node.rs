@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     io::Cursor,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -13,21 +16,19 @@ use madang_node_api::{
     ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
     NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
-use tokio::{
-    io::AsyncReadExt,
-    sync::{broadcast, watch},
-};
+use tokio::{io::AsyncReadExt, sync::broadcast};
 
-use crate::{sim_meter::SimMeter, sim_program, sim_run::SimRuns, sim_sandbox::SimSandbox};
+use crate::{Script, Start, clock::SimClock, meter::SimMeter, program, run::SimRuns, sandbox::SimSandbox};
 
-const WATCH_MAX: usize = 256;
+/// Changes that a watcher may lag behind.
+const WATCH_MAX: usize = 64;
 /// When the node's clock began.
 const EPOCH_MS: u64 = 1_767_323_045_000;
 
-/// A node whose programs are scripts of one command a line (see the `sim_program` module: `print X`, `warn X`, `sleep MS`,
+/// A node whose programs are scripts of one command a line (see the `program` module: `print X`, `warn X`, `sleep MS`,
 /// `input`, `cat`, `exit N`, `set X`, `get`, `build X`, `build-fails X`, `media MIME X`, `flood BYTES`, `hang`).
 ///
-/// Time stands still until [`SimNode::advance`]. [`SimNode::lose`] takes a sandbox away as a crash would.
+/// Time stands still until [`SimNode::advance`] unless the [`Script`] says otherwise. [`SimNode::lose`] takes a sandbox away as a crash would.
 #[derive(Clone)]
 pub struct SimNode {
     pub(crate) inner: Arc<Inner>,
@@ -36,11 +37,14 @@ pub struct SimNode {
 pub(crate) struct Inner {
     sandboxes: Mutex<HashMap<SandboxId, SimSandbox>>,
     seen: broadcast::Sender<SandboxSeen>,
-    pub(crate) clock_ms: watch::Sender<u64>,
+    pub(crate) clock: SimClock,
     pub(crate) runs: SimRuns,
     pub(crate) meter: SimMeter,
     faults: Mutex<Faults>,
     facts: NodeFacts,
+    /// How starts go, in turn.
+    starts: Vec<Start>,
+    started: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -64,25 +68,23 @@ impl Default for SimNode {
 
 impl SimNode {
     pub fn new() -> Self {
-        Self::with_facts(NodeFacts {
-            version: "1.0".into(),
-            hostname: "simulated".into(),
-            os: "sim".into(),
-            os_version: "1".into(),
-            arch: "sim64".into(),
-            cpu_millis: 8_000,
-            memory_bytes: 16 << 30,
-            ..NodeFacts::default()
-        })
+        Self::scripted(Script::default())
     }
 
     /// One on another machine than most.
     pub fn with_facts(facts: NodeFacts) -> Self {
+        Self::scripted(Script { facts, ..Script::default() })
+    }
+
+    /// One that does as the script says.
+    pub fn scripted(script: Script) -> Self {
         let inner = Inner {
-            facts,
+            facts: script.facts,
+            starts: script.starts,
+            started: AtomicUsize::new(0),
             sandboxes: Mutex::default(),
             seen: broadcast::Sender::new(WATCH_MAX),
-            clock_ms: watch::Sender::new(0),
+            clock: SimClock::new(script.clock),
             runs: SimRuns::default(),
             meter: SimMeter::default(),
             faults: Mutex::default(),
@@ -92,7 +94,7 @@ impl SimNode {
 
     /// Moves the node's clock: sleeping programs wake, wall limits are met.
     pub fn advance(&self, ms: u64) {
-        self.inner.clock_ms.send_modify(|now| *now += ms);
+        self.inner.clock.advance(ms);
     }
 
     /// The sandbox vanishes with all in it, as when its init is killed; its runs say nothing more.
@@ -135,7 +137,7 @@ impl SimNode {
 
     /// Unix time as the node has it.
     pub(crate) fn now_ms(&self) -> u64 {
-        EPOCH_MS + *self.inner.clock_ms.borrow()
+        EPOCH_MS + self.inner.clock.now_ms()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, SimSandbox>> {
@@ -144,6 +146,24 @@ impl SimNode {
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.inner.faults.lock().expect("no holder of this lock panics")
+    }
+
+    /// As the script says of this start.
+    async fn start(&self) -> Result<(), NodeError> {
+        let turn = self.inner.started.fetch_add(1, Ordering::Relaxed);
+        let Some(start) = self.inner.starts.get(turn % self.inner.starts.len().max(1)) else { return Ok(()) };
+        let clock = &self.inner.clock;
+        match start {
+            Start::Done { after_ms } => {
+                clock.reached(clock.now_ms().saturating_add(*after_ms)).await;
+                Ok(())
+            }
+            Start::Fails { after_ms, error } => {
+                clock.reached(clock.now_ms().saturating_add(*after_ms)).await;
+                Err(error.clone())
+            }
+            Start::Hangs => std::future::pending().await,
+        }
     }
 
     fn open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
@@ -162,6 +182,10 @@ impl SimNode {
 #[async_trait]
 impl Node for SimNode {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
+        if self.lock().contains_key(&spec.id) {
+            return Ok(());
+        }
+        self.start().await?;
         self.open(spec)
     }
 
@@ -203,17 +227,18 @@ impl Node for SimNode {
     }
 
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
-        sim_program::start(self, sandbox, run, sim_program::After::Keep)
+        program::start(self, sandbox, run, program::After::Keep)
     }
 
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
         let id = sandbox.id;
+        self.start().await?;
         self.open(sandbox)?;
         self.with(id, |sandbox| {
             sandbox.one_shot = true;
             Ok(())
         })?;
-        sim_program::start(self, id, run, sim_program::After::Retire)
+        program::start(self, id, run, program::After::Retire)
     }
 
     fn runs(&self) -> Vec<RunSeen> {
