@@ -6,8 +6,8 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbE
 use tokio::sync::mpsc;
 
 use crate::{
-    StoreConfig, StoreError, audit_writer, error::doing, hint::HintBoard, migration::bring_up_to_date, place::Place,
-    run_writer,
+    Asked, StoreConfig, StoreError, audit_writer, error::doing, hint::HintBoard, migration::bring_up_to_date,
+    observe::Observer, place::Place, run_writer,
 };
 
 /// Connections that read; writes have their own.
@@ -33,22 +33,31 @@ pub struct Store {
     pub(crate) finished: mpsc::Sender<run_writer::Finish>,
     pub(crate) hints: HintBoard,
     pub(crate) audited: mpsc::Sender<audit_writer::Entry>,
+    observer: Observer,
 }
 
 impl Store {
     /// Opens the database, makes it if it is a file that is not there, and brings its tables up to date. Several servers may do so at once.
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         let writers = if config.is_shared() { POSTGRES_WRITERS_MAX } else { 1 };
-        let writer = connect(config, writers).await.map_err(doing("opening the database"))?;
+        let mut writer = connect(config, writers).await.map_err(doing("opening the database"))?;
         bring_up_to_date(&writer).await.map_err(doing("bringing the tables up to date"))?;
-        let reader = connect(config, READERS_MAX).await.map_err(doing("opening the database"))?;
+        let mut reader = connect(config, READERS_MAX).await.map_err(doing("opening the database"))?;
+        let observer = Observer::default();
+        observer.watch(&mut writer);
+        observer.watch(&mut reader);
         let hints = HintBoard::open(config, &writer).await.map_err(doing("listening to the database"))?;
         let finished = run_writer::spawn(writer.clone());
         let audited = audit_writer::spawn(writer.clone());
         if !config.is_shared() {
             tokio::spawn(checkpoint(reader.clone(), finished.downgrade()));
         }
-        Ok(Self { reader, writer, finished, audited, hints })
+        Ok(Self { reader, writer, finished, audited, hints, observer })
+    }
+
+    /// From now on `watcher` hears of every statement; of several the first stays.
+    pub fn observe(&self, watcher: impl Fn(Asked) + Send + Sync + 'static) {
+        self.observer.set(watcher);
     }
 
     /// Whether other processes may share the database.

@@ -1,9 +1,17 @@
 //! What the server counts, as Prometheus reads it.
 
+mod flow;
+mod world;
+
 use std::sync::atomic::Ordering;
 
+use flow::Flow;
 use madang_model::Verdict;
 use madang_node_api::NodeHealth;
+use world::World;
+
+use super::App;
+use crate::clock::now_ms;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -38,6 +46,8 @@ pub(crate) struct Metrics {
     sandboxes: Gauge,
     sessions: Gauge,
     runs_live: Gauge,
+    world: World,
+    pub flow: Flow,
 }
 
 impl Metrics {
@@ -61,7 +71,23 @@ impl Metrics {
         registry.register("sandboxes", "Sandboxes that exist", sandboxes.clone());
         registry.register("sessions_live", "Sessions that have not ended", sessions.clone());
         registry.register("runs_live", "Runs in progress", runs_live.clone());
-        Self { registry, runs, requests, starts, pool_hits, pool_misses, audit_dropped, sandboxes, sessions, runs_live }
+        let (world, flow) = (World::default(), Flow::default());
+        world.register(&mut registry);
+        flow.register(&mut registry);
+        Self {
+            world,
+            flow,
+            registry,
+            runs,
+            requests,
+            starts,
+            pool_hits,
+            pool_misses,
+            audit_dropped,
+            sandboxes,
+            sessions,
+            runs_live,
+        }
     }
 
     pub fn run_finished(&self, verdict: Verdict, language: Option<&str>) {
@@ -83,8 +109,10 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// The text that Prometheus reads, with what the node says now.
-    pub fn render(&self, health: &NodeHealth, sessions: usize, runs: usize) -> String {
+    /// The text that Prometheus reads, with what is now.
+    pub fn render(&self, app: &App, health: &NodeHealth) -> String {
+        let (sessions, runs) = (app.sessions_live().len(), app.runs_live().len());
+        self.world.look(app, health, now_ms());
         self.pool_hits.inner().store(health.pool_hits, Ordering::Relaxed);
         self.pool_misses.inner().store(health.pool_misses, Ordering::Relaxed);
         self.sandboxes.set(i64::try_from(health.sandboxes).unwrap_or(i64::MAX));

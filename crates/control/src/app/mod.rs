@@ -120,6 +120,9 @@ impl App {
         });
         places.into_iter().for_each(|(sandbox, node)| fleet.place(sandbox, node));
         let sessions = live.into_iter().map(|record| (record.id, LiveSession::new(record))).collect();
+        let metrics = Metrics::new();
+        let flow = metrics.flow.clone();
+        store.observe(move |asked| flow.asked(asked));
         Ok(Arc::new(Self {
             config,
             node: Arc::<Fleet>::clone(&fleet),
@@ -130,7 +133,7 @@ impl App {
             signin,
             leadership,
             languages: Languages::default(),
-            metrics: Metrics::new(),
+            metrics,
             events: EventRing::new(),
             stage: watch::Sender::new(Stage::Serving),
             service: Service::default(),

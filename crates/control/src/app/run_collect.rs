@@ -156,6 +156,9 @@ impl Collector {
             }
         };
         let verdict = outcome.verdict;
+        if self.run.facts.session.is_none() {
+            self.app.metrics.flow.used(&outcome.usage);
+        }
         let last = finished_event(outcome);
         self.fold.push(&last.body);
         let end = ViewEnd { finished_ms: Some(self.life.since_ms), truncated: self.run.is_truncated(), actions: &[] };

@@ -78,7 +78,7 @@ impl App {
                     return Ok(Vec::new());
                 }
             };
-            record.life = life;
+            let before = std::mem::replace(&mut record.life, life);
             record.usage = observed.usage.or(record.usage);
             if matches!(record.life.state, SessionState::Running { .. }) {
                 record.started_ms = Some(now);
@@ -90,6 +90,10 @@ impl App {
             match self.store.session_update_fenced(&record, fence.as_ref()).await {
                 Ok(generation) => {
                     record.generation = generation;
+                    self.metrics.flow.session_moved(&before, event, &record.life);
+                    if let (false, Some(usage)) = (record.life.is_live(), &record.usage) {
+                        self.metrics.flow.used(usage);
+                    }
                     self.session_changed(session, record);
                     return Ok(effects);
                 }

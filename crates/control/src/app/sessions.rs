@@ -94,6 +94,7 @@ impl App {
         let fence = self.leadership.fence(GROUP_DEFAULT);
         refused(self.store.session_admit(&record, &bounds, Admit::Keep(fence.as_ref())).await?)?;
         let id = record.id;
+        self.metrics.flow.session_placed(now_ms().saturating_sub(record.created_ms));
         let session = LiveSession::new(record);
         self.sessions().insert(id, Arc::clone(&session));
         self.fleet.place(session.record().sandbox, node);

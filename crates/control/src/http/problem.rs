@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     body::Body,
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -47,6 +47,7 @@ pub(super) async fn rim(State(app): State<Shared>, mut request: Request, next: N
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let mut response = next.run(request).await;
     if let Some(failure) = failure(&response) {
+        app.metrics.flow.refused(&failure);
         write_problem(&mut response, &failure, &id);
         if failure.kind == ProblemKind::Internal {
             tracing::error!(request = %id, %method, route, error = ?failure.source, "{}", failure.detail);
@@ -60,9 +61,17 @@ pub(super) async fn rim(State(app): State<Shared>, mut request: Request, next: N
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let status = response.status().as_u16();
-    app.metrics.request(method.as_str(), &route, status);
+    let counted = counted_as(&method);
+    app.metrics.request(counted, &route, status);
+    app.metrics.flow.answered(counted, &route, began.elapsed().as_secs_f64());
     tracing::debug!(request = %id, %method, route, status, took_us = began.elapsed().as_micros(), "answered");
     response
+}
+
+/// A stranger may send any word as a method; the metrics of each would be kept for ever.
+fn counted_as(method: &Method) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    known.into_iter().find(|known| method == known).unwrap_or("other")
 }
 
 /// Our own failures, and what the router refuses by itself.

@@ -57,7 +57,7 @@ pub(super) async fn readyz(State(app): State<Shared>) -> Response {
     (status = 200, body = String, content_type = "application/openmetrics-text"),
 ))]
 pub(super) async fn metrics(State(app): State<Shared>) -> Response {
-    let text = app.metrics.render(&app.node.health(), app.sessions_live().len(), app.runs_live().len());
+    let text = app.metrics.render(&app, &app.node.health());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -12,6 +12,7 @@ mod files;
 mod fleet;
 mod harness;
 mod life;
+mod metrics;
 mod people;
 mod policy;
 mod provider;
