@@ -32,6 +32,6 @@ pub use run_state::{RunLife, RunState, RunStateEvent};
 pub use service::{Audience, Level, ServiceState};
 pub use session::{SessionEvent, SessionLife, SessionState};
 pub use session_filter::SessionFilter;
-pub use session_spec::{SessionKind, SessionSpec};
+pub use session_spec::{OnNodeLoss, Queueing, SessionKind, SessionSpec};
 pub use usage::Usage;
 pub use verdict::Verdict;

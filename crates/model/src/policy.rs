@@ -43,6 +43,9 @@ pub struct PolicyLimits {
     /// Priority of a session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_max: Option<i64>,
+    /// Longest wait of a session for its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_wait_ms_max: Option<u64>,
     /// Folders; kept for when there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folders_max: Option<u64>,
@@ -72,6 +75,7 @@ impl PolicyLimits {
             ("accelerator_millis_max", self.accelerator_millis_max),
             ("session_timeout_ms_max", self.session_timeout_ms_max),
             ("session_idle_ms_max", self.session_idle_ms_max),
+            ("session_wait_ms_max", self.session_wait_ms_max),
             ("folders_max", self.folders_max),
         ];
         numbers
@@ -164,6 +168,12 @@ pub struct Wish<'a> {
     pub timeout_ms: u64,
     /// Its idle time.
     pub idle_timeout_ms: u64,
+    /// How long it would wait.
+    pub wait_ms: u64,
+    /// Its resource group.
+    pub resource_group: &'a str,
+    /// Its priority.
+    pub priority: i64,
 }
 
 /// One limit that one policy does not let a request pass.
@@ -219,9 +229,19 @@ impl Bound {
             ("disk_bytes_max", limits.disk_bytes_max, held.disk_bytes, asked.disk_bytes),
             ("session_timeout_ms_max", limits.session_timeout_ms_max, 0, wish.timeout_ms),
             ("session_idle_ms_max", limits.session_idle_ms_max, 0, wish.idle_timeout_ms),
+            ("session_wait_ms_max", limits.session_wait_ms_max, 0, wish.wait_ms),
         ];
         let over = sums.into_iter().filter_map(|(limit, max, used, asked)| self.over(limit, max?, used, asked));
-        over.chain(self.image_refusal(wish.image)).collect()
+        let group =
+            self.limits.resource_groups.as_ref().is_some_and(|known| !known.contains(&wish.resource_group.into()));
+        let group = group.then(|| self.refusal("resource_groups", None, 0, 1));
+        over.chain(self.image_refusal(wish.image)).chain(group).chain(self.priority_refusal(wish.priority)).collect()
+    }
+
+    fn priority_refusal(&self, priority: i64) -> Option<Refusal> {
+        let max = self.limits.priority_max.filter(|max| priority > *max)?;
+        let number = |number: i64| u64::try_from(number).unwrap_or(0);
+        Some(self.refusal("priority_max", Some(number(max)), 0, number(priority)))
     }
 
     /// What this policy has against one run in a sandbox of its own.
@@ -271,17 +291,39 @@ mod tests {
             memory_bytes_max: Some(100),
             images: Some(vec!["host".into()]),
             session_timeout_ms_max: Some(10),
+            session_wait_ms_max: Some(5),
+            priority_max: Some(3),
+            resource_groups: Some(vec!["default".into()]),
             ..PolicyLimits::default()
         };
         let holder = Holder::User(crate::person::ADMINISTRATOR);
         let bound = Bound { holder, policy: "small".into(), limits };
         let asked = Held { sessions: 1, memory_bytes: 50, ..Held::default() };
-        let wish = Wish { held: asked, image: "host", timeout_ms: 10, idle_timeout_ms: 1 };
+        let wish = Wish {
+            held: asked,
+            image: "host",
+            timeout_ms: 10,
+            idle_timeout_ms: 1,
+            wait_ms: 5,
+            resource_group: "default",
+            priority: 3,
+        };
         let held = Held { sessions: 1, memory_bytes: 50, ..Held::default() };
         assert_eq!(bound.refusals(&held, &wish), []);
         let more = Held { sessions: 2, memory_bytes: 51, ..Held::default() };
-        let wish = Wish { image: "other", timeout_ms: 11, ..wish };
+        let wish = Wish { image: "other", timeout_ms: 11, wait_ms: 6, resource_group: "gpu", priority: 4, ..wish };
         let named: Vec<_> = bound.refusals(&more, &wish).into_iter().map(|refusal| refusal.limit).collect();
-        assert_eq!(named, ["sessions_max", "memory_bytes_max", "session_timeout_ms_max", "images"]);
+        assert_eq!(
+            named,
+            [
+                "sessions_max",
+                "memory_bytes_max",
+                "session_timeout_ms_max",
+                "session_wait_ms_max",
+                "images",
+                "resource_groups",
+                "priority_max"
+            ]
+        );
     }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// From the request to admission or refusal.
 pub const REQUESTED_MS_MAX: u64 = 10_000;
-/// Waiting for room.
-pub const QUEUED_MS_MAX: u64 = 600_000;
+/// Waiting for room and for other sessions, at the very most; each session says how long it waits.
+pub const QUEUED_MS_MAX: u64 = 7 * 86_400_000;
 /// From placement until the node was told.
 pub const PLACED_MS_MAX: u64 = 30_000;
 /// From telling the node until programs can run.
@@ -86,6 +86,10 @@ pub enum SessionEvent {
     EndAsked {
         why: String,
     },
+    /// Its sandbox is given up, and it waits for another one.
+    Moved {
+        why: String,
+    },
     /// A batch session's command is over.
     CommandFinished {
         well: bool,
@@ -153,6 +157,9 @@ impl SessionLife {
             (S::Running { .. }, E::SandboxLost { why }) => {
                 let ending = ending(SessionOutcome::Failed, &format!("sandbox lost: {why}"));
                 go(S::Ended { ending }, &[SessionEffect::RunsAbandon, SessionEffect::SandboxClose], now_ms)
+            }
+            (S::Placed { .. } | S::Starting { .. } | S::Running { .. }, E::Moved { .. }) => {
+                go(S::Queued, &[SessionEffect::RunsAbandon], now_ms)
             }
             (S::Draining { ending }, E::Drained | E::SandboxLost { .. }) => {
                 go(S::Ended { ending: ending.clone() }, &[SessionEffect::RunsAbandon], now_ms)
@@ -282,6 +289,7 @@ impl SessionEvent {
             SessionEvent::SandboxFailed { .. } => "sandbox-failed",
             SessionEvent::SandboxLost { .. } => "sandbox-lost",
             SessionEvent::EndAsked { .. } => "end-asked",
+            SessionEvent::Moved { .. } => "moved",
             SessionEvent::CommandFinished { .. } => "command-finished",
             SessionEvent::IdleExpired => "idle-expired",
             SessionEvent::LifetimeExpired => "lifetime-expired",
@@ -320,6 +328,7 @@ mod tests {
             SessionEvent::SandboxFailed { why: why() },
             SessionEvent::SandboxLost { why: why() },
             SessionEvent::EndAsked { why: why() },
+            SessionEvent::Moved { why: why() },
             SessionEvent::CommandFinished { well: true, why: why() },
             SessionEvent::CommandFinished { well: false, why: why() },
             SessionEvent::IdleExpired,

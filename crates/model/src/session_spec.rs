@@ -1,7 +1,8 @@
 //! What a session was asked to be: settled once, at its creation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use madang_ids::{ReservationId, SessionId};
 use serde::{Deserialize, Serialize};
 
 use crate::Limits;
@@ -31,4 +32,49 @@ pub struct SessionSpec {
     pub timeout_ms: u64,
     /// Longest time with no run in it, milliseconds.
     pub idle_timeout_ms: u64,
+    #[serde(default)]
+    pub queueing: Queueing,
+}
+
+/// The group of nodes that is always there.
+pub const GROUP_DEFAULT: &str = "default";
+
+/// Which nodes a session wants, when, and what becomes of it when its node does not stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Queueing {
+    pub resource_group: String,
+    /// Higher starts earlier.
+    pub priority: i64,
+    /// Sessions that must have ended well before.
+    pub depends_on: BTreeSet<SessionId>,
+    /// Promised slots that it may use.
+    pub reservation: Option<ReservationId>,
+    /// It is refused when it has waited for so long.
+    pub wait_ms_max: u64,
+    pub on_node_loss: OnNodeLoss,
+}
+
+impl Default for Queueing {
+    fn default() -> Self {
+        Self {
+            resource_group: GROUP_DEFAULT.to_owned(),
+            priority: 0,
+            depends_on: BTreeSet::new(),
+            reservation: None,
+            wait_ms_max: 600_000,
+            on_node_loss: OnNodeLoss::End,
+        }
+    }
+}
+
+/// What becomes of a session whose node is not heard for longer than its lease.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnNodeLoss {
+    /// It ends.
+    #[default]
+    End,
+    /// It starts anew elsewhere, with nothing of what was in it; its node has ended it by itself before.
+    Restart,
 }

@@ -13,6 +13,7 @@ pub mod page;
 pub mod people;
 pub mod policy;
 pub mod problem;
+pub mod resource_group;
 pub mod run;
 pub mod run_fold;
 pub mod service;
@@ -34,10 +35,11 @@ pub use people::{
 };
 pub use policy::{PolicyView, SessionExplained};
 pub use problem::{Problem, ProblemKind};
+pub use resource_group::{Placement, Preference, QueueOrder, ResourceGroupSettings, ResourceGroupView};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;
 pub use service::{AnnouncementCreate, AnnouncementView, ServiceStateChange, ServiceStateView};
-pub use session::{Resources, SessionCreate, SessionKind, SessionState, SessionView};
+pub use session::{OnNodeLoss, QueueView, Resources, SessionCreate, SessionKind, SessionState, SessionView};
 pub use signin::{
     AccessKeyCreate, AccessKeyMade, AccessKeyView, BrowserView, KeySigning, LinkCreate, LinkKind, LinkMade, LinkUse,
     PasswordChange, ProviderView, SigninRequest, SigninView,

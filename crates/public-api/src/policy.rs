@@ -29,4 +29,7 @@ pub struct SessionExplained {
     pub resources: Resources,
     pub timeout_ms: u64,
     pub idle_timeout_ms: u64,
+    /// What it would have to wait for; absent where it would start at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }

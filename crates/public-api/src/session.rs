@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use madang_ids::{OrganizationId, ProjectId, SessionId, UserId};
+use madang_ids::{NodeId, OrganizationId, ProjectId, SessionId, UserId};
 use madang_model::Usage;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -36,6 +36,34 @@ pub struct Resources {
     /// None can be had yet.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub accelerators: BTreeMap<String, f64>,
+}
+
+/// What becomes of a session whose node is lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnNodeLoss {
+    /// It ends.
+    #[default]
+    End,
+    /// It starts anew on another node, with nothing of what was in it.
+    Restart,
+}
+
+/// How a session stands that waits for its start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueView {
+    /// 1: it is next. Absent while it waits for other sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// `dependency`, `no-node`, `room`, `promised`, `preempting`, `turn`.
+    pub reason: String,
+    /// The same for a person, with what is short.
+    pub waits_for: String,
+    /// When it starts if everything that runs ends as late as it may; earlier if something ends earlier. Absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_start_at: Option<Timestamp>,
+    /// It is refused then.
+    pub refused_at: Timestamp,
 }
 
 /// `POST /sessions`.
@@ -75,17 +103,23 @@ pub struct SessionCreate {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub project: Option<String>,
-    /// Must be absent: not in this version.
+    /// The group of nodes it is for: `default` where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
     pub resource_group: Option<String>,
-    /// Must be absent or 0: not in this version.
+    /// Higher starts earlier; -1000 to 1000, 0 where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// Must be empty: not in this version.
+    /// Ids of sessions that must have ended well before this one starts; 64 at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
+    /// It is refused when it has waited for so long: ten minutes where left out, a week where it depends on others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_timeout_ms: Option<u64>,
+    /// What becomes of it when its node is lost.
+    pub on_node_loss: OnNodeLoss,
     /// Answer with the live session of this name where there is one.
     pub reuse_if_exists: bool,
 }
@@ -143,6 +177,20 @@ pub struct SessionView {
     /// Over the whole life; absent until it has ended, ask `GET /sessions/{id}/usage` before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    pub resource_group: String,
+    pub priority: i64,
+    /// Sessions that must end well before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub depends_on: Vec<SessionId>,
+    pub on_node_loss: OnNodeLoss,
+    /// Where its sandbox is or is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub node: Option<NodeId>,
+    /// How it waits; only for one session asked for by itself that waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueView>,
     /// Runs in progress.
     #[serde(default)]
     pub runs_live: u64,

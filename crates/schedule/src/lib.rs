@@ -12,6 +12,7 @@ mod group;
 mod hash;
 mod index;
 mod node;
+mod now;
 mod openings;
 mod order;
 mod place;

@@ -123,9 +123,14 @@ impl Store {
     }
 
     /// The run that a session began with.
-    pub async fn run_first_of_session(&self, session: SessionId) -> Result<Option<RunRecord>, StoreError> {
+    pub async fn run_first_of_session(
+        &self,
+        session: SessionId,
+        since_ms: u64,
+    ) -> Result<Option<RunRecord>, StoreError> {
         let row = row::Entity::find()
             .filter(row::Column::Session.eq(session.to_string()))
+            .filter(row::Column::CreatedMs.gte(signed(since_ms)))
             .order_by_asc(row::Column::Id)
             .one(&self.reader)
             .await

@@ -96,6 +96,9 @@ fn wish(record: &SessionRecord) -> Wish<'_> {
         image: &record.spec.image,
         timeout_ms: record.spec.timeout_ms,
         idle_timeout_ms: record.spec.idle_timeout_ms,
+        wait_ms: record.spec.queueing.wait_ms_max,
+        resource_group: &record.spec.queueing.resource_group,
+        priority: record.spec.queueing.priority,
     }
 }
 

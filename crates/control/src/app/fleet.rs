@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use madang_ids::{NodeId, SandboxId};
@@ -86,6 +89,8 @@ pub struct Fleet {
     pub(super) seen: broadcast::Sender<SandboxSeen>,
     /// Somebody came, left, fell silent or was told something.
     pub(crate) changed: Arc<Notify>,
+    /// Counts such changes, for whoever has looked before.
+    revision: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Fleet {
@@ -96,27 +101,39 @@ impl std::fmt::Debug for Fleet {
 
 impl Default for Fleet {
     fn default() -> Self {
-        let (joined, places, changed) = Default::default();
-        Self { joined, places, seen: broadcast::Sender::new(SEEN_MAX), changed }
+        let (joined, places, changed, revision) = Default::default();
+        Self { joined, places, seen: broadcast::Sender::new(SEEN_MAX), changed, revision }
     }
 }
 
 impl Fleet {
     /// A node that is new, came back with another link, or of which something else is wanted now.
     pub fn join(&self, member: Member) {
-        let watching = AbortOnDropHandle::new(tokio::spawn(watch(
-            Arc::clone(&member.node),
-            self.seen.clone(),
-            Arc::clone(&self.changed),
-        )));
+        let (revision, changed) = (Arc::clone(&self.revision), Arc::clone(&self.changed));
+        let told = move || {
+            revision.fetch_add(1, Ordering::Relaxed);
+            changed.notify_one();
+        };
+        let watching = tokio::spawn(watch(Arc::clone(&member.node), self.seen.clone(), told));
+        let watching = AbortOnDropHandle::new(watching);
         let joined = Joined { member, _watching: watching };
         self.joined.write().unwrap_or_else(PoisonError::into_inner).insert(joined.member.id, joined);
-        self.changed.notify_one();
+        self.told();
     }
 
     /// A node that will not come back.
     pub fn leave(&self, id: NodeId) {
         self.joined.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.told();
+    }
+
+    /// Grows with every change of who is there and who is heard.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Relaxed)
+    }
+
+    fn told(&self) {
+        self.revision.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
     }
 
@@ -190,7 +207,7 @@ impl Fleet {
 }
 
 /// Passes on what a node sees, and wakes whoever cares whether it is heard.
-async fn watch(node: Arc<dyn Node>, to: broadcast::Sender<SandboxSeen>, changed: Arc<Notify>) {
+async fn watch(node: Arc<dyn Node>, to: broadcast::Sender<SandboxSeen>, told_of: impl Fn()) {
     let (mut seen, mut presence) = (node.watch(), node.presence());
     let mut presence_lasts = true;
     loop {
@@ -198,12 +215,12 @@ async fn watch(node: Arc<dyn Node>, to: broadcast::Sender<SandboxSeen>, changed:
             change = seen.recv() => match change {
                 // Nobody may be listening.
                 Ok(seen) => drop(to.send(seen)),
-                Err(RecvError::Lagged(_)) => changed.notify_one(),
+                Err(RecvError::Lagged(_)) => told_of(),
                 Err(RecvError::Closed) => return,
             },
             told = presence.changed(), if presence_lasts => {
                 presence_lasts = told.is_ok();
-                changed.notify_one();
+                told_of();
             }
         }
     }

@@ -258,6 +258,7 @@ impl App {
     /// Forgets what only a leader may hold. Sandboxes and runs stay where they are: another process leads them now.
     pub fn group_let_go(&self, group: &str) {
         tracing::warn!(group, "another process leads now");
+        self.queue.forget();
         let let_go: Vec<_> = self.sessions().drain().collect();
         for (_, session) in let_go {
             self.fleet.forget(session.record.borrow().sandbox);

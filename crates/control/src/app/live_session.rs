@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use madang_model::{SessionState, Usage};
-use madang_public_api::{Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
+use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
 use madang_store::SessionRecord;
 use tokio::sync::watch;
 
@@ -118,6 +118,15 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         started_at: record.started_ms.map(Timestamp),
         ended_at: record.ended_ms.map(Timestamp),
         usage: record.usage,
+        resource_group: spec.queueing.resource_group.clone(),
+        priority: spec.queueing.priority,
+        depends_on: spec.queueing.depends_on.iter().copied().collect(),
+        on_node_loss: match spec.queueing.on_node_loss {
+            madang_model::OnNodeLoss::End => OnNodeLoss::End,
+            madang_model::OnNodeLoss::Restart => OnNodeLoss::Restart,
+        },
+        node: record.life.state.node(),
+        queue: None,
         runs_live,
         allowed_actions: record.life.allowed_actions().iter().map(|action| (*action).to_owned()).collect(),
     }

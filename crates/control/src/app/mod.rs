@@ -17,6 +17,10 @@ mod people_change;
 mod people_find;
 pub(crate) mod people_view;
 mod policy;
+mod queue;
+mod queue_act;
+mod queue_node;
+mod resource_group;
 mod run_collect;
 mod run_plan;
 mod run_take_up;
@@ -43,6 +47,7 @@ pub(crate) use asker::Asker;
 pub(crate) use failure::Failure;
 pub(crate) use idempotency::{Claimed, IdempotencyKey};
 pub(crate) use live_run::{LiveRun, Wish};
+pub(crate) use queue_act::Leaving;
 pub(crate) use runs::{RunSource, Start};
 
 use crate::{ControlConfig, signin::Signin, tasks::Tasks};
@@ -53,6 +58,7 @@ use leadership::Leadership;
 use live_session::LiveSession;
 use metrics::Metrics;
 use people::People;
+use queue::Queue;
 use service::Service;
 
 /// How far the server is on its way down.
@@ -82,6 +88,7 @@ pub(crate) struct App {
     pub events: EventRing,
     pub stage: watch::Sender<Stage>,
     pub service: Service,
+    pub queue: Queue,
     /// Wakes the reconciler before its time.
     pub reconcile_soon: Arc<Notify>,
     pub tasks: Tasks,
@@ -109,6 +116,7 @@ impl App {
         // Where others may lead, sessions are read once this process does.
         let live = if leadership.is_alone() { store.session_list_live().await? } else { Vec::new() };
         let fleet = Arc::new(Fleet::default());
+        let queue = Queue::new(Arc::clone(&fleet.changed));
         let local = store.node_ensure(&local_node()).await?;
         let places = live_places(&live);
         fleet.join(Member {
@@ -137,6 +145,7 @@ impl App {
             events: EventRing::new(),
             stage: watch::Sender::new(Stage::Serving),
             service: Service::default(),
+            queue,
             reconcile_soon: Arc::default(),
             tasks: Tasks::default(),
             sessions: Mutex::new(sessions),
@@ -171,8 +180,7 @@ impl App {
 
 /// The name of the node in this process.
 const LOCAL: &str = "local";
-/// The resource group that is always there.
-pub(crate) const GROUP_DEFAULT: &str = "default";
+pub(crate) use madang_model::session_spec::GROUP_DEFAULT;
 
 fn local_node() -> NodeRecord {
     NodeRecord {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use madang_ids::{RunId, SessionId};
-use madang_model::{SessionEvent, SessionKind, SessionState, Verdict, session::SessionEffect};
+use madang_ids::{RunId, SandboxId, SessionId};
+use madang_model::{
+    OnNodeLoss, SessionEvent, SessionKind, SessionLife, SessionState, Verdict,
+    session::{SessionEffect, SessionRejected},
+};
 use madang_node_api::{Network, SandboxSpec};
 use madang_public_api::{RunMode, RunRequest, ServerEventBody};
 use madang_store::{RunRecord, SessionRecord, StoreError};
@@ -25,7 +28,17 @@ impl App {
         event: &SessionEvent,
         observed: Observed,
     ) -> Result<(), Failure> {
-        let effects = self.session_change(session, event, observed).await?;
+        self.session_apply_all(session, std::slice::from_ref(event), observed).await
+    }
+
+    /// The same for several events at once: they are one change, or none.
+    pub async fn session_apply_all(
+        self: &Arc<Self>,
+        session: &Arc<LiveSession>,
+        events: &[SessionEvent],
+        observed: Observed,
+    ) -> Result<(), Failure> {
+        let effects = self.session_change(session, events, observed).await?;
         for effect in effects {
             match effect {
                 SessionEffect::SandboxOpen => self.session_open(session),
@@ -64,14 +77,14 @@ impl App {
     async fn session_change(
         &self,
         session: &LiveSession,
-        event: &SessionEvent,
+        events: &[SessionEvent],
         observed: Observed,
     ) -> Result<Vec<SessionEffect>, Failure> {
         let _one_at_a_time = session.change.lock().await;
         for _ in 0..CHANGE_TRIES_MAX {
             let mut record = session.record();
             let now = now_ms();
-            let (life, effects) = match record.life.apply(event, now) {
+            let (life, effects) = match apply_all(&record.life, events, now) {
                 Ok(next) => next,
                 Err(rejected) => {
                     tracing::debug!(session = %record.id, %rejected, "event without effect");
@@ -79,6 +92,11 @@ impl App {
                 }
             };
             let before = std::mem::replace(&mut record.life, life);
+            if events.iter().any(|event| matches!(event, SessionEvent::Moved { .. })) {
+                // Whatever still comes of the old one is nobody's.
+                record.sandbox = SandboxId::new();
+                record.started_ms = None;
+            }
             record.usage = observed.usage.or(record.usage);
             if matches!(record.life.state, SessionState::Running { .. }) {
                 record.started_ms = Some(now);
@@ -90,7 +108,10 @@ impl App {
             match self.store.session_update_fenced(&record, fence.as_ref()).await {
                 Ok(generation) => {
                     record.generation = generation;
-                    self.metrics.flow.session_moved(&before, event, &record.life);
+                    // What comes with the first is one step.
+                    if let Some(event) = events.first() {
+                        self.metrics.flow.session_moved(&before, event, &record.life);
+                    }
                     if let (false, Some(usage)) = (record.life.is_live(), &record.usage) {
                         self.metrics.flow.used(usage);
                     }
@@ -108,6 +129,7 @@ impl App {
         if !record.life.is_live() {
             self.sessions().remove(&record.id);
             self.fleet.forget(record.sandbox);
+            self.queue.ended(&record);
         }
         self.session_told(&record);
         session.record.send_replace(record);
@@ -131,6 +153,7 @@ impl App {
         let (app, session) = (Arc::clone(self), Arc::clone(session));
         tokio::spawn(async move {
             let record = session.record();
+            let may_restart = record.spec.queueing.on_node_loss == OnNodeLoss::Restart;
             let spec = SandboxSpec {
                 id: record.sandbox,
                 session: record.id,
@@ -139,9 +162,15 @@ impl App {
                 limits: record.spec.limits,
                 env: record.spec.env.clone(),
                 network: Network::None,
-                lease_ms: None,
+                // Less than control waits: it has ended before it may start elsewhere.
+                lease_ms: may_restart.then_some(app.config.node_lease_ms / 4 * 3),
             };
-            let event = match app.node.sandbox_open(spec).await {
+            let opened = app.node.sandbox_open(spec).await;
+            if session.record.borrow().sandbox != record.sandbox {
+                // It was given up meanwhile.
+                return app.reconcile_soon.notify_one();
+            }
+            let event = match opened {
                 Ok(()) => SessionEvent::SandboxReady,
                 Err(error) => {
                     let why = error.to_string();
@@ -177,18 +206,21 @@ impl App {
 
     fn session_startup(self: &Arc<Self>, session: &Arc<LiveSession>) {
         let record = session.record();
+        let sandbox = record.sandbox;
         let Some(command) = record.spec.startup_command.clone() else { return };
         let (app, session) = (Arc::clone(self), Arc::clone(session));
         tokio::spawn(async move {
             if let Some(event) = app.startup_outcome(&session, command).await {
-                app.startup_ended(&session, &event).await;
+                app.startup_ended(&session, sandbox, &event).await;
             }
         });
     }
 
-    async fn startup_ended(self: &Arc<Self>, session: &Arc<LiveSession>, event: &SessionEvent) {
+    async fn startup_ended(self: &Arc<Self>, session: &Arc<LiveSession>, sandbox: SandboxId, event: &SessionEvent) {
         let record = session.record();
+        // What ended in a sandbox that was given up says nothing of the session.
         if record.spec.kind == SessionKind::Batch
+            && record.sandbox == sandbox
             && let Err(failure) = self.session_apply(session, event, Observed::default()).await
         {
             tracing::error!(session = %record.id, error = ?failure, "a batch session's end could not be kept");
@@ -197,19 +229,19 @@ impl App {
 
     /// A session's first run is its start-up command: it goes on, has ended, or was never begun.
     async fn session_startup_again(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), Failure> {
-        let id = session.record.borrow().id;
-        match self.store.run_first_of_session(id).await? {
+        let SessionRecord { id, sandbox, started_ms, .. } = session.record();
+        match self.store.run_first_of_session(id, started_ms.unwrap_or(0)).await? {
             None => self.session_startup(session),
             Some(RunRecord { id, verdict: None, .. }) => {
                 let (app, session) = (Arc::clone(self), Arc::clone(session));
                 tokio::spawn(async move {
                     if let Some(event) = app.startup_followed(id).await {
-                        app.startup_ended(&session, &event).await;
+                        app.startup_ended(&session, sandbox, &event).await;
                     }
                 });
             }
             Some(RunRecord { verdict: Some(verdict), .. }) => {
-                self.startup_ended(session, &startup_verdict(verdict)).await;
+                self.startup_ended(session, sandbox, &startup_verdict(verdict)).await;
             }
         }
         Ok(())
@@ -241,6 +273,21 @@ impl App {
             Err(failure) => failed(failure.detail),
         }
     }
+}
+
+/// One after another, with what follows from all of them.
+fn apply_all(
+    life: &SessionLife,
+    events: &[SessionEvent],
+    now_ms: u64,
+) -> Result<(SessionLife, Vec<SessionEffect>), SessionRejected> {
+    let mut all = (life.clone(), Vec::new());
+    for event in events {
+        let (life, effects) = all.0.apply(event, now_ms)?;
+        all.0 = life;
+        all.1.extend(effects);
+    }
+    Ok(all)
 }
 
 fn startup_verdict(verdict: Verdict) -> SessionEvent {

@@ -1,6 +1,11 @@
 //! From the wish for a session to its settled form: pure.
 
-use madang_model::{Limits, SessionKind, SessionSpec};
+use std::collections::BTreeSet;
+
+use madang_ids::SessionId;
+use madang_model::{
+    Limits, OnNodeLoss, Queueing, SessionKind, SessionSpec, session::QUEUED_MS_MAX, session_spec::GROUP_DEFAULT,
+};
 use madang_node_api::LanguageSeen;
 use madang_public_api::{Resources, SessionCreate};
 
@@ -9,6 +14,12 @@ use crate::ControlConfig;
 
 /// No session is so short that it could not start.
 const TIMEOUT_MS_MIN: u64 = 1_000;
+/// Of either sign.
+const PRIORITY_MAX: i64 = 1_000;
+/// Sessions that one waits for.
+const DEPENDS_ON_MAX: usize = 64;
+/// How long a session waits that says nothing of it.
+const WAIT_MS: u64 = 600_000;
 
 pub(crate) fn session_spec(
     request: &SessionCreate,
@@ -46,6 +57,7 @@ pub(crate) fn session_spec(
         startup_command: request.startup_command.clone(),
         timeout_ms,
         idle_timeout_ms: duration("idle_timeout_ms", request.idle_timeout_ms, idle_default, timeout_max)?,
+        queueing: queueing(request)?,
     })
 }
 
@@ -54,14 +66,37 @@ fn refuse_later_fields(request: &SessionCreate) -> Result<(), Failure> {
     let rows = [
         ("resources.accelerators", !request.resources.accelerators.is_empty(), "no accelerators are scheduled"),
         ("mounts", !request.mounts.is_empty(), "there are no folders to mount"),
-        ("resource_group", request.resource_group.is_some(), "there is one node and no groups"),
-        ("priority", request.priority.is_some_and(|priority| priority != 0), "there is no queue to be first in"),
-        ("depends_on", !request.depends_on.is_empty(), "sessions do not wait for each other"),
     ];
     match rows.into_iter().find(|(_, asked, _)| *asked) {
         Some((field, _, why)) => Err(Failure::unsupported(field, why)),
         None => Ok(()),
     }
+}
+
+fn queueing(request: &SessionCreate) -> Result<Queueing, Failure> {
+    let priority = request.priority.unwrap_or(0);
+    if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
+        let detail = format!("`priority` is between -{PRIORITY_MAX} and {PRIORITY_MAX}, not {priority}");
+        return Err(Failure::invalid("priority", detail));
+    }
+    validate::at_most("depends_on", request.depends_on.len(), DEPENDS_ON_MAX, "DEPENDS_ON_MAX")?;
+    let id = |(index, text): (usize, &String)| {
+        let field = format!("depends_on[{index}]");
+        text.parse::<SessionId>().map_err(|_| Failure::invalid(field, format!("`{text}` is no id of a session")))
+    };
+    let depends_on = request.depends_on.iter().enumerate().map(id).collect::<Result<BTreeSet<_>, _>>()?;
+    let wait_default = if depends_on.is_empty() { WAIT_MS } else { QUEUED_MS_MAX };
+    Ok(Queueing {
+        resource_group: request.resource_group.clone().unwrap_or_else(|| GROUP_DEFAULT.to_owned()),
+        priority,
+        depends_on,
+        reservation: None,
+        wait_ms_max: duration("wait_timeout_ms", request.wait_timeout_ms, wait_default, QUEUED_MS_MAX)?,
+        on_node_loss: match request.on_node_loss {
+            madang_public_api::OnNodeLoss::End => OnNodeLoss::End,
+            madang_public_api::OnNodeLoss::Restart => OnNodeLoss::Restart,
+        },
+    })
 }
 
 fn duration(field: &str, asked: Option<u64>, default: u64, max: u64) -> Result<u64, Failure> {

@@ -32,6 +32,7 @@ impl App {
         };
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let spec = session_spec(&request, language.as_ref(), &self.config)?;
+        self.queueing_known(actor, &spec.queueing).await?;
         if let (true, Some(name)) = (request.reuse_if_exists, &request.name)
             && let Some(session) = self.session_named(actor, name)
         {
@@ -60,9 +61,11 @@ impl App {
         let people = self.people.now();
         let owner = people.owner(actor, request.project.as_deref())?;
         let spec = session_spec(&request, language.as_ref(), &self.config)?;
+        self.queueing_known(actor, &spec.queueing).await?;
         let record = session_record(SessionId::new(), owner, request.name, spec)?;
         let refusals = self.store.session_admit(&record, &people.bounds(&owner, &actor.by), Admit::Try).await?;
         let view = session_view(&record, 0);
+        let waits_for = self.queue.why_not(&self.fleet, &record);
         Ok(SessionExplained {
             admitted: refusals.is_empty(),
             refusals,
@@ -71,6 +74,7 @@ impl App {
             resources: view.resources,
             timeout_ms: view.timeout_ms,
             idle_timeout_ms: view.idle_timeout_ms,
+            waits_for,
         })
     }
 
@@ -82,24 +86,28 @@ impl App {
             record.access_key = Some(key.clone());
         }
         let bounds = self.people.now().bounds(&record.owner, &actor.by);
-        let node = match self.fleet.quickest(&record.spec.image, record.spec.language.as_deref()) {
-            Ok(member) => member.id,
-            Err(full) => {
-                // What somebody may not have is said before what is not there.
-                refused(self.store.session_admit(&record, &bounds, Admit::Try).await?)?;
-                return Err(full.into());
-            }
-        };
-        record.life = admitted(Some(node), record.created_ms)?;
+        let entering = self.queue.enter(&self.fleet, &record);
+        let node = entering.node;
+        record.life = admitted(node, record.created_ms)?;
         let fence = self.leadership.fence(GROUP_DEFAULT);
         refused(self.store.session_admit(&record, &bounds, Admit::Keep(fence.as_ref())).await?)?;
         let id = record.id;
-        self.metrics.flow.session_placed(now_ms().saturating_sub(record.created_ms));
+        let waited_ms = now_ms().saturating_sub(record.created_ms);
         let session = LiveSession::new(record);
         self.sessions().insert(id, Arc::clone(&session));
-        self.fleet.place(session.record().sandbox, node);
+        if let Some(node) = node {
+            self.metrics.flow.session_placed(waited_ms);
+            self.fleet.place(session.record().sandbox, node);
+        }
+        entering.kept();
         self.session_told(&session.record());
-        self.session_open(&session);
+        match node {
+            Some(_) => self.session_open(&session),
+            None => {
+                self.session_line_up(&session.record()).await?;
+                self.queue_decide().await;
+            }
+        }
         self.session_started(&session).await
     }
 
@@ -121,7 +129,7 @@ impl App {
                 let detail = format!("the session could not start: {}", ending.why);
                 Err(Failure { retry_after_ms: Some(1_000), ..Failure::new(ProblemKind::Unavailable, detail) })
             }
-            _ => Ok(session.view()),
+            _ => Ok(self.session_view_queued(&record, session.runs_live())),
         }
     }
 
@@ -160,7 +168,7 @@ impl App {
 
     pub async fn session_view(&self, id: SessionId) -> Result<SessionView, Failure> {
         match self.session_live(id) {
-            Some(session) => Ok(session.view()),
+            Some(session) => Ok(self.session_view_queued(&session.record(), session.runs_live())),
             None => Ok(session_view(&self.session_record(id).await?, 0)),
         }
     }
@@ -238,9 +246,12 @@ fn session_record(
     })
 }
 
-/// There is no queue yet: what is admitted is placed and told at once.
+/// What finds room is placed and told at once; what does not waits.
 fn admitted(node: Option<NodeId>, now: u64) -> Result<SessionLife, Failure> {
-    let events = [SessionEvent::Admitted, SessionEvent::Placed { node }, SessionEvent::StartAsked];
+    let mut events = vec![SessionEvent::Admitted];
+    if node.is_some() {
+        events.extend([SessionEvent::Placed { node }, SessionEvent::StartAsked]);
+    }
     let mut life = SessionLife::requested(now);
     for event in events {
         (life, _) = life.apply(&event, now).map_err(|rejected| Failure::internal("admitting a session", rejected))?;

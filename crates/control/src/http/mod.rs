@@ -18,6 +18,7 @@ mod people;
 mod policy;
 mod problem;
 mod rate;
+mod resource_group;
 mod run;
 mod service;
 mod session;
@@ -108,6 +109,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(event::event_stream))
         .merge(people::people_routes())
         .merge(policy::policy_routes())
+        .merge(resource_group::resource_group_routes())
         .merge(house_routes())
         .merge(signin_routes())
 }

@@ -7,6 +7,7 @@ mod lease;
 mod people;
 mod plan;
 mod prune;
+mod queue;
 mod reconcile;
 mod runner;
 mod service;
@@ -31,6 +32,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     spawn(Box::pin(hint::listen(Arc::clone(app), wakes.clone())));
     let looking = reconcile::Reconciler::default();
     spawn(kept(app, reconcile::plan_of(app), Arc::clone(&app.reconcile_soon), move |app| looking.clone().run(app)));
+    spawn(kept(app, queue::PLAN, Arc::clone(&app.queue.wake), queue::decide));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
     spawn(kept(app, lease::PLAN, wakes.lease, lease::hold_leases));
     spawn(kept(app, people::plan_of(app), wakes.people, people::refresh_people));

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use madang_ids::{SandboxId, SessionId};
-use madang_model::{SessionEvent, SessionState};
+use madang_model::{OnNodeLoss, SessionEvent, SessionState};
 use madang_node_api::{SandboxSeen, SandboxState};
 use madang_store::SessionRecord;
 
@@ -38,6 +38,8 @@ pub(crate) enum Step {
     /// A session that drains and whose sandbox may still be there.
     CloseAgain(SessionId),
     Tell(SessionId, SessionEvent),
+    /// Its node is lost, and it may start elsewhere.
+    Move(SessionId),
 }
 
 /// A sandbox whose one-shot run has just ended is on its way out by itself; only one that stays is closed.
@@ -74,6 +76,14 @@ fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Op
     let tell = |event| Some(Step::Tell(record.id, event));
     if record.life.deadline_ms().is_some_and(|deadline| now_ms >= deadline) {
         return tell(SessionEvent::DeadlinePassed);
+    }
+    let queueing = &record.spec.queueing;
+    let since_ms = record.life.since_ms;
+    if record.life.state == SessionState::Queued && now_ms >= since_ms.saturating_add(queueing.wait_ms_max) {
+        return tell(SessionEvent::Refused { limit: format!("no room within {} ms", queueing.wait_ms_max) });
+    }
+    if session.heard == Heard::Lost && queueing.on_node_loss == OnNodeLoss::Restart {
+        return record.life.state.node().map(|_| Step::Move(record.id));
     }
     match (session.heard, record.life.node_is_known()) {
         (Heard::Lost, true) => {
@@ -122,6 +132,7 @@ mod tests {
             startup_command: None,
             timeout_ms: 500_000,
             idle_timeout_ms: 100_000,
+            queueing: Default::default(),
         };
         let record = SessionRecord {
             id: SessionId::new(),

@@ -15,7 +15,7 @@ use super::{
     plan::{Heard, Look, Orphans, Step, Wanted, plan},
 };
 use crate::{
-    app::{App, Failure, GROUP_DEFAULT, Stage, leadership::Leader, live_session::Observed},
+    app::{App, Failure, GROUP_DEFAULT, Leaving, Stage, leadership::Leader, live_session::Observed},
     clock::now_ms,
 };
 
@@ -42,7 +42,9 @@ pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
         app.session_recover(&session).await?;
     }
     look_and_do(app, &mut Orphans::new()).await;
-    Ok(())
+    // Before anybody new comes in.
+    app.resource_groups_refresh().await?;
+    app.queue_look().await
 }
 
 /// How often to look; also whenever the node reports a change.
@@ -142,6 +144,7 @@ async fn do_step(app: &Arc<App>, step: Step) {
                 app.session_close(&session);
             }
         }
+        Step::Move(id) => app.session_move(id, Leaving::Fenced).await,
         Step::Tell(id, event) => {
             let Some(session) = app.session_live(id) else { return };
             tracing::info!(session = %id, event = event.name(), "a session does not stay as it is");

@@ -16,6 +16,7 @@ mod metrics;
 mod people;
 mod policy;
 mod provider;
+mod queue;
 mod refusals;
 mod runs;
 mod service;

@@ -170,9 +170,6 @@ async fn fields_of_later_versions_are_refused_by_name() {
     let world = World::new().await;
     for (field, body) in [
         ("mounts", json!({"mounts": [{"folder": "x"}]})),
-        ("resource_group", json!({"resource_group": "g"})),
-        ("priority", json!({"priority": 5})),
-        ("depends_on", json!({"depends_on": ["x"]})),
         ("resources.accelerators", json!({"resources": {"accelerators": {"cuda": 1}}})),
         ("network", json!({"network": "internet"})),
     ] {

@@ -35,6 +35,7 @@ fn session(name: &str) -> SessionRecord {
         startup_command: None,
         timeout_ms: 1,
         idle_timeout_ms: 2,
+        queueing: Default::default(),
     };
     SessionRecord {
         id: SessionId::new(),

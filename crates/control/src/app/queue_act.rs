@@ -1,0 +1,218 @@
+//! What the scheduler decides, done; and sessions on their way between two places.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use madang_ids::{NodeId, SandboxId, SessionId};
+use madang_model::{OnNodeLoss, SessionEvent, SessionKind, SessionState};
+use madang_public_api::{QueueView, SessionView, Timestamp};
+use madang_schedule::{Decision, Place, Reason};
+use madang_store::SessionRecord;
+
+use super::{
+    App, Failure, Stage,
+    fleet::MemberState,
+    live_session::{LiveSession, Observed, session_view},
+};
+use crate::clock::now_ms;
+
+/// Between two tries to close the sandbox that a session leaves.
+const CLOSE_AGAIN: Duration = Duration::from_millis(500);
+
+/// Why a session leaves its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// Its node answers, or will: the sandbox is closed before the session starts elsewhere.
+    Drained,
+    Preempted,
+    /// Its node has ended the sandbox by itself, because it has heard nobody for too long.
+    Fenced,
+}
+
+impl Leaving {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Drained => "its node is drained",
+            Self::Preempted => "something more important needs its place",
+            Self::Fenced => "its node was not heard for longer than its lease",
+        }
+    }
+}
+
+impl App {
+    /// Does what the scheduler decides, until it decides nothing more; returns how much that was.
+    pub async fn queue_decide(self: &Arc<Self>) -> usize {
+        let mut count = 0;
+        loop {
+            let decisions = self.queue.decide(&self.fleet);
+            if decisions.is_empty() {
+                return count;
+            }
+            count += decisions.len();
+            join_all(decisions.into_iter().map(|decision| self.queue_do(decision))).await;
+        }
+    }
+
+    async fn queue_do(self: &Arc<Self>, decision: Decision) {
+        let (id, event) = match decision {
+            Decision::Place(place) => return self.queue_place(place).await,
+            Decision::Preempt { session, in_favour_of } => {
+                tracing::info!(%session, %in_favour_of, "a session of lower priority makes room");
+                return self.session_move(session, Leaving::Preempted).await;
+            }
+            Decision::Refuse { session, why } => (session, SessionEvent::Refused { limit: why }),
+        };
+        let Some(session) = self.session_live(id) else { return };
+        if let Err(failure) = self.session_apply(&session, &event, Observed::default()).await {
+            // It is still queued: the next look lines it up again.
+            tracing::warn!(session = %id, error = ?failure, "a session could not be refused yet");
+        }
+    }
+
+    async fn queue_place(self: &Arc<Self>, place: Place) {
+        let (id, node) = (place.session, place.placements.first().map(|placement| placement.node));
+        let (Some(session), Some(node)) = (self.session_live(id), node) else { return self.queue.leave(id) };
+        self.fleet.place(session.record.borrow().sandbox, node);
+        let events = [SessionEvent::Placed { node: Some(node) }, SessionEvent::StartAsked];
+        if let Err(failure) = self.session_apply_all(&session, &events, Observed::default()).await {
+            tracing::warn!(session = %id, error = ?failure, "a session could not be placed yet");
+        }
+        let placed = session.record.borrow().life.state.node() == Some(node);
+        if !placed {
+            self.queue.leave(id);
+        }
+    }
+
+    /// Lines a session up: what it waits for that has ended well already is not named any more.
+    pub async fn session_line_up(&self, record: &SessionRecord) -> Result<(), Failure> {
+        let mut waits_for = BTreeSet::new();
+        let mut over = Vec::new();
+        for id in &record.spec.queueing.depends_on {
+            match self.session_live(*id) {
+                Some(_) => drop(waits_for.insert(*id)),
+                None => over.push(*id),
+            }
+        }
+        waits_for.extend(over.iter().copied());
+        self.queue.line_up(record, waits_for);
+        self.dependencies_ended(&over).await
+    }
+
+    async fn dependencies_ended(&self, over: &[SessionId]) -> Result<(), Failure> {
+        for id in over {
+            // One that was forgotten long ago cannot be said to have ended well.
+            if let Some(record) = self.store.session_get(*id).await?
+                && !record.life.is_live()
+            {
+                self.queue.dependency_ended(&record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the scheduler's memory with the sessions that live, and mends what differs; moves what is on nodes that drain.
+    pub async fn queue_look(self: &Arc<Self>) -> Result<(), Failure> {
+        let live: Vec<_> = self.sessions_live().iter().map(|session| session.record()).collect();
+        for record in self.queue.compare(&self.fleet, &live) {
+            self.session_line_up(&record).await?;
+        }
+        for (_, on) in self.queue.dependencies(&live) {
+            let over: Vec<_> = on.into_iter().filter(|id| self.session_live(*id).is_none()).collect();
+            self.dependencies_ended(&over).await?;
+        }
+        let members = self.fleet.members().into_iter();
+        let draining: BTreeSet<NodeId> =
+            members.filter(|member| member.state == MemberState::Draining).map(|member| member.id).collect();
+        let there = |record: &&SessionRecord| record.life.state.node().is_some_and(|node| draining.contains(&node));
+        for record in live.iter().filter(there).filter(|record| may_move(record)) {
+            self.session_move(record.id, Leaving::Drained).await;
+        }
+        Ok(())
+    }
+
+    /// Gives up the session's sandbox and queues it again; it starts elsewhere when nothing of it is left where it was.
+    pub async fn session_move(self: &Arc<Self>, id: SessionId, leaving: Leaving) {
+        let Some(session) = self.session_live(id) else { return self.queue.leave(id) };
+        let old = session.record.borrow().sandbox;
+        self.queue.busy(id);
+        let event = SessionEvent::Moved { why: leaving.why().to_owned() };
+        let moved = self.session_apply(&session, &event, Observed::default()).await;
+        let record = session.record();
+        if moved.is_err() || record.sandbox == old {
+            tracing::warn!(session = %id, ?moved, "a session could not be moved");
+            return self.queue.busy_no_more(id);
+        }
+        tracing::info!(session = %id, why = leaving.why(), "a session waits for another place");
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            if leaving != Leaving::Fenced {
+                app.sandbox_leave(&session, old).await;
+            }
+            app.fleet.forget(old);
+            app.queue.leave(id);
+            app.queue.busy_no_more(id);
+            let record = session.record();
+            if record.life.state == SessionState::Queued
+                && let Err(failure) = app.session_line_up(&record).await
+            {
+                tracing::warn!(session = %id, error = ?failure, "a moved session is lined up later");
+            }
+        });
+    }
+
+    /// Until it is closed, or nobody waits for that any more.
+    async fn sandbox_leave(&self, session: &LiveSession, sandbox: SandboxId) {
+        while session.record.borrow().life.state == SessionState::Queued {
+            match self.node.sandbox_close(sandbox).await {
+                Ok(_) => return,
+                Err(error) => tracing::warn!(%sandbox, %error, "a sandbox that is left could not be closed yet"),
+            }
+            tokio::select! {
+                () = self.reached(Stage::Stopping) => return,
+                () = tokio::time::sleep(CLOSE_AGAIN) => {}
+            }
+        }
+    }
+
+    /// A session with how it waits.
+    pub(super) fn session_view_queued(&self, record: &SessionRecord, runs_live: u64) -> SessionView {
+        let queue = match record.life.state {
+            SessionState::Queued => Some(self.queue_view(record)),
+            _ => None,
+        };
+        SessionView { queue, ..session_view(record, runs_live) }
+    }
+
+    fn queue_view(&self, record: &SessionRecord) -> QueueView {
+        let refused_at = Timestamp(record.life.since_ms.saturating_add(record.spec.queueing.wait_ms_max));
+        let Some(wait) = self.queue.wait(record) else {
+            let (position, may_start_at) = (None, None);
+            let waits_for = "it is being lined up".to_owned();
+            return QueueView { position, reason: "turn".into(), waits_for, may_start_at, refused_at };
+        };
+        QueueView {
+            position: wait.position.map(|position| position as u64),
+            reason: reason_name(&wait.reason).to_owned(),
+            waits_for: wait.reason.to_string(),
+            // What is promised for now is a matter of moments.
+            may_start_at: wait.may_start_ms.map(|at| Timestamp(at.max(now_ms()))),
+            refused_at,
+        }
+    }
+}
+
+/// Whether nothing but time is lost when the session starts anew.
+fn may_move(record: &SessionRecord) -> bool {
+    record.spec.kind == SessionKind::Batch || record.spec.queueing.on_node_loss == OnNodeLoss::Restart
+}
+
+fn reason_name(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Dependency { .. } => "dependency",
+        Reason::NoNode => "no-node",
+        Reason::Room { .. } => "room",
+        Reason::Promised => "promised",
+        Reason::Preempting => "preempting",
+        Reason::Turn => "turn",
+    }
+}
