@@ -1,8 +1,10 @@
 //! `madang admin`: people's ways to sign in, and who did what.
 
 mod audit;
+mod group;
 mod key;
 mod link;
+mod reservation;
 
 use clap::{Args, Subcommand};
 
@@ -20,6 +22,12 @@ pub enum AdminCommand {
     Key(key::KeyArgs),
     /// Make a one-time link with which a user sets a password
     Link(link::LinkArgs),
+    /// Resource groups: list, make, change how they schedule
+    Group(group::GroupArgs),
+    /// Who waits for room, in order
+    Queue(group::QueueArgs),
+    /// Slots promised for a time: make, list, take back
+    Reservation(reservation::ReservationArgs),
     /// Search the audit log, newest first
     Audit(audit::AuditArgs),
 }
@@ -28,6 +36,9 @@ pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
     match args.command {
         AdminCommand::Key(args) => key::run(args).await,
         AdminCommand::Link(args) => link::run(args).await,
+        AdminCommand::Group(args) => group::run(args).await,
+        AdminCommand::Queue(args) => group::queue(args).await,
+        AdminCommand::Reservation(args) => reservation::run(args).await,
         AdminCommand::Audit(args) => audit::run(args).await,
     }
 }

@@ -213,6 +213,24 @@ pub struct SessionCreateArgs {
     /// End the session when nothing has run in it for this long
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<Millis>,
+    /// Resource group
+    #[arg(long)]
+    pub group: Option<String>,
+    /// Higher starts earlier
+    #[arg(long, allow_negative_numbers = true)]
+    pub priority: Option<i64>,
+    /// Start once the session of this id has ended well
+    #[arg(long, value_name = "SESSION")]
+    pub after: Vec<String>,
+    /// Give up when it has waited for so long
+    #[arg(long, value_name = "TIME")]
+    pub wait: Option<Millis>,
+    /// Start anew on another node when its own is lost
+    #[arg(long)]
+    pub restart: bool,
+    /// Run this shell command and end with it
+    #[arg(long, value_name = "COMMAND")]
+    pub batch: Option<String>,
     /// Take the session of this name where there is one
     #[arg(long, requires = "name")]
     pub reuse: bool,

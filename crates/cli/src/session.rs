@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use madang_client::Client;
-use madang_public_api::{Resources, SessionCreate, SessionState, SessionView};
+use madang_public_api::{OnNodeLoss, Resources, SessionCreate, SessionKind, SessionState, SessionView};
 use serde::Serialize;
 
 use crate::{
@@ -50,6 +50,13 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         timeout_ms: args.timeout.map(|time| time.0),
         idle_timeout_ms: args.idle_timeout.map(|time| time.0),
         reuse_if_exists: args.reuse,
+        resource_group: args.group,
+        priority: args.priority,
+        depends_on: args.after,
+        wait_timeout_ms: args.wait.map(|time| time.0),
+        on_node_loss: if args.restart { OnNodeLoss::Restart } else { OnNodeLoss::End },
+        kind: if args.batch.is_some() { SessionKind::Batch } else { SessionKind::Interactive },
+        startup_command: args.batch,
         ..SessionCreate::default()
     };
     let session = client.session_create(&request).await?;
@@ -104,6 +111,11 @@ fn show(session: &SessionView, json: bool) -> Result<(), Failure> {
     rows.extend(session.started_at.map(|at| ("started", at.to_string())));
     rows.extend(session.ended_at.map(|at| ("ended", at.to_string())));
     rows.extend(session.outcome.clone().map(|outcome| ("outcome", outcome)));
+    if let Some(queue) = &session.queue {
+        rows.extend(queue.position.map(|position| ("place", position.to_string())));
+        rows.push(("waits for", queue.waits_for.clone()));
+        rows.extend(queue.may_start_at.map(|at| ("may start", at.to_string())));
+    }
     rows.extend(session.why.clone().map(|why| ("why", why)));
     rows.push(("may", session.allowed_actions.join(", ")));
     let lines: String = rows.iter().map(|(name, value)| format!("{name:10}{value}\n")).collect();

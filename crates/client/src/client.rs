@@ -73,6 +73,11 @@ impl Client {
         self.json(Method::POST, path, Some(body)).await
     }
 
+    /// `PUT path` with a JSON body.
+    pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.json(Method::PUT, path, Some(body)).await
+    }
+
     /// `DELETE path`; an answer without a body reads as `null`.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.json(Method::DELETE, path, None::<&()>).await

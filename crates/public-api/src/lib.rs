@@ -13,6 +13,7 @@ pub mod page;
 pub mod people;
 pub mod policy;
 pub mod problem;
+pub mod reservation;
 pub mod resource_group;
 pub mod run;
 pub mod run_fold;
@@ -35,6 +36,7 @@ pub use people::{
 };
 pub use policy::{PolicyView, SessionExplained};
 pub use problem::{Problem, ProblemKind};
+pub use reservation::{ReservationCreate, ReservationView};
 pub use resource_group::{Placement, Preference, QueueOrder, ResourceGroupSettings, ResourceGroupView};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;

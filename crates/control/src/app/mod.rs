@@ -20,6 +20,8 @@ mod policy;
 mod queue;
 mod queue_act;
 mod queue_node;
+mod queue_reserve;
+mod reservation;
 mod resource_group;
 mod run_collect;
 mod run_plan;

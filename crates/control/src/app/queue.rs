@@ -8,20 +8,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use madang_ids::{NodeId, SessionId};
+use madang_ids::{NodeId, ReservationId, SessionId};
 use madang_model::{
     SessionKind, SessionState,
     session::{DRAINING_MS_MAX, STARTING_MS_MAX, SessionOutcome},
 };
 use madang_public_api::{ResourceGroupSettings, ResourceGroupView};
 use madang_schedule::{Amount, Decision, Ended, Gang, Group, Holding, Node, Reason, Session, Wait, Want};
-use madang_store::SessionRecord;
+use madang_store::{ReservationRecord, SessionRecord};
 use tokio::sync::Notify;
 
 use super::{
     GROUP_DEFAULT,
     fleet::{Fleet, Member},
     queue_node::{rules, scheduled_node},
+    reservation::PoolsTold,
 };
 use crate::clock::now_ms;
 
@@ -31,15 +32,19 @@ pub(crate) struct Queue {
     lines: Mutex<Lines>,
     /// Wakes the task that decides.
     pub wake: Arc<Notify>,
+    /// One change of what is reserved at a time, here and in the store.
+    pub reserving: tokio::sync::Mutex<()>,
+    pub pools_told: tokio::sync::Mutex<PoolsTold>,
 }
 
 #[derive(Debug, Default)]
-struct Lines {
-    groups: BTreeMap<String, Group>,
+pub(super) struct Lines {
+    pub groups: BTreeMap<String, Group>,
     settings: BTreeMap<String, ResourceGroupSettings>,
     nodes: BTreeMap<NodeId, (String, Node)>,
     /// Of the fleet, when `nodes` was looked up.
     revision: Option<u64>,
+    pub reservations: BTreeMap<ReservationId, ReservationRecord>,
     /// The group of every session that holds something or waits.
     known: HashMap<SessionId, String>,
     /// Sessions on their way in or between two places: whoever brings them there has the word.
@@ -77,7 +82,8 @@ impl Drop for Entering<'_> {
 impl Queue {
     /// `wake`: what is notified when the fleet changes.
     pub fn new(wake: Arc<Notify>) -> Self {
-        Self { lines: Mutex::default(), wake }
+        let (lines, reserving, pools_told) = Default::default();
+        Self { lines, wake, reserving, pools_told }
     }
 
     /// Begins to bring a session in; says where it may start if nobody waits and there is room.
@@ -247,13 +253,13 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    fn lines(&self) -> MutexGuard<'_, Lines> {
+    pub(super) fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lines {
-    fn group(&mut self, name: &str) -> &mut Group {
+    pub fn group(&mut self, name: &str) -> &mut Group {
         let Self { groups, settings, .. } = self;
         groups
             .entry(name.to_owned())
@@ -261,7 +267,7 @@ impl Lines {
     }
 
     /// Looks at the nodes if the fleet has changed.
-    fn nodes_look(&mut self, fleet: &Fleet) {
+    pub fn nodes_look(&mut self, fleet: &Fleet) {
         let revision = fleet.revision();
         if self.revision != Some(revision) {
             self.revision = Some(revision);
@@ -369,6 +375,10 @@ fn wanted(record: &SessionRecord) -> Session {
         depends_on: spec.queueing.depends_on.clone(),
         reservation: spec.queueing.reservation,
         queued_ms: record.created_ms,
-        lasts_ms_max: spec.timeout_ms.saturating_add(STARTING_MS_MAX + DRAINING_MS_MAX),
+        lasts_ms_max: match spec.queueing.reservation {
+            // It has no more than what was promised.
+            Some(_) => spec.timeout_ms,
+            None => spec.timeout_ms.saturating_add(STARTING_MS_MAX + DRAINING_MS_MAX),
+        },
     }
 }

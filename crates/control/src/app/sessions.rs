@@ -86,6 +86,7 @@ impl App {
             record.access_key = Some(key.clone());
         }
         let bounds = self.people.now().bounds(&record.owner, &actor.by);
+        self.queue.reservation_use(&mut record);
         let entering = self.queue.enter(&self.fleet, &record);
         let node = entering.node;
         record.life = admitted(node, record.created_ms)?;
@@ -100,6 +101,10 @@ impl App {
             self.fleet.place(session.record().sandbox, node);
         }
         entering.kept();
+        if session.record.borrow().spec.queueing.reservation.is_some() {
+            // One slot less has to wait.
+            self.queue.wake.notify_one();
+        }
         self.session_told(&session.record());
         match node {
             Some(_) => self.session_open(&session),

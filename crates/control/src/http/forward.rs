@@ -127,7 +127,7 @@ impl Wanted {
         }
         let leader = match self.route.as_str() {
             "/run" | "/sessions" | "/languages" | "/images" | "/events" | "/queue" => true,
-            route if route.starts_with("/resource-groups") => true,
+            route if route.starts_with("/resource-groups") || route.starts_with("/reservations") => true,
             route if route.starts_with("/sessions/") => match self.id.parse() {
                 Ok(id) => app.store.session_get(id).await?.is_some_and(|record| record.life.is_live()),
                 // A name: of a live session, if of any.

@@ -18,6 +18,7 @@ mod people;
 mod policy;
 mod problem;
 mod rate;
+mod reservation;
 mod resource_group;
 mod run;
 mod service;
@@ -110,6 +111,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .merge(people::people_routes())
         .merge(policy::policy_routes())
         .merge(resource_group::resource_group_routes())
+        .merge(reservation::reservation_routes())
         .merge(house_routes())
         .merge(signin_routes())
 }

@@ -27,6 +27,7 @@ pub(super) async fn prune(app: Arc<App>) -> Done {
     let signins = forget_signins(&app, now).await?;
     let audit = app.store.audit_prune(audit_before(now, app.config.keep_audit_days), now).await?;
     let announcements = app.store.announcement_prune(oldest).await?;
+    app.store.reservation_prune(oldest).await?;
     app.signin.rates.sweep();
     Ok(format!(
         "forgot {runs} runs, {sessions} sessions, {keys} idempotency keys, {announcements} announcements, {signins} of signing in, {audit} of the audit log"

@@ -23,8 +23,10 @@ pub(super) async fn decide(app: Arc<App>) -> Done {
         return Ok("another process leads".into());
     }
     app.resource_groups_refresh().await.map_err(|failure| failure.detail)?;
+    app.reservations_refresh().await.map_err(|failure| failure.detail)?;
     app.queue_look().await.map_err(|failure| failure.detail)?;
     let decisions = app.queue_decide().await;
+    app.pools_tell().await;
     wake_in_time(&app);
     Ok(format!("{decisions} decisions"))
 }

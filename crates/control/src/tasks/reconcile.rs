@@ -44,6 +44,7 @@ pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
     look_and_do(app, &mut Orphans::new()).await;
     // Before anybody new comes in.
     app.resource_groups_refresh().await?;
+    app.reservations_refresh().await?;
     app.queue_look().await
 }
 

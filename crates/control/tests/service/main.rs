@@ -18,6 +18,7 @@ mod policy;
 mod provider;
 mod queue;
 mod refusals;
+mod reservation;
 mod runs;
 mod service;
 mod sessions;

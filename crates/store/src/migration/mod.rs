@@ -18,6 +18,7 @@ mod m0022_policy;
 mod m0030_audit;
 mod m0031_signin;
 mod m0040_fleet;
+mod m0041_reservation;
 mod m0070_service;
 mod m0071_session_list;
 
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0070_service::Migration),
             Box::new(m0040_fleet::Migration),
             Box::new(m0071_session_list::Migration),
+            Box::new(m0041_reservation::Migration),
         ]
     }
 }
