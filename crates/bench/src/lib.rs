@@ -11,6 +11,7 @@ mod machine;
 mod peer;
 mod query;
 mod report;
+mod reservation;
 mod sample;
 mod server;
 mod start;
@@ -35,6 +36,8 @@ pub enum Bench {
     Query,
     /// Compile-and-run jobs beside the bare compiler.
     Compile,
+    /// Reserved slots ready at their time, and a class that starts in them.
+    Reservation,
 }
 
 impl Bench {
@@ -45,6 +48,7 @@ impl Bench {
             Bench::Density => "density",
             Bench::Query => "query",
             Bench::Compile => "compile",
+            Bench::Reservation => "reservation",
         }
     }
 }
@@ -56,13 +60,13 @@ pub struct Settings {
     pub madang: PathBuf,
     /// A server to measure instead of one that we start; what needs our own is then left out.
     pub endpoint: Option<Endpoint>,
-    /// `throughput`, `compile`: how long to load the server.
+    /// `throughput`, `compile`: how long to load the server; `reservation`: how long ahead.
     pub duration: Option<Duration>,
     /// `throughput`, `compile`, `density`: requests in flight at once.
     pub concurrency: Option<usize>,
     /// `start`, `query`: how often.
     pub rounds: Option<usize>,
-    /// `density`: how many sessions.
+    /// `density`, `reservation`: how many sessions.
     pub sessions: Option<usize>,
 }
 
@@ -101,6 +105,7 @@ pub fn run(bench: Bench, settings: &Settings) -> Result<Report, BenchError> {
             Bench::Density => density::measure(settings, &mut report).await,
             Bench::Query => query::measure(settings, &mut report).await,
             Bench::Compile => compile::measure(settings, &mut report).await,
+            Bench::Reservation => reservation::measure(settings, &mut report).await,
         }
     })?;
     Ok(report)

@@ -403,6 +403,8 @@ pub enum BenchName {
     Query,
     /// Compile-and-run jobs beside the bare compiler
     Compile,
+    /// A class that starts in slots reserved a minute before
+    Reservation,
 }
 
 #[derive(Debug, Args)]

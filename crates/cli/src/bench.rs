@@ -18,6 +18,7 @@ pub fn run(args: BenchArgs) -> Result<u8, Failure> {
         BenchName::Density => Bench::Density,
         BenchName::Query => Bench::Query,
         BenchName::Compile => Bench::Compile,
+        BenchName::Reservation => Bench::Reservation,
     };
     let madang = env::current_exe().map_err(|error| Failure::internal(format!("finding this program: {error}")))?;
     let settings = Settings {

@@ -51,6 +51,7 @@ pub struct ResourceGroupSettings {
     pub placement: Placement,
     pub prefer: Preference,
     /// Others may pass the first of the queue, which does not fit, after so many tries, without delaying it.
+    #[schema(maximum = 1_000_000)]
     pub head_tries: u32,
     /// Or after so long.
     pub head_wait_ms: u64,

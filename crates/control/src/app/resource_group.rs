@@ -12,6 +12,8 @@ use super::{App, Asker, Failure, GROUP_DEFAULT, validate};
 const GROUPS_MAX: usize = 1_000;
 /// Ten times a thousand processors are promised where there are ten: more is a mistake.
 const PERCENT_MAX: u64 = 100_000;
+/// More is for ever.
+const TRIES_MAX: u64 = 1_000_000;
 /// A week.
 const WAIT_MS_MAX: u64 = 7 * 86_400_000;
 
@@ -93,6 +95,7 @@ fn check(settings: &ResourceGroupSettings) -> Result<(), Failure> {
     let bounds = [
         ("cpu_percent", settings.cpu_percent.unwrap_or(100), 1, PERCENT_MAX),
         ("memory_percent", settings.memory_percent.unwrap_or(100), 1, PERCENT_MAX),
+        ("head_tries", u64::from(settings.head_tries), 0, TRIES_MAX),
         ("head_wait_ms", settings.head_wait_ms, 0, WAIT_MS_MAX),
         ("priority_step_ms", settings.priority_step_ms, 0, WAIT_MS_MAX),
     ];
