@@ -63,6 +63,11 @@ async fn wait(client: &Client, patience: Duration) -> Result<Vec<LanguageView>, 
                 let line = format!("the server is {}: {}", health.status, health.notes.join("; "));
                 return Err(Failure { code: exit::UNREACHABLE, line });
             }
+            // It takes no program and may stay so for days.
+            Ok(health) if health.status == "frozen" => {
+                let line = format!("the service is frozen: {}", health.notes.join("; "));
+                return Err(Failure { code: exit::REFUSED, line });
+            }
             Err(error) if late => return Err(error.into()),
             _ => sleep(LOOK_INTERVAL).await,
         }

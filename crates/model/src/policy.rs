@@ -244,6 +244,12 @@ impl Bound {
         Some(self.refusal("priority_max", Some(number(max)), 0, number(priority)))
     }
 
+    /// What this policy has against so long a life.
+    #[must_use]
+    pub fn lifetime_refusal(&self, timeout_ms: u64) -> Option<Refusal> {
+        self.over("session_timeout_ms_max", self.limits.session_timeout_ms_max?, 0, timeout_ms)
+    }
+
     /// What this policy has against one run in a sandbox of its own.
     #[must_use]
     pub fn run_refusals(&self, limits: &crate::Limits, image: &str, runs: u64) -> Vec<Refusal> {

@@ -41,7 +41,9 @@ pub use resource_group::{Placement, Preference, QueueOrder, ResourceGroupSetting
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;
 pub use service::{AnnouncementCreate, AnnouncementView, ServiceStateChange, ServiceStateView};
-pub use session::{OnNodeLoss, QueueView, Resources, SessionCreate, SessionKind, SessionState, SessionView};
+pub use session::{
+    OnNodeLoss, QueueView, Resources, SessionCreate, SessionExtend, SessionKind, SessionState, SessionView,
+};
 pub use signin::{
     AccessKeyCreate, AccessKeyMade, AccessKeyView, BrowserView, KeySigning, LinkCreate, LinkKind, LinkMade, LinkUse,
     PasswordChange, ProviderView, SigninRequest, SigninView,

@@ -174,6 +174,12 @@ pub struct SessionView {
     pub started_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// When it will end by itself if nothing more happens in it; while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Why it will: `lifetime`, `no-traffic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_because: Option<String>,
     /// Over the whole life; absent until it has ended, ask `GET /sessions/{id}/usage` before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
@@ -197,6 +203,15 @@ pub struct SessionView {
     /// What may be done now: `run`, `restart`, `interrupt`, `complete`, `files`, `end`.
     #[serde(default)]
     pub allowed_actions: Vec<String>,
+}
+
+/// A longer life for a session that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionExtend {
+    /// Added to its lifetime, milliseconds.
+    #[schema(minimum = 1, maximum = 9007199254740991_u64)]
+    pub by_ms: u64,
 }
 
 /// One line of a session's log.

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use madang_model::{SessionState, Usage};
+use madang_model::{Activity, ProjectedEnd, SessionState, Usage};
 use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
 use madang_store::SessionRecord;
 use tokio::sync::watch;
@@ -74,7 +74,19 @@ impl LiveSession {
     }
 
     pub fn view(&self) -> SessionView {
-        session_view(&self.record(), self.runs_live())
+        let record = self.record();
+        self.project(&record, session_view(&record, self.runs_live()))
+    }
+
+    /// The view with the end that is to be expected.
+    pub fn project(&self, record: &SessionRecord, mut view: SessionView) -> SessionView {
+        if let (SessionState::Running { .. }, Some(started_ms)) = (&record.life.state, record.started_ms) {
+            let activity = Activity { started_ms, active_ms: self.active_ms(), runs_live: self.runs_live() };
+            let end = ProjectedEnd::of(&record.spec, &activity);
+            view.ends_at = Some(Timestamp(end.at_ms));
+            view.ends_because = Some(end.because.name().to_owned());
+        }
+        view
     }
 }
 
@@ -117,6 +129,8 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         created_at: Timestamp(record.created_ms),
         started_at: record.started_ms.map(Timestamp),
         ended_at: record.ended_ms.map(Timestamp),
+        ends_at: None,
+        ends_because: None,
         usage: record.usage,
         resource_group: spec.queueing.resource_group.clone(),
         priority: spec.queueing.priority,

@@ -125,7 +125,7 @@ impl App {
         Err(Failure::conflict("the session keeps changing; try again"))
     }
 
-    fn session_changed(&self, session: &LiveSession, record: SessionRecord) {
+    pub(super) fn session_changed(&self, session: &LiveSession, record: SessionRecord) {
         if !record.life.is_live() {
             self.sessions().remove(&record.id);
             self.fleet.forget(record.sandbox);
@@ -135,7 +135,7 @@ impl App {
         session.record.send_replace(record);
     }
 
-    async fn session_reload(&self, session: &LiveSession) -> Result<(), Failure> {
+    pub(super) async fn session_reload(&self, session: &LiveSession) -> Result<(), Failure> {
         let id = session.record.borrow().id;
         let record = self.store.session_get(id).await?.ok_or_else(|| Failure::not_found(format!("session {id}")))?;
         session.record.send_replace(record);

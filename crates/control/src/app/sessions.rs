@@ -134,7 +134,7 @@ impl App {
                 let detail = format!("the session could not start: {}", ending.why);
                 Err(Failure { retry_after_ms: Some(1_000), ..Failure::new(ProblemKind::Unavailable, detail) })
             }
-            _ => Ok(self.session_view_queued(&record, session.runs_live())),
+            _ => Ok(session.project(&record, self.session_view_queued(&record, session.runs_live()))),
         }
     }
 
@@ -173,15 +173,21 @@ impl App {
 
     pub async fn session_view(&self, id: SessionId) -> Result<SessionView, Failure> {
         match self.session_live(id) {
-            Some(session) => Ok(self.session_view_queued(&session.record(), session.runs_live())),
+            Some(session) => {
+                let record = session.record();
+                Ok(session.project(&record, self.session_view_queued(&record, session.runs_live())))
+            }
             None => Ok(session_view(&self.session_record(id).await?, 0)),
         }
     }
 
     pub async fn session_list(&self, page: &SessionPage) -> Result<Vec<SessionView>, Failure> {
         let records = self.store.session_list(page).await?;
-        let runs = |record: &SessionRecord| self.session_live(record.id).map_or(0, |session| session.runs_live());
-        Ok(records.iter().map(|record| session_view(record, runs(record))).collect())
+        let view = |record: &SessionRecord| match self.session_live(record.id) {
+            Some(session) => session.project(record, session_view(record, session.runs_live())),
+            None => session_view(record, 0),
+        };
+        Ok(records.iter().map(view).collect())
     }
 
     pub(super) async fn session_record(&self, id: SessionId) -> Result<SessionRecord, Failure> {

@@ -99,6 +99,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(session_list::session_list, session::session_create))
         .routes(routes!(session::session_get, session::session_end))
         .routes(routes!(session_act::session_restart))
+        .routes(routes!(session_act::session_extend))
         .routes(routes!(session_act::session_interrupt))
         .routes(routes!(session_act::session_complete))
         .routes(routes!(session_act::session_run))

@@ -10,7 +10,8 @@ use axum::{
 };
 use madang_model::Usage;
 use madang_public_api::{
-    CompleteRequest, CompletionsView, Page, RunRequest, RunView, SessionView, StreamEvent, bounds, session::LogEntry,
+    CompleteRequest, CompletionsView, Page, RunRequest, RunView, SessionExtend, SessionView, StreamEvent, bounds,
+    session::LogEntry,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -40,6 +41,22 @@ pub(super) async fn session_restart(
     app.node.sandbox_restart(session.running()?.sandbox).await?;
     session.touch();
     Ok(Json(session.view()))
+}
+
+/// Lets the session live longer, within its policies. That counts as use of it.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/extend", tag = "session", params(("id" = String, Path)),
+    request_body = SessionExtend, responses((status = 200, body = SessionView)))]
+pub(super) async fn session_extend(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    Path(id): Path<String>,
+    ApiJson(extend): ApiJson<SessionExtend>,
+) -> Result<Json<SessionView>, Failure> {
+    if extend.by_ms == 0 {
+        return Err(Failure::invalid("by_ms", "`by_ms` is at least 1"));
+    }
+    let id = app.session_id(&asker, &id).await?;
+    Ok(Json(app.session_extend(&asker, id, &extend).await?))
 }
 
 /// Interrupts what the session's interpreter is doing, as Ctrl-C does.

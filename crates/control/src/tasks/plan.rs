@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use madang_ids::{SandboxId, SessionId};
-use madang_model::{OnNodeLoss, SessionEvent, SessionState};
+use madang_model::{Activity, OnNodeLoss, ProjectedEnd, SessionEvent, SessionState};
 use madang_node_api::{SandboxSeen, SandboxState};
 use madang_store::SessionRecord;
 
@@ -101,13 +101,10 @@ fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Op
             tell(SessionEvent::SandboxLost { why: why.clone() })
         }
         (SessionState::Running { .. }, Some(SandboxState::Running)) => {
-            let started = record.started_ms.unwrap_or(record.created_ms);
-            if now_ms >= started.saturating_add(record.spec.timeout_ms) {
-                return tell(SessionEvent::LifetimeExpired);
-            }
-            let idle =
-                session.runs_live == 0 && now_ms >= session.active_ms.saturating_add(record.spec.idle_timeout_ms);
-            if idle { tell(SessionEvent::IdleExpired) } else { None }
+            let (active_ms, runs_live) = (session.active_ms, session.runs_live);
+            let started_ms = record.started_ms.unwrap_or(record.created_ms);
+            let end = ProjectedEnd::of(&record.spec, &Activity { started_ms, active_ms, runs_live });
+            if end.is_due(now_ms) { tell(end.because.event()) } else { None }
         }
         _ => None,
     }

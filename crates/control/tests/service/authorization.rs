@@ -54,6 +54,7 @@ impl Operation {
             "link_create" => (path, json!({"user": id, "kind": "invitation"})),
             "access_key_create" => (path, json!({"user": id, "name": "k"})),
             "session_run" => (path, json!({"mode": "command", "argv": ["true"]})),
+            "session_extend" => (path, json!({"by_ms": 1})),
             "session_complete" => (path, json!({"code": "", "cursor": 0})),
             "project_create" | "user_create" => {
                 let name = format!("n{}", madang_ids::RunId::new());

@@ -178,3 +178,45 @@ async fn fields_of_later_versions_are_refused_by_name() {
     let harmless = json!({"language": "sim", "mounts": [], "priority": 0, "depends_on": [], "network": "none"});
     world.post("/api/v1/sessions", harmless).await.expect(201);
 }
+
+#[tokio::test]
+async fn the_projected_end_is_shown_and_can_be_put_off_within_the_policy() {
+    let world = World::with(|config| config.session_timeout_ms_max = 10_000_000).await;
+    let asked = json!({"language": "sim", "timeout_ms": 5_000_000, "idle_timeout_ms": 4_000_000});
+    let view = world.post("/api/v1/sessions", asked).await.expect(201);
+    let path = format!("/api/v1/sessions/{}", view["id"].as_str().unwrap());
+    assert_eq!(view["ends_because"], "no-traffic", "{view}");
+    assert!(view["ends_at"].as_str() > view["started_at"].as_str(), "{view}");
+    // While something runs in it, only its lifetime ends it.
+    let run = json!({"mode": "query", "code": "hang"});
+    let run = world.post(&format!("{path}/runs"), run).await.expect(201);
+    let busy = world.until(&path, |view| view["runs_live"] == 1).await;
+    assert_eq!(busy["ends_because"], "lifetime", "{busy}");
+    let extended = world.post(&format!("{path}/extend"), json!({"by_ms": 5_000_000})).await.expect(200);
+    assert_eq!(extended["timeout_ms"], 10_000_000, "{extended}");
+    assert!(extended["ends_at"].as_str() > busy["ends_at"].as_str(), "{extended}");
+    let refused = world.post(&format!("{path}/extend"), json!({"by_ms": 1})).await;
+    assert_eq!(refused.json()["limit"], "session_timeout_ms_max", "{:?}", refused.body);
+    assert!(refused.status.is_client_error());
+    world.post(&format!("{path}/extend"), json!({"by_ms": 0})).await.problem(422, "invalid");
+    let list = world.get("/api/v1/sessions?filter=live").await.expect(200);
+    assert_eq!(list["items"][0]["ends_at"], extended["ends_at"], "{list}");
+    world.delete(&format!("/api/v1/runs/{}", run["id"].as_str().unwrap())).await;
+    world.delete(&path).await.expect(200);
+    let ended = world.until(&path, |view| view["state"] == "ended").await;
+    assert!(ended["ends_at"].is_null(), "{ended}");
+    world.post(&format!("{path}/extend"), json!({"by_ms": 1})).await.problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn an_extension_stays_within_every_policy() {
+    let world = World::new().await;
+    world.put("/api/v1/policies/short", json!({"session_timeout_ms_max": 6_000_000})).await.expect(200);
+    world.patch("/api/v1/users/administrator", json!({"policy": "short"})).await.expect(200);
+    let asked = json!({"language": "sim", "timeout_ms": 5_000_000, "idle_timeout_ms": 1_000_000});
+    let view = world.post("/api/v1/sessions", asked).await.expect(201);
+    let path = format!("/api/v1/sessions/{}/extend", view["id"].as_str().unwrap());
+    world.post(&path, json!({"by_ms": 1_000_000})).await.expect(200);
+    let refused = world.post(&path, json!({"by_ms": 1})).await.json();
+    assert_eq!(refused["refusals"][0]["policy"], "short", "{refused}");
+}
