@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("client", &["ids", "model", "public-api"]),
     ("node-sim", &["ids", "model", "node-api"]),
     ("testkit", &["ids", "model", "node-api", "node-sim", "public-api", "client"]),
-    ("bench", &["ids", "model", "public-api", "client"]),
+    ("bench", &["ids", "model", "public-api", "client", "schedule", "node-link", "node-sim"]),
     (
         "cli",
         &[
@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "languages",
             "store",
             "node",
+            "node-sim",
             "control",
             "client",
             "bench",

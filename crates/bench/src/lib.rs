@@ -13,6 +13,7 @@ mod query;
 mod report;
 mod reservation;
 mod sample;
+mod schedule;
 mod server;
 mod start;
 mod throughput;
@@ -38,6 +39,8 @@ pub enum Bench {
     Compile,
     /// Reserved slots ready at their time, and a class that starts in them.
     Reservation,
+    /// The scheduler by itself, and a control process with a thousand nodes that are simulated.
+    Schedule,
 }
 
 impl Bench {
@@ -49,6 +52,7 @@ impl Bench {
             Bench::Query => "query",
             Bench::Compile => "compile",
             Bench::Reservation => "reservation",
+            Bench::Schedule => "schedule",
         }
     }
 }
@@ -68,6 +72,10 @@ pub struct Settings {
     pub rounds: Option<usize>,
     /// `density`, `reservation`: how many sessions.
     pub sessions: Option<usize>,
+    /// `schedule`: how many nodes join.
+    pub nodes: Option<usize>,
+    /// `schedule`: an empty database to measure lists on besides SQLite.
+    pub database: Option<String>,
 }
 
 /// Why there is no measurement.
@@ -106,6 +114,7 @@ pub fn run(bench: Bench, settings: &Settings) -> Result<Report, BenchError> {
             Bench::Query => query::measure(settings, &mut report).await,
             Bench::Compile => compile::measure(settings, &mut report).await,
             Bench::Reservation => reservation::measure(settings, &mut report).await,
+            Bench::Schedule => schedule::measure(settings, &mut report).await,
         }
     })?;
     Ok(report)

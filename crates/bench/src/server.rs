@@ -61,10 +61,15 @@ impl Server {
     }
 
     pub async fn start(madang: &Path, pools: Pools) -> Result<Self, BenchError> {
+        let pools = if pools == Pools::On { "on" } else { "off" };
+        Self::launch(madang, &["up", "--listen", "127.0.0.1:0", "--pools", pools]).await
+    }
+
+    /// This program in a role that prints where it listens, with a home of its own.
+    pub async fn launch(madang: &Path, role: &[&str]) -> Result<Self, BenchError> {
         let home = TempDir::with_prefix("madang-bench-").map_err(BenchError::io("making a home for a server"))?;
         let mut child = Command::new(madang)
-            .args(["up", "--listen", "127.0.0.1:0", "--pools"])
-            .arg(if pools == Pools::On { "on" } else { "off" })
+            .args(role)
             .arg("--data")
             .arg(home.path())
             .env("MADANG_HOME", home.path())
@@ -87,6 +92,11 @@ impl Server {
         self.own.as_ref().map(|own| own.home.path())
     }
 
+    /// The process of a server of ours.
+    pub fn process(&self) -> Option<u32> {
+        self.own.as_ref().map(|own| own.child.id())
+    }
+
     async fn ready(&self) -> Result<(), BenchError> {
         let until = Instant::now() + READY_WAIT;
         loop {
@@ -95,6 +105,9 @@ impl Server {
                 Ok(health) if health.status == "ok" => return Ok(()),
                 Ok(health) if late => {
                     return Err(BenchError::Server(format!("{}: {}", health.status, health.notes.join("; "))));
+                }
+                Ok(health) if health.status == "frozen" => {
+                    return Err(BenchError::Server(format!("the service is frozen: {}", health.notes.join("; "))));
                 }
                 Err(error) if late => return Err(error.into()),
                 _ => sleep(LOOK_INTERVAL).await,

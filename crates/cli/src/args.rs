@@ -49,6 +49,9 @@ pub enum Command {
     /// Greet from every available language through the public API
     #[command(hide = true)]
     Smoke(SmokeArgs),
+    /// The control process that `bench schedule` measures
+    #[command(hide = true)]
+    BenchControl(BenchControlArgs),
 }
 
 #[derive(Debug, Args)]
@@ -368,6 +371,12 @@ pub struct BenchArgs {
     /// How many sessions density keeps alive
     #[arg(long, value_name = "N", value_parser = positive)]
     pub sessions: Option<usize>,
+    /// How many simulated nodes join for schedule
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub nodes: Option<usize>,
+    /// An empty PostgreSQL database where schedule lists sessions, besides SQLite
+    #[arg(long, value_name = "URL", env = "MADANG_TEST_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
     /// Write the JSON to a file too
     #[arg(long, value_name = "F")]
     pub save: Option<PathBuf>,
@@ -405,6 +414,16 @@ pub enum BenchName {
     Compile,
     /// A class that starts in slots reserved a minute before
     Reservation,
+    /// The scheduler by itself, and a control process with a thousand simulated nodes
+    Schedule,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchControlArgs {
+    #[arg(long)]
+    pub data: PathBuf,
+    #[arg(long)]
+    pub database: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ pub fn run(args: BenchArgs) -> Result<u8, Failure> {
         BenchName::Query => Bench::Query,
         BenchName::Compile => Bench::Compile,
         BenchName::Reservation => Bench::Reservation,
+        BenchName::Schedule => Bench::Schedule,
     };
     let madang = env::current_exe().map_err(|error| Failure::internal(format!("finding this program: {error}")))?;
     let settings = Settings {
@@ -28,6 +29,8 @@ pub fn run(args: BenchArgs) -> Result<u8, Failure> {
         concurrency: args.concurrency,
         rounds: args.rounds,
         sessions: args.sessions,
+        nodes: args.nodes,
+        database: args.database,
     };
     let report = madang_bench::run(bench, &settings).map_err(failure)?;
     if let Some(path) = &args.save {

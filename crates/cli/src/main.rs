@@ -7,6 +7,7 @@
 mod admin;
 mod args;
 mod bench;
+mod bench_control;
 mod config;
 mod copy;
 mod doctor;
@@ -48,6 +49,7 @@ fn dispatch(cli: Cli) -> u8 {
     let ended = match cli.command {
         Command::Up(args) => up::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::BenchControl(args) => bench_control::run(args),
         command => runtime().and_then(|runtime| runtime.block_on(talk(command))),
     };
     ended.unwrap_or_else(|failure| {
@@ -79,6 +81,8 @@ async fn talk(command: Command) -> Result<u8, Failure> {
         Command::Doctor(args) => doctor::run(args).await,
         Command::Version(args) => lists::version(args).await,
         Command::Smoke(args) => smoke::run(args).await,
-        Command::Up(_) | Command::Bench(_) => Err(Failure::internal("this command takes another way".to_owned())),
+        Command::Up(_) | Command::Bench(_) | Command::BenchControl(_) => {
+            Err(Failure::internal("this command takes another way".to_owned()))
+        }
     }
 }

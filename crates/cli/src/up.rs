@@ -26,7 +26,7 @@ pub fn run(args: UpArgs) -> Result<u8, Failure> {
     ended
 }
 
-fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = std::env::var("MADANG_LOG").unwrap_or_else(|_| LOG_DEFAULT.to_owned());
     let filter = tracing_subscriber::EnvFilter::new(filter);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -83,7 +83,7 @@ fn node_failure(error: madang_node::StartError) -> Failure {
     }
 }
 
-fn control_failure(error: madang_control::StartError) -> Failure {
+pub(crate) fn control_failure(error: madang_control::StartError) -> Failure {
     use madang_control::StartError::{AdminToken, Home, Listen, SocketInUse};
     match error {
         Home { .. } | AdminToken(_) | Listen { .. } | SocketInUse { .. } => Failure::usage(chain(&error)),
@@ -107,18 +107,18 @@ async fn greet(server: &Server) {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    pub fn listen() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
@@ -130,7 +130,7 @@ impl Signals {
     }
 
     /// The first asks runs to end, the second does not ask.
-    async fn obey(mut self, handle: StopHandle) {
+    pub async fn obey(mut self, handle: StopHandle) {
         self.next().await;
         tracing::info!("stopping: runs in progress may end; again to stop now");
         handle.drain();
