@@ -33,11 +33,13 @@ pub(crate) struct Directory {
 #[derive(Debug)]
 pub(crate) struct People {
     now: RwLock<Arc<Directory>>,
+    /// One reads at a time: what was read before must not replace what was read after.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl People {
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
-        Ok(Self { now: RwLock::new(Arc::new(Directory::load(store).await?)) })
+        Ok(Self { now: RwLock::new(Arc::new(Directory::load(store).await?)), reading: tokio::sync::Mutex::default() })
     }
 
     /// Everybody as last read.
@@ -49,6 +51,7 @@ impl People {
 impl App {
     /// Reads everybody again if anything about them has changed.
     pub async fn people_refresh(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.people.reading.lock().await;
         if self.store.directory_version().await? != self.people.now().version {
             let directory = Arc::new(Directory::load(&self.store).await?);
             *self.people.now.write().unwrap_or_else(PoisonError::into_inner) = directory;

@@ -19,6 +19,8 @@ const RETRY_MS: u64 = 30_000;
 #[derive(Debug, Default)]
 pub(crate) struct Service {
     now: RwLock<Option<ServiceRecord>>,
+    /// One reads or changes it at a time: what was read before must not replace what was set after.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Service {
@@ -54,6 +56,7 @@ impl App {
 
     /// Reads the state that another process may have set.
     pub async fn service_refresh(&self) -> Result<ServiceState, StoreError> {
+        let _one_at_a_time = self.service.turn.lock().await;
         self.service.set(self.store.service_get().await?);
         Ok(self.service.state())
     }
@@ -73,6 +76,7 @@ impl App {
         validate::at_most("reason", length, bounds::REASON_CHARS_MAX, "REASON_CHARS_MAX")?;
         let (state, reason) = (change.state, change.reason);
         let record = ServiceRecord { state, reason, changed_by: by.to_owned(), changed_ms: now_ms() };
+        let _one_at_a_time = self.service.turn.lock().await;
         self.store.service_put(&record).await?;
         self.store.hint(madang_store::Hint::State);
         tracing::warn!(state = state.name(), by, reason = record.reason, "the service's state was changed");
