@@ -2,7 +2,7 @@
 
 use madang_ids::{TokenId, UserId};
 use madang_model::Scopes;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use crate::{
     Store, StoreError,
@@ -78,6 +78,21 @@ impl Store {
     pub async fn token_list(&self) -> Result<Vec<TokenRecord>, StoreError> {
         let rows = row::Entity::find().all(&self.reader).await.map_err(doing("listing tokens"))?;
         rows.into_iter().map(from_row).collect()
+    }
+
+    /// Forgets tokens that expired before a time; returns how many.
+    pub async fn token_prune(&self, expired_before_ms: u64) -> Result<u64, StoreError> {
+        const DOING: &str = "forgetting expired tokens";
+        let old = row::Column::ExpiresMs.lt(signed(expired_before_ms));
+        let found = row::Entity::find().filter(old.clone()).count(&self.reader).await.map_err(doing(DOING))?;
+        if found > 0 {
+            self.directory_change(async |connection| {
+                row::Entity::delete_many().filter(old).exec(connection).await.map_err(doing(DOING))?;
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(found)
     }
 
     /// Forgets every token of an owner's name but the one with this hash.

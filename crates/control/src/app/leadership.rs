@@ -238,6 +238,7 @@ impl App {
     pub async fn group_take_up(self: &Arc<Self>, group: &str, term: u64) -> Result<(), Failure> {
         let _one_at_a_time = self.leadership.taking_up.lock().await;
         self.people_refresh().await?;
+        self.people.ended.store(0, Ordering::Relaxed);
         self.knows_since_ms.store(now_ms(), Ordering::Relaxed);
         let live = self.store.session_list_live().await?;
         let count = live.len();

@@ -33,6 +33,7 @@ mod session_extend;
 mod session_logs;
 mod session_plan;
 mod sessions;
+mod signed_in;
 mod user_change;
 mod validate;
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
 };
 
 use madang_ids::{OrganizationId, ProjectId, UserId};
@@ -10,6 +10,7 @@ use madang_model::{Actor, Owner, ProjectRole, Scopes, SignedInBy};
 use madang_store::{
     AccessKeyRecord, OrganizationRecord, PolicyRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord,
 };
+use tokio::sync::watch;
 
 use super::{App, Failure, people_find::named};
 
@@ -35,16 +36,25 @@ pub(crate) struct People {
     now: RwLock<Arc<Directory>>,
     /// One reads at a time: what was read before must not replace what was read after.
     reading: tokio::sync::Mutex<()>,
+    /// The version, for whoever waits for the next.
+    changes: watch::Sender<u64>,
+    /// The version up to which the work of suspended users was ended.
+    pub(super) ended: AtomicU64,
 }
 
 impl People {
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
-        Ok(Self { now: RwLock::new(Arc::new(Directory::load(store).await?)), reading: tokio::sync::Mutex::default() })
+        let (reading, changes, ended) = Default::default();
+        Ok(Self { now: RwLock::new(Arc::new(Directory::load(store).await?)), reading, changes, ended })
     }
 
     /// Everybody as last read.
     pub fn now(&self) -> Arc<Directory> {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 
@@ -54,7 +64,9 @@ impl App {
         let _one_at_a_time = self.people.reading.lock().await;
         if self.store.directory_version().await? != self.people.now().version {
             let directory = Arc::new(Directory::load(&self.store).await?);
+            let version = directory.version;
             *self.people.now.write().unwrap_or_else(PoisonError::into_inner) = directory;
+            self.people.changes.send_replace(version);
         }
         Ok(())
     }

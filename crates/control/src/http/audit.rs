@@ -39,7 +39,7 @@ pub(super) struct Noted {
 /// Writes an entry for each request that is to have one.
 pub(super) async fn record(State(app): State<Shared>, request: Request, next: Next) -> Response {
     // The process that was asked first notes it.
-    if matches!(forward::actor_forwarded(&app, &request), Some(Ok(_))) {
+    if matches!(forward::vouched(&app, &request), Some(Ok(_))) {
         return next.run(request).await;
     }
     let mut entry = begin(&request);

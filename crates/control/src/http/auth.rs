@@ -104,8 +104,8 @@ fn by(mut response: Response, actor: Arc<Actor>) -> Response {
 async fn sign_in(app: &App, origin: Origin, request: Request) -> Result<Vouched, Failure> {
     let refused = |detail: &str| Failure::new(ProblemKind::Unauthenticated, detail);
     let bare = |actor, request| Vouched { actor, request, spoilt: Arc::default() };
-    if let Some(forwarded) = forward::actor_forwarded(app, &request) {
-        return forwarded.map(|actor| bare(actor, request));
+    if let Some(vouched) = forward::vouched(app, &request) {
+        return Ok(bare(vouched?.actor(app).await?, request));
     }
     if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         if value.to_str().is_ok_and(|value| Scheme::of(value).is_some()) {

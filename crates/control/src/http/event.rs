@@ -1,5 +1,7 @@
 //! What happens in the server, as it happens.
 
+use std::sync::Arc;
+
 use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use madang_public_api::ServerEvent;
@@ -26,28 +28,33 @@ pub(super) async fn event_stream(
     let resume = stream::resume_at(&headers)?;
     let news = app.events.subscribe();
     let from = if headers.contains_key("last-event-id") { resume } else { *news.borrow() };
-    let ring = std::sync::Arc::clone(&app);
-    Ok(stream::respond(format, &app, (ring, news, from, asker), move |(ring, mut news, mut from, asker)| async move {
-        loop {
-            // A number from before a restart is beyond the present ones: begin with what is.
-            from = from.min(*news.borrow());
-            tokio::select! {
-                told = news.wait_for(|next| *next > from) => drop(told.ok()?),
-                // Whoever asks again hears the process that leads.
-                () = ring.leadership.led_elsewhere(GROUP_DEFAULT) => return None,
+    let ring = Arc::clone(&app);
+    Ok(stream::respond(
+        format,
+        (&app, &Arc::clone(&asker)),
+        (ring, news, from, asker),
+        move |(ring, mut news, mut from, asker)| async move {
+            loop {
+                // A number from before a restart is beyond the present ones: begin with what is.
+                from = from.min(*news.borrow());
+                tokio::select! {
+                    told = news.wait_for(|next| *next > from) => drop(told.ok()?),
+                    // Whoever asks again hears the process that leads.
+                    () = ring.leadership.led_elsewhere(GROUP_DEFAULT) => return None,
+                }
+                // What the reader may see is asked each time: it may have changed, or the reader been suspended.
+                let sight = ring.people.now().actor(asker.user, asker.by.clone())?.sight();
+                let (events, next) = ring.events.since(from, &sight);
+                from = next;
+                if events.is_empty() {
+                    continue;
+                }
+                let mut bytes = Vec::new();
+                for event in events {
+                    format.write(&mut bytes, event.seq, &event);
+                }
+                return Some((Bytes::from(bytes), (ring, news, from, asker)));
             }
-            // What the reader may see is asked each time: it may have changed, or the reader been suspended.
-            let sight = ring.people.now().actor(asker.user, asker.by.clone())?.sight();
-            let (events, next) = ring.events.since(from, &sight);
-            from = next;
-            if events.is_empty() {
-                continue;
-            }
-            let mut bytes = Vec::new();
-            for event in events {
-                format.write(&mut bytes, event.seq, &event);
-            }
-            return Some((Bytes::from(bytes), (ring, news, from, asker)));
-        }
-    }))
+        },
+    ))
 }

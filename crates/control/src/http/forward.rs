@@ -20,6 +20,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use madang_model::Actor;
 use madang_public_api::{BASE_PATH, ProblemKind};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tokio::net::TcpStream;
 
@@ -158,7 +159,8 @@ async fn send(app: &Shared, host: &str, stream: TcpStream, mut request: Request)
     if let Some(id) = parts.extensions.get::<RequestId>().and_then(|id| HeaderValue::from_str(&id.0).ok()) {
         onward.headers_mut().insert(REQUEST_ID, id);
     }
-    let proof = prove(app.leadership.secret(), &asker, &parts.method, target)?;
+    let vouching = Vouching { actor: Actor::clone(&asker), people: app.people.now().version };
+    let proof = prove(app.leadership.secret(), &vouching, &parts.method, target)?;
     onward.headers_mut().insert(FORWARDED, proof);
     if let Ok(host) = HeaderValue::from_str(host) {
         onward.headers_mut().insert(header::HOST, host);
@@ -217,9 +219,17 @@ fn headers_onward(headers: &HeaderMap, upgrades: bool) -> HeaderMap {
     onward
 }
 
-/// `actor.time.proof`, all of it safe in a header.
-fn prove(secret: &[u8], actor: &Actor, method: &Method, target: &str) -> Result<HeaderValue, Failure> {
-    let json = serde_json::to_vec(actor).map_err(|error| Failure::internal("forwarding a request", error))?;
+/// What one process says to another of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Vouching {
+    actor: Actor,
+    /// The version of the people in which the actor was found.
+    people: u64,
+}
+
+/// `vouching.time.proof`, all of it safe in a header.
+fn prove(secret: &[u8], vouching: &Vouching, method: &Method, target: &str) -> Result<HeaderValue, Failure> {
+    let json = serde_json::to_vec(vouching).map_err(|error| Failure::internal("forwarding a request", error))?;
     let said = format!("{}.{}", URL_SAFE_NO_PAD.encode(json), now_ms());
     let proof = URL_SAFE_NO_PAD.encode(mac(secret, &said, method, target).finalize().into_bytes());
     HeaderValue::from_str(&format!("{said}.{proof}")).map_err(|error| Failure::internal("forwarding a request", error))
@@ -231,17 +241,27 @@ pub(super) fn is_forwarded(app: &App, headers: &HeaderMap) -> bool {
 }
 
 /// Whoever asks, if another process of this installation vouches for them. Reasons for a refusal are the log's.
-pub(super) fn actor_forwarded(app: &App, request: &Request) -> Option<Result<Actor, Failure>> {
+pub(super) fn vouched(app: &App, request: &Request) -> Option<Result<Vouching, Failure>> {
     let value = request.headers().get(FORWARDED).filter(|_| is_forwarded(app, request.headers()))?;
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let actor = value.to_str().ok().and_then(|said| check(app.leadership.secret(), said, request.method(), target));
-    Some(actor.ok_or_else(|| {
+    let known = value.to_str().ok().and_then(|said| check(app.leadership.secret(), said, request.method(), target));
+    Some(known.ok_or_else(|| {
         tracing::warn!(target, "a request says that it was forwarded and cannot prove it");
         Failure::new(ProblemKind::Unauthenticated, "this was not forwarded by a control process of this installation")
     }))
 }
 
-fn check(secret: &[u8], said: &str, method: &Method, target: &str) -> Option<Actor> {
+impl Vouching {
+    /// The actor, once this process knows as much of people as the one that was asked.
+    pub async fn actor(self, app: &App) -> Result<Actor, Failure> {
+        if app.people.now().version < self.people {
+            app.people_refresh().await?;
+        }
+        Ok(self.actor)
+    }
+}
+
+fn check(secret: &[u8], said: &str, method: &Method, target: &str) -> Option<Vouching> {
     let (said, proof) = said.rsplit_once('.')?;
     let proof = URL_SAFE_NO_PAD.decode(proof).ok()?;
     mac(secret, said, method, target).verify_slice(&proof).ok()?;
@@ -285,6 +305,7 @@ mod tests {
             by: SignedInBy::Key("MDAK".into()),
             scopes: madang_model::access::Scopes::ALL,
         };
+        let actor = Vouching { actor, people: 7 };
         let said = prove(b"secret", &actor, &Method::GET, "/a?b").unwrap();
         let said = said.to_str().unwrap();
         assert_eq!(check(b"secret", said, &Method::GET, "/a?b"), Some(actor.clone()));

@@ -17,7 +17,7 @@ use super::{
     body::{ApiId, Creating},
     stream::{self, Format},
 };
-use crate::app::{Failure, IdempotencyKey, RunSource, Start};
+use crate::app::{Asker, Failure, IdempotencyKey, RunSource, Start};
 
 /// How the client wants to hear of its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,16 +61,17 @@ pub(super) async fn run_one_shot(
 ) -> Result<Response, Failure> {
     let answer = Answer::asked(&headers, request.wait);
     let id = app.run_one_shot(&asker, request, answer.start(), key.as_ref()).await?;
-    answer_run(&app, id, answer, key.as_ref()).await
+    answer_run((&app, &asker), id, answer, key.as_ref()).await
 }
 
 /// The answer to whatever began a run, or found the one of its key.
 pub(super) async fn answer_run(
-    app: &Shared,
+    to: (&Shared, &Arc<Asker>),
     id: RunId,
     answer: Answer,
     key: Option<&IdempotencyKey>,
 ) -> Result<Response, Failure> {
+    let app = to.0;
     let source = app.run_source(id).await?;
     let refused = match (&source, answer) {
         (RunSource::Live(run), Answer::Result) => match run.ended().await {
@@ -90,7 +91,7 @@ pub(super) async fn answer_run(
     let location = location(id);
     match answer {
         Answer::Stream(format) => {
-            let mut response = stream::run_events(format, app, source, 0);
+            let mut response = stream::run_events(format, to, source, 0);
             response.headers_mut().extend(location.map(|value| (header::LOCATION, value)));
             Ok(response)
         }
@@ -155,5 +156,5 @@ pub(super) async fn run_events(
     let from = stream::resume_at(&headers)?;
     let format = Format::asked(&headers).unwrap_or(Format::ServerSent);
     let source = app.run_source(id).await?;
-    Ok(stream::run_events(format, &Arc::clone(&app), source, from))
+    Ok(stream::run_events(format, (&app, &asker), source, from))
 }

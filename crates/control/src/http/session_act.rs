@@ -112,7 +112,7 @@ pub(super) async fn session_run(
     let session = usable(&app, &asker, &id).await?;
     let answer = Answer::asked(&headers, request.wait);
     let run = app.run_in_session(&session, request, answer.start(), key.as_ref()).await?;
-    answer_run(&app, run, answer, key.as_ref()).await
+    answer_run((&app, &asker), run, answer, key.as_ref()).await
 }
 
 /// How much of the log.

@@ -29,7 +29,7 @@ use super::{
     session_act::usable,
     stream::{next_events, resume_at},
 };
-use crate::app::{App, Failure, LiveRun, RunSource, Stage, Start};
+use crate::app::{App, Asker, Failure, LiveRun, RunSource, Stage, Start};
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
@@ -68,7 +68,7 @@ pub(super) async fn run_attach(
     let from = usize::try_from(resume_at(&headers)?).unwrap_or(usize::MAX);
     let source = app.run_source(id).await?;
     let upgrade = bounded(upgrade)?;
-    Ok(upgrade.on_upgrade(move |socket| async move { talk(&app, socket, source, from, Shape::Events).await }))
+    Ok(upgrade.on_upgrade(move |socket| async move { talk((&app, &asker), socket, source, from, Shape::Events).await }))
 }
 
 /// The terminal's size at its start.
@@ -111,7 +111,7 @@ pub(super) async fn session_terminal(
         run.accepted().await?;
     }
     Ok(upgrade.on_upgrade(move |socket| async move {
-        talk(&app, socket, source, 0, Shape::Terminal).await;
+        talk((&app, &asker), socket, source, 0, Shape::Terminal).await;
         // The shell belongs to the connection; a run that has finished stays as it is.
         if let Err(failure) = app.run_cancel(run).await {
             tracing::debug!(%run, %failure, "a terminal's shell could not be ended");
@@ -124,11 +124,13 @@ fn bounded(upgrade: Upgrade) -> Result<WebSocketUpgrade, Failure> {
     Ok(upgrade.max_message_size(bounds::SOCKET_MESSAGE_BYTES_MAX).max_frame_size(bounds::SOCKET_MESSAGE_BYTES_MAX))
 }
 
-async fn talk(app: &App, mut socket: WebSocket, source: RunSource, mut from: usize, shape: Shape) {
+async fn talk(between: (&App, &Asker), mut socket: WebSocket, source: RunSource, mut from: usize, shape: Shape) {
+    let (app, asker) = between;
     let live = match &source {
         RunSource::Live(run) => Some(Arc::clone(run)),
         RunSource::Kept(_) => None,
     };
+    let mut signed_out = std::pin::pin!(app.signed_out(asker));
     let reason = loop {
         tokio::select! {
             events = next_events(&source, from) => {
@@ -146,6 +148,7 @@ async fn talk(app: &App, mut socket: WebSocket, source: RunSource, mut from: usi
                 },
                 Some(Err(_)) | None => return,
             },
+            () = &mut signed_out => break (close_code::POLICY, "you are not signed in any more"),
             () = app.reached(Stage::Stopping) => break (close_code::AWAY, "the server is stopping"),
         }
     };

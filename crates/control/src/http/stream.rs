@@ -14,7 +14,7 @@ use madang_public_api::{ProblemKind, StreamEvent};
 use serde::Serialize;
 
 use super::Shared;
-use crate::app::{Failure, LiveRun, RunSource, Stage};
+use crate::app::{Asker, Failure, LiveRun, RunSource, Stage};
 
 /// Events written at once.
 const BATCH_MAX: usize = 64;
@@ -79,31 +79,34 @@ enum Turn<S> {
     Silence,
 }
 
-/// A response that goes on until `next` has nothing more. `next` gives None at the end.
-pub(super) fn respond<S, F, Fut>(format: Format, app: &Shared, state: S, next: F) -> Response
+/// A response that goes on until `next` has nothing more, or whoever asked may not go on. `next` gives None at the end.
+pub(super) fn respond<S, F, Fut>(format: Format, to: (&Shared, &Arc<Asker>), state: S, next: F) -> Response
 where
     S: Send + 'static,
     F: Fn(S) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Option<(Bytes, S)>> + Send + 'static,
 {
-    let app = Arc::clone(app);
-    let body = stream::unfold(Some(Box::pin(next(state))), move |pending| {
+    let app = Arc::clone(to.0);
+    let (known, asker) = (Arc::clone(to.0), Arc::clone(to.1));
+    let signed_out = Box::pin(async move { known.signed_out(&asker).await });
+    let body = stream::unfold(Some((Box::pin(next(state)), signed_out)), move |pending| {
         let (app, next) = (Arc::clone(&app), next.clone());
         async move {
-            let mut pending = pending?;
+            let (mut pending, mut signed_out) = pending?;
             let step = tokio::select! {
                 biased;
+                () = &mut signed_out => Turn::Stop,
                 step = &mut pending => Turn::Step(step),
                 () = app.reached(Stage::Stopping) => Turn::Stop,
                 () = tokio::time::sleep(KEEP_ALIVE) => Turn::Silence,
             };
             match step {
                 Turn::Step(step) => {
-                    step.map(|(bytes, state)| (Ok::<_, Infallible>(bytes), Some(Box::pin(next(state)))))
+                    step.map(|(bytes, state)| (Ok::<_, Infallible>(bytes), Some((Box::pin(next(state)), signed_out))))
                 }
-                // Streams of a server that stops end cleanly; clients resume elsewhere or later.
+                // Streams of a server that stops end cleanly; clients resume elsewhere or later, if they may.
                 Turn::Stop => None,
-                Turn::Silence => Some((Ok(format.keep_alive()), Some(pending))),
+                Turn::Silence => Some((Ok(format.keep_alive()), Some((pending, signed_out)))),
             }
         }
     });
@@ -116,9 +119,9 @@ where
 }
 
 /// A run's events from a number on, to the end.
-pub(super) fn run_events(format: Format, app: &Shared, source: RunSource, from: u64) -> Response {
+pub(super) fn run_events(format: Format, to: (&Shared, &Arc<Asker>), source: RunSource, from: u64) -> Response {
     let from = usize::try_from(from).unwrap_or(usize::MAX);
-    respond(format, app, (source, from), move |(source, from)| async move {
+    respond(format, to, (source, from), move |(source, from)| async move {
         let (events, from) = next_events(&source, from).await?;
         let mut bytes = Vec::new();
         for event in events {

@@ -18,5 +18,6 @@ pub(super) fn plan_of(app: &App) -> TaskPlan {
 
 pub(super) async fn refresh_people(app: Arc<App>) -> Done {
     app.people_refresh().await?;
-    Ok(format!("{} users are known", app.people.now().users.len()))
+    let ended = app.suspended_end().await.map_err(|failure| failure.detail)?;
+    Ok(format!("{} users are known; {ended} sessions and runs of suspended ones ended", app.people.now().users.len()))
 }

@@ -17,6 +17,8 @@ pub(super) const PLAN: TaskPlan = TaskPlan {
 const DAY_MS: u64 = 86_400_000;
 /// An idempotency key stands for its request this long.
 const KEYS_MS: u64 = DAY_MS;
+/// A token that has expired is listed so much longer, so that its owner sees why it is refused.
+const TOKENS_MS: u64 = DAY_MS;
 
 pub(super) async fn prune(app: Arc<App>) -> Done {
     let now = now_ms();
@@ -26,11 +28,12 @@ pub(super) async fn prune(app: Arc<App>) -> Done {
     let keys = app.store.idempotency_prune(now.saturating_sub(KEYS_MS)).await?;
     let signins = forget_signins(&app, now).await?;
     let audit = app.store.audit_prune(audit_before(now, app.config.keep_audit_days), now).await?;
+    let tokens = app.store.token_prune(now.saturating_sub(TOKENS_MS)).await?;
     let announcements = app.store.announcement_prune(oldest).await?;
     app.store.reservation_prune(oldest).await?;
     app.signin.rates.sweep();
     Ok(format!(
-        "forgot {runs} runs, {sessions} sessions, {keys} idempotency keys, {announcements} announcements, {signins} of signing in, {audit} of the audit log"
+        "forgot {runs} runs, {sessions} sessions, {keys} idempotency keys, {announcements} announcements, {tokens} tokens, {signins} of signing in, {audit} of the audit log"
     ))
 }
 

@@ -165,8 +165,17 @@ impl World {
     pub async fn stream(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Stream {
         let bearer = format!("Bearer {}", self.token);
         let headers = [headers, &[("authorization", bearer.as_str())]].concat();
+        self.stream_bare(method, path, &headers, body).await
+    }
+
+    /// With another token.
+    pub async fn stream_as(&self, token: &str, path: &str) -> Stream {
+        self.stream_bare(Method::GET, path, &[("authorization", &format!("Bearer {token}"))], "").await
+    }
+
+    async fn stream_bare(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Stream {
         let tcp = TcpStream::connect(self.address).await.unwrap();
-        let response = open(tcp, method, path, &headers, body.to_owned()).await;
+        let response = open(tcp, method, path, headers, body.to_owned()).await;
         Stream { headers: response.headers().clone(), body: response.into_body(), rest: String::new() }
     }
 

@@ -23,6 +23,7 @@ mod runs;
 mod service;
 mod sessions;
 mod several;
+mod signed_in;
 mod sockets;
 mod spec;
 mod stage;

@@ -171,6 +171,19 @@ async fn what_happens_where_a_group_is_led_is_told_everywhere() {
     }
 }
 
+/// Of a token that was made and ended where nothing is led, whoever leads knows as soon as it is used.
+#[tokio::test]
+async fn a_stream_ends_with_the_token_it_was_asked_for_with() {
+    let Some((_database, worlds)) = several(2).await else { return };
+    let made = worlds[1].token_with(&["read"]).await;
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let mut events = worlds[1].stream_as(secret, "/api/v1/events").await;
+    worlds[0].session().await;
+    events.event().await.expect("it is heard");
+    worlds[1].delete(&format!("/api/v1/tokens/{id}")).await.expect(200);
+    while events.event().await.is_some() {}
+}
+
 /// Where a request came from is the word of whoever was asked first, and nobody's else.
 #[tokio::test]
 async fn what_a_client_says_of_itself_goes_no_further() {

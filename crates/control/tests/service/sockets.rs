@@ -10,16 +10,20 @@ use tokio_tungstenite::{
 
 use crate::harness::{PATIENCE, World};
 
-type Socket = WebSocketStream<TcpStream>;
+pub type Socket = WebSocketStream<TcpStream>;
 
 async fn dial(world: &World, path: &str) -> Socket {
+    dial_as(world, &world.token, path).await
+}
+
+pub async fn dial_as(world: &World, token: &str, path: &str) -> Socket {
     let mut request = format!("ws://{}{path}", world.address).into_client_request().unwrap();
-    request.headers_mut().insert("authorization", format!("Bearer {}", world.token).parse().unwrap());
+    request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     let stream = TcpStream::connect(world.address).await.unwrap();
     client_async(request, stream).await.unwrap().0
 }
 
-async fn next(socket: &mut Socket) -> Message {
+pub async fn next(socket: &mut Socket) -> Message {
     tokio::time::timeout(PATIENCE, socket.next()).await.expect("the socket is silent").unwrap().unwrap()
 }
 

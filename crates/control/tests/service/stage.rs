@@ -94,6 +94,10 @@ impl Stage {
         }
     }
 
+    pub fn token(&self, name: &str) -> &str {
+        &self.tokens[name]
+    }
+
     /// Everybody, in the order of their entries.
     pub fn players(&self) -> Vec<&'static str> {
         PLAYERS.iter().map(|player| player.0).chain([ROOT]).collect()
