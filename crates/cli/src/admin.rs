@@ -1,6 +1,7 @@
-//! `madang admin`: people's ways to sign in, and who did what.
+//! `madang admin`: people's ways to sign in, who did what, and copies of the database.
 
 mod audit;
+mod backup;
 mod group;
 mod key;
 mod link;
@@ -30,6 +31,10 @@ pub enum AdminCommand {
     Reservation(reservation::ReservationArgs),
     /// Search the audit log, newest first
     Audit(audit::AuditArgs),
+    /// Copy the database into a file while servers work
+    Backup(backup::BackupArgs),
+    /// Put such a copy back into a database of either kind; no server may work on it
+    Restore(backup::RestoreArgs),
 }
 
 pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
@@ -40,5 +45,7 @@ pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
         AdminCommand::Queue(args) => group::queue(args).await,
         AdminCommand::Reservation(args) => reservation::run(args).await,
         AdminCommand::Audit(args) => audit::run(args).await,
+        AdminCommand::Backup(args) => backup::run_backup(args).await,
+        AdminCommand::Restore(args) => backup::run_restore(args).await,
     }
 }

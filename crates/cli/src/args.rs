@@ -38,7 +38,7 @@ pub enum Command {
     Image(ImageArgs),
     /// Languages
     Lang(LangArgs),
-    /// Administer a server: access keys, one-time links, the audit log
+    /// Administer a server: access keys, one-time links, the audit log, copies of its database
     Admin(AdminArgs),
     /// Say what works here, what is missing, and what that costs
     Doctor(JsonArgs),

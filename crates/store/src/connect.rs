@@ -81,7 +81,7 @@ async fn checkpoint(reader: DatabaseConnection, alive: mpsc::WeakSender<run_writ
     }
 }
 
-async fn connect(config: &StoreConfig, connections: u32) -> Result<DatabaseConnection, DbErr> {
+pub(crate) async fn connect(config: &StoreConfig, connections: u32) -> Result<DatabaseConnection, DbErr> {
     let mut options = match &config.0 {
         Place::Sqlite(path) => sqlite(path),
         Place::Postgres { url } => postgres(url),

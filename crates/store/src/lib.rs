@@ -8,6 +8,7 @@ mod access_key;
 mod announcement;
 mod audit;
 mod audit_writer;
+pub mod backup;
 mod connect;
 mod control_process;
 mod directory;

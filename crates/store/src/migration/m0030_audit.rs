@@ -17,7 +17,7 @@ const SQLITE: [&str; 4] = [
 ];
 
 const POSTGRES: [&str; 5] = [
-    "CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+    "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
      IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'audit' THEN \
        IF OLD.at_ms < COALESCE((SELECT MAX(before_ms) FROM audit_prune), 0) THEN RETURN OLD; END IF; \
      END IF; \

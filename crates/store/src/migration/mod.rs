@@ -55,24 +55,38 @@ const NOT_BY_BYTES: &str = "SELECT table_name, column_name FROM information_sche
 /// program has been here, and ours works on its tables too.
 pub(crate) async fn bring_up_to_date(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let transaction = begin_exclusive(connection).await?;
-    Migrator::install(&transaction).await?;
-    let seen = seaql_migrations::Entity::find().all(&transaction).await?;
-    let seen: BTreeSet<String> = seen.into_iter().map(|row| row.version).collect();
-    for migration in Migrator::migrations() {
-        if seen.contains(migration.name()) {
-            continue;
-        }
-        migration.up(&SchemaManager::new(&transaction)).await?;
-        mark_seen(&transaction, migration.name()).await?;
-        tracing::debug!(migration = migration.name(), "the tables were changed");
-    }
-    if transaction.get_database_backend() == DbBackend::Postgres {
-        compare_by_bytes(&transaction).await?;
-    }
+    make(&transaction, |_| true).await?;
+    compare_by_bytes(&transaction).await?;
     transaction.commit().await
 }
 
-async fn begin_exclusive(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+/// Makes every change that is wanted and that the database has not seen. [`compare_by_bytes`] comes after the last.
+pub(crate) async fn make(transaction: &DatabaseTransaction, wanted: impl Fn(&str) -> bool) -> Result<(), DbErr> {
+    Migrator::install(transaction).await?;
+    let seen = seen(transaction).await?;
+    for migration in Migrator::migrations() {
+        if seen.contains(migration.name()) || !wanted(migration.name()) {
+            continue;
+        }
+        migration.up(&SchemaManager::new(transaction)).await?;
+        mark_seen(transaction, migration.name()).await?;
+        tracing::debug!(migration = migration.name(), "the tables were changed");
+    }
+    Ok(())
+}
+
+/// The changes that this program knows.
+pub(crate) fn names() -> BTreeSet<String> {
+    Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect()
+}
+
+/// The changes that the database has seen.
+pub(crate) async fn seen(transaction: &DatabaseTransaction) -> Result<BTreeSet<String>, DbErr> {
+    let seen = seaql_migrations::Entity::find().all(transaction).await?;
+    Ok(seen.into_iter().map(|row| row.version).collect())
+}
+
+pub(crate) async fn begin_exclusive(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
@@ -94,7 +108,10 @@ async fn mark_seen(transaction: &DatabaseTransaction, name: &str) -> Result<(), 
     Ok(())
 }
 
-async fn compare_by_bytes(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+pub(crate) async fn compare_by_bytes(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    if transaction.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
     let columns = Statement::from_string(DbBackend::Postgres, NOT_BY_BYTES);
     for row in transaction.query_all_raw(columns).await? {
         let (table, column): (String, String) = (row.try_get("", "table_name")?, row.try_get("", "column_name")?);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may; the lint knows only functions marked as tests")]
 
+mod backup;
 mod hints;
 mod leases;
 mod opening;
@@ -50,6 +51,19 @@ fn session(name: &str) -> SessionRecord {
         started_ms: None,
         ended_ms: None,
         usage: None,
+    }
+}
+
+/// Of the administrator, named like its hash.
+fn token(hash: &str) -> TokenRecord {
+    TokenRecord {
+        id: TokenId::new(),
+        owner: Owner::DEFAULT.user,
+        name: hash.into(),
+        hash: hash.into(),
+        scopes: madang_model::Scopes::ALL,
+        expires_ms: None,
+        created_ms: 1,
     }
 }
 
@@ -190,15 +204,7 @@ async fn only_the_latest_token_of_a_name_stays() {
     for database in TestDatabase::each().await {
         let store = open(&database).await;
         for hash in ["one", "two"] {
-            let record = TokenRecord {
-                id: TokenId::new(),
-                owner: Owner::DEFAULT.user,
-                name: "administrator".into(),
-                hash: hash.into(),
-                scopes: madang_model::Scopes::ALL,
-                expires_ms: None,
-                created_ms: 1,
-            };
+            let record = TokenRecord { name: "administrator".into(), ..token(hash) };
             store.token_insert(&record).await.unwrap();
         }
         store.token_retire(Owner::DEFAULT.user, "administrator", "two").await.unwrap();
