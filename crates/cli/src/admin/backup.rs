@@ -48,21 +48,32 @@ struct PlaceArgs {
     data: Option<PathBuf>,
 }
 
+/// What belongs to one server.
+struct Place {
+    database: StoreConfig,
+    /// Where it listens, if it is at work.
+    socket: PathBuf,
+    /// The key that sealed what is in the database. It is no part of a copy, which would otherwise be as good as every access key.
+    key: PathBuf,
+}
+
 impl PlaceArgs {
-    /// The database, and the socket on which a server of this directory listens.
-    fn find(self) -> Result<(StoreConfig, PathBuf), Failure> {
+    fn find(self) -> Result<Place, Failure> {
         let home = self.data.unwrap_or_else(madang_client::data_home);
         let mut config = ControlConfig::new(&home);
         config::apply(&mut config)?;
         let database = self.database.or(config.database);
-        let socket = config.socket.unwrap_or_else(|| home.join("madang.sock"));
-        Ok((database.unwrap_or_else(|| StoreConfig::sqlite(home.join("madang.db"))), socket))
+        Ok(Place {
+            database: database.unwrap_or_else(|| StoreConfig::sqlite(home.join("madang.db"))),
+            socket: config.socket.unwrap_or_else(|| home.join("madang.sock")),
+            key: config.key_file.unwrap_or_else(|| home.join("server.key")),
+        })
     }
 }
 
 /// Written beside and renamed: what has the name is whole.
 pub async fn run_backup(args: BackupArgs) -> Result<u8, Failure> {
-    let (database, _) = args.place.find()?;
+    let Place { database, key, .. } = args.place.find()?;
     let here = |what: &str, error: std::io::Error| Failure::usage(format!("{what} {}: {error}", args.file.display()));
     if args.file.exists() {
         return Err(Failure::usage(format!("{} is there already", args.file.display())));
@@ -85,6 +96,9 @@ pub async fn run_backup(args: BackupArgs) -> Result<u8, Failure> {
     // What was linked keeps its own name.
     let _ = fs::remove_file(&beside);
     say(&args.file, named?, "holds")?;
+    if key.exists() {
+        print::say(&format!("keep {} too, elsewhere: it opens what is sealed in the copy\n", key.display()))?;
+    }
     Ok(0)
 }
 
@@ -94,13 +108,16 @@ pub async fn run_restore(args: RestoreArgs) -> Result<u8, Failure> {
         say(&args.file, copied, "is whole:")?;
         return Ok(0);
     }
-    let (database, socket) = args.place.find()?;
+    let Place { database, socket, key } = args.place.find()?;
     if UnixStream::connect(&socket).is_ok() {
         return Err(Failure::usage(format!("a server listens on {}; stop it first", socket.display())));
     }
     let present = if args.replace { Present::Replace } else { Present::Refuse };
     let copied = restore(&database, &args.file, present).await.map_err(|error| failure(&error))?;
     say(&args.file, copied, "was put back:")?;
+    if !database.is_shared() && !key.exists() {
+        print::say(&format!("put the key that belongs to it at {} before you start a server\n", key.display()))?;
+    }
     Ok(0)
 }
 
