@@ -85,6 +85,20 @@ impl Actor {
         }
     }
 
+    /// What one of the table's rules says of the actor and something.
+    #[must_use]
+    pub fn decide(&self, rule: Rule, thing: Belonging) -> Decision {
+        rule.decide(self.role_over(thing), self.relation(thing))
+    }
+
+    /// Whoever administers an organization does so in that one; in projects of others it is a member like any other.
+    fn role_over(&self, thing: Belonging) -> Role {
+        match self.role {
+            Role::OrganizationAdministrator if thing.organization != self.organization => Role::Member,
+            role => role,
+        }
+    }
+
     /// Whether the actor may give somebody this role, or change somebody who has it: nobody makes or breaks more than they are.
     #[must_use]
     pub fn reaches(&self, role: Role) -> bool {
@@ -114,5 +128,31 @@ impl Sight {
             Self::Organization(id) => owner.organization == *id,
             Self::Own { user, managed } => owner.user == *user || managed.contains(&owner.project),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::person::{DEFAULT_ORGANIZATION, DEFAULT_PROJECT};
+
+    #[test]
+    fn an_administrator_is_a_member_like_any_other_in_another_organizations_project() {
+        let guest = ProjectId::new();
+        let actor = Actor {
+            user: UserId::new(),
+            name: "mallory".into(),
+            organization: DEFAULT_ORGANIZATION,
+            role: Role::OrganizationAdministrator,
+            project: None,
+            projects: [(guest, ProjectRole::Member), (DEFAULT_PROJECT, ProjectRole::Member)].into(),
+            scopes: Scopes::ALL,
+            by: SignedInBy::Socket,
+        };
+        let of = |project, organization| Belonging { user: None, project: Some(project), organization };
+        let (own, others) = (of(DEFAULT_PROJECT, DEFAULT_ORGANIZATION), of(guest, OrganizationId::new()));
+        assert_eq!(actor.decide(Rule::ProjectManage, own), Decision::Allow);
+        assert_ne!(actor.decide(Rule::ProjectManage, others), Decision::Allow);
+        assert_eq!(actor.decide(Rule::ProjectSee, others), Decision::Allow, "as a member may");
     }
 }

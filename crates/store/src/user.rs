@@ -71,11 +71,17 @@ impl Store {
         .await
     }
 
-    /// Replaces all but the id; the last writer wins.
-    pub async fn user_update(&self, record: &UserRecord) -> Result<(), StoreError> {
-        let taken = inserting("changing a user", format!("a user named `{}`", record.name));
+    /// Replaces all but the id of a user who is still as `seen`: a change that was made meanwhile, a suspension above all, is not undone.
+    pub async fn user_update(&self, seen: &UserRecord, record: &UserRecord) -> Result<(), StoreError> {
+        const DOING: &str = "changing a user";
+        let taken = inserting(DOING, format!("a user named `{}`", record.name));
         self.directory_change(async |connection| {
-            let whose = row::Column::Id.eq(record.id.to_string());
+            let id = seen.id.to_string();
+            let is = row::Entity::find_by_id(id.clone()).one(connection).await.map_err(doing(DOING))?;
+            if is.map(from_row).transpose()?.as_ref() != Some(seen) {
+                return Err(StoreError::Stale { subject: format!("the user `{}`", seen.name) });
+            }
+            let whose = row::Column::Id.eq(id);
             row::Entity::update_many().set(to_row(record)).filter(whose).exec(connection).await.map_err(taken)?;
             Ok(())
         })

@@ -41,7 +41,7 @@ impl Asker {
 
     /// Asks for the thing that was found; `not_found` is the answer for one that is not there.
     pub fn check(&self, thing: impl Into<Belonging>, not_found: impl FnOnce() -> Failure) -> Result<(), Failure> {
-        match self.row.rule.decide(self.actor.role, self.actor.relation(thing.into())) {
+        match self.actor.decide(self.row.rule, thing.into()) {
             Decision::Allow => Ok(()),
             Decision::Forbid => Err(Failure::forbidden("you may see this, but not do that with it")),
             Decision::Hide => Err(not_found()),

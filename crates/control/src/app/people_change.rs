@@ -124,8 +124,9 @@ impl App {
 
     pub async fn member_remove(&self, project: &ProjectRecord, user: &str) -> Result<MembershipView, Failure> {
         let not_found = || Failure::not_found(format!("user {user}"));
-        let named = |member: &MembershipView| member.name == user || member.user.to_string() == user;
-        let member = self.members_of(project.id).into_iter().find(named).ok_or_else(not_found)?;
+        // As everywhere else, an id is an id first, whoever bears it as a name.
+        let id = self.people.now().user_of(user).map(|found| found.id).ok_or_else(not_found)?;
+        let member = self.members_of(project.id).into_iter().find(|member| member.user == id).ok_or_else(not_found)?;
         self.store.membership_remove(project.id, member.user).await?;
         self.people_changed().await?;
         Ok(member)

@@ -60,6 +60,7 @@ impl App {
         let owner = people.users.get(&found.owner).ok_or_else(not_found)?;
         let thing = Belonging { user: Some(owner.id), project: None, organization: owner.organization };
         asker.check(thing, not_found)?;
+        self.check_reach(asker, owner)?;
         Ok(found.clone())
     }
 

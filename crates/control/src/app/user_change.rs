@@ -46,13 +46,9 @@ impl App {
         Ok(self.people_changed().await?.user_view(&record))
     }
 
-    pub async fn user_change(
-        &self,
-        asker: &Asker,
-        mut record: UserRecord,
-        change: UserChange,
-    ) -> Result<UserView, Failure> {
-        self.check_reach(asker, &record)?;
+    pub async fn user_change(&self, asker: &Asker, seen: UserRecord, change: UserChange) -> Result<UserView, Failure> {
+        self.check_reach(asker, &seen)?;
+        let mut record = seen.clone();
         if record.id == asker.user && (change.suspended == Some(true) || change.role.is_some()) {
             return Err(Failure::conflict("nobody takes their own rights away: ask another administrator"));
         }
@@ -77,17 +73,18 @@ impl App {
             Some(false) => record.suspended_ms = None,
             None => {}
         }
-        self.store.user_update(&record).await?;
+        self.store.user_update(&seen, &record).await?;
         Ok(self.people_changed().await?.user_view(&record))
     }
 
-    pub async fn user_archive(&self, asker: &Asker, mut record: UserRecord) -> Result<UserView, Failure> {
-        self.check_reach(asker, &record)?;
+    pub async fn user_archive(&self, asker: &Asker, seen: UserRecord) -> Result<UserView, Failure> {
+        self.check_reach(asker, &seen)?;
+        let mut record = seen.clone();
         if record.id == asker.user || record.id == madang_model::person::ADMINISTRATOR {
             return Err(Failure::conflict("nobody archives themselves, nor the first administrator"));
         }
         record.archived_ms = record.archived_ms.or(Some(now_ms()));
-        self.store.user_update(&record).await?;
+        self.store.user_update(&seen, &record).await?;
         Ok(self.people_changed().await?.user_view(&record))
     }
 
@@ -139,7 +136,7 @@ impl App {
         if asker.reaches(role) { Ok(role) } else { Err(Failure::forbidden("nobody gives a role above their own")) }
     }
 
-    fn check_reach(&self, asker: &Asker, user: &UserRecord) -> Result<(), Failure> {
+    pub(super) fn check_reach(&self, asker: &Asker, user: &UserRecord) -> Result<(), Failure> {
         if asker.reaches(user.role) { Ok(()) } else { Err(Failure::forbidden("this user's role is above yours")) }
     }
 

@@ -47,6 +47,11 @@ pub(super) async fn record(State(app): State<Shared>, request: Request, next: Ne
     let response = next.run(request).await;
     let denied = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     let change = !safe && !WORK.contains(&entry.operation.as_str());
+    if change && limited(&response) {
+        // Whoever floods us must not fill the disk: what the limiter turns away is counted, not kept.
+        app.metrics.audit_dropped();
+        return response;
+    }
     if !change && !denied {
         return response;
     }
@@ -62,6 +67,11 @@ pub(super) async fn record(State(app): State<Shared>, request: Request, next: Ne
         app.metrics.audit_dropped();
     }
     response
+}
+
+/// Turned away for asking too often, before anything was done.
+fn limited(response: &Response) -> bool {
+    response.extensions().get::<Arc<Failure>>().is_some_and(|failure| failure.allowance.is_some())
 }
 
 /// What is known before anything is done.

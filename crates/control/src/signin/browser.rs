@@ -116,7 +116,7 @@ fn wrong() -> Failure {
 
 /// What an attempt is counted under. Hashed: names that nobody has may be passwords that somebody typed into the wrong field.
 fn attempt_key(app: &App, asked: &Try<'_>, user: Option<UserId>) -> String {
-    let cookie = Cookie::Device.read(asked.headers, asked.origin.is_secure());
+    let cookie = Cookie::Device.read(asked.headers, app.is_secure(asked.origin));
     let device = user.zip(cookie).and_then(|(user, cookie)| cookie::known_device(&app.signin.key, user, &cookie));
     let name = asked.name;
     let counted = match device {

@@ -121,7 +121,7 @@ impl App {
     pub fn sees_user(&self, actor: &Actor, user: UserId) -> bool {
         let directory = self.people.now();
         let belonging = directory.users.get(&user).map(belonging);
-        belonging.is_some_and(|user| Rule::UserSee.decide(actor.role, actor.relation(user)) == Decision::Allow)
+        belonging.is_some_and(|user| actor.decide(Rule::UserSee, user) == Decision::Allow)
     }
 
     /// Asks for a user, or for what is the user's own. Nobody changes what belongs to somebody with more power.

@@ -79,7 +79,8 @@ async fn bind(app: &App, claimed: &Claimed, made: UserRecord) -> Result<UserId, 
     match app.store.provider_user_insert(&record).await {
         Ok(()) => Ok(user),
         Err(StoreError::Exists { .. }) => {
-            app.store.user_update(&UserRecord { archived_ms: Some(now_ms()), ..made }).await?;
+            let archived = UserRecord { archived_ms: Some(now_ms()), ..made.clone() };
+            app.store.user_update(&made, &archived).await?;
             let first = app.store.provider_user_find(&claimed.issuer, &claimed.subject).await?;
             first.ok_or_else(|| ProviderError::Refused("the user went away meanwhile".into()))
         }
