@@ -105,7 +105,10 @@ fn holds(term: &Term, backend: DbBackend) -> Condition {
         Term::Image(images) => one(spec_field("image", backend).is_in(images)),
         Term::Language(languages) => one(spec_field("language", backend).is_in(languages)),
         Term::Name(names) => names.iter().map(named).fold(Condition::any(), Condition::add),
-        Term::Tag(tags) => tags.iter().map(|tag| tagged(tag, backend)).fold(Condition::any(), Condition::add),
+        Term::Tag(tags) => {
+            let both = |tag| Condition::all().add(mentions(tag, backend)).add(tagged(tag, backend));
+            tags.iter().map(both).fold(Condition::any(), Condition::add)
+        }
         Term::CreatedFrom(at_ms) => one(Column::CreatedMs.gte(signed(*at_ms))),
         Term::CreatedBefore(at_ms) => one(Column::CreatedMs.lt(signed(*at_ms))),
     }
@@ -135,6 +138,17 @@ pub(crate) fn spec_field_sql(field: &str, backend: DbBackend) -> String {
 
 fn spec_field(field: &str, backend: DbBackend) -> SimpleExpr {
     Expr::cust(spec_field_sql(field, backend))
+}
+
+/// The body has the tag somewhere as it was written there: far cheaper to see than to read the body, and most bodies have not.
+fn mentions(tag: &TagMatch, backend: DbBackend) -> SimpleExpr {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let value = tag.value.as_deref().map(quoted).unwrap_or_default();
+    let written = format!("{}:{value}", quoted(&tag.key));
+    match backend {
+        DbBackend::Postgres => Expr::cust_with_values("strpos(body, $1) > 0", [written]),
+        _ => Expr::cust_with_values("instr(body, ?) > 0", [written]),
+    }
 }
 
 /// Tags are looked at in what the other terms leave: no index knows them.
