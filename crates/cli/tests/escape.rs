@@ -20,6 +20,8 @@ use madang_public_api::{OneShotRequest, RunView};
 
 /// An attempt that hangs is a failure of its own.
 const ATTEMPT_WAIT: Duration = Duration::from_secs(40);
+/// Answers that a guest may spoil for itself.
+const SPOILT_MAX: usize = 3;
 /// A query may take this long unless it says otherwise.
 const QUERY_WALL_MS: u64 = 1500;
 /// After a hostile query, a session must answer within this.
@@ -207,8 +209,11 @@ async fn a_session_answers_again_after_every_hostile_query() {
         let took = began.elapsed();
         let mut result: Result<&str, String> = result.and(answers(&client, &neighbour, "the neighbour").await);
         let mut own = answers(&client, &victim, "the session").await;
-        if own.is_err() {
-            // What a child goes on writing into its interpreter's pipe may spoil one answer; then there is another interpreter.
+        for _ in 0..SPOILT_MAX {
+            if own.is_ok() {
+                break;
+            }
+            // What was written into its interpreter's pipe may spoil an answer, on a slow machine another; then there is another interpreter.
             own = answers(&client, &victim, "the session").await;
         }
         // A sandbox that its own guest has broken may be over; it must say so.
