@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use madang_model::{Activity, ProjectedEnd, SessionState, Usage};
+use madang_model::{Activity, Limits, ProjectedEnd, SessionState, Usage};
 use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
 use madang_store::SessionRecord;
 use tokio::sync::watch;
@@ -98,7 +98,6 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         _ => (None, None),
     };
     let spec = &record.spec;
-    let limits = spec.limits;
     SessionView {
         id: record.id,
         name: record.name.clone(),
@@ -114,13 +113,7 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         },
         image: spec.image.clone(),
         language: spec.language.clone(),
-        resources: Resources {
-            cpu: Some(limits.cpu_millis as f64 / 1_000.0),
-            memory_bytes: Some(limits.memory_bytes),
-            disk_bytes: Some(limits.disk_bytes),
-            pids: Some(limits.pids),
-            accelerators: Default::default(),
-        },
+        resources: resources_view(&spec.limits),
         env: spec.env.clone(),
         tags: spec.tags.clone(),
         startup_command: spec.startup_command.clone(),
@@ -143,6 +136,17 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         queue: None,
         runs_live,
         allowed_actions: record.life.allowed_actions().iter().map(|action| (*action).to_owned()).collect(),
+    }
+}
+
+/// Limits as people ask for them.
+pub(super) fn resources_view(limits: &Limits) -> Resources {
+    Resources {
+        cpu: Some(limits.cpu_millis as f64 / 1_000.0),
+        memory_bytes: Some(limits.memory_bytes),
+        disk_bytes: Some(limits.disk_bytes),
+        pids: Some(limits.pids),
+        accelerators: Default::default(),
     }
 }
 

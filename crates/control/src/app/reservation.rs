@@ -6,11 +6,11 @@ use futures_util::future::join_all;
 use madang_ids::{NodeId, ReservationId};
 use madang_model::{Actor, Owner};
 use madang_node_api::PoolWanted;
-use madang_public_api::{ProblemKind, ReservationCreate, ReservationView, Resources, SessionCreate, Timestamp};
+use madang_public_api::{ProblemKind, ReservationCreate, ReservationView, SessionCreate, Timestamp};
 use madang_schedule::{Amount, Refusal, ReservationState, Want};
 use madang_store::ReservationRecord;
 
-use super::{App, Failure, GROUP_DEFAULT, session_plan::session_spec};
+use super::{App, Failure, GROUP_DEFAULT, live_session::resources_view, session_plan::session_spec};
 use crate::clock::now_ms;
 
 /// Reservations that are not over.
@@ -150,7 +150,6 @@ impl App {
         let pool = format!("{}/{}", record.image, record.language.as_deref().unwrap_or("plain"));
         let nodes = state.nodes.keys().filter_map(|id| self.fleet.of(*id));
         let ready = nodes.map(|member| member.node.health().pool_ready.get(&pool).copied().unwrap_or(0)).sum();
-        let limits = record.limits;
         ReservationView {
             id: record.id,
             resource_group: record.resource_group.clone(),
@@ -158,13 +157,7 @@ impl App {
             owner: record.owner.user,
             image: record.image.clone(),
             language: record.language.clone(),
-            resources: Resources {
-                cpu: Some(limits.cpu_millis as f64 / 1_000.0),
-                memory_bytes: Some(limits.memory_bytes),
-                disk_bytes: Some(limits.disk_bytes),
-                pids: Some(limits.pids),
-                accelerators: Default::default(),
-            },
+            resources: resources_view(&record.limits),
             slots: record.slots,
             starts_at: Timestamp(record.starts_ms),
             ends_at: Timestamp(record.ends_ms),
