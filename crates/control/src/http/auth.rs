@@ -148,6 +148,12 @@ async fn by_cookie(app: &App, secret: &str, method: &Method, headers: &HeaderMap
     Err(Failure::new(ProblemKind::Forbidden, detail))
 }
 
+/// Whether somebody with an account here asks, where strangers are answered as well.
+pub(super) async fn is_known(app: &App, request: Request) -> bool {
+    let origin = origin_of(request.extensions());
+    sign_in(app, origin, request).await.is_ok()
+}
+
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked("Bearer ".len())?;
     let token = token.trim_ascii();

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -15,7 +15,7 @@ use madang_public_api::{
     system::{Health, Version},
 };
 
-use super::Shared;
+use super::{Shared, auth};
 use crate::app::{Failure, Stage};
 
 /// Whether the process lives.
@@ -24,12 +24,12 @@ pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok".into(), notes: Vec::new() })
 }
 
-/// Whether the server can take work now.
+/// Whether the server can take work now. Whoever has signed in is told why not.
 #[utoipa::path(get, path = "/readyz", tag = "system", responses(
     (status = 200, body = Health),
     (status = 503, body = Health, description = "Draining, or a part does not answer"),
 ))]
-pub(super) async fn readyz(State(app): State<Shared>) -> Response {
+pub(super) async fn readyz(State(app): State<Shared>, request: Request) -> Response {
     let health = app.node.health();
     let mut notes = health.notes;
     let store = app.store.ping().await;
@@ -49,6 +49,9 @@ pub(super) async fn readyz(State(app): State<Shared>) -> Response {
     };
     // A frozen service still answers for what lives in it.
     let code = if matches!(status, "ok" | "frozen") { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if !notes.is_empty() && !auth::is_known(&app, request).await {
+        notes.clear();
+    }
     (code, Json(Health { status: status.into(), notes })).into_response()
 }
 

@@ -23,6 +23,12 @@ async fn frozen_admits_nothing_and_what_lives_goes_on() {
     let health = world.get("/readyz").await.expect(200);
     assert_eq!(health["status"], "frozen");
     assert!(health["notes"].to_string().contains("new disks"), "{health}");
+    for strange in [&[][..], &[("authorization", "Bearer wrong")]] {
+        let told = world.send_bare(Method::GET, "/readyz", strange, "").await.expect(200);
+        assert_eq!((&told["status"], &told["notes"]), (&json!("frozen"), &json!([])), "strangers learn no reasons");
+    }
+    let here = world.send_unix(&world.socket(), Method::GET, "/readyz", &[]).await.expect(200);
+    assert_eq!(here["notes"], health["notes"]);
     let problem = world.post("/api/v1/sessions", json!({"language": "sim"})).await.problem(503, "frozen");
     assert!(problem["detail"].as_str().unwrap().contains("new disks"), "{problem}");
     assert!(problem["retry_after_ms"].is_u64());
