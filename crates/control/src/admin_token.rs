@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -20,6 +20,8 @@ pub(crate) const NAME: &str = "administrator";
 /// Enough to tell the processes of one installation apart.
 const PLACE_DIGITS: usize = 12;
 const RANDOM_BYTES: usize = 32;
+/// No bit of these: whoever reads the file is the administrator.
+const MODE_OF_OTHERS: u32 = 0o077;
 const TOKEN_BYTES_MIN: usize = 16;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,10 @@ pub enum AdminTokenError {
     File { path: String, source: io::Error },
     #[error("the administrator's token {path} is too short to be safe; remove the file to have a new one made")]
     Short { path: String },
+    #[error(
+        "others may read the administrator's token {path} (mode {mode:03o}); run `chmod 600 {path}`, or remove it to have a new one made"
+    )]
+    Open { path: String, mode: u32 },
     #[error("keeping the administrator's token")]
     Store(#[from] StoreError),
 }
@@ -36,7 +42,10 @@ pub enum AdminTokenError {
 pub(crate) async fn ensure(home: &Path, store: &Store) -> Result<(), AdminTokenError> {
     let path = home.join(FILE);
     let shown = || path.display().to_string();
-    let token = read_or_make(&path).map_err(|source| AdminTokenError::File { path: shown(), source })?;
+    let (token, mode) = read_or_make(&path).map_err(|source| AdminTokenError::File { path: shown(), source })?;
+    if mode & MODE_OF_OTHERS != 0 {
+        return Err(AdminTokenError::Open { path: shown(), mode });
+    }
     if token.len() < TOKEN_BYTES_MIN {
         return Err(AdminTokenError::Short { path: shown() });
     }
@@ -69,9 +78,13 @@ fn name_in(home: &Path, store: &Store) -> String {
     format!("{NAME}-{}", &hash_hex(place.as_bytes())[..PLACE_DIGITS])
 }
 
-fn read_or_make(path: &Path) -> io::Result<String> {
-    match fs::read_to_string(path) {
-        Ok(text) => return Ok(text.trim().to_owned()),
+/// The token and its file's mode.
+fn read_or_make(path: &Path) -> io::Result<(String, u32)> {
+    match fs::File::open(path) {
+        Ok(file) => {
+            let mode = file.metadata()?.mode() & 0o777;
+            return Ok((io::read_to_string(file)?.trim().to_owned(), mode));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
@@ -85,5 +98,5 @@ fn read_or_make(path: &Path) -> io::Result<String> {
     writeln!(file, "{token}")?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
-    Ok(token)
+    Ok((token, 0o600))
 }

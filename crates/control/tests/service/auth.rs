@@ -71,6 +71,23 @@ async fn the_files_are_private_and_the_token_stays() {
 }
 
 #[tokio::test]
+async fn a_token_file_that_others_may_read_is_refused() {
+    let world = World::new().await;
+    world.stop.drain();
+    let (home, node) = world.stopped().await;
+    let path = home.path().join("admin.token");
+    for mode in [0o640, 0o604, 0o620] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut config = madang_control::ControlConfig::new(home.path());
+        config.database = home.database();
+        let refused = madang_control::Server::build(config, std::sync::Arc::new(node.clone())).await.unwrap_err();
+        assert!(refused.to_string().contains(&format!("mode {mode:03o}")), "{refused}");
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    World::on(home, node, |_| {}).await.get("/api/v1/sessions").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_new_token_file_retires_the_old_token() {
     let world = World::new().await;
     let old = world.token.clone();
