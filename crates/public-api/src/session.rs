@@ -163,7 +163,11 @@ pub struct SessionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     pub resources: Resources,
+    /// Shown to whoever may act inside the session.
     pub env: BTreeMap<String, String>,
+    /// There is an environment and it is not shown to whoever asks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub env_hidden: bool,
     pub tags: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup_command: Option<String>,

@@ -3,9 +3,10 @@
 use std::ops::Deref;
 
 use madang_model::{
-    Actor, Decision,
-    access::{Belonging, Row},
+    Actor, Decision, Owner,
+    access::{Belonging, Row, Rule},
 };
+use madang_public_api::SessionView;
 
 use super::Failure;
 
@@ -46,5 +47,15 @@ impl Asker {
             Decision::Forbid => Err(Failure::forbidden("you may see this, but not do that with it")),
             Decision::Hide => Err(not_found()),
         }
+    }
+
+    /// A session as the asker may know it: its environment may hold secrets, which are for those who may act inside it.
+    pub fn session_shown(&self, mut view: SessionView) -> SessionView {
+        let owner = Owner { user: view.owner, project: view.project, organization: view.organization };
+        if !view.env.is_empty() && self.actor.decide(Rule::Inside, owner.into()) != Decision::Allow {
+            view.env.clear();
+            view.env_hidden = true;
+        }
+        view
     }
 }

@@ -115,6 +115,7 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         language: spec.language.clone(),
         resources: resources_view(&spec.limits),
         env: spec.env.clone(),
+        env_hidden: false,
         tags: spec.tags.clone(),
         startup_command: spec.startup_command.clone(),
         timeout_ms: spec.timeout_ms,

@@ -58,7 +58,7 @@ pub(super) async fn session_get(
     Path(id): Path<String>,
 ) -> Result<Json<SessionView>, Failure> {
     let id = app.session_id(&asker, &id).await?;
-    Ok(Json(app.session_view(id).await?))
+    Ok(Json(asker.session_shown(app.session_view(id).await?)))
 }
 
 /// Ends a session and everything in it. One that has ended stays as it is.
@@ -71,5 +71,5 @@ pub(super) async fn session_end(
     Path(id): Path<String>,
 ) -> Result<Json<SessionView>, Failure> {
     let id = app.session_id(&asker, &id).await?;
-    Ok(Json(app.session_end(id, "asked for by a client").await?))
+    Ok(Json(asker.session_shown(app.session_end(id, "asked for by a client").await?)))
 }

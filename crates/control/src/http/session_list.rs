@@ -78,6 +78,7 @@ pub(super) async fn session_list(
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(|last| cursor(last, query.order));
+    let items = items.into_iter().map(|view| asker.session_shown(view)).collect();
     Ok(Json(Page { items, next_cursor }))
 }
 

@@ -1,8 +1,12 @@
 //! Sessions through their life.
 
+use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::{
+    harness::World,
+    stage::{ROOT, Stage},
+};
 
 #[tokio::test]
 async fn lists_are_filtered_ordered_and_paged() {
@@ -219,4 +223,46 @@ async fn an_extension_stays_within_every_policy() {
     world.post(&path, json!({"by_ms": 1_000_000})).await.expect(200);
     let refused = world.post(&path, json!({"by_ms": 1})).await.json();
     assert_eq!(refused["refusals"][0]["policy"], "short", "{refused}");
+}
+
+#[tokio::test]
+async fn the_log_is_the_last_entries_of_however_many_runs() {
+    let world = World::new().await;
+    let path = format!("/api/v1/sessions/{}", world.session().await);
+    let runs = format!("{path}/runs");
+    for number in 0..4 {
+        let code = format!("print a{number}\nprint b{number}");
+        world.post(&runs, json!({"code": code, "wait": true})).await.expect(200);
+    }
+    world.post(&runs, json!({"code": "print live\nhang"})).await.expect(201);
+    let written = |logs: &serde_json::Value| -> Vec<String> {
+        let items = logs["items"].as_array().unwrap().iter();
+        items.flat_map(|entry| entry["data"].as_str().unwrap().lines()).map(str::to_owned).collect()
+    };
+    let all = world.until(&format!("{path}/logs"), |logs| logs.to_string().contains("live")).await;
+    assert_eq!(written(&all), ["a0", "b0", "a1", "b1", "a2", "b2", "a3", "b3", "live"]);
+    let entries = all["items"].as_array().unwrap();
+    for limit in 1..=entries.len() {
+        let logs = world.get(&format!("{path}/logs?limit={limit}")).await.expect(200);
+        assert_eq!(logs["items"].as_array().unwrap()[..], entries[entries.len() - limit..], "limit={limit}");
+    }
+}
+
+#[tokio::test]
+async fn an_environment_is_shown_to_whoever_may_act_inside() {
+    let stage = Stage::new().await;
+    let asked = json!({"language": "sim", "project": "maths", "env": {"API_KEY": "hush"}});
+    let made = stage.send("ada", Method::POST, "/api/v1/sessions", asked).await.expect(201);
+    let path = format!("/api/v1/sessions/{}", made["id"].as_str().unwrap());
+    for (name, shown) in [("ada", true), (ROOT, true), ("mona", false), ("orla", false)] {
+        let one = stage.send(name, Method::GET, &path, Value::Null).await.expect(200);
+        let listed = stage.send(name, Method::GET, "/api/v1/sessions", Value::Null).await.expect(200);
+        for view in [&one, &listed["items"][0]] {
+            assert_eq!(view["id"], made["id"]);
+            assert_eq!(view.to_string().contains("hush"), shown, "{name}: {view}");
+            assert_eq!(view["env_hidden"] == true, !shown, "{name}: {view}");
+        }
+    }
+    let ended = stage.send("mona", Method::DELETE, &path, Value::Null).await.expect(200);
+    assert_eq!((&ended["env"], &ended["env_hidden"]), (&json!({}), &json!(true)));
 }
