@@ -110,16 +110,27 @@ impl Store {
         rows.into_iter().map(from_row).collect()
     }
 
-    /// The latest runs of a session, newest first.
-    pub async fn run_list_of_session(&self, session: SessionId, limit: u64) -> Result<Vec<RunRecord>, StoreError> {
-        let rows = row::Entity::find()
+    /// The latest runs of a session, newest first, and when each finished. Their events are left where they are: they may be many.
+    pub async fn run_ends_of_session(
+        &self,
+        session: SessionId,
+        limit: u64,
+    ) -> Result<Vec<(RunId, Option<u64>)>, StoreError> {
+        const DOING: &str = "listing a session's runs";
+        let rows: Vec<(String, Option<i64>)> = row::Entity::find()
+            .select_only()
+            .columns([row::Column::Id, row::Column::FinishedMs])
             .filter(row::Column::Session.eq(session.to_string()))
             .order_by_desc(row::Column::Id)
             .limit(limit)
+            .into_tuple()
             .all(&self.reader)
             .await
-            .map_err(doing("listing a session's runs"))?;
-        rows.into_iter().map(from_row).collect()
+            .map_err(doing(DOING))?;
+        let end = |(id, finished_ms): (String, Option<i64>)| {
+            Ok((id.parse().map_err(corrupt(DOING))?, finished_ms.map(unsigned)))
+        };
+        rows.into_iter().map(end).collect()
     }
 
     /// The run that a session began with.
