@@ -2,7 +2,12 @@
 
 use std::{
     fmt, io,
-    sync::{Mutex, PoisonError},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -14,7 +19,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -25,7 +30,6 @@ const IDLE_MAX: usize = 256;
 
 /// A request's body.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
-type Sender = SendRequest<Body>;
 
 /// Bytes both ways, whatever carries them.
 pub(crate) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -50,7 +54,7 @@ pub(crate) async fn dial(endpoint: &Endpoint) -> Result<Box<dyn Carrier>, Client
 /// Connections to one server.
 pub(crate) struct Pool {
     endpoint: Endpoint,
-    idle: Mutex<Vec<Sender>>,
+    idle: Mutex<Vec<Line>>,
 }
 
 impl fmt::Debug for Pool {
@@ -59,8 +63,21 @@ impl fmt::Debug for Pool {
     }
 }
 
+/// An open connection.
+struct Line {
+    sender: SendRequest<Body>,
+    /// The server takes no more.
+    deaf: Arc<AtomicBool>,
+}
+
+impl Line {
+    fn is_good(&self) -> bool {
+        !self.sender.is_closed() && !self.deaf.load(Ordering::Acquire)
+    }
+}
+
 /// A connection whose answer is still being read. Give it back with [`Pool::keep`] once it has been; dropped, it closes.
-pub(crate) struct Lease(Sender);
+pub(crate) struct Lease(Line);
 
 impl Pool {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
@@ -77,45 +94,110 @@ impl Pool {
         doing: &str,
         mut request: Request<Body>,
     ) -> Result<(Response<Incoming>, Lease), ClientError> {
-        while let Some(mut sender) = self.take() {
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lease(sender))),
+        while let Some(mut line) = self.take() {
+            match line.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, Lease(line))),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(ClientError::broken(doing, error.into_error())),
                 },
             }
         }
-        let mut sender = self.connect(doing).await?;
-        let response = sender.send_request(request).await.map_err(|error| ClientError::broken(doing, error))?;
-        Ok((response, Lease(sender)))
+        let mut line = self.connect(doing).await?;
+        let response = line.sender.send_request(request).await.map_err(|error| ClientError::broken(doing, error))?;
+        Ok((response, Lease(line)))
     }
 
     /// Keeps the connection for the next request.
     pub(crate) fn keep(&self, lease: Lease) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX && !lease.0.is_closed() {
+        if idle.len() < IDLE_MAX && lease.0.is_good() {
             idle.push(lease.0);
         }
     }
 
-    fn take(&self) -> Option<Sender> {
+    fn take(&self) -> Option<Line> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(sender) = idle.pop() {
-            if !sender.is_closed() {
-                return Some(sender);
+        while let Some(line) = idle.pop() {
+            if line.is_good() {
+                return Some(line);
             }
         }
         None
     }
 
-    async fn connect(&self, doing: &str) -> Result<Sender, ClientError> {
+    async fn connect(&self, doing: &str) -> Result<Line, ClientError> {
         let stream = dial(&self.endpoint).await?;
+        let deaf = Arc::new(AtomicBool::new(false));
+        let stream = Listening { stream, deaf: Arc::clone(&deaf) };
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| ClientError::broken(doing, error))?;
         // Its errors surface at the sender.
         tokio::spawn(connection);
-        Ok(sender)
+        Ok(Line { sender, deaf })
+    }
+}
+
+/// A stream of which we read the answer although the server takes no more: it may have refused what we still send, and said why.
+struct Listening {
+    stream: Box<dyn Carrier>,
+    deaf: Arc<AtomicBool>,
+}
+
+impl Listening {
+    /// What writing gave, with what the server does not take counted as sent: what it says, or that it says nothing, ends the request.
+    fn heard<T>(&mut self, written: Poll<io::Result<T>>, sent: T) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Ready(Err(error))
+                if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) =>
+            {
+                self.deaf.store(true, Ordering::Release);
+                Poll::Ready(Ok(sent))
+            }
+            other => other,
+        }
+    }
+}
+
+impl AsyncRead for Listening {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Listening {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.deaf.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.heard(written, buf.len())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let all = bufs.iter().map(|buf| buf.len()).sum();
+        if self.deaf.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(all));
+        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.heard(written, all)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.heard(flushed, ())
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -76,6 +76,21 @@ async fn one_connection_carries_many_requests() {
     assert_eq!(seen.connections.load(Ordering::SeqCst), 1);
 }
 
+/// More than sockets hold, so that it is still on its way when the answer comes.
+const UPLOAD_BYTES: u64 = 64 << 20;
+
+#[tokio::test]
+async fn the_answer_is_read_although_the_server_takes_no_more_of_an_upload() {
+    let refusal = "HTTP/1.1 413 Payload Too Large\r\ncontent-length: 0\r\n\r\n";
+    let (client, seen) = serve(refusal, After::Close).await;
+    for time in 0..20 {
+        let file = tokio::io::repeat(7).take(UPLOAD_BYTES);
+        let refused = client.file_write("ses", "big", file).await.unwrap_err();
+        assert!(matches!(&refused, ClientError::Refused(problem) if problem.status == 413), "{time}: {refused:?}");
+    }
+    assert_eq!(seen.connections.load(Ordering::SeqCst), 20, "such a connection carries nothing more");
+}
+
 #[tokio::test]
 async fn a_connection_that_the_server_closed_is_replaced() {
     let (client, seen) = serve(HEALTH, After::Close).await;
