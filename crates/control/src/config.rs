@@ -56,6 +56,10 @@ pub struct ControlConfig {
     pub public_url: Option<String>,
     /// Proxies whose word about a client's address and TLS is taken.
     pub trusted_proxies: Vec<AddressRange>,
+    /// How long a connection may take for the head of its next request.
+    pub head_wait_ms: u64,
+    /// How long a request's body may stand still; the whole body of somebody who has not signed in may take no longer.
+    pub body_wait_ms: u64,
     /// How often anybody may ask.
     pub rates: RateLimits,
     /// Other providers that know our users.
@@ -99,6 +103,9 @@ impl ControlConfig {
             key_file: None,
             public_url: None,
             trusted_proxies: Vec::new(),
+            // Proxies keep connections for a minute.
+            head_wait_ms: 65_000,
+            body_wait_ms: 30_000,
             rates: RateLimits::default(),
             providers: Vec::new(),
         }

@@ -8,6 +8,7 @@ mod admin_token;
 mod app;
 mod clock;
 mod config;
+mod connection;
 mod http;
 mod server;
 mod signin;

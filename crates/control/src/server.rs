@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use madang_model::person::ADMINISTRATOR;
 use madang_node_api::Node;
 use madang_public_api::LinkKind;
@@ -22,7 +21,8 @@ use tokio::{
 use crate::{
     ControlConfig, admin_token,
     app::{App, Failure, Stage, fleet::Fleet},
-    http::{self, Peer},
+    connection::{serve_tcp, serve_unix},
+    http,
     signin::{Signin, SigninError, link},
     tasks,
 };
@@ -55,8 +55,6 @@ pub enum StartError {
 /// Why a server stopped serving by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("serving connections")]
-    Serve(#[source] io::Error),
     #[error("a part of the server panicked")]
     Panicked,
 }
@@ -171,10 +169,10 @@ impl Server {
         let mut parts = JoinSet::new();
         let socket = unix.as_ref().map(|(_, path)| path.clone());
         if let Some(listener) = tcp {
-            parts.spawn(serve_tcp(Arc::clone(&app), listener, router.clone()));
+            parts.spawn(as_part(serve_tcp(Arc::clone(&app), listener, router.clone())));
         }
         if let Some((listener, _)) = unix {
-            parts.spawn(serve_unix(Arc::clone(&app), listener, router));
+            parts.spawn(as_part(serve_unix(Arc::clone(&app), listener, router)));
         }
         tasks::start(&app, |task| drop(parts.spawn(as_part(task))));
         parts.spawn(as_part(drain(Arc::clone(&app))));
@@ -262,20 +260,6 @@ async fn runs_end_within(app: &App, ms: u64) -> bool {
     let mut count = app.runs_live_count();
     let none = count.wait_for(|count| *count == 0);
     tokio::time::timeout(Duration::from_millis(ms), none).await.is_ok()
-}
-
-async fn serve_tcp(app: Arc<App>, listener: TcpListener, router: Router) -> Result<(), ServeError> {
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service).with_graceful_shutdown(stopping(app)).await.map_err(ServeError::Serve)
-}
-
-async fn serve_unix(app: Arc<App>, listener: UnixListener, router: Router) -> Result<(), ServeError> {
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service).with_graceful_shutdown(stopping(app)).await.map_err(ServeError::Serve)
-}
-
-async fn stopping(app: Arc<App>) {
-    app.reached(Stage::Stopping).await;
 }
 
 fn make_home(home: &Path) -> io::Result<()> {

@@ -2,6 +2,8 @@
 
 /// Body of a JSON request, bytes. Code and files travel in it.
 pub const JSON_BODY_BYTES_MAX: usize = 16 << 20;
+/// Body of a request that needs no identity, bytes.
+pub const STRANGER_BODY_BYTES_MAX: usize = 64 << 10;
 /// Body of an uploaded file, bytes; the sandbox's own disk limit usually bites first.
 pub const FILE_BODY_BYTES_MAX: u64 = 1 << 30;
 /// Files sent along with one run.

@@ -7,16 +7,14 @@ use std::{
 
 use axum::{
     Extension,
-    extract::{Request, State, connect_info::Connected},
+    extract::{Request, State},
     http::{HeaderMap, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
-    serve::IncomingStream,
 };
 use madang_model::{Actor, SignedInBy, person::ADMINISTRATOR};
 use madang_public_api::{ProblemKind, signature::Scheme};
 use subtle::ConstantTimeEq;
-use tokio::net::{TcpListener, UnixListener};
 
 use super::{Shared, forward, operation::Operations, origin::origin_of, rate};
 use crate::{
@@ -35,20 +33,6 @@ pub(crate) enum Peer {
     Tcp(SocketAddr),
     /// The uid as the kernel vouches for it; none if it did not say.
     Unix(Option<u32>),
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        // Many small answers: waiting to fill packets would cost 40 ms now and then. Failure only costs time.
-        let _ = stream.io().set_nodelay(true);
-        Peer::Tcp(*stream.remote_addr())
-    }
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Peer::Unix(stream.io().peer_cred().ok().map(|credentials| credentials.uid()))
-    }
 }
 
 /// Whoever sent the request, as [`check`] found out: an extractor of handlers.

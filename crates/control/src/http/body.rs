@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use madang_public_api::{ProblemKind, bounds};
 use serde::de::DeserializeOwned;
 
+use super::patience::BodyWait;
 use crate::app::{Asker, Failure, IdempotencyKey};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -82,11 +83,27 @@ async fn json_body(request: Request) -> Result<Bytes, Failure> {
     if !is_json(request.headers()) {
         return Err(Failure::new(ProblemKind::MediaType, "send `Content-Type: application/json`"));
     }
-    let body = Limited::new(request.into_body(), bounds::JSON_BODY_BYTES_MAX);
+    let wait = request.extensions().get::<BodyWait>().copied();
+    let known = request.extensions().get::<Arc<Asker>>().is_some();
+    match wait.filter(|_| !known) {
+        None => json_bytes(request, "JSON_BODY_BYTES_MAX", bounds::JSON_BODY_BYTES_MAX).await,
+        Some(BodyWait(wait)) => {
+            let bytes = json_bytes(request, "STRANGER_BODY_BYTES_MAX", bounds::STRANGER_BODY_BYTES_MAX);
+            tokio::time::timeout(wait, bytes).await.unwrap_or_else(|_| Err(not_whole()))
+        }
+    }
+}
+
+async fn json_bytes(request: Request, limit: &str, max: usize) -> Result<Bytes, Failure> {
+    let body = Limited::new(request.into_body(), max);
     body.collect().await.map(|body| body.to_bytes()).map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => too_large("JSON_BODY_BYTES_MAX", bounds::JSON_BODY_BYTES_MAX as u64),
-        None => malformed("the body did not arrive whole".into()),
+        Some(_) => too_large(limit, max as u64),
+        None => not_whole(),
     })
+}
+
+fn not_whole() -> Failure {
+    malformed("the body did not arrive whole, or not in time".into())
 }
 
 pub(super) fn too_large(limit: &str, max: u64) -> Failure {

@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use axum::{
@@ -38,9 +37,6 @@ use crate::app::{Asker, Failure, live_session::LiveSession};
 
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 64 << 10;
-/// Of a refused upload's body, so much is read before the answer, for so long.
-const SWALLOWED_BYTES_MAX: usize = 1 << 20;
-const SWALLOW_WAIT: Duration = Duration::from_secs(2);
 
 /// Which directory, and how deep.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -141,13 +137,7 @@ pub(super) async fn file_write(
     ApiQuery(query): ApiQuery<WriteQuery>,
     request: Request,
 ) -> Result<Json<FileWritten>, Failure> {
-    let (session, sandbox) = match write_place(&app, &asker, &id, &path, &query).await {
-        Ok(place) => place,
-        Err(failure) => {
-            swallow(request.into_body()).await;
-            return Err(failure);
-        }
-    };
+    let (session, sandbox) = write_place(&app, &asker, &id, &path, &query).await?;
     let (bytes, exceeded) = upload(request)?;
     let written = match query.archive.as_deref() {
         None => app.node.file_write(sandbox, &path, Box::pin(bytes)).await.map_err(Failure::from),
@@ -177,14 +167,6 @@ async fn write_place(
         None | Some("tar") => Ok((session, sandbox)),
         Some(_) => Err(Failure::unsupported("archive", "only `tar` is there")),
     }
-}
-
-/// Reads what is on its way although nobody wants it: a client that still writes when the connection closes sees a broken
-/// connection instead of the answer.
-async fn swallow(body: Body) {
-    let all = Limited::new(body, SWALLOWED_BYTES_MAX).collect();
-    // A longer or slower body has to live with that.
-    let _ = tokio::time::timeout(SWALLOW_WAIT, all).await;
 }
 
 fn upload_too_large() -> Failure {

@@ -14,6 +14,7 @@ mod openapi_document;
 mod operation;
 mod origin;
 mod page;
+mod patience;
 mod people;
 mod policy;
 mod problem;

@@ -1,10 +1,13 @@
 //! Failures as problem documents, request ids, the log and the count of requests: the outermost layer.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, MatchedPath, Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -12,7 +15,12 @@ use axum::{
 use madang_ids::RunId;
 use madang_public_api::{Problem, ProblemKind};
 
-use super::{Peer, Shared, origin::origin, rate};
+use super::{
+    Peer, Shared,
+    origin::origin,
+    patience::{BodyWait, impatient},
+    rate,
+};
 use crate::app::Failure;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,10 +47,13 @@ pub(super) async fn no_such_route() -> Failure {
 pub(super) async fn rim(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(&request);
-    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0);
+    let peer = request.extensions().get::<Peer>().copied();
     let origin = origin(peer, request.headers(), &app.config);
     request.extensions_mut().insert(RequestId(id.as_str().into()));
     request.extensions_mut().insert(origin);
+    let wait = Duration::from_millis(app.config.body_wait_ms);
+    request.extensions_mut().insert(BodyWait(wait));
+    let request = request.map(|body| impatient(body, wait));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let mut response = next.run(request).await;

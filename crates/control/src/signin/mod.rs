@@ -20,6 +20,7 @@ use madang_model::{
     access::{Belonging, Rule},
 };
 use madang_store::{ServerKeyRecord, Store, StoreConfig, StoreError, UserRecord};
+use tokio::sync::Semaphore;
 
 use crate::{
     ControlConfig,
@@ -30,12 +31,15 @@ use oidc::Provider;
 use password::Passwords;
 use rate::Rates;
 use server_key::{ServerKey, ServerKeyError};
+use signed::UNJUDGED_MAX;
 
 /// What signing in needs, for the whole server.
 #[derive(Debug)]
 pub(crate) struct Signin {
     pub key: ServerKey,
     pub passwords: Passwords,
+    /// Turns of large bodies whose senders are not known yet.
+    pub unjudged: Semaphore,
     pub rates: Rates,
     pub providers: Vec<Provider>,
 }
@@ -63,7 +67,13 @@ impl Signin {
         let key = server_key(config, store).await?;
         let providers = config.providers.iter().cloned().map(Provider::new).collect::<Result<_, _>>();
         let providers = providers.map_err(|error| SigninError::Provider(error.to_string()))?;
-        Ok(Self { key, passwords: Passwords::new(), rates: Rates::new(config.rates), providers })
+        Ok(Self {
+            key,
+            passwords: Passwords::new(),
+            unjudged: Semaphore::new(UNJUDGED_MAX),
+            rates: Rates::new(config.rates),
+            providers,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -37,6 +38,11 @@ use crate::{
 
 /// What a key says where only the scheme that covers the body is taken.
 pub(crate) const SIGNING_REQUEST: &str = "request";
+
+/// Large bodies that are read at once while nobody knows who sends them.
+pub(crate) const UNJUDGED_MAX: usize = 8;
+/// How long those beyond are asked to wait.
+const RETRY_MS: u64 = 1_000;
 
 /// Why a signature was not taken: for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +81,7 @@ pub(crate) async fn check(app: &App, request: Request) -> Result<Vouched, Failur
     let date = date(&parts.headers)?;
     match credential.scheme {
         Scheme::Head => {
-            let (body, bytes) = body_if_signed(&parts, body).await?;
+            let (body, bytes) = body_if_signed(app, &parts, body).await?;
             let version = version(&parts.headers);
             let actor = actor(app, &parts, &credential, &date, Covers::Head { version, body: &bytes })?;
             Ok(Vouched { actor, request: Request::from_parts(parts, body), spoilt: Arc::default() })
@@ -171,13 +177,22 @@ fn covered(headers: &HeaderMap) -> Result<(&str, &str), Failure> {
     Ok((nonce, digest))
 }
 
-/// Old clients sign what they send: their body is read here, others' is left alone.
-async fn body_if_signed(parts: &Parts, body: Body) -> Result<(Body, Bytes), Failure> {
+/// Old clients sign what they send: their body is read here, before anybody knows whose it is; others' is left alone.
+async fn body_if_signed(app: &App, parts: &Parts, body: Body) -> Result<(Body, Bytes), Failure> {
     if !body_signed(version(&parts.headers), &media_type(text(&parts.headers, "content-type"))) {
         return Ok((body, Bytes::new()));
     }
-    let read = Limited::new(body, bounds::JSON_BODY_BYTES_MAX).collect().await;
-    let bytes = read.map_err(|_| malformed("the signed body did not arrive whole, or is too large"))?.to_bytes();
+    let length = text(&parts.headers, header::CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<usize>().ok());
+    let small = length.is_some_and(|length| length <= bounds::STRANGER_BODY_BYTES_MAX);
+    let turn = if small { None } else { Some(app.signin.unjudged.try_acquire()) };
+    if let Some(Err(_)) = turn {
+        let failure = Failure::too_many("signed_bodies_max", UNJUDGED_MAX);
+        return Err(Failure { retry_after_ms: Some(RETRY_MS), ..failure });
+    }
+    let whole = Limited::new(body, bounds::JSON_BODY_BYTES_MAX).collect();
+    let read = tokio::time::timeout(Duration::from_millis(app.config.body_wait_ms), whole).await;
+    let bytes = read.ok().and_then(Result::ok).map(|read| read.to_bytes());
+    let bytes = bytes.ok_or_else(|| malformed("the signed body did not arrive whole or in time, or is too large"))?;
     Ok((Body::from(bytes.clone()), bytes))
 }
 

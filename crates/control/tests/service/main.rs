@@ -7,6 +7,7 @@ mod audit;
 mod auth;
 mod authorization;
 mod browser;
+mod deadlines;
 mod events;
 mod files;
 mod fleet;
