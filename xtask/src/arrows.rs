@@ -45,8 +45,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 /// What any crate's tests may name besides.
 const TESTS_MAY_NAME: &[&str] = &["testkit"];
-/// What one crate's tests may name, beyond that: a sandbox is tried with the host image as its root.
-const TEST_ARROWS: &[(&str, &str)] = &[("sandbox", "image")];
+/// What one crate's tests may name, beyond that: a sandbox is tried with the host image as its root, a link
+/// with nodes whose clocks a simulation holds.
+const TEST_ARROWS: &[(&str, &str)] = &[("sandbox", "image"), ("node-link", "node-sim")];
 /// Rooms that only compute.
 const PURE: &[&str] = &["ids", "model", "schedule", "slot-api", "languages"];
 /// What a room that only computes must not name.

@@ -28,6 +28,7 @@ const UPTIME: &str = "/proc/uptime";
 pub(super) struct Heard {
     file: Arc<PathBuf>,
     at: Arc<Mutex<At>>,
+    uptime_ms: fn() -> u64,
 }
 
 struct At {
@@ -36,7 +37,8 @@ struct At {
     written: Option<Instant>,
 }
 
-fn uptime_ms() -> u64 {
+/// By the kernel.
+pub(super) fn uptime_ms() -> u64 {
     let text = fs::read_to_string(UPTIME).unwrap_or_default();
     let seconds: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default();
     (seconds * 1000.0) as u64
@@ -48,13 +50,13 @@ fn boot_id() -> String {
 
 impl Heard {
     /// Goes on from what an agent before this one wrote down; without that the silence begins now.
-    pub fn open(file: PathBuf) -> Self {
-        let now = uptime_ms();
+    pub fn open(file: PathBuf, clock: fn() -> u64) -> Self {
+        let now = clock();
         let before = fs::read_to_string(&file).unwrap_or_default();
         let known = before.split_once(' ').filter(|(boot, _)| *boot == boot_id());
         let uptime_ms = known.and_then(|(_, at)| at.trim().parse().ok()).map_or(now, |at: u64| at.min(now));
         let at = At { instant: Instant::now(), uptime_ms, written: None };
-        Self { file: Arc::new(file), at: Arc::new(Mutex::new(at)) }
+        Self { file: Arc::new(file), at: Arc::new(Mutex::new(at)), uptime_ms: clock }
     }
 
     /// A beat that was sent then was answered.
@@ -64,7 +66,7 @@ impl Heard {
             return;
         }
         at.instant = sent;
-        at.uptime_ms = uptime_ms().saturating_sub(sent.elapsed().as_millis() as u64);
+        at.uptime_ms = (self.uptime_ms)().saturating_sub(sent.elapsed().as_millis() as u64);
         if at.written.is_none_or(|written| written.elapsed() >= WRITE_EVERY) {
             at.written = Some(Instant::now());
             let beside = self.file.with_extension("new");
@@ -78,7 +80,7 @@ impl Heard {
     /// How long control has been silent, by the clock that says more.
     pub fn silence(&self) -> Duration {
         let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
-        let by_uptime = Duration::from_millis(uptime_ms().saturating_sub(at.uptime_ms));
+        let by_uptime = Duration::from_millis((self.uptime_ms)().saturating_sub(at.uptime_ms));
         at.instant.elapsed().max(by_uptime)
     }
 }
@@ -118,18 +120,20 @@ mod tests {
         let long = Duration::from_secs(5);
         let before = uptime_ms().saturating_sub(long.as_millis() as u64);
         fs::write(&file, format!("{} {before}\n", boot_id())).unwrap();
-        assert!(Heard::open(file.clone()).silence() >= long.min(Duration::from_millis(uptime_ms() - before)));
+        assert!(
+            Heard::open(file.clone(), uptime_ms).silence() >= long.min(Duration::from_millis(uptime_ms() - before))
+        );
         fs::write(&file, format!("another-boot {before}\n")).unwrap();
-        assert!(Heard::open(file.clone()).silence() < long);
+        assert!(Heard::open(file.clone(), uptime_ms).silence() < long);
         fs::write(&file, "rubbish").unwrap();
-        assert!(Heard::open(file).silence() < long);
+        assert!(Heard::open(file, uptime_ms).silence() < long);
     }
 
     #[tokio::test]
     async fn an_answer_ends_the_silence_and_is_written_down() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join(FILE);
-        let heard = Heard::open(file.clone());
+        let heard = Heard::open(file.clone(), uptime_ms);
         heard.answered(Instant::now());
         assert!(heard.silence() < Duration::from_secs(3600));
         assert!(fs::read_to_string(file).unwrap().starts_with(&boot_id()));

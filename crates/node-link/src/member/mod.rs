@@ -48,12 +48,14 @@ pub struct MemberConfig {
     pub beat: Duration,
     /// Control that says nothing for so long is not there; the link is made anew.
     pub silent: Duration,
+    /// Milliseconds since the machine booted, sleep included: the clock of leases, which goes on while no agent runs.
+    pub uptime_ms: fn() -> u64,
 }
 
 impl MemberConfig {
     pub fn new(directory: PathBuf, control: String, name: String) -> Self {
         let (beat, silent) = (Duration::from_millis(1_000), Duration::from_millis(4_500));
-        Self { directory, control, token: None, name, beat, silent }
+        Self { directory, control, token: None, name, beat, silent, uptime_ms: fence::uptime_ms }
     }
 }
 
@@ -150,7 +152,7 @@ impl Member {
             return MemberError::Refused("random numbers cannot be had".to_owned());
         };
         let standing = watch::Sender::new(None);
-        let heard = fence::Heard::open(self.config.directory.join(fence::FILE));
+        let heard = fence::Heard::open(self.config.directory.join(fence::FILE), self.config.uptime_ms);
         let _fence = fence::start(Arc::clone(&node), heard.clone());
         let (orders, mut done) = orders::Orders::new(Arc::clone(&node), standing.subscribe());
         let mut pause = Pause::default();
