@@ -101,8 +101,9 @@ impl Store {
     pub fn reading(&self, reading: Reading) {
         let mut held = self.lock();
         let before = held.readings.insert((reading.sandbox, reading.sequence), reading);
-        if before.is_some_and(|before| before != reading) {
-            held.broken.push(format!("reading {} of {} was another before", reading.sequence, reading.sandbox));
+        if let Some(before) = before.filter(|before| *before != reading) {
+            held.broken
+                .push(format!("reading {} of {} was {before:?}, now {reading:?}", reading.sequence, reading.sandbox));
         }
     }
 }
