@@ -224,7 +224,8 @@ pub const READING_MS_MIN: u64 = 250;
 /// The agent of one machine.
 #[async_trait]
 pub trait Node: Send + Sync + 'static {
-    /// Makes the sandbox; returns when it can run programs. Idempotent under `spec.id`.
+    /// Makes the sandbox; returns when it can run programs. Idempotent under `spec.id` while it lives. An id that has ended here, or was
+    /// closed before it came, is a [`NodeError::Conflict`]: a late order must not bring back what others have given up.
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError>;
     /// Ends everything in it; unknown ids are already closed. Returns what it used over its life.
     async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError>;

@@ -18,7 +18,14 @@ use madang_node_api::{
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
-use crate::{Script, Start, clock::SimClock, meter::SimMeter, program, run::SimRuns, sandbox::SimSandbox};
+use crate::{
+    Script, Start,
+    clock::SimClock,
+    meter::SimMeter,
+    program,
+    run::SimRuns,
+    sandbox::{Ended, SimSandbox},
+};
 
 /// Changes that a watcher may lag behind.
 const WATCH_MAX: usize = 64;
@@ -36,6 +43,8 @@ pub struct SimNode {
 
 pub(crate) struct Inner {
     sandboxes: Mutex<HashMap<SandboxId, SimSandbox>>,
+    /// Locked while `sandboxes` is.
+    ended: Mutex<Ended>,
     seen: broadcast::Sender<SandboxSeen>,
     pub(crate) clock: SimClock,
     pub(crate) runs: SimRuns,
@@ -83,6 +92,7 @@ impl SimNode {
             starts: script.starts,
             started: AtomicUsize::new(0),
             sandboxes: Mutex::default(),
+            ended: Mutex::default(),
             seen: broadcast::Sender::new(WATCH_MAX),
             clock: SimClock::new(script.clock),
             runs: SimRuns::default(),
@@ -122,7 +132,12 @@ impl SimNode {
     }
 
     pub(crate) fn remove(&self, id: SandboxId, why: &str) -> Option<Usage> {
-        let mut sandbox = self.lock().remove(&id)?;
+        let mut sandbox = {
+            let mut sandboxes = self.lock();
+            // Also one that was never here: its order to open may come yet.
+            self.ended().put(id);
+            sandboxes.remove(&id)?
+        };
         if !sandbox.one_shot {
             self.inner.meter.push(Reading { last: true, ..sandbox.read(self.now_ms()) });
         }
@@ -142,6 +157,10 @@ impl SimNode {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, SimSandbox>> {
         self.inner.sandboxes.lock().expect("no holder of this lock panics")
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Ended> {
+        self.inner.ended.lock().expect("no holder of this lock panics")
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -173,7 +192,12 @@ impl SimNode {
         if spec.image != "host" {
             return Err(NodeError::NotFound(format!("image `{}`", spec.image)));
         }
-        self.lock().entry(spec.id).or_insert_with(|| SimSandbox::new(spec));
+        let mut sandboxes = self.lock();
+        if self.ended().has(spec.id) {
+            return Err(NodeError::Conflict(format!("sandbox {} has ended on this node", spec.id)));
+        }
+        sandboxes.entry(spec.id).or_insert_with(|| SimSandbox::new(spec));
+        drop(sandboxes);
         self.faults().hits += 1;
         Ok(())
     }

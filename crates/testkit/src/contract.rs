@@ -58,6 +58,7 @@ pub const PYTHON: Dialect = Dialect {
 pub async fn check(node: Arc<dyn Node>, dialect: &Dialect) {
     facts_are_told(&*node).await;
     opening_and_closing_are_idempotent(&*node, dialect).await;
+    what_has_ended_is_not_opened_again(&*node, dialect).await;
     unknown_sandboxes_are_not_found(&*node, dialect).await;
     runs_are_heard_in_order(&*node, dialect).await;
     the_interpreter_remembers(&*node, dialect).await;
@@ -167,6 +168,19 @@ async fn opening_and_closing_are_idempotent(node: &dyn Node, dialect: &Dialect) 
     node.sandbox_close(id).await.expect("what is closed closes again");
     let no_such_image = SandboxSpec { image: "registry.example/no/such:image".into(), ..sandbox(dialect) };
     assert!(node.sandbox_open(no_such_image).await.is_err());
+}
+
+async fn what_has_ended_is_not_opened_again(node: &dyn Node, dialect: &Dialect) {
+    let (ended, never) = (sandbox(dialect), sandbox(dialect));
+    node.sandbox_open(ended.clone()).await.expect("it opens");
+    // The second is closed before its order to open comes.
+    for spec in [ended, never] {
+        let id = spec.id;
+        node.sandbox_close(id).await.expect("it closes");
+        let again = node.sandbox_open(spec).await;
+        assert!(matches!(again, Err(NodeError::Conflict(_))), "{again:?}");
+        assert!(!listed(node, id));
+    }
 }
 
 async fn unknown_sandboxes_are_not_found(node: &dyn Node, dialect: &Dialect) {

@@ -175,7 +175,14 @@ impl Control {
             let lease_ms = Some(LEASE.as_millis() as u64 / 4 * 3);
             let mut spec = contract::sandbox(&contract::SIM);
             (spec.id, spec.session, spec.lease_ms) = (sandbox, session.session, lease_ms);
-            node.sandbox_open(spec).await?;
+            match node.sandbox_open(spec).await {
+                // It was opened for a control process that died before it knew, and its lease has ended it since.
+                Err(NodeError::Conflict(_)) => {
+                    self.change(number, sandbox, |session| *session = placed(session.session, session.node));
+                    return Ok(());
+                }
+                other => other?,
+            }
             self.change(number, sandbox, |session| session.life = Life::Running);
         }
         let (code, expected) = program();
