@@ -60,12 +60,21 @@ enum End {
 /// A one-shot run that nobody wants any more is cancelled; one of a session goes on in the agent and may be taken up again.
 pub(super) async fn carry(mut links: watch::Receiver<Option<Standing>>, ordered: Ordered, handle: RunHandle) {
     let mut run = Carrier { handle, kept: VecDeque::new(), kept_bytes: 0, over: false, controls_done: 0 };
-    run.carry(&mut links, &ordered).await;
+    let agent = links.clone();
+    tokio::select! {
+        () = run.carry(&mut links, &ordered) => {}
+        () = agent_ended(agent) => {}
+    }
     if ordered.life == Life::Once && !run.over {
         // One that does not listen ends by its own limits.
         let _ = run.handle.control.try_send(RunControl::Cancel);
         while run.handle.events.recv().await.is_some() {}
     }
+}
+
+/// Returns when nobody makes links any more: whoever carried on would try the last one for ever.
+async fn agent_ended(mut links: watch::Receiver<Option<Standing>>) {
+    while links.changed().await.is_ok() {}
 }
 
 impl Carrier {

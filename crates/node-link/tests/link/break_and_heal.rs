@@ -154,3 +154,20 @@ async fn a_file_whose_link_breaks_is_no_whole_file() {
     let read = tokio::time::timeout(WAIT, opened.bytes.read_to_end(&mut rest)).await.expect("reading ends");
     assert!(read.is_err(), "a part of {} bytes was taken for the whole", rest.len());
 }
+
+#[tokio::test]
+async fn a_one_shot_ends_with_the_agent_that_carries_it() {
+    let (world, home) = (World::new().await, tempfile::tempdir().unwrap());
+    let node = world.node(home.path()).await;
+    let run = contract::query("print here\nhang", contract::no_input());
+    let mut handle = node.remote.run_once(contract::sandbox(&SIM), run).await.unwrap();
+    while contract_text(&[next(&mut handle).await]).is_empty() {}
+    assert_eq!(node.sim.sandboxes().len(), 1);
+    node.served.abort();
+    let ended = async {
+        while !node.sim.sandboxes().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(WAIT, ended).await.expect("nobody carries it any more, so it is cancelled");
+}

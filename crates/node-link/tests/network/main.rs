@@ -2,6 +2,8 @@
 //!
 //! `MADANG_SEED=n` plays one seed again, `MADANG_SEEDS=n` plays so many from 0 on and prints how long that took.
 
+#![allow(clippy::unwrap_used, reason = "tests may; the lint knows only functions marked as tests")]
+
 mod control;
 mod dice;
 mod machine;
