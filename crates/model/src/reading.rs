@@ -12,6 +12,12 @@ use crate::{Limits, Usage};
 const SLACK_US: u64 = 2_000_000;
 /// A group may be over its limits for moments, and memory of the kernel counts.
 const SLACK_TIMES: u64 = 2;
+/// So much may a node's clock have been set forward.
+const CLOCK_SLACK_MS: u64 = 60_000;
+/// Nothing moves more bytes in a microsecond: 100 GB in a second.
+const BYTES_PER_US_MAX: u64 = 100_000;
+/// Nothing holds more accelerators.
+const ACCELERATORS_MAX: u64 = 1_024;
 
 /// A sandbox's counters at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,12 +68,45 @@ impl Reading {
     }
 }
 
+/// How far the use of a sandbox has been counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Meter {
+    /// The newest reading that counted.
+    pub sequence: u64,
+    /// What it said.
+    pub usage: Usage,
+}
+
+impl Meter {
+    /// What the reading adds; none where it, or a newer one, has counted. One that cannot be true changes nothing: no sandbox is older than
+    /// its session, whose life has lasted so long.
+    pub fn count(&mut self, reading: &Reading, limits: &Limits, life_ms: u64) -> Result<Option<Usage>, ReadingFault> {
+        if reading.sequence <= self.sequence {
+            return Ok(None);
+        }
+        let (by, possible) = (reading.usage.wall_us, life_ms.saturating_add(CLOCK_SLACK_MS).saturating_mul(1_000));
+        if by > possible {
+            return Err(ReadingFault::Impossible { counter: "wall_us", by, possible });
+        }
+        let new = reading.since(&self.usage, limits)?;
+        let memory_peak_bytes = new.memory_peak_bytes;
+        *self = Self { sequence: reading.sequence, usage: Usage { memory_peak_bytes, ..reading.usage } };
+        Ok(Some(new))
+    }
+}
+
 fn check_possible(usage: &Usage, limits: &Limits) -> Result<(), ReadingFault> {
     let wall_us = usage.wall_us.saturating_add(SLACK_US);
     let times = |amount: u64, by: u64| u64::try_from(u128::from(amount) * u128::from(by)).unwrap_or(u64::MAX);
     let cpu_possible = times(wall_us, limits.cpu_millis.max(1)) / 1_000 * SLACK_TIMES;
     let kib_possible = times(wall_us / 1_000, limits.memory_bytes / 1_024).saturating_mul(SLACK_TIMES);
+    let bytes_possible = wall_us.saturating_mul(BYTES_PER_US_MAX);
     let rows = [
+        ("read_bytes", usage.read_bytes, bytes_possible),
+        ("written_bytes", usage.written_bytes, bytes_possible),
+        ("received_bytes", usage.received_bytes, bytes_possible),
+        ("sent_bytes", usage.sent_bytes, bytes_possible),
+        ("accelerator_us", usage.accelerator_us, wall_us.saturating_mul(ACCELERATORS_MAX)),
         ("cpu_us", usage.cpu_us(), cpu_possible),
         ("memory_kib_ms", usage.memory_kib_ms, kib_possible),
         ("memory_peak_bytes", usage.memory_peak_bytes, limits.memory_bytes.saturating_mul(SLACK_TIMES)),
@@ -99,6 +138,24 @@ mod tests {
     }
 
     #[test]
+    fn a_meter_counts_each_use_once_whatever_becomes_of_readings() {
+        let at = |sequence, cpu_user_us| {
+            let usage = Usage { wall_us: 1_000_000, cpu_user_us, ..Usage::default() };
+            Reading { sequence, ..reading(usage) }
+        };
+        let told = [at(1, 10), at(1, 10), at(4, 40), at(3, 30), at(4, 40), at(5, 39), at(6, 45)];
+        let mut meter = Meter::default();
+        let mut sum = 0;
+        for reading in &told {
+            sum += meter.count(reading, &limits(), 0).map_or(0, |new| new.unwrap_or_default().cpu_user_us);
+        }
+        assert_eq!((sum, meter.sequence), (45, 6));
+        let longer_than_life = reading(Usage { wall_us: 61_000_001, ..Usage::default() });
+        let refused = Meter::default().count(&longer_than_life, &limits(), 1_000);
+        assert!(matches!(refused, Err(ReadingFault::Impossible { counter: "wall_us", .. })), "{refused:?}");
+    }
+
+    #[test]
     fn numbers_that_shrink_or_exceed_what_is_possible_are_refused() {
         let before = Usage { wall_us: 10, read_bytes: 5, ..Usage::default() };
         let shrunk = reading(Usage { wall_us: 10, read_bytes: 4, ..Usage::default() }).since(&before, &limits());
@@ -108,6 +165,8 @@ mod tests {
             Usage { cpu_user_us: 200_000_000, ..minute },
             Usage { memory_kib_ms: u64::MAX, ..minute },
             Usage { memory_peak_bytes: 1 << 40, ..minute },
+            Usage { sent_bytes: u64::MAX, ..minute },
+            Usage { accelerator_us: u64::MAX, ..minute },
         ] {
             let refused = reading(impossible).since(&Usage::default(), &limits());
             assert!(matches!(refused, Err(ReadingFault::Impossible { .. })), "{refused:?}");

@@ -39,6 +39,9 @@ mod session_admit;
 mod session_list;
 mod signin;
 mod token;
+mod usage;
+mod usage_count;
+mod usage_read;
 mod user;
 
 pub use access_key::AccessKeyRecord;
@@ -69,4 +72,7 @@ pub use session_admit::Admit;
 pub use session_list::{SessionAfter, SessionOrder, SessionPage};
 pub use signin::{Attempt, AttemptDelay, SigninRecord};
 pub use token::TokenRecord;
+pub use usage::UsageRecord;
+pub use usage_count::{Counted, UsageSource};
+pub use usage_read::{UsageAfter, UsageBy, UsagePage, UsageQuery, UsageTotal};
 pub use user::UserRecord;

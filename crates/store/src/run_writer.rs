@@ -9,8 +9,9 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, Transacti
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Fence, RunRecord, Store, StoreError, lease,
+    Fence, RunRecord, Store, StoreError, UsageRecord, lease,
     run::{row, to_row},
+    usage,
 };
 
 /// Finished runs that may wait for the writer; then the runs wait.
@@ -27,6 +28,7 @@ pub(crate) struct Finish {
 #[derive(Debug, Clone)]
 struct Entry {
     row: row::ActiveModel,
+    used: Option<UsageRecord>,
     fence: Option<Fence>,
 }
 
@@ -39,14 +41,19 @@ enum Refusal {
 impl Store {
     /// Keeps a finished run, whether or not its beginning was kept. Returns when it is durable against the death of the process.
     pub async fn run_finish(&self, record: &RunRecord) -> Result<(), StoreError> {
-        self.run_finish_fenced(record, None).await
+        self.run_finish_fenced(record, None, None).await
     }
 
-    /// The same for a leader, as long as it leads.
-    pub async fn run_finish_fenced(&self, record: &RunRecord, fence: Option<&Fence>) -> Result<(), StoreError> {
+    /// The same for a leader, as long as it leads; in the same transaction what a one-shot run has used.
+    pub async fn run_finish_fenced(
+        &self,
+        record: &RunRecord,
+        used: Option<&UsageRecord>,
+        fence: Option<&Fence>,
+    ) -> Result<(), StoreError> {
         const DOING: &str = "keeping a finished run";
         let (done, answer) = oneshot::channel();
-        let finish = Finish { entry: Entry { row: to_row(record)?, fence: fence.cloned() }, done };
+        let finish = Finish { entry: Entry { row: to_row(record)?, used: used.cloned(), fence: fence.cloned() }, done };
         self.finished.send(finish).await.map_err(|_| StoreError::Closed { doing: DOING })?;
         let written = answer.await.map_err(|_| StoreError::Closed { doing: DOING })?;
         written.map_err(|refusal| match refusal {
@@ -93,22 +100,22 @@ async fn write_one(writer: &DatabaseConnection, entry: Entry) -> Result<(), Refu
     }
 }
 
-/// Writes what may be written and returns the fences that do not stand any more. Without fences it is one statement, so one transaction.
+/// Writes what may be written and returns the fences that do not stand any more. Alone without fences it is one statement, so one
+/// transaction.
 async fn write(writer: &DatabaseConnection, entries: &[Entry]) -> Result<BTreeSet<Fence>, DbErr> {
     let fences: BTreeSet<&Fence> = entries.iter().filter_map(|entry| entry.fence.as_ref()).collect();
-    let rows = |stale: &BTreeSet<Fence>| -> Vec<_> {
-        let stands = |entry: &&Entry| entry.fence.as_ref().is_none_or(|fence| !stale.contains(fence));
-        entries.iter().filter(stands).map(|entry| entry.row.clone()).collect()
-    };
-    if fences.is_empty() {
-        upsert(writer, rows(&BTreeSet::new())).await?;
+    if fences.is_empty() && entries.iter().all(|entry| entry.used.is_none()) {
+        upsert(writer, entries.iter().map(|entry| entry.row.clone()).collect()).await?;
         return Ok(BTreeSet::new());
     }
     let transaction = writer.begin().await?;
-    let stale = lease::fences_stale(&transaction, fences).await?;
-    let rows = rows(&stale);
-    if !rows.is_empty() {
-        upsert(&transaction, rows).await?;
+    let stale = if fences.is_empty() { BTreeSet::new() } else { lease::fences_stale(&transaction, fences).await? };
+    let stands = |entry: &&Entry| entry.fence.as_ref().is_none_or(|fence| !stale.contains(fence));
+    let standing: Vec<&Entry> = entries.iter().filter(stands).collect();
+    if !standing.is_empty() {
+        upsert(&transaction, standing.iter().map(|entry| entry.row.clone()).collect()).await?;
+        let used: Vec<_> = standing.iter().filter_map(|entry| entry.used.clone()).collect();
+        usage::keep(&transaction, &used).await?;
     }
     transaction.commit().await?;
     Ok(stale)

@@ -84,7 +84,7 @@ struct Joined {
 /// Every node that this process knows.
 pub struct Fleet {
     joined: RwLock<BTreeMap<NodeId, Joined>>,
-    /// Where the sandboxes of sessions are; those of one-shot runs are looked for.
+    /// Where sandboxes are; what is not here is looked for.
     places: Mutex<HashMap<SandboxId, NodeId>>,
     pub(super) seen: broadcast::Sender<SandboxSeen>,
     /// Somebody came, left, fell silent or was told something.
@@ -158,6 +158,11 @@ impl Fleet {
     /// A sandbox is, or is to be, on this node.
     pub(crate) fn place(&self, sandbox: SandboxId, node: NodeId) {
         self.places().insert(sandbox, node);
+    }
+
+    /// The node that a sandbox was put on, as long as it is remembered.
+    pub(crate) fn placed(&self, sandbox: SandboxId) -> Option<NodeId> {
+        self.places().get(&sandbox).copied()
     }
 
     /// Whether the node of a sandbox answers now; of one that has not joined nothing is known.

@@ -61,6 +61,7 @@ impl Node for Fleet {
 
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
         let member = self.quickest(&sandbox.image, sandbox.language.as_deref())?;
+        self.place(sandbox.id, member.id);
         member.node.run_once(sandbox, run).await
     }
 

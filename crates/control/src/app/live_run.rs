@@ -59,6 +59,8 @@ pub(crate) struct RunFacts {
     pub owner: Owner,
     pub sandbox: SandboxId,
     pub mode: RunMode,
+    /// Empty where nobody needs to know any more.
+    pub image: String,
     pub language: Option<String>,
     pub created_us: u64,
     /// Wall time over all steps and inputs.

@@ -12,6 +12,7 @@ pub(crate) mod leadership;
 mod live_run;
 pub(crate) mod live_session;
 mod metrics;
+mod money;
 pub(crate) mod people;
 mod people_change;
 mod people_find;
@@ -34,6 +35,7 @@ mod session_logs;
 mod session_plan;
 mod sessions;
 mod signed_in;
+mod usage;
 mod user_change;
 mod validate;
 
@@ -61,6 +63,7 @@ use languages::Languages;
 use leadership::Leadership;
 use live_session::LiveSession;
 use metrics::Metrics;
+use money::Money;
 use people::People;
 use queue::Queue;
 use service::Service;
@@ -89,6 +92,7 @@ pub(crate) struct App {
     pub leadership: Leadership,
     pub languages: Languages,
     pub metrics: Metrics,
+    pub money: Money,
     pub events: EventRing,
     pub stage: watch::Sender<Stage>,
     pub service: Service,
@@ -146,6 +150,7 @@ impl App {
             leadership,
             languages: Languages::default(),
             metrics,
+            money: Money::default(),
             events: EventRing::new(),
             stage: watch::Sender::new(Stage::Serving),
             service: Service::default(),

@@ -179,6 +179,7 @@ impl Collector {
     async fn store(&self, outcome: Outcome) -> Result<(), StoreError> {
         let (mut events, truncated) = self.run.snapshot();
         let verdict = outcome.verdict;
+        let used = self.app.usage_of_run(&self.run.facts, outcome.usage, self.life.since_ms);
         events.push(RunEvent { seq: events.len() as u64, ..finished_event(outcome) });
         let mut record = self.run.facts.record();
         record.verdict = Some(verdict);
@@ -186,7 +187,7 @@ impl Collector {
         record.finished_ms = Some(self.life.since_ms);
         record.events = events;
         let fence = self.app.leadership.fence(GROUP_DEFAULT);
-        self.app.store.run_finish_fenced(&record, fence.as_ref()).await
+        self.app.store.run_finish_fenced(&record, used.as_ref(), fence.as_ref()).await
     }
 
     /// The process that leads now finds it at the node, or owns up to its loss.

@@ -79,7 +79,7 @@ impl App {
         record.verdict = Some(Verdict::InternalError);
         record.finished_ms = Some(now_ms());
         let fence = self.leadership.fence(GROUP_DEFAULT);
-        Ok(self.store.run_finish_fenced(&record, fence.as_ref()).await?)
+        Ok(self.store.run_finish_fenced(&record, None, fence.as_ref()).await?)
     }
 
     /// Runs that a node holds and nobody here follows: those whose end is kept are forgotten, those that nobody knows are ended.

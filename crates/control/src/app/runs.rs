@@ -57,7 +57,8 @@ impl App {
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
         self.check_run_policy(actor, &owner, &plan.sandbox.limits, &plan.sandbox.image)?;
-        let facts = facts(&plan.run, owner, plan.sandbox.id, plan.sandbox.language.clone());
+        let (image, language) = (plan.sandbox.image.clone(), plan.sandbox.language.clone());
+        let facts = facts(&plan.run, owner, plan.sandbox.id, (image, language));
         let node = Arc::clone(&self.node);
         let wish = Beginning { session: None, start, key };
         self.run_begin(facts, wish, async move { node.run_once(plan.sandbox, plan.run).await }).await
@@ -80,7 +81,8 @@ impl App {
             return Err(Failure::invalid("mode", "this session has no language to query; use `command` or `batch`"));
         }
         let run = run_plan::in_session(request, &record.spec, language.as_ref(), &self.config.limits_max)?;
-        let facts = facts(&run, record.owner, record.sandbox, record.spec.language.clone());
+        let what = (record.spec.image.clone(), record.spec.language.clone());
+        let facts = facts(&run, record.owner, record.sandbox, what);
         let facts = RunFacts { session: Some(record.id), ..facts };
         let (node, sandbox) = (Arc::clone(&self.node), record.sandbox);
         let wish = Beginning { session: Some(session), start, key };
@@ -139,6 +141,9 @@ impl App {
     pub(super) fn run_forget(&self, run: &LiveRun) {
         if let Some(session) = run.facts.session.and_then(|id| self.session_live(id)) {
             session.run_ended();
+        }
+        if run.facts.session.is_none() {
+            self.fleet.forget(run.facts.sandbox);
         }
         let mut runs = self.runs();
         runs.remove(&run.facts.id);
@@ -202,8 +207,8 @@ impl App {
     }
 }
 
-/// Of a run outside of any session.
-fn facts(run: &RunSpec, owner: Owner, sandbox: SandboxId, language: Option<String>) -> RunFacts {
+/// Of a run outside of any session, with the image and language of its sandbox.
+fn facts(run: &RunSpec, owner: Owner, sandbox: SandboxId, (image, language): (String, Option<String>)) -> RunFacts {
     let mode = match run.work {
         Work::Query { .. } => RunMode::Query,
         Work::Batch { .. } => RunMode::Batch,
@@ -215,6 +220,7 @@ fn facts(run: &RunSpec, owner: Owner, sandbox: SandboxId, language: Option<Strin
         session: None,
         sandbox,
         mode,
+        image,
         language,
         created_us: now_us(),
         wall_ms: run.wall_ms_max(),
@@ -248,7 +254,7 @@ fn mode_name(mode: RunMode) -> &'static str {
     }
 }
 
-/// What the record of a run tells of it; where it ran and how long it may take is not in there.
+/// What the record of a run tells of it; where and from what image it ran, and how long it may take, is not in there.
 pub(super) fn facts_of(record: &RunRecord) -> RunFacts {
     let mode = [RunMode::Query, RunMode::Batch].into_iter().find(|mode| mode_name(*mode) == record.mode);
     RunFacts {
@@ -257,6 +263,7 @@ pub(super) fn facts_of(record: &RunRecord) -> RunFacts {
         owner: record.owner,
         sandbox: SandboxId::new(),
         mode: mode.unwrap_or(RunMode::Command),
+        image: String::new(),
         language: record.language.clone(),
         created_us: record.created_ms.saturating_mul(1_000),
         wall_ms: 0,

@@ -8,6 +8,7 @@ mod people;
 mod plan;
 mod prune;
 mod queue;
+mod readings;
 mod reconcile;
 mod runner;
 mod service;
@@ -33,6 +34,8 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     let looking = reconcile::Reconciler::default();
     spawn(kept(app, reconcile::plan_of(app), Arc::clone(&app.reconcile_soon), move |app| looking.clone().run(app)));
     spawn(kept(app, queue::PLAN, Arc::clone(&app.queue.wake), queue::decide));
+    let listeners = readings::Listeners::default();
+    spawn(kept(app, readings::PLAN, Arc::default(), move |app| listeners.clone().run(app)));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
     spawn(kept(app, lease::PLAN, wakes.lease, lease::hold_leases));
     spawn(kept(app, people::plan_of(app), wakes.people, people::refresh_people));

@@ -29,3 +29,4 @@ mod sockets;
 mod spec;
 mod stage;
 mod task;
+mod usage;

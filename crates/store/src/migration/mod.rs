@@ -19,6 +19,7 @@ mod m0030_audit;
 mod m0031_signin;
 mod m0040_fleet;
 mod m0041_reservation;
+mod m0060_usage;
 mod m0070_service;
 mod m0071_session_list;
 
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0040_fleet::Migration),
             Box::new(m0071_session_list::Migration),
             Box::new(m0041_reservation::Migration),
+            Box::new(m0060_usage::Migration),
         ]
     }
 }

@@ -113,7 +113,7 @@ async fn a_leader_that_was_paused_too_long_writes_nothing() {
         let refused = store.session_update_fenced(&session, Some(&old)).await;
         assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
         let mut finished = super::finished("late", 10);
-        let refused = store.run_finish_fenced(&finished, Some(&old)).await;
+        let refused = store.run_finish_fenced(&finished, None, Some(&old)).await;
         assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
         assert_eq!(store.run_get(finished.id).await.unwrap(), None);
         session.generation = store.session_update_fenced(&session, Some(&new)).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_leader_that_was_paused_too_long_writes_nothing() {
         let stale = store.session_update_fenced(&session, Some(&new)).await;
         assert!(matches!(stale, Err(StoreError::Stale { .. })), "{stale:?}");
         finished.finished_ms = Some(11);
-        store.run_finish_fenced(&finished, Some(&new)).await.unwrap();
+        store.run_finish_fenced(&finished, None, Some(&new)).await.unwrap();
         assert_eq!(store.run_get(finished.id).await.unwrap(), Some(finished));
     }
 }
@@ -140,7 +140,7 @@ async fn runs_of_several_leaders_at_once_are_kept_or_refused_each() {
                 let (store, record) = (store.clone(), super::finished(&format!("{index}"), 10));
                 let fence = [None, Some(fence.clone()), Some(old.clone())][index % 3].clone();
                 tokio::spawn(async move {
-                    let done = store.run_finish_fenced(&record, fence.as_ref()).await;
+                    let done = store.run_finish_fenced(&record, None, fence.as_ref()).await;
                     let kept = store.run_get(record.id).await.unwrap().is_some();
                     assert_eq!(kept, index % 3 != 2, "{index}: {done:?}");
                     assert_eq!(done.is_ok(), kept);

@@ -10,6 +10,7 @@ mod people;
 mod service;
 mod session_list;
 mod signin;
+mod usage;
 
 use std::collections::BTreeMap;
 

@@ -41,6 +41,12 @@ struct RouteLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReadingLabels {
+    /// What became of it.
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatementLabels {
     statement: &'static str,
 }
@@ -55,6 +61,7 @@ pub(crate) struct Flow {
     answers: Histograms<RouteLabels>,
     statements: Histograms<StatementLabels>,
     statement_failures: Counter,
+    readings: Family<ReadingLabels, Counter>,
     cpu_seconds: Counter<f64, AtomicU64>,
     memory_gib_seconds: Counter<f64, AtomicU64>,
     accelerator_seconds: Counter<f64, AtomicU64>,
@@ -71,6 +78,7 @@ impl Default for Flow {
             answers: Family::new_with_constructor(quick),
             statements: Family::new_with_constructor(quick),
             statement_failures: Counter::default(),
+            readings: Family::default(),
             cpu_seconds: Counter::default(),
             memory_gib_seconds: Counter::default(),
             accelerator_seconds: Counter::default(),
@@ -92,6 +100,7 @@ impl Flow {
         registry.register_with_unit("http_request", "Time to an answer", Unit::Seconds, self.answers.clone());
         registry.register_with_unit("store_statement", "Time of a statement", Unit::Seconds, self.statements.clone());
         registry.register("store_failures", "Statements that the database refused", self.statement_failures.clone());
+        registry.register("usage_readings", "Readings of nodes, by what became of them", self.readings.clone());
         let usage = [
             ("usage_cpu", "CPU time of what has ended", &self.cpu_seconds),
             ("usage_memory_gib", "Memory over time of what has ended, GiB seconds", &self.memory_gib_seconds),
@@ -140,6 +149,11 @@ impl Flow {
         if asked.failed {
             self.statement_failures.inc();
         }
+    }
+
+    /// A reading of a node was looked at.
+    pub fn reading(&self, result: &'static str) {
+        self.readings.get_or_create(&ReadingLabels { result }).inc();
     }
 
     /// What a one-shot run or a whole session has used.
