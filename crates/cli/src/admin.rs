@@ -1,11 +1,20 @@
-//! `madang admin`: people's ways to sign in, who did what, and copies of the database.
+//! `madang admin`: people and what they may hold, their ways to sign in, who did what, how the service keeps house, and copies of the database.
 
+mod announcement;
 mod audit;
 mod backup;
 mod group;
 mod key;
 mod link;
+mod noun;
+mod organization;
+mod policy;
+mod project;
 mod reservation;
+mod state;
+mod task;
+mod token;
+mod user;
 
 use clap::{Args, Subcommand};
 
@@ -19,6 +28,16 @@ pub struct AdminArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
+    /// Organizations: list, show, make, change, archive
+    Organization(organization::OrganizationArgs),
+    /// Projects, and who works in them: list, show, make, change, archive
+    Project(project::ProjectArgs),
+    /// Users: list, show, make, change, suspend, resume, archive
+    User(user::UserArgs),
+    /// Tokens: list, make, revoke
+    Token(token::TokenArgs),
+    /// Resource policies, which say what anybody may hold: list, show, make, change, remove
+    Policy(policy::PolicyArgs),
     /// Access keys: make, list, rotate, suspend, resume, remove
     Key(key::KeyArgs),
     /// Make a one-time link with which a user sets a password
@@ -29,6 +48,12 @@ pub enum AdminCommand {
     Queue(group::QueueArgs),
     /// Slots promised for a time: make, list, take back
     Reservation(reservation::ReservationArgs),
+    /// What the whole service takes: everything, nothing new, nothing at all
+    State(state::StateArgs),
+    /// What everybody is told: list, make, end
+    Announcement(announcement::AnnouncementArgs),
+    /// What the server does by itself: how it does, and doing it now
+    Task(task::TaskArgs),
     /// Search the audit log, newest first
     Audit(audit::AuditArgs),
     /// Copy the database into a file while servers work
@@ -39,6 +64,14 @@ pub enum AdminCommand {
 
 pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
     match args.command {
+        AdminCommand::Organization(args) => organization::run(args).await,
+        AdminCommand::Project(args) => project::run(args).await,
+        AdminCommand::User(args) => user::run(args).await,
+        AdminCommand::Token(args) => token::run(args).await,
+        AdminCommand::Policy(args) => policy::run(args).await,
+        AdminCommand::State(args) => state::run(args).await,
+        AdminCommand::Announcement(args) => announcement::run(args).await,
+        AdminCommand::Task(args) => task::run(args).await,
         AdminCommand::Key(args) => key::run(args).await,
         AdminCommand::Link(args) => link::run(args).await,
         AdminCommand::Group(args) => group::run(args).await,

@@ -385,7 +385,7 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
-fn cpus(text: &str) -> Result<f64, String> {
+pub fn cpus(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if f64::is_finite(number) && number > 0.0 => Ok(number),
         _ => Err("a number above 0".to_owned()),

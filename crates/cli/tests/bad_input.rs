@@ -144,6 +144,14 @@ const TALKS: &[&str] = &[
     "cp hello.py box:",
     "cp box:hello.py .",
     "lang ls",
+    "admin organization ls",
+    "admin project members maths",
+    "admin user set ada --role member",
+    "admin token ls",
+    "admin policy set class --runs 1",
+    "admin state show",
+    "admin announcement ls",
+    "admin task run prune",
     "smoke",
 ];
 

@@ -78,6 +78,11 @@ impl Client {
         self.json(Method::PUT, path, Some(body)).await
     }
 
+    /// `PATCH path` with a JSON body.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.json(Method::PATCH, path, Some(body)).await
+    }
+
     /// `DELETE path`; an answer without a body reads as `null`.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.json(Method::DELETE, path, None::<&()>).await

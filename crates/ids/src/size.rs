@@ -88,6 +88,17 @@ impl FromStr for Millis {
     }
 }
 
+impl fmt::Display for Millis {
+    /// In the largest unit that it is a whole number of.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(&str, u64); 4] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+        match UNITS.iter().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor)) {
+            Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
+            None => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +117,9 @@ mod tests {
         assert_eq!("90s".parse(), Ok(Millis(90_000)));
         assert_eq!("250ms".parse(), Ok(Millis(250)));
         assert_eq!("10".parse(), Ok(Millis(10_000)));
+        for text in ["90s", "250ms", "5m", "2h", "1d", "0ms"] {
+            assert_eq!(text.parse::<Millis>().unwrap().to_string(), text);
+        }
     }
 
     #[test]
