@@ -217,6 +217,8 @@ pub struct NodeHealth {
 /// Readings in one answer of [`Node::readings`].
 pub const READINGS_MAX: usize = 1_000;
 /// A sandbox is read this often unless told otherwise.
+pub const READING_MS: u64 = 5_000;
+/// No sandbox is read less often.
 pub const READING_MS_MAX: u64 = 10_000;
 /// No sandbox is read more often.
 pub const READING_MS_MIN: u64 = 250;

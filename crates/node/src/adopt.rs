@@ -22,12 +22,12 @@ impl Agent {
         let link = tokio::time::timeout(ADOPT_WAIT, self.shop.connect(&found.slot.name)).await;
         let Ok(Ok(link)) = link else {
             tracing::warn!(slot = found.slot.name, "a slot does not answer; it is ended");
-            return self.shop.retirement.retire(found.slot);
+            return self.shop.retirement.retire_metered(found.slot, Some(found.meter));
         };
         let asked = tokio::time::timeout(ADOPT_WAIT, link.ask_runs()).await;
         let Ok(Ok((driver, alive))) = asked else {
             tracing::warn!(slot = found.slot.name, "a slot does not say what runs in it; it is ended");
-            return self.shop.retirement.retire(found.slot);
+            return self.shop.retirement.retire_metered(found.slot, Some(found.meter));
         };
         let sandbox = Arc::new(Sandbox::adopt(found, recipe, link, &self.slots));
         let alive: Vec<RunNumber> = alive.into_iter().map(|kept| kept.run).collect();

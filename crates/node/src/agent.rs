@@ -19,7 +19,7 @@ use madang_node_api::{
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use tokio::{
-    sync::{broadcast, oneshot},
+    sync::{Notify, broadcast, oneshot},
     task::JoinSet,
 };
 
@@ -27,6 +27,7 @@ use crate::{
     completion,
     config::{AgentConfig, Pools as PoolsWanted},
     facts, files,
+    metering::{self, Refusal, SandboxMeter, Spool},
     pool::{PoolKey, Watermarks},
     recover::{self, Claim},
     run::{self, KeptRun, KeptRuns},
@@ -34,7 +35,7 @@ use crate::{
     self_test,
     setup::{Setup, StartError},
     shop::Shop,
-    template::Template,
+    template::{self, Template},
 };
 
 /// Changes that a slow watcher may lag behind before it has to list.
@@ -62,6 +63,10 @@ pub struct Agent {
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
     /// Runs of sessions, which outlive this agent.
     pub(crate) runs: KeptRuns,
+    /// What sandboxes have used and nobody has taken yet.
+    pub(crate) spool: Arc<Spool>,
+    /// Rings when a sandbox is to be read earlier than was known.
+    pub(crate) meters_changed: Arc<Notify>,
     pub(crate) starts_us: Mutex<VecDeque<u64>>,
     pub(crate) notes: Vec<String>,
     pub(crate) slots: PathBuf,
@@ -90,6 +95,7 @@ impl Agent {
             adoptions.spawn(async move { agent.adopt(found).await });
         }
         adoptions.join_all().await;
+        tokio::spawn(metering::read_on_time(agent.me.clone(), Arc::clone(&agent.meters_changed)));
         if agent.config.pools == PoolsWanted::On {
             agent.open_pools();
             tokio::spawn(Arc::clone(&agent.shop).fill());
@@ -129,6 +135,7 @@ impl Agent {
     pub(crate) fn keep(self: &Arc<Self>, sandbox: Arc<Sandbox>) {
         let id = sandbox.spec.id;
         self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
+        self.meters_changed.notify_one();
         let agent = Arc::downgrade(self);
         tokio::spawn(async move {
             sandbox.link.closed().await;
@@ -142,11 +149,21 @@ impl Agent {
         if let Some(sandbox) = self.forget(id) {
             self.runs.forget_of(id);
             let usage = sandbox.usage();
-            self.shop.retirement.retire(Arc::clone(&sandbox.slot));
+            self.retire(&sandbox);
             let state = SandboxState::Ended { why: why.to_owned() };
             // Nobody may be watching.
             let _ = self.changes.send(SandboxSeen { id, session: sandbox.spec.session, state, usage });
         }
+    }
+
+    fn retire(&self, sandbox: &Sandbox) {
+        self.shop.retirement.retire_metered(Arc::clone(&sandbox.slot), sandbox.meter.clone());
+    }
+
+    /// Of every sandbox that is read.
+    pub(crate) fn meters(&self) -> Vec<Arc<SandboxMeter>> {
+        let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
+        sandboxes.values().filter_map(|sandbox| sandbox.meter.clone()).collect()
     }
 
     fn forget(&self, id: SandboxId) -> Option<Arc<Sandbox>> {
@@ -244,7 +261,8 @@ impl Agent {
             pid: sandbox.slot.pid,
             uid_base: sandbox.slot.uid_base,
             cpus: sandbox.cpus,
-            began: Some(sandbox.began()),
+            tally: sandbox.meter.as_ref().map(|meter| meter.tally()),
+            began: None,
         };
         recover::write(&self.slots, &sandbox.slot.name, &claim)
             .map_err(|error| NodeError::Internal(format!("cannot keep the claim: {error}")))
@@ -261,28 +279,16 @@ struct Wanted {
     orphan_ms: u64,
 }
 
-/// The images that were imported or pulled. Blocking.
-fn stored_images(
-    directory: &std::path::Path,
-    recipes: &BTreeMap<String, Arc<Recipe>>,
-) -> Result<Vec<ImageSeen>, madang_image::ImageError> {
-    let catalog = ImageCatalog::of(directory);
-    let seen = |image: madang_image::ImageEntry| {
-        Ok(ImageSeen {
-            languages: Template::look(catalog.resolve(&image.name)?, recipes).languages(recipes),
-            name: image.name,
-            digest: Some(image.digest.to_string()),
-            size_bytes: image.size_bytes,
-        })
-    };
-    catalog.list()?.into_iter().map(seen).collect()
-}
-
 #[async_trait]
 impl Node for Agent {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
         if self.find(spec.id).is_ok() {
             return Ok(());
+        }
+        match self.spool.refuses(spec.id) {
+            Some(Refusal::Ended) => return Err(NodeError::Conflict(format!("sandbox {} has ended", spec.id))),
+            Some(Refusal::Full) => return Err(NodeError::Capacity("nobody takes this node's readings".to_owned())),
+            None => {}
         }
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
@@ -310,7 +316,7 @@ impl Node for Agent {
         let Some(sandbox) = self.forget(id) else { return Ok(Usage::default()) };
         self.runs.forget_of(id);
         let usage = sandbox.usage();
-        self.shop.retirement.retire(Arc::clone(&sandbox.slot));
+        self.retire(&sandbox);
         Ok(usage)
     }
 
@@ -394,23 +400,25 @@ impl Node for Agent {
         Ok(())
     }
 
-    /// None yet: whoever waits for one waits.
     async fn readings(&self) -> Result<Vec<Reading>, NodeError> {
-        std::future::pending().await
+        Ok(self.spool.next().await)
     }
 
-    async fn readings_ack(&self, _acks: &[ReadingAck]) -> Result<(), NodeError> {
+    async fn readings_ack(&self, acks: &[ReadingAck]) -> Result<(), NodeError> {
+        self.spool.ack(acks);
         Ok(())
     }
 
-    async fn sandbox_meter(&self, sandbox: SandboxId, _every_ms: u64) -> Result<(), NodeError> {
-        self.find(sandbox)?;
-        Err(NodeError::Unavailable("this node takes no readings yet".into()))
+    async fn sandbox_meter(&self, sandbox: SandboxId, every_ms: u64) -> Result<(), NodeError> {
+        if let Some(meter) = &self.find(sandbox)?.meter {
+            meter.read_every(every_ms);
+            self.meters_changed.notify_one();
+        }
+        Ok(())
     }
 
-    async fn sandbox_throttle(&self, sandbox: SandboxId, _cpu_millis: u64) -> Result<(), NodeError> {
-        self.find(sandbox)?;
-        Err(NodeError::Unavailable("this node cannot throttle a sandbox yet".into()))
+    async fn sandbox_throttle(&self, sandbox: SandboxId, cpu_millis: u64) -> Result<(), NodeError> {
+        self.find(sandbox)?.throttle(cpu_millis)
     }
 
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
@@ -444,7 +452,7 @@ impl Node for Agent {
         let languages = available.map(|seen| seen.id.clone()).collect();
         let mut all = vec![ImageSeen { name: HOST_IMAGE.to_owned(), digest: None, size_bytes: 0, languages }];
         let (directory, recipes) = (self.config.home.join("images"), self.shop.recipes.clone());
-        let list = move || stored_images(&directory, &recipes);
+        let list = move || template::stored_images(&directory, &recipes);
         let listed = tokio::task::spawn_blocking(list).await.map_err(|error| NodeError::Internal(error.to_string()))?;
         all.extend(listed.map_err(|error| NodeError::Unavailable(error.to_string()))?);
         Ok(all)

@@ -13,6 +13,7 @@ mod ledger;
 mod link;
 mod maker;
 mod meter;
+mod metering;
 mod pool;
 mod recover;
 mod retire;

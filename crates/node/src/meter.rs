@@ -1,10 +1,12 @@
 //! What a run used: the kernel's counters before and after, and memory looked at in between.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use madang_model::Usage;
 use madang_sandbox::{Cgroup, Counters};
 use serde::{Deserialize, Serialize};
+
+use crate::metering::unix_ms;
 
 /// Memory and CPU of a run are looked at this often at least, while it is young; later ever more seldom.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
@@ -12,7 +14,7 @@ const LOOK_LAST: Duration = Duration::from_secs(1);
 /// A run's age over this is the time between looks.
 const LOOKS_AN_AGE: u32 = 10;
 
-/// Running counts of one run, or of a sandbox over its life.
+/// Running counts of one run.
 #[derive(Debug)]
 pub struct Meter {
     start: Counters,
@@ -25,14 +27,14 @@ pub struct Meter {
 /// Where counting began, to be kept: a server after this one counts on from there.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Began {
-    counters: Counters,
+    pub counters: Counters,
     /// Unix time.
-    at_ms: u64,
+    pub at_ms: u64,
 }
 
 /// What changed since the start.
 #[derive(Debug, Clone, Copy)]
-pub struct Reading {
+pub struct Counted {
     pub usage: Usage,
     pub oom_kills: u64,
     pub fork_refusals: u64,
@@ -40,8 +42,9 @@ pub struct Reading {
 
 impl Meter {
     pub fn start(cgroup: &Cgroup) -> Self {
-        cgroup.reset_peak();
+        // The peak so far is the sandbox's: it is read before it is forgotten.
         let (start, now) = (cgroup.counters(), Instant::now());
+        cgroup.reset_peak();
         Self { start, began: now, looked: now, memory_bytes: start.memory_bytes, kib_ms: 0.0 }
     }
 
@@ -61,6 +64,11 @@ impl Meter {
         self.began
     }
 
+    /// The highest memory in use before the run.
+    pub fn peak_before(&self) -> u64 {
+        self.start.memory_peak_bytes
+    }
+
     /// When to look next, given how much CPU time may still be used on `cpus`.
     pub fn next_look(&self, cpu_left_us: u64, cpus: u32) -> Instant {
         let by_age = (self.began.elapsed() / LOOKS_AN_AGE).clamp(LOOK_FIRST, LOOK_LAST);
@@ -73,9 +81,11 @@ impl Meter {
         cgroup.cpu_us().saturating_sub(self.start.cpu_user_us + self.start.cpu_system_us)
     }
 
-    /// Adds the memory held since the last look, taken as the mean of both ends.
-    pub fn look(&mut self, cgroup: &Cgroup) {
-        self.add(cgroup.memory_bytes());
+    /// Adds the memory held since the last look, taken as the mean of both ends. Returns what is held now.
+    pub fn look(&mut self, cgroup: &Cgroup) -> u64 {
+        let bytes = cgroup.memory_bytes();
+        self.add(bytes);
+        bytes
     }
 
     fn add(&mut self, memory_bytes: u64) {
@@ -86,7 +96,7 @@ impl Meter {
     }
 
     /// Everything since the start. `read` and `written` come from init, which waits for the processes.
-    pub fn read(&mut self, cgroup: &Cgroup, read_bytes: u64, written_bytes: u64) -> Reading {
+    pub fn read(&mut self, cgroup: &Cgroup, read_bytes: u64, written_bytes: u64) -> Counted {
         let now = cgroup.counters();
         self.add(now.memory_bytes);
         let usage = Usage {
@@ -100,14 +110,10 @@ impl Meter {
             // No sandbox has a network or an accelerator yet.
             ..Usage::default()
         };
-        Reading {
+        Counted {
             usage,
             oom_kills: now.oom_kills.saturating_sub(self.start.oom_kills),
             fork_refusals: now.fork_refusals.saturating_sub(self.start.fork_refusals),
         }
     }
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }

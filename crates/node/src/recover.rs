@@ -9,11 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use madang_model::Reading;
 use madang_node_api::SandboxSpec;
 use madang_sandbox::{Cgroup, Cgroups, Slot};
 use serde::{Deserialize, Serialize};
 
-use crate::meter::Began;
+use crate::{
+    meter::Began,
+    metering::{Counted, SandboxMeter, Spool, Tally, unix_ms, up_us},
+};
 
 /// The file in a slot's directory that says whose it is. Only sandboxes that outlive a request have one.
 const CLAIM: &str = "claim.json";
@@ -30,8 +34,10 @@ pub struct Claim {
     pub pid: i32,
     pub uid_base: Option<u32>,
     pub cpus: u32,
-    /// What the group had counted when it was given; none in claims of servers that did not say.
+    /// Where counting began; none in claims of servers before this one, which have `began`.
     #[serde(default)]
+    pub tally: Option<Tally>,
+    #[serde(default, skip_serializing)]
     pub began: Option<Began>,
 }
 
@@ -43,10 +49,18 @@ pub fn write(slots: &Path, name: &str, claim: &Claim) -> io::Result<()> {
     fs::rename(partial, directory.join(CLAIM))
 }
 
+impl Claim {
+    fn meter(&self, name: &str, cgroup: Cgroup, slots: &Path) -> Arc<SandboxMeter> {
+        let tally = self.tally.or_else(|| Some(Tally::since(&self.began?, up_us(), unix_ms())));
+        Arc::new(SandboxMeter::resume(&self.spec, name, cgroup, slots, tally))
+    }
+}
+
 /// A slot that lives and belongs to a session.
 pub struct Found {
     pub slot: Arc<Slot>,
     pub claim: Claim,
+    pub meter: Arc<SandboxMeter>,
 }
 
 /// What a former server left.
@@ -57,8 +71,9 @@ pub struct Looked {
     pub held: Vec<u32>,
 }
 
-/// Looks through `slots` and the cgroups: what is claimed and lives comes back, all else is killed and removed.
-pub fn look(slots: &Path, cgroups: &Cgroups) -> io::Result<Looked> {
+/// Looks through `slots` and the cgroups: what is claimed and lives comes back, all else is killed and removed. What was claimed and
+/// has ended meanwhile leaves its last reading in `spool`.
+pub fn look(slots: &Path, cgroups: &Cgroups, spool: &Spool) -> io::Result<Looked> {
     wait_for_spawner(slots)?;
     let groups: BTreeSet<OsString> = cgroups.names()?.into_iter().map(OsString::from).collect();
     let entries = fs::read_dir(slots)?.flatten().map(|entry| entry.file_name());
@@ -69,7 +84,10 @@ pub fn look(slots: &Path, cgroups: &Cgroups) -> io::Result<Looked> {
         let alive = name.to_str().filter(|_| grouped).and_then(|name| find(slots, cgroups, name));
         if let Some(alive) = alive {
             looked.found.push(alive);
-        } else if let Err(error) = clear(slots, cgroups, &name, grouped) {
+            continue;
+        }
+        let ended = read_last(slots, cgroups, &name, grouped).map(|last| last.map(|last| spool.end(last)));
+        if let Err(error) = ended.and_then(|_| clear(slots, cgroups, &name, grouped)) {
             tracing::error!(slot = ?name, %error, "an old slot cannot be removed");
             looked.held.extend(name.to_str().and_then(|name| id_range(cgroups, name)));
         }
@@ -94,15 +112,35 @@ fn wait_for_spawner(slots: &Path) -> io::Result<()> {
     }
 }
 
+fn read_claim(slots: &Path, name: &str) -> Option<Claim> {
+    serde_json::from_slice(&fs::read(slots.join(name).join(CLAIM)).ok()?).ok()
+}
+
+/// A session's slot that has ended while nobody looked: what it used is still to be told.
+fn read_last(slots: &Path, cgroups: &Cgroups, name: &OsStr, grouped: bool) -> io::Result<Option<Reading>> {
+    let Some((name, claim)) = name.to_str().and_then(|name| Some((name, read_claim(slots, name)?))) else {
+        return Ok(None);
+    };
+    if !grouped {
+        // The machine was started anew: what was read last is what is known.
+        let nothing = Cgroups::none().make(name)?;
+        return Ok(Some(claim.meter(name, nothing, slots).end(Counted::Gone)));
+    }
+    let cgroup = cgroups.make(name)?;
+    empty(&cgroup);
+    Ok(Some(claim.meter(name, cgroup, slots).end(Counted::Yes)))
+}
+
 fn find(slots: &Path, cgroups: &Cgroups, name: &str) -> Option<Found> {
-    let claim: Claim = serde_json::from_slice(&fs::read(slots.join(name).join(CLAIM)).ok()?).ok()?;
+    let claim = read_claim(slots, name)?;
     let cgroup = cgroups.make(name).ok()?;
     let slot = Slot::found(name.to_owned(), claim.pid, cgroup, claim.uid_base).ok()?;
     // Pids are reused; only one in the slot's own group is its init. Looked at after it was opened: what is there now is what we hold.
     if !slot.cgroup.processes().contains(&claim.pid) {
         return None;
     }
-    Some(Found { slot: Arc::new(slot), claim })
+    let meter = claim.meter(name, slot.cgroup.clone(), slots);
+    Some(Found { slot: Arc::new(slot), claim, meter })
 }
 
 /// Ends and removes what there is under a slot's name, whatever it is; `grouped` if it has a cgroup.

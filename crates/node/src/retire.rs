@@ -11,7 +11,10 @@ use std::{
 
 use madang_sandbox::{Cgroups, Slot};
 
-use crate::ledger::Ledger;
+use crate::{
+    ledger::Ledger,
+    metering::{Counted, SandboxMeter, Spool},
+};
 
 /// A kernel that cannot end a slot's processes in this time has other troubles; we look again later.
 const END_WAIT: Duration = Duration::from_secs(10);
@@ -28,18 +31,28 @@ pub struct Retirement {
 }
 
 impl Retirement {
-    pub fn start(cgroups: Arc<Cgroups>, directory: PathBuf, ledger: Arc<Ledger>) -> std::io::Result<Self> {
+    pub fn start(
+        cgroups: Arc<Cgroups>,
+        directory: PathBuf,
+        ledger: Arc<Ledger>,
+        spool: Arc<Spool>,
+    ) -> std::io::Result<Self> {
         let (orders, receive) = channel();
-        let undertaker = Undertaker { cgroups, directory, ledger };
+        let undertaker = Undertaker { cgroups, directory, ledger, spool };
         std::thread::Builder::new().name("slot-retirement".to_owned()).spawn(move || undertaker.serve(receive))?;
         Ok(Self { orders })
     }
 
     /// The slot ends now; its remains go soon.
     pub fn retire(&self, slot: Arc<Slot>) {
+        self.retire_metered(slot, None);
+    }
+
+    /// As [`Retirement::retire`]; once nothing runs in it, `meter` is read for the last time.
+    pub fn retire_metered(&self, slot: Arc<Slot>, meter: Option<Arc<SandboxMeter>>) {
         slot.kill();
         // The thread lives as long as the node does.
-        let _ = self.orders.send(Order::Bury(slot));
+        let _ = self.orders.send(Order::Bury(Dead { slot, meter }));
     }
 
     /// Whatever there is of a slot that was not made to its end goes, and its ids are free after that.
@@ -55,7 +68,7 @@ impl Retirement {
 }
 
 enum Order {
-    Bury(Arc<Slot>),
+    Bury(Dead),
     Clear {
         name: String,
         uid_base: Option<u32>,
@@ -64,28 +77,34 @@ enum Order {
     Tell(Sender<()>),
 }
 
+struct Dead {
+    slot: Arc<Slot>,
+    meter: Option<Arc<SandboxMeter>>,
+}
+
 struct Undertaker {
     cgroups: Arc<Cgroups>,
     directory: PathBuf,
     ledger: Arc<Ledger>,
+    spool: Arc<Spool>,
 }
 
 impl Undertaker {
     fn serve(&self, orders: Receiver<Order>) {
-        let mut slow: Vec<Arc<Slot>> = Vec::new();
+        let mut slow: Vec<Dead> = Vec::new();
         loop {
             // One slot whose processes are slow to end must not keep the others waiting.
-            slow.retain(|slot| !self.bury(slot, Duration::ZERO));
+            slow.retain(|dead| !self.bury(dead, Duration::ZERO));
             let order = match slow.is_empty() {
                 true => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 false => orders.recv_timeout(SLOW_AGAIN),
             };
             match order {
-                Ok(Order::Bury(slot)) if self.bury(&slot, QUICK_WAIT) => {}
-                Ok(Order::Bury(slot)) => slow.push(slot),
+                Ok(Order::Bury(dead)) if self.bury(&dead, QUICK_WAIT) => {}
+                Ok(Order::Bury(dead)) => slow.push(dead),
                 Ok(Order::Clear { name, uid_base }) => self.clear(&name, uid_base),
                 Ok(Order::Tell(done)) => {
-                    slow.drain(..).for_each(|slot| self.bury_at_last(&slot));
+                    slow.drain(..).for_each(|dead| self.bury_at_last(&dead));
                     self.cgroups.leave();
                     // Whoever asked may have stopped waiting.
                     let _ = done.send(());
@@ -96,9 +115,9 @@ impl Undertaker {
         }
     }
 
-    fn bury_at_last(&self, slot: &Slot) {
-        if !self.bury(slot, END_WAIT) {
-            tracing::error!(slot = slot.name, "a slot's processes do not end");
+    fn bury_at_last(&self, dead: &Dead) {
+        if !self.bury(dead, END_WAIT) {
+            tracing::error!(slot = dead.slot.name, "a slot's processes do not end");
         }
     }
 
@@ -110,11 +129,14 @@ impl Undertaker {
     }
 
     /// Removes what is left of a slot, if its processes end within `wait`. Its ids are free only then.
-    fn bury(&self, slot: &Slot, wait: Duration) -> bool {
+    fn bury(&self, dead: &Dead, wait: Duration) -> bool {
+        let slot = &dead.slot;
         if !matches!(slot.wait_ended(wait), Ok(true)) {
             return false;
         }
         slot.cgroup.kill();
+        // While its group is still there to say what the last of them used.
+        dead.meter.iter().for_each(|meter| self.spool.end(meter.end(Counted::Yes)));
         match remove(&self.cgroups, &self.directory, &slot.name) {
             Ok(()) => self.ledger.free(slot.uid_base),
             Err(error) => tracing::error!(slot = slot.name, %error, "a slot's remains cannot be removed"),

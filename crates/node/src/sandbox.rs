@@ -18,7 +18,7 @@ use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnL
 
 use crate::{
     link::{Link, LinkError},
-    meter::{Began, Meter},
+    metering::SandboxMeter,
     pool::Ready,
     recover::Found,
     run::tape::Tapes,
@@ -52,11 +52,11 @@ pub struct Sandbox {
     pub one_shot: bool,
     /// Held while the interpreter serves somebody; false inside when it must be started anew first.
     pub driver: tokio::sync::Mutex<bool>,
-    meter: Mutex<Meter>,
+    /// Of a session's; what a one-shot used stands in the end of its run.
+    pub meter: Option<Arc<SandboxMeter>>,
     /// Runs in progress, and runs ever begun: who was alone may take the cgroup's counters for its own.
     active: AtomicU32,
     begun: AtomicU64,
-    io: Mutex<(u64, u64)>,
     put: Mutex<Vec<String>>,
     serving: Mutex<Option<RunNumber>>,
     /// Of its runs, which outlive the agent.
@@ -81,7 +81,7 @@ impl Sandbox {
             slot.cgroup.limit(&limits).map_err(|error| NodeError::Internal(format!("cannot set limits: {error}")))?;
         }
         let sandbox = Self {
-            meter: Mutex::new(Meter::start(&slot.cgroup)),
+            meter: (!one_shot).then(|| Arc::new(SandboxMeter::start(&spec, &slot, &slots))),
             cpus: binding.cpus.len() as u32,
             one_shot,
             put: Mutex::default(),
@@ -89,7 +89,6 @@ impl Sandbox {
             driver: tokio::sync::Mutex::new(true),
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
-            io: Mutex::default(),
             tapes: Tapes::new(slots.join(&slot.name)),
             spec,
             recipe,
@@ -114,10 +113,10 @@ impl Sandbox {
 
     /// A sandbox found again after a restart: bound before, its interpreter in a state we do not know.
     pub fn adopt(found: Found, recipe: Option<Arc<Recipe>>, link: Link, slots: &Path) -> Self {
-        let Found { slot, claim } = found;
+        let Found { slot, claim, meter } = found;
         Self {
             tapes: Tapes::new(slots.join(&slot.name)),
-            meter: Mutex::new(claim.began.map_or_else(|| Meter::start(&slot.cgroup), Meter::resume)),
+            meter: Some(meter),
             cpus: claim.cpus,
             one_shot: false,
             put: Mutex::default(),
@@ -125,7 +124,6 @@ impl Sandbox {
             driver: tokio::sync::Mutex::new(true),
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
-            io: Mutex::default(),
             spec: claim.spec,
             recipe,
             link,
@@ -205,21 +203,19 @@ impl Sandbox {
         RunSlot { sandbox: self, alone: others == 0, mark }
     }
 
-    /// Bytes read and written by a run that ended.
-    pub fn add_io(&self, read: u64, written: u64) {
-        let mut io = self.io.lock().unwrap_or_else(PoisonError::into_inner);
-        *io = (io.0.saturating_add(read), io.1.saturating_add(written));
-    }
-
-    /// Where the counting of its usage began.
-    pub fn began(&self) -> Began {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner).began()
-    }
-
     /// Usage since the claim.
     pub fn usage(&self) -> Usage {
-        let (read, written) = *self.io.lock().unwrap_or_else(PoisonError::into_inner);
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner).read(&self.slot.cgroup, read, written).usage
+        self.meter.as_ref().map(|meter| meter.usage()).unwrap_or_default()
+    }
+
+    /// From now on it gets so much of the processors, and never more than it was made with.
+    pub fn throttle(&self, cpu_millis: u64) -> Result<(), NodeError> {
+        if !self.slot.cgroup.counts() {
+            return Err(NodeError::Unavailable("without cgroups no sandbox can be throttled".to_owned()));
+        }
+        let cpu_millis = cpu_millis.min(self.spec.limits.cpu_millis);
+        let limited = self.slot.cgroup.limit_cpu(cpu_millis);
+        limited.map_err(|error| NodeError::Internal(format!("cannot throttle a sandbox: {error}")))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     config::AgentConfig,
     ledger::Ledger,
     maker::{Maker, MakerConfig},
+    metering::Spool,
     pool::Pools,
     recover,
     retire::Retirement,
@@ -61,6 +62,7 @@ pub(crate) struct Setup {
     availability: Vec<Availability>,
     maker: Maker,
     cgroups: Arc<Cgroups>,
+    spool: Arc<Spool>,
     looked: recover::Looked,
 }
 
@@ -80,14 +82,15 @@ impl Setup {
         let host = root_plan(&config.home, &needs)?;
         let availability = madang_languages::check_all(&recipes, "/".as_ref());
         let cgroups = Arc::new(Cgroups::open(&config.instance())?);
-        let looked = recover::look(&slots, &cgroups)?;
+        let spool = Arc::new(Spool::open(config.home.join("readings"))?);
+        let looked = recover::look(&slots, &cgroups, &spool)?;
         let maker = Maker::start(MakerConfig {
             program: config.program.clone(),
             instance: config.instance(),
             slots: slots.clone(),
             languages: madang_languages::extract_to(&config.home.join("languages"))?,
         })?;
-        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, looked })
+        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, spool, looked })
     }
 
     pub(crate) fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
@@ -96,7 +99,8 @@ impl Setup {
         self.looked.held.iter().for_each(|&base| ledger.claim(Some(base)));
         // Before any slot is made: no two may have the same ids.
         self.looked.found.iter().for_each(|found| ledger.claim(found.claim.uid_base));
-        let retirement = Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger))?;
+        let retirement =
+            Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger), Arc::clone(&self.spool))?;
         let lacks = |(recipe, seen): (&Recipe, &Availability)| Some((recipe.id.clone(), seen.unavailable.clone()?));
         let missing = self.recipes.iter().zip(&self.availability).filter_map(lacks).collect();
         let languages =
@@ -127,6 +131,8 @@ impl Setup {
             sandboxes: RwLock::default(),
             changes: broadcast::channel(WATCH_MAX).0,
             runs: KeptRuns::default(),
+            spool: self.spool,
+            meters_changed: Arc::default(),
             starts_us: Mutex::default(),
             notes,
             slots: self.slots,

@@ -1,10 +1,11 @@
 //! Root file systems that slots are made from, and what of the languages each of them lacks.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use madang_image::root::has_file;
+use madang_image::{ImageCatalog, ImageEntry, ImageError, root::has_file};
 use madang_languages::Recipe;
 use madang_model::RootPlan;
+use madang_node_api::ImageSeen;
 
 /// An image as this node can use it.
 #[derive(Debug, Clone)]
@@ -29,4 +30,18 @@ impl Template {
     pub fn languages(&self, recipes: &BTreeMap<String, Arc<Recipe>>) -> Vec<String> {
         recipes.keys().filter(|id| !self.missing.contains_key(*id)).cloned().collect()
     }
+}
+
+/// The images that were imported or pulled. Blocking.
+pub fn stored_images(directory: &Path, recipes: &BTreeMap<String, Arc<Recipe>>) -> Result<Vec<ImageSeen>, ImageError> {
+    let catalog = ImageCatalog::of(directory);
+    let seen = |image: ImageEntry| {
+        Ok(ImageSeen {
+            languages: Template::look(catalog.resolve(&image.name)?, recipes).languages(recipes),
+            name: image.name,
+            digest: Some(image.digest.to_string()),
+            size_bytes: image.size_bytes,
+        })
+    };
+    catalog.list()?.into_iter().map(seen).collect()
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use madang_model::{Blob, Outcome, RunEventBody, Stdin, TerminalSize, Work};
+use madang_model::{Blob, Outcome, RunEventBody, Stdin, TerminalSize, Usage, Work};
 use madang_node_api::RunControl;
 use madang_slot_api::{DriverStatus, Exit, FromSlot, RunNumber, Start, StartDriver, Stream, ToSlot, Verb};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -116,6 +116,9 @@ impl Run {
     async fn begin(&mut self, sandbox: &Sandbox, ask: Ask, input: Input) -> Result<Watch, LinkError> {
         let (number, messages) = sandbox.link.open_run()?;
         let meter = Meter::start(&sandbox.slot.cgroup);
+        if let Some(whole) = &sandbox.meter {
+            whole.saw_peak(meter.peak_before());
+        }
         // Before init hears of it: who comes after us knows what the number stands for, and that it was asked once.
         self.emitter.heard = 0;
         self.emitter.keep(&Record::Step { number, began: meter.began() }).await;
@@ -330,7 +333,10 @@ impl Run {
         let now = Instant::now();
         let run = watch.number;
         let cgroup = &sandbox.slot.cgroup;
-        watch.meter.look(cgroup);
+        let memory_bytes = watch.meter.look(cgroup);
+        if let Some(whole) = &sandbox.meter {
+            whole.saw_memory(memory_bytes);
+        }
         let over = watch.cpu_over || watch.wall_over;
         let cpu_max_us = if over { u64::MAX } else { self.limits().cpu_ms.saturating_mul(1000) };
         let cpu_us = watch.meter.cpu_us(cgroup);
@@ -361,13 +367,16 @@ impl Run {
         };
         let lost = exit.is_none() && matches!(end, End::Exited(_));
         let (read, written) = exit.as_ref().map_or((0, 0), |exit| (exit.read_bytes, exit.written_bytes));
-        sandbox.add_io(read, written);
         let mut reading = watch.meter.read(&sandbox.slot.cgroup, read, written);
         if let (false, Some(exit)) = (place.was_alone() && sandbox.slot.cgroup.counts(), &exit) {
             // The group counted others too, or there is none: what the kernel says of this process tree is nearer.
             reading.usage.cpu_user_us = exit.cpu_user_us;
             reading.usage.cpu_system_us = exit.cpu_system_us;
             reading.usage.memory_peak_bytes = exit.memory_peak_kib.saturating_mul(1024);
+        }
+        if let Some(whole) = &sandbox.meter {
+            whole.saw_peak(reading.usage.memory_peak_bytes);
+            whole.add(&not_counted(sandbox, &reading.usage));
         }
         let evidence = Evidence {
             end,
@@ -399,6 +408,15 @@ impl Watch {
                 ToSlot::Signal { run, number: SIGINT }
             }
         }
+    }
+}
+
+/// What of a run's usage its sandbox's group does not count.
+fn not_counted(sandbox: &Sandbox, usage: &Usage) -> Usage {
+    let files = Usage { read_bytes: usage.read_bytes, written_bytes: usage.written_bytes, ..Usage::default() };
+    match sandbox.slot.cgroup.counts() {
+        true => files,
+        false => Usage { cpu_user_us: usage.cpu_user_us, cpu_system_us: usage.cpu_system_us, ..files },
     }
 }
 

@@ -19,6 +19,9 @@ use rustix::{
 /// Where cgroup file systems are looked for.
 const MOUNTS: &str = "/proc/self/mountinfo";
 
+/// The kernel's least quota is a thousandth of a second in our period of a tenth.
+const CPU_MILLIS_MIN: u64 = 10;
+
 /// What a slot's processes together may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CgroupLimits {
@@ -210,6 +213,16 @@ impl Cgroup {
         match self.version {
             Version::V1 => v1::limit(self, limits),
             Version::V2 => v2::limit(self, limits),
+            Version::Missing => Ok(()),
+        }
+    }
+
+    /// CPU bandwidth alone, in thousandths of one CPU; less than the kernel can keep becomes the least that it can.
+    pub fn limit_cpu(&self, cpu_millis: u64) -> io::Result<()> {
+        let cpu_millis = cpu_millis.max(CPU_MILLIS_MIN);
+        match self.version {
+            Version::V1 => v1::limit_cpu(self, cpu_millis),
+            Version::V2 => v2::limit_cpu(self, cpu_millis),
             Version::Missing => Ok(()),
         }
     }

@@ -17,7 +17,12 @@ pub(super) fn limit(group: &Cgroup, limits: &CgroupLimits) -> io::Result<()> {
     group.put_if_there("memory", "memory.kmem.tcp.limit_in_bytes", &sockets.to_string())?;
     group.put_if_there("pids", "pids.max", &limits.pids.to_string())?;
     group.put_if_there("cpu", "cpu.cfs_period_us", &PERIOD_US.to_string())?;
-    group.put_if_there("cpu", "cpu.cfs_quota_us", &(limits.cpu_millis * PERIOD_US / 1000).to_string())
+    limit_cpu(group, limits.cpu_millis)
+}
+
+pub(super) fn limit_cpu(group: &Cgroup, cpu_millis: u64) -> io::Result<()> {
+    let quota_us = cpu_millis.saturating_mul(PERIOD_US / 1000);
+    group.put_if_there("cpu", "cpu.cfs_quota_us", &quota_us.to_string())
 }
 
 /// Memory with swap may never be below memory, so the order depends on the direction.

@@ -60,7 +60,12 @@ pub(super) fn limit(group: &Cgroup, limits: &CgroupLimits) -> io::Result<()> {
     // Swap has a limit of its own here; none of it makes the sum the memory limit.
     put("memory.swap.max", "0".to_owned())?;
     put("pids.max", limits.pids.to_string())?;
-    put("cpu.max", format!("{} {PERIOD_US}", limits.cpu_millis * PERIOD_US / 1000))
+    limit_cpu(group, limits.cpu_millis)
+}
+
+pub(super) fn limit_cpu(group: &Cgroup, cpu_millis: u64) -> io::Result<()> {
+    let quota_us = cpu_millis.saturating_mul(PERIOD_US / 1000);
+    group.put_if_there("unified", "cpu.max", &format!("{quota_us} {PERIOD_US}"))
 }
 
 pub(super) fn counters(group: &Cgroup) -> Counters {

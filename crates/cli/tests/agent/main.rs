@@ -1,0 +1,63 @@
+//! The real agent, asked as control asks it: it keeps what every node keeps, and reads what sandboxes use. Needs root and Python.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod contract;
+mod readings;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use madang_ids::SandboxId;
+use madang_node::{Agent, AgentConfig, Pools};
+use rustix::process::Pid;
+use tempfile::TempDir;
+
+/// An agent with a home of its own.
+struct Home {
+    agent: Arc<Agent>,
+    directory: TempDir,
+}
+
+impl Home {
+    async fn new() -> Self {
+        assert!(rustix::process::geteuid().is_root(), "this test makes sandboxes with all their walls and needs root");
+        let directory = tempfile::tempdir().unwrap();
+        let config = AgentConfig {
+            home: directory.path().to_owned(),
+            program: PathBuf::from(env!("CARGO_BIN_EXE_madang")),
+            pools: Pools::Off,
+            labels: BTreeMap::new(),
+            devices: Vec::new(),
+        };
+        Self { agent: Agent::start(config).await.unwrap(), directory }
+    }
+
+    /// The init of a session's sandbox.
+    fn init_of(&self, sandbox: SandboxId) -> Pid {
+        let slots = std::fs::read_dir(self.directory.path().join("slots")).unwrap().flatten();
+        let claims = slots.filter_map(|slot| std::fs::read(slot.path().join("claim.json")).ok());
+        let claims = claims.map(|claim| serde_json::from_slice::<serde_json::Value>(&claim).unwrap());
+        let pid =
+            claims.filter(|claim| claim["spec"]["id"] == sandbox.to_string()).find_map(|claim| claim["pid"].as_i64());
+        Pid::from_raw(i32::try_from(pid.unwrap()).unwrap()).unwrap()
+    }
+
+    /// Whatever the test has left: sandboxes of sessions would live on.
+    async fn close(&self) {
+        use madang_node_api::Node as _;
+        for seen in self.agent.sandboxes() {
+            self.agent.sandbox_close(seen.id).await.unwrap();
+        }
+        self.agent.stop().await;
+    }
+}
+
+/// Runs `work` with an agent, and takes the agent apart whether it succeeds or not.
+async fn with_agent<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(Arc<Home>) -> F) {
+    let home = Arc::new(Home::new().await);
+    let done = tokio::spawn(work(Arc::clone(&home))).await;
+    home.close().await;
+    if let Err(error) = done {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}

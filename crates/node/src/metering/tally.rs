@@ -1,0 +1,150 @@
+//! What a sandbox has used since it was given out. Pure: counters and times go in, sums that only grow come out.
+
+use madang_model::Usage;
+use madang_sandbox::Counters;
+use serde::{Deserialize, Serialize};
+
+use crate::meter::Began;
+
+/// Sums, and where the kernel's counters stood when they were last added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    counters: Counters,
+    /// Microseconds since the machine started.
+    looked_us: u64,
+    /// The number of the last reading.
+    sequence: u64,
+    usage: Usage,
+}
+
+impl Tally {
+    /// Begins where the counters stand: what a slot used while it waited is nobody's.
+    pub fn start(counters: Counters, now_us: u64) -> Self {
+        let usage = Usage { memory_peak_bytes: counters.memory_bytes, ..Usage::default() };
+        Self { counters, looked_us: now_us, sequence: 0, usage }
+    }
+
+    /// As [`Tally::start`] did then, where all that was kept of it is where a meter began.
+    pub fn since(began: &Began, now_us: u64, now_ms: u64) -> Self {
+        let age_us = now_ms.saturating_sub(began.at_ms).saturating_mul(1000);
+        Self::start(began.counters, now_us.saturating_sub(age_us))
+    }
+
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// The next reading's number.
+    pub fn number(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// Adds what the counters have grown by. One that shrank (they are another group's, or none's) adds nothing.
+    pub fn count(&mut self, now_us: u64, counters: &Counters) {
+        let before = self.counters;
+        let cpu = |of: &Counters| of.cpu_user_us.saturating_add(of.cpu_system_us);
+        // Of both only the sum is exact everywhere: ticks divide it, so that one of them may shrink.
+        let grown = cpu(counters).saturating_sub(cpu(&before));
+        let user = counters.cpu_user_us.saturating_sub(before.cpu_user_us).min(grown);
+        self.usage.cpu_user_us = self.usage.cpu_user_us.saturating_add(user);
+        self.usage.cpu_system_us = self.usage.cpu_system_us.saturating_add(grown - user);
+        self.memory(now_us, counters.memory_bytes);
+        self.peak(counters.memory_peak_bytes);
+        self.counters = *counters;
+    }
+
+    /// Time goes on, and so much memory is in use now: it counts as the mean of both ends.
+    pub fn memory(&mut self, now_us: u64, bytes: u64) {
+        let us = now_us.saturating_sub(self.looked_us);
+        let both = u128::from(self.counters.memory_bytes) + u128::from(bytes);
+        let kib_ms = both * u128::from(us) / (2 * 1024 * 1000);
+        self.usage.memory_kib_ms = self.usage.memory_kib_ms.saturating_add(u64::try_from(kib_ms).unwrap_or(u64::MAX));
+        self.usage.wall_us = self.usage.wall_us.saturating_add(us);
+        self.looked_us = self.looked_us.max(now_us);
+        self.counters.memory_bytes = bytes;
+        self.peak(bytes);
+    }
+
+    /// So much was in use at once. The kernel's own peak begins anew with every run.
+    pub fn peak(&mut self, bytes: u64) {
+        self.usage.memory_peak_bytes = self.usage.memory_peak_bytes.max(bytes);
+    }
+
+    /// Adds what is not among the counters.
+    pub fn add(&mut self, usage: &Usage) {
+        self.usage = self.usage.then(usage);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counters(user: u64, system: u64, memory: u64) -> Counters {
+        Counters {
+            cpu_user_us: user,
+            cpu_system_us: system,
+            memory_bytes: memory,
+            memory_peak_bytes: memory,
+            ..Counters::default()
+        }
+    }
+
+    #[test]
+    fn what_was_used_before_is_not_counted() {
+        let mut tally = Tally::start(counters(700, 300, 2048), 1_000_000);
+        tally.count(3_000_000, &counters(800, 350, 4096));
+        let usage = tally.usage();
+        assert_eq!((usage.cpu_user_us, usage.cpu_system_us, usage.wall_us), (100, 50, 2_000_000));
+        // Two seconds of three KiB.
+        assert_eq!((usage.memory_kib_ms, usage.memory_peak_bytes), (6_000, 4096));
+    }
+
+    #[test]
+    fn user_time_that_shrinks_takes_nothing_away() {
+        let mut tally = Tally::start(counters(0, 0, 0), 0);
+        tally.count(1, &counters(900, 100, 0));
+        tally.count(2, &counters(800, 300, 0));
+        assert_eq!((tally.usage().cpu_user_us, tally.usage().cpu_system_us), (900, 200));
+    }
+
+    #[test]
+    fn a_peak_is_kept_when_the_kernel_s_begins_anew() {
+        let mut tally = Tally::start(counters(0, 0, 10), 0);
+        tally.peak(5_000);
+        tally.count(1, &counters(0, 0, 20));
+        assert_eq!(tally.usage().memory_peak_bytes, 5_000);
+    }
+
+    #[test]
+    fn a_machine_that_started_anew_adds_neither_time_nor_counters() {
+        let mut tally = Tally::start(counters(0, 0, 1024), 5_000_000);
+        tally.count(6_000_000, &counters(500, 0, 1024));
+        let before = tally.usage();
+        tally.count(1_000_000, &Counters::default());
+        assert_eq!(tally.usage(), before);
+    }
+
+    proptest! {
+        #[test]
+        fn sums_only_grow_and_cpu_is_what_the_kernel_says(looks in prop::collection::vec((0u64..1000, 0u64..1000, 0u64..1 << 30, 0u64..1_000_000), 1..50)) {
+            let mut tally = Tally::start(Counters::default(), 0);
+            let (mut total, mut now) = (0, 0);
+            for (cpu, part, memory, later) in looks {
+                total += cpu;
+                now += later;
+                let before = tally.usage();
+                let user = total * part / 1000;
+                tally.count(now, &counters(user, total - user, memory));
+                let after = tally.usage();
+                prop_assert!(after.cpu_user_us >= before.cpu_user_us && after.cpu_system_us >= before.cpu_system_us);
+                prop_assert!(after.memory_kib_ms >= before.memory_kib_ms && after.memory_peak_bytes >= before.memory_peak_bytes);
+                prop_assert_eq!(after.cpu_us(), total);
+                prop_assert_eq!(after.wall_us, now);
+            }
+        }
+    }
+}
