@@ -54,6 +54,8 @@ pub enum AdminCommand {
     Announcement(announcement::AnnouncementArgs),
     /// What the server does by itself: how it does, and doing it now
     Task(task::TaskArgs),
+    /// What was used, by whom, and what it cost; or every record of it
+    Usage(crate::usage::AdminUsageArgs),
     /// Search the audit log, newest first
     Audit(audit::AuditArgs),
     /// Copy the database into a file while servers work
@@ -77,6 +79,7 @@ pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
         AdminCommand::Group(args) => group::run(args).await,
         AdminCommand::Queue(args) => group::queue(args).await,
         AdminCommand::Reservation(args) => reservation::run(args).await,
+        AdminCommand::Usage(args) => crate::usage::run_admin(args).await,
         AdminCommand::Audit(args) => audit::run(args).await,
         AdminCommand::Backup(args) => backup::run_backup(args).await,
         AdminCommand::Restore(args) => backup::run_restore(args).await,

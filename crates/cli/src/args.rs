@@ -38,6 +38,8 @@ pub enum Command {
     Image(ImageArgs),
     /// Languages
     Lang(LangArgs),
+    /// Say what you have used, and what it cost
+    Usage(crate::usage::UsageArgs),
     /// Administer a server: access keys, one-time links, the audit log, copies of its database
     Admin(AdminArgs),
     /// Say what works here, what is missing, and what that costs

@@ -36,6 +36,7 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<(), Vec<String>>
     config.public_url = file.checked("public_url", "http:// or https://", is_web).or(config.public_url.take());
     config.key_file = file.text("key_file").map(Into::into).or(config.key_file.take());
     config.trusted_proxies = file.list("trusted_proxies", "ADDRESS or ADDRESS/BITS").unwrap_or_default();
+    config.keep_usage_days = file.number("keep_usage_days").unwrap_or(config.keep_usage_days);
     config.keep_audit_days = file.number("keep_audit_days").unwrap_or(config.keep_audit_days);
     if let Some(mut rates) = file.section("rates") {
         let mut rate = |name, present| rates.parsed_number(name).unwrap_or(present);

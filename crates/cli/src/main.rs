@@ -23,6 +23,7 @@ mod smoke;
 mod stdin;
 mod terminal;
 mod up;
+mod usage;
 mod watch;
 
 use clap::Parser as _;
@@ -77,6 +78,7 @@ async fn talk(command: Command) -> Result<u8, Failure> {
         Command::Cp(args) => copy::run(args).await,
         Command::Image(args) => image::run(args).await,
         Command::Lang(args) => lists::languages(args).await,
+        Command::Usage(args) => usage::run(args).await,
         Command::Admin(args) => admin::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Version(args) => lists::version(args).await,

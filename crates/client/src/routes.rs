@@ -167,6 +167,12 @@ impl Client {
         self.delete::<Value>(&session_path(session, &format!("/files/{}", path_encoded(path)))).await.map(drop)
     }
 
+    /// The records of use as they come; `query` is as in the API's document, without its question mark.
+    pub async fn usage_records(&self, query: &str) -> Result<FileBytes, ClientError> {
+        let (response, lease) = self.bytes(&format!("{BASE_PATH}/usage/records?{query}")).await?;
+        Ok(FileBytes::new(response.into_body(), lease))
+    }
+
     /// Every item of a list, page after page.
     async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
         let mut items = Vec::new();

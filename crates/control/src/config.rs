@@ -50,6 +50,8 @@ pub struct ControlConfig {
     pub keep_runs: u64,
     /// Entries of the audit log are kept for so many days.
     pub keep_audit_days: u64,
+    /// Records of use are kept for so many days; their sums by day stay.
+    pub keep_usage_days: u64,
     /// The file with the server's key, mode 0600; made if it is not there. None: `server.key` in `home`, or the database where it is shared.
     pub key_file: Option<PathBuf>,
     /// Where people reach the server, as in `https://madang.example.org`. None: where they say they did.
@@ -100,6 +102,7 @@ impl ControlConfig {
             keep_days: 7,
             keep_runs: 100_000,
             keep_audit_days: 400,
+            keep_usage_days: 400,
             key_file: None,
             public_url: None,
             trusted_proxies: Vec::new(),

@@ -24,6 +24,7 @@ pub mod signin;
 pub mod system;
 pub mod task;
 pub mod timestamp;
+pub mod usage;
 
 pub use audit::{AuditEntry, AuditOutcome};
 pub use event::{ServerEvent, ServerEventBody};
@@ -50,6 +51,7 @@ pub use signin::{
 };
 pub use task::{TaskResult, TaskRun, TaskView};
 pub use timestamp::Timestamp;
+pub use usage::{Day, UsageBy, UsageEntry, UsageFormat, UsageSum, UsageSums};
 
 /// Where every route but health and metrics lives.
 pub const BASE_PATH: &str = "/api/v1";

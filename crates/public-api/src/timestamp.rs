@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 /// A moment, milliseconds since 1970 inside, RFC 3339 outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {

@@ -12,7 +12,10 @@ use sea_orm::{
     sea_query::{Expr, OnConflict, Query},
 };
 
-use crate::error::signed;
+use crate::{
+    Store, StoreError,
+    error::{doing, signed},
+};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -103,6 +106,27 @@ const DAY: [&str; 19] = [
 ];
 /// Of [`DAY`], what names a row.
 const DAY_KEYS: usize = 7;
+
+impl Store {
+    /// Forgets records from before a time; the sums of days stay. How far a sandbox was counted is forgotten some time after its last reading,
+    /// else as long after as records are. Returns how many records.
+    pub async fn usage_prune(&self, records_before_ms: u64, ended_before_ms: u64) -> Result<u64, StoreError> {
+        const DOING: &str = "forgetting old records of use";
+        let before = |before_ms| Expr::col("at_ms").lt(signed(before_ms));
+        let ended = before(ended_before_ms).and(Expr::col("last").eq(true));
+        let rows = [
+            ("usage_meter", ended),
+            ("usage_meter", before(records_before_ms)),
+            ("usage_record", before(records_before_ms)),
+        ];
+        let mut forgotten = 0;
+        for (table, old) in rows {
+            let delete = Query::delete().from_table(table).and_where(old).to_owned();
+            forgotten = self.writer.execute(&delete).await.map_err(doing(DOING))?.rows_affected();
+        }
+        Ok(forgotten)
+    }
+}
 
 /// Keeps records, and adds those that are new to their days. Part of a transaction of whoever calls.
 pub(crate) async fn keep(connection: &impl ConnectionTrait, records: &[UsageRecord]) -> Result<(), DbErr> {

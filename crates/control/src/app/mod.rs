@@ -36,6 +36,8 @@ mod session_plan;
 mod sessions;
 mod signed_in;
 mod usage;
+pub(crate) mod usage_entry;
+mod usage_sums;
 mod user_change;
 mod validate;
 
@@ -55,6 +57,7 @@ pub(crate) use idempotency::{Claimed, IdempotencyKey};
 pub(crate) use live_run::{LiveRun, Wish};
 pub(crate) use queue_act::Leaving;
 pub(crate) use runs::{RunSource, Start};
+pub(crate) use usage_sums::UsageDays;
 
 use crate::{ControlConfig, signin::Signin, tasks::Tasks};
 use event_ring::EventRing;

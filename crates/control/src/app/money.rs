@@ -11,6 +11,11 @@ pub(crate) struct Money {
 }
 
 impl Money {
+    /// The one that all prices are in; none where nothing has a price.
+    pub fn currency(&self) -> Option<String> {
+        None
+    }
+
     pub fn tariff(&self) -> Arc<Tariff> {
         Arc::clone(&self.tariff.read().unwrap_or_else(PoisonError::into_inner))
     }

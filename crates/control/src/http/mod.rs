@@ -32,6 +32,7 @@ mod stream;
 mod system;
 mod task;
 mod unpack;
+mod usage;
 
 use std::sync::Arc;
 
@@ -114,6 +115,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .merge(policy::policy_routes())
         .merge(resource_group::resource_group_routes())
         .merge(reservation::reservation_routes())
+        .merge(usage::usage_routes())
         .merge(house_routes())
         .merge(signin_routes())
 }

@@ -27,13 +27,14 @@ pub(super) async fn prune(app: Arc<App>) -> Done {
     let sessions = app.store.session_prune(oldest).await?;
     let keys = app.store.idempotency_prune(now.saturating_sub(KEYS_MS)).await?;
     let signins = forget_signins(&app, now).await?;
-    let audit = app.store.audit_prune(audit_before(now, app.config.keep_audit_days), now).await?;
+    let audit = app.store.audit_prune(days_before(now, app.config.keep_audit_days), now).await?;
     let tokens = app.store.token_prune(now.saturating_sub(TOKENS_MS)).await?;
     let announcements = app.store.announcement_prune(oldest).await?;
     app.store.reservation_prune(oldest).await?;
+    let records = app.store.usage_prune(days_before(now, app.config.keep_usage_days), oldest).await?;
     app.signin.rates.sweep();
     Ok(format!(
-        "forgot {runs} runs, {sessions} sessions, {keys} idempotency keys, {announcements} announcements, {tokens} tokens, {signins} of signing in, {audit} of the audit log"
+        "forgot {runs} runs, {sessions} sessions, {keys} idempotency keys, {announcements} announcements, {tokens} tokens, {signins} of signing in, {audit} of the audit log, {records} records of use"
     ))
 }
 
@@ -45,6 +46,6 @@ async fn forget_signins(app: &App, now_ms: u64) -> Result<u64, StoreError> {
 }
 
 /// Whole days, so that the log says once a day at most that it was pruned.
-fn audit_before(now_ms: u64, days: u64) -> u64 {
+fn days_before(now_ms: u64, days: u64) -> u64 {
     now_ms.saturating_sub(days.saturating_mul(DAY_MS)) / DAY_MS * DAY_MS
 }

@@ -144,6 +144,8 @@ pub const ROWS: &[Row] = &[
     row("reservation_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("reservation_create", Scope::Manage, Rule::System, Thing::Nothing),
     row("reservation_end", Scope::Manage, Rule::System, Thing::Nothing),
+    row("usage_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("usage_record_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("queue_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("policy_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("policy_get", Scope::Read, Rule::Anyone, Thing::Nothing),
