@@ -1,4 +1,4 @@
-//! From sockets to connections whose TLS stands. Strangers cost little: a place among few, and not for long.
+//! From sockets to connections whose TLS stands. Strangers cost little: a place among few, not for long, and few bytes.
 
 use std::{
     pin::Pin,
@@ -15,53 +15,67 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-use super::{Io, Listen};
+use super::{
+    Io, Listen,
+    door::{self, Door, Doors, Pass, Stage},
+};
 use crate::authority::fingerprint;
 
-/// A handshake takes no longer, or there is none.
-const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
+/// A handshake takes no longer, or there is none. A node that dials waits no longer either.
+const HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
+/// The first call comes so soon after the handshake.
+const ASK_WAIT: Duration = Duration::from_secs(5);
+/// Whoever has asked and is still a stranger then is cut off.
+const STRANGER_LIFE: Duration = Duration::from_secs(30);
+/// What a stranger says is read so far: a token, a request for a certificate, or as much of a greeting as comes before we know whose it is.
+const STRANGER_BYTES_MAX: usize = 64 << 10;
 /// Connections of nodes, and of those who may be one.
 const CONNECTIONS_MAX: usize = 8_192;
-/// Connections without a certificate: each could be anybody's.
-const STRANGERS_MAX: usize = 256;
-/// A stranger joins within this time or is cut off.
-const STRANGER_LIFE: Duration = Duration::from_secs(30);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
-/// Who is at the other end: the fingerprint of the certificate that TLS has checked.
+/// Who is at the other end.
 #[derive(Debug, Clone)]
-pub(super) struct Peer(pub Option<String>);
+pub(super) struct Peer {
+    /// The fingerprint of the certificate that TLS has checked.
+    pub print: Option<Arc<str>>,
+    pub door: Arc<Door>,
+}
 
 /// A connection with TLS.
 pub(super) struct Connection {
     tls: TlsStream<Box<dyn Io>>,
     peer: Peer,
-    /// When a stranger has to be gone.
+    read_bytes: usize,
+    /// When a stranger has to have come further.
     end: Option<Pin<Box<tokio::time::Sleep>>>,
-    _places: Vec<OwnedSemaphorePermit>,
+    /// What it has to have done by then.
+    due: Stage,
+    _pass: Pass,
+    _place: OwnedSemaphorePermit,
 }
 
 pub(super) fn connections(
     mut listener: impl Listen,
     acceptor: TlsAcceptor,
+    doors: Arc<Doors>,
 ) -> ReceiverStream<std::io::Result<Connection>> {
     let (send, ready) = mpsc::channel(16);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
     tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {
                 () = send.closed() => return,
-                accepted = listener.accept() => accepted,
+                accepted = listener.accept_from() => accepted,
             };
-            let Ok(stream) = accepted else {
+            let Ok((stream, from)) = accepted else {
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 continue;
             };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-            let (acceptor, strangers, send) = (acceptor.clone(), Arc::clone(&strangers), send.clone());
+            let Some(pass) = doors.enter(from.map(door::origin)) else { continue };
+            let (acceptor, send) = (acceptor.clone(), send.clone());
             tokio::spawn(async move {
-                if let Some(connection) = shake_hands(stream, acceptor, strangers, place).await {
+                if let Some(connection) = shake_hands(stream, acceptor, pass, place).await {
                     // The server may be gone.
                     let _ = send.send(Ok(connection)).await;
                 }
@@ -74,12 +88,14 @@ pub(super) fn connections(
 async fn shake_hands(
     stream: Box<dyn Io>,
     acceptor: TlsAcceptor,
-    strangers: Arc<Semaphore>,
+    pass: Pass,
     place: OwnedSemaphorePermit,
 ) -> Option<Connection> {
-    // Until it has shown a certificate everybody is a stranger.
-    let stranger = strangers.try_acquire_owned().ok()?;
-    let tls = match tokio::time::timeout(HANDSHAKE_WAIT, acceptor.accept(stream)).await {
+    let shaken = tokio::select! {
+        () = pass.door.shut() => return None,
+        shaken = tokio::time::timeout(HANDSHAKE_WAIT, acceptor.accept(stream)) => shaken,
+    };
+    let tls = match shaken {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a handshake failed");
@@ -88,11 +104,10 @@ async fn shake_hands(
         Err(_) => return None,
     };
     let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let peer = Peer(certificate.map(|certificate| crate::hex(&fingerprint(certificate))));
-    let known = peer.0.is_some();
-    let end = (!known).then(|| Box::pin(tokio::time::sleep(STRANGER_LIFE)));
-    let places = if known { vec![place] } else { vec![place, stranger] };
-    Some(Connection { tls, peer, end, _places: places })
+    let print = certificate.map(|certificate| crate::hex(&fingerprint(certificate)).into());
+    let peer = Peer { print, door: Arc::clone(&pass.door) };
+    let end = Some(Box::pin(tokio::time::sleep(ASK_WAIT)));
+    Some(Connection { tls, peer, read_bytes: 0, end, due: Stage::Asked, _pass: pass, _place: place })
 }
 
 impl Connected for Connection {
@@ -103,19 +118,46 @@ impl Connected for Connection {
     }
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        if let Some(end) = &mut self.end
+impl Connection {
+    /// Whether it may go on reading; woken when that changes.
+    fn poll_may_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let stage = self.peer.door.poll_stage(cx);
+        match stage {
+            Stage::Shut => return Poll::Ready(Err(std::io::ErrorKind::ConnectionAborted.into())),
+            Stage::Known => {
+                self.end = None;
+                return Poll::Ready(Ok(()));
+            }
+            Stage::Silent | Stage::Asked => {}
+        }
+        while let Some(end) = &mut self.end
             && end.as_mut().poll(cx).is_ready()
         {
-            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+            if stage < self.due || self.due == Stage::Known {
+                return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+            }
+            self.due = Stage::Known;
+            end.as_mut().reset(tokio::time::Instant::now() + STRANGER_LIFE);
         }
-        Pin::new(&mut self.tls).poll_read(cx, buf)
+        if self.read_bytes < STRANGER_BYTES_MAX { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        std::task::ready!(self.poll_may_read(cx))?;
+        let before = buf.filled().len();
+        std::task::ready!(Pin::new(&mut self.tls).poll_read(cx, buf))?;
+        self.read_bytes = self.read_bytes.saturating_add(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        if self.peer.door.stage() == Stage::Shut {
+            return Poll::Ready(Err(std::io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.tls).poll_write(cx, buf)
     }
 

@@ -72,7 +72,8 @@ async fn begin(
     let gone = || Status::cancelled("the link is gone");
     send(out, to_node::Body::Welcome(welcome)).await.map_err(|_| gone())?;
     let greeting = Greeting { boot: check::text(&boot), facts, languages, health, runs, sandboxes };
-    let (number, replaced) = node.connected(greeting, out.clone());
+    let removed = || Status::unauthenticated("this node was removed");
+    let (number, replaced) = node.connected(greeting, out.clone()).ok_or_else(removed)?;
     for order in node.unanswered() {
         send(out, to_node::Body::Order(order)).await.map_err(|_| gone())?;
     }

@@ -4,7 +4,9 @@
 //! goes through [`crate::check`].
 
 mod accept;
+mod door;
 mod file;
+mod gate;
 mod link;
 mod node;
 mod remote;
@@ -14,6 +16,7 @@ mod service;
 use std::{
     collections::HashMap,
     io,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -44,11 +47,19 @@ pub struct HubConfig {
     pub lost_ms: u64,
     /// How long a node's certificate is good for; it asks for another when half of that is over.
     pub certificate_ms: u64,
+    /// How often the registry is asked whether the nodes that are here still are nodes: another process may have removed them.
+    pub registry_ms: u64,
 }
 
 impl Default for HubConfig {
     fn default() -> Self {
-        Self { silent_ms: 5_000, order_ms: 120_000, lost_ms: 120_000, certificate_ms: 7 * 86_400_000 }
+        Self {
+            silent_ms: 5_000,
+            order_ms: 120_000,
+            lost_ms: 120_000,
+            certificate_ms: 7 * 86_400_000,
+            registry_ms: 3_000,
+        }
     }
 }
 
@@ -81,10 +92,18 @@ pub enum Refusal {
 pub trait Registry: Send + Sync + 'static {
     /// Uses the token up by one and makes the node, unless the same key has done so before.
     async fn join(&self, asked: JoinAsked) -> Result<NodeId, Refusal>;
-    /// Writes down whose certificate this is, before it is handed out.
+    /// Writes down whose certificate this is, before it is handed out; not for a node that was removed meanwhile.
     async fn certificate_put(&self, node: NodeId, fingerprint: &str, ends_ms: u64) -> Result<(), Refusal>;
     /// Whose certificate this is; none for one that was never ours, or whose node was removed.
     async fn certificate_of(&self, fingerprint: &str) -> Result<Option<NodeId>, Refusal>;
+    /// The same of several; asked every few seconds for every node that is here, so it should be one question.
+    async fn certificates_of(&self, fingerprints: &[String]) -> Result<Vec<Option<NodeId>>, Refusal> {
+        let mut owners = Vec::with_capacity(fingerprints.len());
+        for fingerprint in fingerprints {
+            owners.push(self.certificate_of(fingerprint).await?);
+        }
+        Ok(owners)
+    }
     /// A node has connected and said what it is; also each time it comes back.
     async fn arrived(&self, node: Arc<RemoteNode>);
 }
@@ -93,6 +112,11 @@ pub trait Registry: Send + Sync + 'static {
 #[async_trait]
 pub trait Listen: Send + 'static {
     async fn accept(&mut self) -> io::Result<Box<dyn Io>>;
+
+    /// The same, and where it comes from. Strangers without an address share the places of one.
+    async fn accept_from(&mut self) -> io::Result<(Box<dyn Io>, Option<IpAddr>)> {
+        Ok((self.accept().await?, None))
+    }
 }
 
 /// Bytes both ways.
@@ -102,9 +126,13 @@ impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static> I
 #[async_trait]
 impl Listen for tokio::net::TcpListener {
     async fn accept(&mut self) -> io::Result<Box<dyn Io>> {
-        let (stream, _) = tokio::net::TcpListener::accept(self).await?;
+        Ok(self.accept_from().await?.0)
+    }
+
+    async fn accept_from(&mut self) -> io::Result<(Box<dyn Io>, Option<IpAddr>)> {
+        let (stream, from) = tokio::net::TcpListener::accept(self).await?;
         stream.set_nodelay(true)?;
-        Ok(Box::new(stream))
+        Ok((Box::new(stream), Some(from.ip())))
     }
 }
 
@@ -115,6 +143,8 @@ pub struct Hub {
     pub(crate) config: HubConfig,
     /// This process, this start: order numbers are its own.
     pub(crate) control: String,
+    doors: Arc<door::Doors>,
+    attempts: gate::Attempts,
     nodes: Mutex<HashMap<NodeId, Arc<RemoteNode>>>,
 }
 
@@ -138,7 +168,8 @@ pub enum HubError {
 impl Hub {
     pub fn new(authority: Authority, registry: Arc<dyn Registry>, config: HubConfig) -> Result<Arc<Self>, HubError> {
         let control = crate::random_word().map_err(HubError::Random)?;
-        Ok(Arc::new(Self { authority, registry, config, control, nodes: Mutex::default() }))
+        let (doors, attempts) = Default::default();
+        Ok(Arc::new(Self { authority, registry, config, control, doors, attempts, nodes: Mutex::default() }))
     }
 
     /// The node of this id: known from now on, heard of perhaps later. Call it at the start for every node in the store.
@@ -147,11 +178,18 @@ impl Hub {
         Arc::clone(self.lock().entry(id).or_insert_with(make))
     }
 
+    /// The node of this id, if it is known.
+    fn known(&self, id: NodeId) -> Option<Arc<RemoteNode>> {
+        self.lock().get(&id).cloned()
+    }
+
     /// Cuts the node's link and forgets it; its certificates are the registry's to forget, before this is called.
     pub fn remove(&self, id: NodeId) {
-        if let Some(node) = self.lock().remove(&id) {
+        let removed = self.lock().remove(&id);
+        if let Some(node) = removed {
             node.cut();
         }
+        self.doors.shut_of(id);
     }
 
     /// Serves nodes until `stop`.
@@ -161,12 +199,13 @@ impl Hub {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), HubError> {
         let acceptor = tokio_rustls::TlsAcceptor::from(tls::server(&self.authority)?);
-        let connections = accept::connections(listener, acceptor);
-        let service = service::Service { hub: Arc::clone(&self) };
-        let served = service::server().add_service(service.limited()).serve_with_incoming_shutdown(connections, stop);
+        let connections = accept::connections(listener, acceptor, Arc::clone(&self.doors));
+        let gate = gate::Gate::new(Arc::clone(&self));
+        let served = service::server().add_service(gate).serve_with_incoming_shutdown(connections, stop);
         tokio::select! {
             served = served => Ok(served?),
             () = self.watch_silence() => Ok(()),
+            () = self.watch_registry() => Ok(()),
         }
     }
 
@@ -178,6 +217,24 @@ impl Hub {
                 if let Presence::Silent { since_ms } = node.look() {
                     tracing::warn!(node = %node.id(), since_ms, "a node is silent");
                 }
+            }
+        }
+    }
+
+    async fn watch_registry(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(self.config.registry_ms)).await;
+            let (prints, nodes): (Vec<_>, Vec<_>) = self.doors.guests().into_iter().unzip();
+            match self.registry.certificates_of(&prints).await {
+                Ok(owners) => {
+                    let gone = nodes.into_iter().zip(owners).filter(|(node, owner)| *owner != Some(*node));
+                    for (node, _) in gone {
+                        tracing::info!(%node, "a node is here that is no longer one; its link is cut");
+                        self.remove(node);
+                    }
+                }
+                // They are asked about again.
+                Err(error) => tracing::warn!(%error, "the registry of nodes cannot say who is one"),
             }
         }
     }

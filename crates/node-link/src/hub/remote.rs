@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Changes that a slow watcher may lag behind before it has to list.
-const WATCH_MAX: usize = 1024;
+const WATCH_MAX: usize = 128;
 /// Orders of one node that wait for an answer.
 const ORDERS_MAX: usize = 4_096;
 /// Runs of one node in progress.
@@ -59,6 +59,8 @@ pub struct RemoteNode {
 
 #[derive(Default)]
 struct State {
+    /// For good: a node that joins anew is another one.
+    removed: bool,
     links: u64,
     out: Option<mpsc::Sender<Result<ToNode, Status>>>,
     boot: String,
@@ -135,6 +137,10 @@ impl RemoteNode {
 
     pub(super) fn heard(&self) {
         self.heard_ms.store(self.made.elapsed().as_millis() as u64, Ordering::Release);
+        let state = lock(&self.state);
+        if state.removed {
+            return;
+        }
         self.presence.send_if_modified(|presence| {
             let news = *presence != Presence::Here;
             *presence = Presence::Here;
@@ -161,14 +167,18 @@ impl RemoteNode {
         if before == Presence::Here { Presence::Here } else { Presence::Unheard }
     }
 
-    /// A link stands: what was known before is replaced by what the node says now.
+    /// A link stands: what was known before is replaced by what the node says now. None for a node that was removed meanwhile.
     pub(super) fn connected(
         &self,
         greeting: Greeting,
         out: mpsc::Sender<Result<ToNode, Status>>,
-    ) -> (u64, watch::Receiver<u64>) {
+    ) -> Option<(u64, watch::Receiver<u64>)> {
+        let replaced = self.link.subscribe();
         let (number, restarted) = {
             let mut state = lock(&self.state);
+            if state.removed {
+                return None;
+            }
             let restarted = !state.boot.is_empty() && state.boot != greeting.boot;
             state.links += 1;
             state.out = Some(out);
@@ -177,16 +187,16 @@ impl RemoteNode {
             state.languages = greeting.languages;
             state.health = greeting.health;
             state.runs = greeting.runs;
+            // Under the lock: a cut comes before all this or after it.
+            self.link.send_replace(state.links);
             (state.links, restarted)
         };
-        let replaced = self.link.subscribe();
-        self.link.send_replace(number);
         if restarted {
             self.forget_unrepeatable();
         }
         self.sandboxes_are(greeting.sandboxes);
         self.heard();
-        (number, replaced)
+        Some((number, replaced))
     }
 
     /// The agent was started anew: it knows nothing of what it was asked before, and its runs are not carried any more.
@@ -215,9 +225,13 @@ impl RemoteNode {
 
     /// Ends the link and everything that waits for it.
     pub(super) fn cut(&self) {
-        lock(&self.state).out = None;
-        self.link.send_replace(0);
-        self.presence.send_replace(Presence::Unheard);
+        {
+            let mut state = lock(&self.state);
+            state.removed = true;
+            state.out = None;
+            self.link.send_replace(0);
+            self.presence.send_replace(Presence::Unheard);
+        }
         self.fail_pending("the node was removed");
         lock(&self.runs).clear();
     }

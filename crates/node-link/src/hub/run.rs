@@ -19,6 +19,9 @@ use crate::{
 
 /// Events between the link and whoever reads the run.
 const EVENTS_MAX: usize = 64;
+/// What these may hold, of one run and of all runs of a node; one event may always wait, however large.
+const RUN_BYTES_MAX: usize = 4 << 20;
+const NODE_BYTES_MAX: usize = 256 << 20;
 /// Controls given and not yet acknowledged; more wait with whoever gives them.
 const CONTROLS_MAX: usize = 64;
 /// The node hears how far we are after so many events, and at the end.
@@ -38,6 +41,8 @@ struct Carrier {
     /// The next event we have not handed on.
     next: u64,
     events: mpsc::Sender<RunEvent>,
+    /// The weights of those that were handed on last, at least of all that are not read yet.
+    unread: VecDeque<usize>,
     controls: mpsc::Receiver<RunControl>,
     controls_open: bool,
     /// Given to the node, perhaps not to the run.
@@ -64,8 +69,8 @@ enum Goes {
 pub(super) fn expect(node: &RemoteNode, order: u64, run: RunId, next: u64, life: Life) -> Result<RunHandle, NodeError> {
     let (event_sender, events) = mpsc::channel(EVENTS_MAX);
     let (control, controls) = mpsc::channel(CONTROLS_MAX);
-    let carrier =
-        Carrier { next, events: event_sender, controls, controls_open: true, given: VecDeque::new(), given_last: 0 };
+    let (unread, given) = Default::default();
+    let carrier = Carrier { next, events: event_sender, unread, controls, controls_open: true, given, given_last: 0 };
     let slot = RunSlot {
         order,
         once: life == Life::Once,
@@ -112,7 +117,7 @@ pub(super) async fn carry(
         let mut carrier = slot.carrier.lock().await;
         carrier.repeat(&out).await?;
         loop {
-            match carrier.step(&mut said, &out).await {
+            match carrier.step(&node, &mut said, &out).await {
                 Some(Goes::On) => {}
                 Some(Goes::Over) => return Some(()),
                 None => return None,
@@ -138,11 +143,16 @@ impl Carrier {
     }
 
     /// One thing that happens; none when the link is of no use any more.
-    async fn step(&mut self, said: &mut Streaming<RunUp>, out: &mpsc::Sender<Result<RunDown, Status>>) -> Option<Goes> {
+    async fn step(
+        &mut self,
+        node: &RemoteNode,
+        said: &mut Streaming<RunUp>,
+        out: &mpsc::Sender<Result<RunDown, Status>>,
+    ) -> Option<Goes> {
         let may_give = self.controls_open && self.given.len() < CONTROLS_MAX;
         tokio::select! {
             message = said.message() => match message.ok()??.body? {
-                run_up::Body::Event(happened) => self.happened(happened, out).await,
+                run_up::Body::Event(happened) => self.happened(node, happened, out).await,
                 run_up::Body::ControlsDone(done) => {
                     self.given.retain(|(number, _)| *number > done);
                     Some(Goes::On)
@@ -165,6 +175,7 @@ impl Carrier {
 
     async fn happened(
         &mut self,
+        node: &RemoteNode,
         happened: crate::wire::RunHappened,
         out: &mpsc::Sender<Result<RunDown, Status>>,
     ) -> Option<Goes> {
@@ -186,7 +197,8 @@ impl Carrier {
             }
         };
         let last = matches!(event.body, RunEventBody::Finished { .. });
-        if self.events.send(event).await.is_err() {
+        let bytes_max = (NODE_BYTES_MAX / runs(node).len().max(1)).min(RUN_BYTES_MAX);
+        if self.hand_on(event, bytes_max).await.is_none() {
             let _ = out.send(Err(Status::not_found("nobody reads this run any more"))).await;
             return Some(Goes::Over);
         }
@@ -199,6 +211,29 @@ impl Carrier {
     }
 }
 
+impl Carrier {
+    /// Waits for room; none when nobody reads any more.
+    async fn hand_on(&mut self, event: RunEvent, bytes_max: usize) -> Option<()> {
+        let weight = event::weight(&event);
+        let waiting = self.events.max_capacity() - self.events.capacity();
+        self.unread.drain(..self.unread.len().saturating_sub(waiting));
+        let mut bytes: usize = self.unread.iter().sum();
+        // So many may be left for this one to fit.
+        let mut left = self.unread.len();
+        for before in &self.unread {
+            if left < EVENTS_MAX && bytes + weight <= bytes_max {
+                break;
+            }
+            (left, bytes) = (left - 1, bytes - before);
+        }
+        let mut room = self.events.reserve_many(EVENTS_MAX - left).await.ok()?;
+        room.next()?.send(event);
+        drop(room);
+        self.unread.push_back(weight);
+        Some(())
+    }
+}
+
 async fn give(out: &mpsc::Sender<Result<RunDown, Status>>, number: u64, control: &RunControl) -> Option<()> {
     let told = event::control_to_wire(number, control);
     out.send(Ok(RunDown { body: Some(run_down::Body::Told(told)) })).await.ok()
@@ -206,4 +241,51 @@ async fn give(out: &mpsc::Sender<Result<RunDown, Status>>, number: u64, control:
 
 fn runs(node: &RemoteNode) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<RunSlot>>> {
     node.runs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+
+    fn carrier() -> (Carrier, mpsc::Receiver<RunEvent>) {
+        let (events, read) = mpsc::channel(EVENTS_MAX);
+        let (_, controls) = mpsc::channel(1);
+        let (unread, given) = Default::default();
+        (Carrier { next: 0, events, unread, controls, controls_open: false, given, given_last: 0 }, read)
+    }
+
+    fn event(seq: u64, bytes: usize) -> RunEvent {
+        RunEvent { seq, at_us: 0, body: RunEventBody::Stdout { data: vec![0; bytes].into() } }
+    }
+
+    /// How many get in without being read.
+    async fn fill(carrier: &mut Carrier, bytes: usize) -> usize {
+        for count in 0.. {
+            let handed = std::pin::pin!(carrier.hand_on(event(count, bytes), RUN_BYTES_MAX));
+            if futures_util::poll!(handed) != Poll::Ready(Some(())) {
+                return count as usize;
+            }
+        }
+        unreachable!("nothing is without end")
+    }
+
+    #[tokio::test]
+    async fn events_wait_by_number_and_by_bytes() {
+        let (mut unread, read) = carrier();
+        drop(read);
+        assert_eq!(fill(&mut unread, 10).await, 0, "nobody will ever read it");
+        let (mut small, _small_read) = carrier();
+        assert_eq!(fill(&mut small, 10).await, EVENTS_MAX);
+        let (mut large, mut read) = carrier();
+        let count = fill(&mut large, 1 << 20).await;
+        assert_eq!(count, 3, "with what each costs beside its bytes a fourth does not fit");
+        read.recv().await.unwrap();
+        large.hand_on(event(3, 1 << 20), RUN_BYTES_MAX).await.unwrap();
+        // One that fits nowhere waits until it is alone.
+        while read.try_recv().is_ok() {}
+        large.hand_on(event(4, 2 * RUN_BYTES_MAX), RUN_BYTES_MAX).await.unwrap();
+        assert_eq!(fill(&mut large, 10).await, 0);
+    }
 }

@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
-use super::{Hub, JoinAsked, Refusal, accept::Peer, file, link, remote::RemoteNode, run};
+use super::{Hub, JoinAsked, Refusal, accept::Peer, file, gate::Caller, link, remote::RemoteNode, run};
 use crate::{
-    JoinToken, MESSAGE_BYTES_MAX,
+    JoinToken,
     authority::{self, fingerprint},
     wire::{
         Chunk, FromNode, JoinRequest, Joined, Received, RenewRequest, Renewed, RunDown, RunUp, ToNode, WriteRequest,
-        link_server::{Link, LinkServer},
+        link_server::Link,
     },
 };
 
@@ -44,20 +44,11 @@ pub(super) fn server() -> Server {
 }
 
 impl Service {
-    pub fn limited(self) -> LinkServer<Self> {
-        LinkServer::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
-    }
-
-    /// Which node this is, by its certificate alone.
-    async fn identify<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
-        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0.as_deref());
-        let print = peer.ok_or_else(|| Status::unauthenticated("a node shows its certificate"))?;
-        let found = self.hub.registry.certificate_of(print).await.map_err(status)?;
-        found.ok_or_else(|| Status::unauthenticated("this certificate is not, or no longer, a node's"))
-    }
-
-    async fn node<T>(&self, request: &Request<T>) -> Result<Arc<RemoteNode>, Status> {
-        Ok(self.hub.node(self.identify(request).await?))
+    /// Which node asks, as the gate has found.
+    fn node<T>(&self, request: &Request<T>) -> Result<Arc<RemoteNode>, Status> {
+        let removed = || Status::unauthenticated("this node is no longer one");
+        let Caller(node) = request.extensions().get().ok_or_else(removed)?;
+        self.hub.known(*node).ok_or_else(removed)
     }
 
     async fn issue(&self, node: NodeId, request: &[u8]) -> Result<authority::Issued, Status> {
@@ -69,7 +60,7 @@ impl Service {
     }
 }
 
-fn status(refusal: Refusal) -> Status {
+pub(super) fn status(refusal: Refusal) -> Status {
     match refusal {
         Refusal::Token => Status::permission_denied(refusal.to_string()),
         Refusal::Name(_) => Status::failed_precondition(refusal.to_string()),
@@ -94,13 +85,14 @@ async fn first<T>(stream: &mut Streaming<T>) -> Result<T, Status> {
 #[tonic::async_trait]
 impl Link for Service {
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<Joined>, Status> {
+        let from = request.extensions().get::<Peer>().and_then(|peer| peer.door.from);
         let JoinRequest { secret, request, name } = request.into_inner();
         bounded("the token", secret.len(), WORD_BYTES_MAX)?;
         bounded("the name", name.len(), WORD_BYTES_MAX)?;
         bounded("the request", request.len(), REQUEST_BYTES_MAX)?;
         let key = authority::request_key(&request).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let asked = JoinAsked { secret_hash: JoinToken::hash(&secret), key, name };
-        let node = self.hub.registry.join(asked).await.map_err(status)?;
+        let node = self.hub.attempts.one(from, self.hub.registry.join(asked)).await?;
         let issued = self.issue(node, &request).await?;
         tracing::info!(%node, "a node has joined");
         let certificate = issued.certificate.to_vec().into();
@@ -108,7 +100,7 @@ impl Link for Service {
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<Renewed>, Status> {
-        let node = self.identify(&request).await?;
+        let node = self.node(&request)?.id();
         let request = request.into_inner().request;
         bounded("the request", request.len(), REQUEST_BYTES_MAX)?;
         let issued = self.issue(node, &request).await?;
@@ -118,7 +110,7 @@ impl Link for Service {
     type TalkStream = Answers<ToNode>;
 
     async fn talk(&self, request: Request<Streaming<FromNode>>) -> Result<Response<Answers<ToNode>>, Status> {
-        let node = self.node(&request).await?;
+        let node = self.node(&request)?;
         let (out, answers) = mpsc::channel(OUT_MAX);
         tokio::spawn(link::serve(Arc::clone(&self.hub), node, request.into_inner(), out));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
@@ -127,7 +119,7 @@ impl Link for Service {
     type RunStream = Answers<RunDown>;
 
     async fn run(&self, request: Request<Streaming<RunUp>>) -> Result<Response<Answers<RunDown>>, Status> {
-        let node = self.node(&request).await?;
+        let node = self.node(&request)?;
         let mut said = request.into_inner();
         let opened = first(&mut said).await?;
         let slot = run::find(&node, opened)?;
@@ -137,7 +129,7 @@ impl Link for Service {
     }
 
     async fn read(&self, request: Request<Streaming<Chunk>>) -> Result<Response<Received>, Status> {
-        let node = self.node(&request).await?;
+        let node = self.node(&request)?;
         file::receive(&node, request.into_inner()).await?;
         Ok(Response::new(Received {}))
     }
@@ -145,7 +137,7 @@ impl Link for Service {
     type WriteStream = Answers<Chunk>;
 
     async fn write(&self, request: Request<WriteRequest>) -> Result<Response<Answers<Chunk>>, Status> {
-        let node = self.node(&request).await?;
+        let node = self.node(&request)?;
         let WriteRequest { order, control } = request.into_inner();
         let source = node.write_take(&control, order).ok_or_else(|| Status::not_found("nobody ordered this"))?;
         let (out, chunks) = mpsc::channel(file::CHUNKS_MAX);

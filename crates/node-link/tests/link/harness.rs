@@ -37,6 +37,10 @@ pub struct MemoryRegistry {
 }
 
 impl MemoryRegistry {
+    pub fn forget(&self, node: NodeId) {
+        self.certificates.lock().unwrap().retain(|_, owner| *owner != node);
+    }
+
     pub fn certificates(&self) -> usize {
         self.certificates.lock().unwrap().len()
     }
@@ -111,7 +115,7 @@ impl World {
 
     /// The node is removed: its certificates are nobody's.
     pub fn remove(&self, node: NodeId) {
-        self.registry.certificates.lock().unwrap().retain(|_, owner| *owner != node);
+        self.registry.forget(node);
         self.hub.remove(node);
     }
 

@@ -7,3 +7,4 @@ mod contract;
 mod fence;
 mod harness;
 mod join;
+mod stranger;
