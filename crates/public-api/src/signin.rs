@@ -44,6 +44,10 @@ pub struct AccessKeyView {
     pub user: UserId,
     pub name: String,
     pub signing: KeySigning,
+    /// Who made the secret. A key that somebody else made is suspended when its user gets a new password or another role, or is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub made_by: Option<UserId>,
     pub created_at: Timestamp,
     /// When the secret was made.
     pub rotated_at: Timestamp,

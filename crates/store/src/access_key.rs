@@ -1,7 +1,10 @@
 //! Access keys: who signs requests with what, and the nonces that were used up.
 
 use madang_ids::UserId;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    sea_query::Expr,
+};
 
 use crate::{
     Store, StoreError,
@@ -21,6 +24,8 @@ pub struct AccessKeyRecord {
     pub signing: String,
     /// Name of the resource policy that bounds it.
     pub policy: Option<String>,
+    /// Who made the secret, and may know it; None where that is not known.
+    pub made_by: Option<UserId>,
     pub created_ms: u64,
     /// When the secret was made.
     pub rotated_ms: u64,
@@ -47,6 +52,7 @@ mod row {
         pub sealed: String,
         pub signing: String,
         pub policy: Option<String>,
+        pub made_by: Option<String>,
         pub created_ms: i64,
         pub rotated_ms: i64,
         pub expires_ms: Option<i64>,
@@ -137,6 +143,24 @@ impl Store {
     }
 }
 
+/// Has those of a user's keys refused whose secrets somebody else made, or nobody knows who.
+pub(crate) async fn suspend_known_to_others(
+    connection: &impl ConnectionTrait,
+    owner: UserId,
+    now_ms: u64,
+) -> Result<(), DbErr> {
+    use row::Column as C;
+    let by_others = C::MadeBy.is_null().or(C::MadeBy.ne(owner.to_string()));
+    row::Entity::update_many()
+        .col_expr(C::SuspendedMs, Expr::value(signed(now_ms)))
+        .filter(C::Owner.eq(owner.to_string()))
+        .filter(C::SuspendedMs.is_null())
+        .filter(by_others)
+        .exec(connection)
+        .await?;
+    Ok(())
+}
+
 fn to_row(record: &AccessKeyRecord) -> row::ActiveModel {
     row::ActiveModel {
         id: Set(record.id.clone()),
@@ -145,6 +169,7 @@ fn to_row(record: &AccessKeyRecord) -> row::ActiveModel {
         sealed: Set(record.sealed.clone()),
         signing: Set(record.signing.clone()),
         policy: Set(record.policy.clone()),
+        made_by: Set(record.made_by.map(|user| user.to_string())),
         created_ms: Set(signed(record.created_ms)),
         rotated_ms: Set(signed(record.rotated_ms)),
         expires_ms: Set(record.expires_ms.map(signed)),
@@ -160,6 +185,12 @@ fn from_row(row: row::Model) -> Result<AccessKeyRecord, StoreError> {
         sealed: row.sealed,
         signing: row.signing,
         policy: row.policy,
+        made_by: row
+            .made_by
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(corrupt("reading who made an access key"))?,
         created_ms: unsigned(row.created_ms),
         rotated_ms: unsigned(row.rotated_ms),
         expires_ms: row.expires_ms.map(unsigned),

@@ -1,6 +1,6 @@
 //! The version of all people together: it grows with every change of an organization, a project, a user, a membership or a token.
 
-use sea_orm::{ConnectionTrait, EntityTrait, ExprTrait, TransactionTrait, sea_query::Expr};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, ExprTrait, TransactionTrait, sea_query::Expr};
 
 use crate::{
     Hint, Store, StoreError,
@@ -38,7 +38,7 @@ impl Store {
     {
         const DOING: &str = "changing people";
         let transaction = self.writer.begin().await.map_err(doing(DOING))?;
-        grow(&transaction).await?;
+        grow(&transaction).await.map_err(doing("growing the version of the people"))?;
         change(&transaction).await?;
         transaction.commit().await.map_err(doing(DOING))?;
         self.hint(Hint::Access);
@@ -46,11 +46,8 @@ impl Store {
     }
 }
 
-async fn grow(connection: &impl ConnectionTrait) -> Result<(), StoreError> {
-    row::Entity::update_many()
-        .col_expr(row::Column::Version, Expr::col(row::Column::Version).add(1))
-        .exec(connection)
-        .await
-        .map_err(doing("growing the version of the people"))?;
+pub(crate) async fn grow(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+    let grown = Expr::col(row::Column::Version).add(1);
+    row::Entity::update_many().col_expr(row::Column::Version, grown).exec(connection).await?;
     Ok(())
 }

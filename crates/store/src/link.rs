@@ -3,12 +3,12 @@
 use madang_ids::{LinkId, UserId};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect, TransactionTrait,
     sea_query::{Expr, OnConflict},
 };
 
 use crate::{
-    Store, StoreError,
+    Hint, Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
 };
 
@@ -108,6 +108,7 @@ impl Store {
         use row::Column as C;
         const DOING: &str = "using a one-time link";
         let transaction = self.writer.begin().await.map_err(doing(DOING))?;
+        crate::directory::grow(&transaction).await.map_err(doing(DOING))?;
         let used = row::Entity::update_many()
             .col_expr(C::UsedMs, Expr::value(signed(now_ms)))
             .filter(C::Id.eq(link.id.to_string()))
@@ -120,8 +121,9 @@ impl Store {
             return Ok(false);
         }
         set_password(&transaction, link.user, password, now_ms).await.map_err(doing(DOING))?;
-        crate::signin::end_all(&transaction, link.user).await.map_err(doing(DOING))?;
+        turn_over(&transaction, link.user, now_ms).await.map_err(doing(DOING))?;
         transaction.commit().await.map_err(doing(DOING))?;
+        self.hint(Hint::Access);
         Ok(true)
     }
 
@@ -131,13 +133,27 @@ impl Store {
         Ok(found.map_err(doing("reading a password's hash"))?.map(|row| row.hash))
     }
 
-    /// Sets a password and signs the user's browsers out, all but those that sign in from now on.
-    pub async fn password_set(&self, user: UserId, hash: &str, now_ms: u64) -> Result<(), StoreError> {
-        const DOING: &str = "keeping a password's hash";
+    /// Replaces the password that has the hash `seen`, with all that follows from a new one; false if the password is another by now.
+    pub async fn password_change(&self, user: UserId, seen: &str, hash: &str, now_ms: u64) -> Result<bool, StoreError> {
+        use password::Column as C;
+        const DOING: &str = "changing a password";
         let transaction = self.writer.begin().await.map_err(doing(DOING))?;
-        set_password(&transaction, user, hash, now_ms).await.map_err(doing(DOING))?;
-        crate::signin::end_all(&transaction, user).await.map_err(doing(DOING))?;
-        transaction.commit().await.map_err(doing(DOING))
+        crate::directory::grow(&transaction).await.map_err(doing(DOING))?;
+        let changed = password::Entity::update_many()
+            .col_expr(C::Hash, Expr::value(hash))
+            .col_expr(C::ChangedMs, Expr::value(signed(now_ms)))
+            .filter(C::User.eq(user.to_string()))
+            .filter(C::Hash.eq(seen))
+            .exec(&transaction)
+            .await
+            .map_err(doing(DOING))?;
+        if changed.rows_affected != 1 {
+            return Ok(false);
+        }
+        turn_over(&transaction, user, now_ms).await.map_err(doing(DOING))?;
+        transaction.commit().await.map_err(doing(DOING))?;
+        self.hint(Hint::Access);
+        Ok(true)
     }
 
     pub async fn link_prune(&self, now_ms: u64) -> Result<u64, StoreError> {
@@ -145,6 +161,21 @@ impl Store {
         let deleted = row::Entity::delete_many().filter(old).exec(&self.writer).await;
         Ok(deleted.map_err(doing("forgetting old one-time links"))?.rows_affected)
     }
+}
+
+/// What others may know of a way to be this user is good no more: unused links, keys that others made, and browsers that are signed in.
+/// For when the user has a new password, or may do other things than before; the version of the people has to grow before, in the transaction.
+pub(crate) async fn turn_over(transaction: &DatabaseTransaction, user: UserId, now_ms: u64) -> Result<(), DbErr> {
+    let unused = row::Column::UsedMs.is_null();
+    row::Entity::delete_many().filter(row::Column::User.eq(user.to_string())).filter(unused).exec(transaction).await?;
+    crate::signin::end_all(transaction, user).await?;
+    crate::access_key::suspend_known_to_others(transaction, user, now_ms).await
+}
+
+/// Whether a password's hash is still this one. It stays so until the transaction has ended.
+pub(crate) async fn is_password(transaction: &DatabaseTransaction, user: UserId, hash: &str) -> Result<bool, DbErr> {
+    let is = password::Entity::find_by_id(user.to_string()).lock_shared().one(transaction).await?;
+    Ok(is.is_some_and(|is| is.hash == hash))
 }
 
 async fn set_password(connection: &impl ConnectionTrait, user: UserId, hash: &str, now_ms: u64) -> Result<(), DbErr> {

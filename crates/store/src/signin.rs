@@ -3,7 +3,7 @@
 use madang_ids::{SigninId, UserId};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Statement,
-    sea_query::Expr,
+    TransactionTrait, sea_query::Expr,
 };
 
 use crate::{
@@ -82,22 +82,25 @@ mod failure {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+const KEEPING: &str = "keeping that a browser signed in";
+
 impl Store {
     pub async fn signin_insert(&self, record: &SigninRecord) -> Result<(), StoreError> {
-        let row = row::ActiveModel {
-            id: Set(record.id.to_string()),
-            user: Set(record.user.to_string()),
-            hash: Set(record.hash.clone()),
-            method: Set(record.method.clone()),
-            address: Set(record.address.clone()),
-            agent: Set(record.agent.clone()),
-            created_ms: Set(signed(record.created_ms)),
-            seen_ms: Set(signed(record.seen_ms)),
-            expires_ms: Set(signed(record.expires_ms)),
-        };
-        let inserted = row::Entity::insert(row).exec_without_returning(&self.writer).await;
-        inserted.map_err(doing("keeping that a browser signed in"))?;
+        let inserted = row::Entity::insert(to_row(record)).exec_without_returning(&self.writer).await;
+        inserted.map_err(doing(KEEPING))?;
         Ok(())
+    }
+
+    /// The same for whoever has proved to know the password with this hash; false, and nothing kept, if it is another by now.
+    pub async fn signin_insert_proved(&self, record: &SigninRecord, password: &str) -> Result<bool, StoreError> {
+        let transaction = self.writer.begin().await.map_err(doing(KEEPING))?;
+        if !crate::link::is_password(&transaction, record.user, password).await.map_err(doing(KEEPING))? {
+            return Ok(false);
+        }
+        let inserted = row::Entity::insert(to_row(record)).exec_without_returning(&transaction).await;
+        inserted.map_err(doing(KEEPING))?;
+        transaction.commit().await.map_err(doing(KEEPING))?;
+        Ok(true)
     }
 
     /// The browser with this secret, if it is still signed in.
@@ -202,6 +205,20 @@ fn count_statement(store: &Store, key: &str, now_ms: u64, delay: &AttemptDelay) 
 pub(crate) async fn end_all(connection: &impl ConnectionTrait, user: UserId) -> Result<(), DbErr> {
     row::Entity::delete_many().filter(row::Column::User.eq(user.to_string())).exec(connection).await?;
     Ok(())
+}
+
+fn to_row(record: &SigninRecord) -> row::ActiveModel {
+    row::ActiveModel {
+        id: Set(record.id.to_string()),
+        user: Set(record.user.to_string()),
+        hash: Set(record.hash.clone()),
+        method: Set(record.method.clone()),
+        address: Set(record.address.clone()),
+        agent: Set(record.agent.clone()),
+        created_ms: Set(signed(record.created_ms)),
+        seen_ms: Set(signed(record.seen_ms)),
+        expires_ms: Set(signed(record.expires_ms)),
+    }
 }
 
 fn from_row(row: row::Model) -> Result<SigninRecord, StoreError> {

@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// Replaces all but the id of a user who is still as `seen`: a change that was made meanwhile, a suspension above all, is not undone.
-    pub async fn user_update(&self, seen: &UserRecord, record: &UserRecord) -> Result<(), StoreError> {
+    pub async fn user_update(&self, seen: &UserRecord, record: &UserRecord, now_ms: u64) -> Result<(), StoreError> {
         const DOING: &str = "changing a user";
         let taken = inserting(DOING, format!("a user named `{}`", record.name));
         self.directory_change(async |connection| {
@@ -83,6 +83,10 @@ impl Store {
             }
             let whose = row::Column::Id.eq(id);
             row::Entity::update_many().set(to_row(record)).filter(whose).exec(connection).await.map_err(taken)?;
+            // Whoever made a link or a key for a user might otherwise become what the user becomes.
+            if record.role != seen.role || (is_stopped(record) && !is_stopped(seen)) {
+                crate::link::turn_over(connection, seen.id, now_ms).await.map_err(doing(DOING))?;
+            }
             Ok(())
         })
         .await
@@ -97,6 +101,10 @@ impl Store {
             .map_err(doing("listing users"))?;
         rows.into_iter().map(from_row).collect()
     }
+}
+
+fn is_stopped(user: &UserRecord) -> bool {
+    user.suspended_ms.is_some() || user.archived_ms.is_some()
 }
 
 fn to_row(record: &UserRecord) -> row::ActiveModel {

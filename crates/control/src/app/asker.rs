@@ -1,6 +1,11 @@
 //! Whoever asks, and for what: the question to the authorization table, in one place.
 
-use std::ops::Deref;
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
+
+use madang_ids::UserId;
 
 use madang_model::{
     Actor, Decision, Owner,
@@ -15,6 +20,8 @@ use super::Failure;
 pub(crate) struct Asker {
     actor: Actor,
     row: &'static Row,
+    /// Whose work the asker was let into, where it is not the asker's own.
+    inside: Arc<OnceLock<UserId>>,
 }
 
 impl Deref for Asker {
@@ -37,16 +44,29 @@ impl Asker {
         if !row.rule.ever(actor.role) {
             return Err(Failure::forbidden(format!("a {} may not do this", actor.role.name())));
         }
-        Ok(Self { actor, row })
+        Ok(Self { actor, row, inside: Arc::default() })
     }
 
     /// Asks for the thing that was found; `not_found` is the answer for one that is not there.
     pub fn check(&self, thing: impl Into<Belonging>, not_found: impl FnOnce() -> Failure) -> Result<(), Failure> {
-        match self.actor.decide(self.row.rule, thing.into()) {
-            Decision::Allow => Ok(()),
+        let thing = thing.into();
+        match self.actor.decide(self.row.rule, thing) {
+            Decision::Allow => {
+                if let (Rule::Inside, Some(owner)) = (self.row.rule, thing.user.filter(|user| *user != self.actor.user))
+                {
+                    // One request is about one thing.
+                    let _ = self.inside.set(owner);
+                }
+                Ok(())
+            }
             Decision::Forbid => Err(Failure::forbidden("you may see this, but not do that with it")),
             Decision::Hide => Err(not_found()),
         }
+    }
+
+    /// Whose work the asker was let into, where it is somebody else's: for the audit log.
+    pub fn inside(&self) -> Option<UserId> {
+        self.inside.get().copied()
     }
 
     /// A session as the asker may know it: its environment may hold secrets, which are for those who may act inside it.

@@ -73,7 +73,7 @@ impl App {
             Some(false) => record.suspended_ms = None,
             None => {}
         }
-        self.store.user_update(&seen, &record).await?;
+        self.store.user_update(&seen, &record, now_ms()).await?;
         Ok(self.people_changed().await?.user_view(&record))
     }
 
@@ -84,7 +84,7 @@ impl App {
             return Err(Failure::conflict("nobody archives themselves, nor the first administrator"));
         }
         record.archived_ms = record.archived_ms.or(Some(now_ms()));
-        self.store.user_update(&seen, &record).await?;
+        self.store.user_update(&seen, &record, now_ms()).await?;
         Ok(self.people_changed().await?.user_view(&record))
     }
 

@@ -40,7 +40,7 @@ pub(super) async fn access_key_create(
         Some(user) => app.user_asked(&asking, user)?,
         None => asking.user,
     };
-    let made = key::make(&app, owner, &request).await?;
+    let made = key::make(&app, owner, asking.user, &request).await?;
     app.people_refresh().await?;
     Ok(shown(StatusCode::CREATED, &made))
 }
@@ -54,7 +54,7 @@ pub(super) async fn access_key_rotate(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     app.check_whole(&asking)?;
-    let made = key::rotate(&app, &known(&app, &asking, &id)?).await?;
+    let made = key::rotate(&app, &known(&app, &asking, &id)?, asking.user).await?;
     app.people_refresh().await?;
     Ok(shown(StatusCode::OK, &made))
 }

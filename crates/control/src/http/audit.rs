@@ -1,7 +1,8 @@
 //! The one place where the audit log is written: around every route, so that no change can forget it.
 //!
 //! A change is acknowledged only after its entry is durable. What only was refused for want of a right is noted too, without waiting. Work in
-//! a sandbox is no change of the control plane: its run's own record says who did what, and when.
+//! a sandbox is no change of the control plane: its run's own record says who did what, and when. Where somebody works in what is another's,
+//! or looks into it, that is noted before it is answered.
 
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,8 @@ use crate::{app::Failure, clock::now_ms};
 
 /// Operations that do work in a sandbox and leave a record of their own. All other unsafe operations are audited.
 pub(super) const WORK: [&str; 3] = ["run_one_shot", "session_run", "session_complete"];
+/// Safe operations that change something all the same: a browser has signed in when another provider sends it back.
+const SIGNS_IN: [&str; 1] = ["provider_end"];
 /// As much of a path as is kept.
 const PATH_CHARS_MAX: usize = 512;
 /// As much of what a client calls its access key as is kept.
@@ -46,17 +49,19 @@ pub(super) async fn record(State(app): State<Shared>, request: Request, next: Ne
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let response = next.run(request).await;
     let denied = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    let change = !safe && !WORK.contains(&entry.operation.as_str());
+    let operation = entry.operation.as_str();
+    let change = (!safe && !WORK.contains(&operation)) || SIGNS_IN.contains(&operation);
+    let inside = response.extensions().get::<forward::Inside>().copied();
     if change && limited(&response) {
         // Whoever floods us must not fill the disk: what the limiter turns away is counted, not kept.
         app.metrics.audit_dropped();
         return response;
     }
-    if !change && !denied {
+    if !change && !denied && inside.is_none() {
         return response;
     }
     finish(&mut entry, &response);
-    if change && !denied {
+    if !denied {
         return match app.store.audit_append(entry).await {
             Ok(()) => response,
             // It was done, and nobody would know by whom.
@@ -106,7 +111,8 @@ fn finish(entry: &mut AuditRecord, response: &Response) {
         entry.via = via(&actor.by);
     }
     let made = || response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    entry.subject = noted.subject.or_else(made);
+    let inside = || response.extensions().get::<forward::Inside>().map(|inside| inside.0.to_string());
+    entry.subject = noted.subject.or_else(made).or_else(inside);
     entry.status = response.status().as_u16();
     entry.code = response.extensions().get::<Arc<Failure>>().map(|failure| failure.kind.code().to_owned());
 }

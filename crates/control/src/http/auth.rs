@@ -12,18 +12,25 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use madang_ids::SigninId;
 use madang_model::{Actor, SignedInBy, person::ADMINISTRATOR};
 use madang_public_api::{ProblemKind, signature::Scheme};
 use subtle::ConstantTimeEq;
 
-use super::{Shared, forward, operation::Operations, origin::origin_of, rate};
+use super::{
+    Shared,
+    forward::{self, Inside},
+    operation::Operations,
+    origin::origin_of,
+    rate,
+};
 use crate::{
     app::{App, Asker, Failure},
     signin::{
         address::Origin,
         browser,
         cookie::{self, CSRF_HEADER, Cookie},
-        signed::{self, Vouched},
+        signed::{self, Rest, Vouched},
     },
 };
 
@@ -49,16 +56,8 @@ pub(super) struct Gate {
 pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Result<Response, Failure> {
     let app = &gate.app;
     let origin = origin_of(request.extensions());
-    let vouched = match sign_in(app, origin, request).await {
-        Ok(vouched) => vouched,
-        // Whoever guesses is slowed down.
-        Err(failure) if failure.kind == ProblemKind::Unauthenticated => {
-            rate::of_stranger(app, origin)?;
-            return Err(failure);
-        }
-        Err(failure) => return Err(failure),
-    };
-    let Vouched { actor, mut request, spoilt } = vouched;
+    let vouched = sign_in(app, origin, request).await;
+    let Vouched { actor, mut request, rest, spoilt } = vouched.or_else(|failure| guessed(app, origin, failure))?;
     let actor = Arc::new(actor);
     // Whoever was asked first has counted it.
     let counted = forward::is_forwarded(app, request.headers());
@@ -66,17 +65,37 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
         Ok(allowance) => allowance,
         Err(failure) => return Ok(by(failure.into_response(), actor)),
     };
-    match gate.operations.row(&request).and_then(|row| row.map(|row| Asker::new(Actor::clone(&actor), row)).transpose())
+    rest.check(app).await.or_else(|failure| guessed(app, origin, failure))?;
+    let asker = match gate
+        .operations
+        .row(&request)
+        .and_then(|row| row.map(|row| Asker::new(Actor::clone(&actor), row)).transpose())
     {
-        Ok(Some(asker)) => drop(request.extensions_mut().insert(Arc::new(asker))),
-        Ok(None) => {}
+        Ok(asker) => asker.map(Arc::new),
         Err(failure) => return Ok(by(failure.into_response(), actor)),
+    };
+    if let Some(asker) = &asker {
+        request.extensions_mut().insert(Arc::clone(asker));
     }
     let mut response = next.run(request).await;
+    if let Some(owner) = asker.and_then(|asker| asker.inside()) {
+        match counted {
+            true => forward::tell_inside(&mut response, owner),
+            false => drop(response.extensions_mut().insert(Inside(owner))),
+        }
+    }
     if spoilt.load(Ordering::Acquire) {
         response = signed::spoilt().into_response();
     }
     Ok(rate::with_headers(by(response, actor), allowance))
+}
+
+/// Whoever guesses is slowed down.
+fn guessed<T>(app: &App, origin: Origin, failure: Failure) -> Result<T, Failure> {
+    if failure.kind == ProblemKind::Unauthenticated {
+        rate::of_stranger(app, origin)?;
+    }
+    Err(failure)
 }
 
 fn by(mut response: Response, actor: Arc<Actor>) -> Response {
@@ -87,9 +106,10 @@ fn by(mut response: Response, actor: Arc<Actor>) -> Response {
 /// Who sent the request. A token or signature that is given must be right, also where the uid alone would do.
 async fn sign_in(app: &App, origin: Origin, request: Request) -> Result<Vouched, Failure> {
     let refused = |detail: &str| Failure::new(ProblemKind::Unauthenticated, detail);
-    let bare = |actor, request| Vouched { actor, request, spoilt: Arc::default() };
-    if let Some(vouched) = forward::vouched(app, &request) {
-        return Ok(bare(vouched?.actor(app).await?, request));
+    let vouched = |actor, request, rest| Vouched { actor, request, rest, spoilt: Arc::default() };
+    let bare = |actor, request| vouched(actor, request, Rest::Nothing);
+    if let Some(forwarded) = forward::vouched(app, &request) {
+        return Ok(bare(forwarded?.actor(app).await?, request));
     }
     if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         if value.to_str().is_ok_and(|value| Scheme::of(value).is_some()) {
@@ -106,7 +126,10 @@ async fn sign_in(app: &App, origin: Origin, request: Request) -> Result<Vouched,
         }
         Origin::Local { .. } => Err(refused("this user has no account here; send `Authorization: Bearer <token>`")),
         Origin::Remote { .. } => match Cookie::Signin.read(request.headers(), app.is_secure(origin)) {
-            Some(secret) => Ok(bare(by_cookie(app, &secret, request.method(), request.headers()).await?, request)),
+            Some(secret) => {
+                let (id, actor) = by_cookie(app, &secret, request.method(), request.headers())?;
+                Ok(vouched(actor, request, Rest::Browser { secret, id }))
+            }
             None => Err(refused("send `Authorization: Bearer <token>`")),
         },
     }
@@ -114,18 +137,18 @@ async fn sign_in(app: &App, origin: Origin, request: Request) -> Result<Vouched,
 
 /// A browser sends its cookie whoever makes it ask. What changes something must come from a page of ours, which alone can know the
 /// token; a WebSocket, for which a page can send no header, must come from this host.
-async fn by_cookie(app: &App, secret: &str, method: &Method, headers: &HeaderMap) -> Result<Actor, Failure> {
-    let actor = browser::actor(app, secret).await?;
+fn by_cookie(app: &App, secret: &str, method: &Method, headers: &HeaderMap) -> Result<(SigninId, Actor), Failure> {
+    let signed_in = browser::actor(app, secret)?;
     let upgrade = headers.contains_key(header::UPGRADE);
     let safe = matches!(*method, Method::GET | Method::HEAD) && !upgrade;
     if safe {
-        return Ok(actor);
+        return Ok(signed_in);
     }
     let given = headers.get(CSRF_HEADER).map_or(&b""[..], |value| value.as_bytes());
     let right = bool::from(cookie::csrf(&app.signin.key, secret).as_bytes().ct_eq(given));
     let from_us = cookie::is_same_site(headers) && (right || (upgrade && headers.contains_key(header::ORIGIN)));
     if from_us {
-        return Ok(actor);
+        return Ok(signed_in);
     }
     let detail =
         "a browser's request that changes something repeats what signing in answered as `csrf`, in X-CSRF-Token";
@@ -135,7 +158,10 @@ async fn by_cookie(app: &App, secret: &str, method: &Method, headers: &HeaderMap
 /// Whether somebody with an account here asks, where strangers are answered as well.
 pub(super) async fn is_known(app: &App, request: Request) -> bool {
     let origin = origin_of(request.extensions());
-    sign_in(app, origin, request).await.is_ok()
+    match sign_in(app, origin, request).await {
+        Ok(vouched) => vouched.rest.check(app).await.is_ok(),
+        Err(_) => false,
+    }
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

@@ -18,6 +18,7 @@ use hmac::{Hmac, Mac};
 use hyper::body::Body as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use madang_ids::UserId;
 use madang_model::Actor;
 use madang_public_api::{BASE_PATH, ProblemKind};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ use crate::{
 
 /// Who asks, when, and the proof.
 const FORWARDED: HeaderName = HeaderName::from_static("madang-forwarded");
+/// In whose work the request was, where it is somebody else's: from the process that answered to the one that was asked, which notes it.
+const INSIDE: HeaderName = HeaderName::from_static("madang-inside");
 /// How long a request waits for somebody to lead: longer than a lease lasts.
 const LEADER_WAIT: Duration = Duration::from_secs(10);
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
@@ -166,6 +169,10 @@ async fn send(app: &Shared, host: &str, stream: TcpStream, mut request: Request)
         onward.headers_mut().insert(header::HOST, host);
     }
     let mut response = exchange(host, stream, onward).await?;
+    let inside = response.headers_mut().remove(INSIDE);
+    if let Some(owner) = inside.and_then(|owner| owner.to_str().ok()?.parse().ok()) {
+        response.extensions_mut().insert(Inside(owner));
+    }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(near) = upgrade
     {
@@ -178,6 +185,17 @@ async fn send(app: &Shared, host: &str, stream: TcpStream, mut request: Request)
         });
     }
     Ok(response.map(|body| backward(app, body)))
+}
+
+/// That somebody was let into the work of this user, who is somebody else: an extension of the response, for the audit log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inside(pub UserId);
+
+/// Says so to the process that forwarded the request.
+pub(super) fn tell_inside(response: &mut Response, owner: UserId) {
+    if let Ok(owner) = HeaderValue::from_str(&owner.to_string()) {
+        response.headers_mut().insert(INSIDE, owner);
+    }
 }
 
 /// Streams of a server that stops end cleanly, whoever writes them.

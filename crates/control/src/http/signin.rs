@@ -160,7 +160,7 @@ pub(super) async fn browser_end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Changes the asking user's password. Every browser is signed out.
+/// Changes the asking user's password. Every browser is signed out; unused links, and keys that others made for the user, are good no more.
 #[utoipa::path(put, path = "/api/v1/password", tag = "signin", request_body = PasswordChange,
     responses((status = 204, description = "Changed")))]
 pub(super) async fn password_change(
@@ -172,9 +172,12 @@ pub(super) async fn password_change(
 ) -> Result<StatusCode, Failure> {
     password::check_new(&request.password, &asking.name)?;
     let asked = Try { name: &asking.name, origin, headers: &headers };
-    browser::prove(&app, asked, request.current).await?;
+    let known = browser::prove(&app, asked, request.current).await?;
     let hash = app.signin.passwords.hash(request.password).await?;
-    app.store.password_set(asking.user, &hash, now_ms()).await?;
+    if !app.store.password_change(asking.user, &known.hash, &hash, now_ms()).await? {
+        return Err(Failure::conflict("the password was changed meanwhile"));
+    }
+    app.people_refresh().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -205,7 +208,8 @@ pub(super) async fn link_create(
     Ok(response)
 }
 
-/// Sets a password with a one-time link. The link is good no more, and the user's browsers are signed out.
+/// Sets a password with a one-time link. The link is good no more, the user's browsers are signed out, and keys that others made for the
+/// user are suspended.
 #[utoipa::path(post, path = "/api/v1/links/use", tag = "signin", request_body = LinkUse, responses(
     (status = 204, description = "The password is set; sign in with it"),
     (status = 404, body = madang_public_api::Problem, content_type = "application/problem+json", description = "Used, expired, or never was"),

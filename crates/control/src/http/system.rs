@@ -15,7 +15,7 @@ use madang_public_api::{
     system::{Health, Version},
 };
 
-use super::{Shared, auth};
+use super::{Shared, auth, origin::origin_of, rate};
 use crate::app::{Failure, Stage};
 
 /// Whether the process lives.
@@ -24,12 +24,18 @@ pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok".into(), notes: Vec::new() })
 }
 
-/// Whether the server can take work now. Whoever has signed in is told why not.
+/// Whether the server can take work now. Whoever has signed in is told why not; others may ask so often.
 #[utoipa::path(get, path = "/readyz", tag = "system", responses(
     (status = 200, body = Health),
     (status = 503, body = Health, description = "Draining, or a part does not answer"),
+    (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many at once"),
 ))]
-pub(super) async fn readyz(State(app): State<Shared>, request: Request) -> Response {
+pub(super) async fn readyz(State(app): State<Shared>, request: Request) -> Result<Response, Failure> {
+    let origin = origin_of(request.extensions());
+    let known = auth::is_known(&app, request).await;
+    if !known {
+        rate::of_stranger(&app, origin)?;
+    }
     let health = app.node.health();
     let mut notes = health.notes;
     let store = app.store.ping().await;
@@ -49,10 +55,10 @@ pub(super) async fn readyz(State(app): State<Shared>, request: Request) -> Respo
     };
     // A frozen service still answers for what lives in it.
     let code = if matches!(status, "ok" | "frozen") { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    if !notes.is_empty() && !auth::is_known(&app, request).await {
+    if !known {
         notes.clear();
     }
-    (code, Json(Health { status: status.into(), notes })).into_response()
+    Ok((code, Json(Health { status: status.into(), notes })).into_response())
 }
 
 /// Counts for Prometheus.

@@ -50,12 +50,22 @@ pub(crate) struct Try<'a> {
 
 /// Signs a browser in by name and password.
 pub(crate) async fn sign_in(app: &App, asked: Try<'_>, password: String) -> Result<Opened, Failure> {
-    let user = prove(app, asked, password).await?;
-    open(app, user, "password", &asked).await
+    let proved = prove(app, asked, password).await?;
+    let (opened, record) = opened(app, proved.user, "password", &asked)?;
+    // The password may have become another while this one was checked.
+    if app.store.signin_insert_proved(&record, &proved.hash).await? { Ok(opened) } else { Err(wrong()) }
+}
+
+/// Somebody who knew a user's password.
+#[derive(Debug)]
+pub(crate) struct Proved {
+    pub user: UserId,
+    /// Of the password that was known.
+    pub hash: String,
 }
 
 /// Whose name and password these are. Counts as an attempt; takes as long for names that nobody has.
-pub(crate) async fn prove(app: &App, asked: Try<'_>, password: String) -> Result<UserId, Failure> {
+pub(crate) async fn prove(app: &App, asked: Try<'_>, password: String) -> Result<Proved, Failure> {
     let user = app.people.now().user_named(asked.name).map(|user| user.id);
     let counted = attempt_key(app, &asked, user);
     let now = now_ms();
@@ -70,17 +80,23 @@ pub(crate) async fn prove(app: &App, asked: Try<'_>, password: String) -> Result
         Some(user) => app.store.password_get(user).await?,
         None => None,
     };
-    let right = app.signin.passwords.verify(password, known).await?;
-    let user = user.filter(|_| right).ok_or_else(wrong)?;
+    let right = app.signin.passwords.verify(password, known.clone()).await?;
+    let (user, hash) = user.zip(known).filter(|_| right).ok_or_else(wrong)?;
     app.store.signin_succeeded(&counted).await?;
-    Ok(user)
+    Ok(Proved { user, hash })
 }
 
 /// Signs a browser in for a user whose identity is certain.
 pub(crate) async fn open(app: &App, user: UserId, method: &str, asked: &Try<'_>) -> Result<Opened, Failure> {
+    let (opened, record) = opened(app, user, method, asked)?;
+    app.store.signin_insert(&record).await?;
+    Ok(opened)
+}
+
+fn opened(app: &App, user: UserId, method: &str, asked: &Try<'_>) -> Result<(Opened, SigninRecord), Failure> {
     let id = SigninId::new();
     let actor = app.people.now().actor(user, SignedInBy::Cookie(id)).ok_or_else(wrong)?;
-    let (secret, now) = (cookie::new_secret(), now_ms());
+    let (secret, now) = (cookie::signin_secret(&app.signin.key, id, user), now_ms());
     let agent = asked.headers.get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or("");
     let record = SigninRecord {
         id,
@@ -93,20 +109,30 @@ pub(crate) async fn open(app: &App, user: UserId, method: &str, asked: &Try<'_>)
         seen_ms: now,
         expires_ms: now + IDLE_MS,
     };
-    app.store.signin_insert(&record).await?;
-    Ok(Opened { actor, secret })
+    Ok((Opened { actor, secret }, record))
 }
 
-/// The actor behind a browser's cookie. The database is asked each time, so that signing out counts everywhere at once.
-pub(crate) async fn actor(app: &App, secret: &str) -> Result<Actor, Failure> {
-    let ended = || Failure::new(ProblemKind::Unauthenticated, "this browser is not signed in any more");
+/// The actor that a browser's cookie was made for. Whether it still is signed in [`stays`] says.
+pub(crate) fn actor(app: &App, secret: &str) -> Result<(SigninId, Actor), Failure> {
+    let (id, user) = cookie::signin_claimed(&app.signin.key, secret).ok_or_else(ended)?;
+    let actor = app.people.now().actor(user, SignedInBy::Cookie(id)).ok_or_else(ended)?;
+    Ok((id, actor))
+}
+
+/// Refuses a browser that is signed out. The database is asked each time, so that signing out counts everywhere at once.
+pub(crate) async fn stays(app: &App, secret: &str, id: SigninId) -> Result<(), Failure> {
     let now = now_ms();
-    let found = app.store.signin_find(&hash_hex(secret.as_bytes()), now).await?.ok_or_else(ended)?;
+    let found = app.store.signin_find(&hash_hex(secret.as_bytes()), now).await?;
+    let found = found.filter(|found| found.id == id).ok_or_else(ended)?;
     if now.saturating_sub(found.seen_ms) >= SEEN_MS {
         let expires_ms = (now + IDLE_MS).min(found.created_ms + LIFE_MS);
         app.store.signin_touch(found.id, now, expires_ms).await?;
     }
-    app.people.now().actor(found.user, SignedInBy::Cookie(found.id)).ok_or_else(ended)
+    Ok(())
+}
+
+fn ended() -> Failure {
+    Failure::new(ProblemKind::Unauthenticated, "this browser is not signed in any more")
 }
 
 /// Unknown names, wrong passwords and suspended users look the same.

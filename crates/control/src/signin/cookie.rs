@@ -1,7 +1,7 @@
 //! Cookies: what a browser keeps for us, and what it takes to act on its word.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use madang_ids::UserId;
+use madang_ids::{SigninId, UserId};
 use madang_public_api::signature::hex;
 use subtle::ConstantTimeEq;
 
@@ -67,9 +67,30 @@ impl Cookie {
     }
 }
 
-/// A new secret for a browser.
+/// A new secret that nobody can guess.
 pub(crate) fn new_secret() -> String {
     hex(&random::<32>())
+}
+
+/// A new secret for a browser. It says whose it is, so that a made-up one is told from one of ours without a look at the database.
+pub(crate) fn signin_secret(key: &ServerKey, id: SigninId, user: UserId) -> String {
+    let said = format!("{}.{id}.{user}", new_secret());
+    let tag = signin_tag(key, &said);
+    format!("{said}.{tag}")
+}
+
+/// Which browser of which user a secret was made for, if we have made it; it may be signed out by now.
+pub(crate) fn signin_claimed(key: &ServerKey, secret: &str) -> Option<(SigninId, UserId)> {
+    let (said, tag) = secret.rsplit_once('.')?;
+    let right = signin_tag(key, said);
+    bool::from(right.as_bytes().ct_eq(tag.as_bytes())).then_some(())?;
+    let (_, ids) = said.split_once('.')?;
+    let (id, user) = ids.split_once('.')?;
+    Some((id.parse().ok()?, user.parse().ok()?))
+}
+
+fn signin_tag(key: &ServerKey, said: &str) -> String {
+    hex(&key.derived("signin", said.as_bytes()))
 }
 
 /// What a page repeats in [`CSRF_HEADER`]: another site can have the cookie sent, but can read neither it nor this.
@@ -139,6 +160,21 @@ mod tests {
         assert_eq!(known_device(&key, bob, value), None);
         assert_eq!(known_device(&key, ada, &value.replace('.', "0.")), None);
         assert_eq!(known_device(&key, ada, ""), None);
+    }
+
+    #[test]
+    fn a_browsers_secret_is_one_of_ours_or_none() {
+        let key = ServerKey::from_hex(&ServerKey::make_hex()).unwrap();
+        let other = ServerKey::from_hex(&ServerKey::make_hex()).unwrap();
+        let (id, user) = (SigninId::new(), UserId::new());
+        let secret = signin_secret(&key, id, user);
+        assert_eq!(signin_claimed(&key, &secret), Some((id, user)));
+        assert_eq!(signin_claimed(&other, &secret), None);
+        assert_ne!(secret, signin_secret(&key, id, user), "nobody can guess it");
+        let another = secret.replace(&user.to_string(), &UserId::new().to_string());
+        for forged in [another.as_str(), &secret[1..], &secret[..secret.len() - 1], "", "a.b.c.d", &new_secret()] {
+            assert_eq!(signin_claimed(&key, forged), None, "{forged}");
+        }
     }
 
     #[test]

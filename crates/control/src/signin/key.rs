@@ -26,8 +26,8 @@ pub(crate) struct Made {
     pub secret: String,
 }
 
-/// Makes a key for `owner`.
-pub(crate) async fn make(app: &App, owner: UserId, asked: &AccessKeyCreate) -> Result<Made, Failure> {
+/// Makes a key for `owner`, whose secret `maker` gets to see.
+pub(crate) async fn make(app: &App, owner: UserId, maker: UserId, asked: &AccessKeyCreate) -> Result<Made, Failure> {
     check(app, owner, asked)?;
     let (id, secret, now) = (format!("{PREFIX}{}", digits::<ID_DIGITS>()), digits::<SECRET_DIGITS>(), now_ms());
     let record = AccessKeyRecord {
@@ -37,6 +37,7 @@ pub(crate) async fn make(app: &App, owner: UserId, asked: &AccessKeyCreate) -> R
         name: asked.name.clone(),
         signing: signing_name(asked.signing).to_owned(),
         policy: None,
+        made_by: Some(maker),
         created_ms: now,
         rotated_ms: now,
         expires_ms: asked.expires_days.map(|days| now + u64::from(days) * DAY_MS),
@@ -46,11 +47,11 @@ pub(crate) async fn make(app: &App, owner: UserId, asked: &AccessKeyCreate) -> R
     Ok(Made { record, secret })
 }
 
-/// Another secret for a key; the old one is good no more.
-pub(crate) async fn rotate(app: &App, record: &AccessKeyRecord) -> Result<Made, Failure> {
+/// Another secret for a key, which `maker` gets to see; the old one is good no more.
+pub(crate) async fn rotate(app: &App, record: &AccessKeyRecord, maker: UserId) -> Result<Made, Failure> {
     let secret = digits::<SECRET_DIGITS>();
     let sealed = app.signin.key.seal_hex(&record.id, secret.as_bytes());
-    let record = AccessKeyRecord { sealed, rotated_ms: now_ms(), ..record.clone() };
+    let record = AccessKeyRecord { sealed, made_by: Some(maker), rotated_ms: now_ms(), ..record.clone() };
     app.store.access_key_update(&record).await?;
     Ok(Made { record, secret })
 }
@@ -73,6 +74,7 @@ pub(crate) fn view(record: &AccessKeyRecord) -> AccessKeyView {
         user: record.owner,
         name: record.name.clone(),
         signing,
+        made_by: record.made_by,
         created_at: Timestamp(record.created_ms),
         rotated_at: Timestamp(record.rotated_ms),
         expires_at: record.expires_ms.map(Timestamp),

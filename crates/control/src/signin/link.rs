@@ -52,7 +52,11 @@ pub(crate) async fn take(app: &App, secret: &str, new: String) -> Result<UserId,
     let user = directory.users.get(&found.user).filter(|user| user.is_active()).ok_or_else(gone)?;
     password::check_new(&new, &user.name)?;
     let hash = app.signin.passwords.hash(new).await?;
-    if app.store.link_use(&found, &hash, now_ms()).await? { Ok(user.id) } else { Err(gone()) }
+    if !app.store.link_use(&found, &hash, now_ms()).await? {
+        return Err(gone());
+    }
+    app.people_refresh().await?;
+    Ok(user.id)
 }
 
 /// The page that uses a link. What stands behind `#` is sent to no server and stands in no log.

@@ -19,6 +19,7 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, Limited};
+use madang_ids::SigninId;
 use madang_model::{Actor, SignedInBy};
 use madang_public_api::{
     ProblemKind, bounds,
@@ -31,6 +32,7 @@ use madang_store::AccessKeyRecord;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::browser;
 use crate::{
     app::{App, Failure},
     clock::now_ms,
@@ -63,12 +65,45 @@ pub(crate) enum Refusal {
     Sealed,
 }
 
-/// A signed request whose sender is known.
+/// A request that says whose it is and can prove it, as far as that is known without a look at the database.
 pub(crate) struct Vouched {
     pub actor: Actor,
     pub request: Request,
+    pub rest: Rest,
     /// Set once the body turned out to be another than was signed.
     pub spoilt: Arc<AtomicBool>,
+}
+
+/// What only the database knows: asked once the sender was counted, so that nobody can have it asked without end.
+pub(crate) enum Rest {
+    Nothing,
+    /// Whether a nonce of a key was used before.
+    Nonce {
+        access_key: String,
+        nonce: String,
+        expires_ms: u64,
+    },
+    /// Whether a browser is still signed in.
+    Browser {
+        secret: String,
+        id: SigninId,
+    },
+}
+
+impl Rest {
+    pub async fn check(self, app: &App) -> Result<(), Failure> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Browser { secret, id } => browser::stays(app, &secret, id).await,
+            // The signature was right: nobody else can use up a client's nonces.
+            Self::Nonce { access_key, nonce, expires_ms } => {
+                match app.store.nonce_use(&access_key, &nonce, expires_ms).await? {
+                    true => Ok(()),
+                    false => Err(refused("this request was received before; sign it anew")),
+                }
+            }
+        }
+    }
 }
 
 /// Checks a request whose Authorization header is of one of the signing schemes.
@@ -84,22 +119,23 @@ pub(crate) async fn check(app: &App, request: Request) -> Result<Vouched, Failur
             let (body, bytes) = body_if_signed(app, &parts, body).await?;
             let version = version(&parts.headers);
             let actor = actor(app, &parts, &credential, &date, Covers::Head { version, body: &bytes })?;
-            Ok(Vouched { actor, request: Request::from_parts(parts, body), spoilt: Arc::default() })
+            let request = Request::from_parts(parts, body);
+            Ok(Vouched { actor, request, rest: Rest::Nothing, spoilt: Arc::default() })
         }
         Scheme::Request => {
             let (nonce, digest) = covered(&parts.headers)?;
             let actor = actor(app, &parts, &credential, &date, Covers::Request { nonce, digest })?;
-            // Only now: nobody else can use up a client's nonces.
-            let expires_ms = date.at_ms.saturating_add(SKEW_MS_MAX);
-            if !app.store.nonce_use(credential.access_key, nonce, expires_ms).await? {
-                return Err(refused("this request was received before; sign it anew"));
-            }
+            let rest = Rest::Nonce {
+                access_key: credential.access_key.to_owned(),
+                nonce: nonce.to_owned(),
+                expires_ms: date.at_ms.saturating_add(SKEW_MS_MAX),
+            };
             let spoilt = Arc::new(AtomicBool::new(false));
             let body = match digest {
                 BODY_UNSIGNED => body,
                 digest => watched(body, digest.to_owned(), Arc::clone(&spoilt)),
             };
-            Ok(Vouched { actor, request: Request::from_parts(parts, body), spoilt })
+            Ok(Vouched { actor, request: Request::from_parts(parts, body), rest, spoilt })
         }
     }
 }

@@ -14,14 +14,14 @@ const LINE: &str = "the request's signature is not good";
 
 /// An access key as a client holds it.
 #[derive(Clone)]
-struct Key {
-    access: String,
-    secret: String,
+pub struct Key {
+    pub access: String,
+    pub secret: String,
 }
 
 /// A request that is signed, and what of it is sent otherwise.
 #[derive(Clone)]
-struct Sent<'a> {
+pub struct Sent<'a> {
     method: Method,
     target: &'a str,
     kind: &'a str,
@@ -30,7 +30,7 @@ struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
-    fn get(target: &'a str) -> Self {
+    pub fn get(target: &'a str) -> Self {
         Self { method: Method::GET, target, kind: "text/plain", body: "", at_ms: now_ms() }
     }
 
@@ -50,7 +50,7 @@ async fn key(world: &World, request: Value) -> Key {
 }
 
 /// As stock clients sign.
-async fn send_plain(world: &World, key: &Key, version: &str, sent: &Sent<'_>) -> Answer {
+pub async fn send_plain(world: &World, key: &Key, version: &str, sent: &Sent<'_>) -> Answer {
     let signed = if version == "v2.20170315" { sent.body.as_bytes() } else { b"" };
     let date = Timestamp(sent.at_ms).to_string();
     let authorization = sign(key, sent, &date, Covers::Head { version, body: signed });
@@ -64,7 +64,7 @@ async fn send_plain(world: &World, key: &Key, version: &str, sent: &Sent<'_>) ->
 }
 
 /// As ours do; `body` is what really goes out.
-async fn send_covered(world: &World, key: &Key, nonce: &str, sent: &Sent<'_>, body: &str) -> Answer {
+pub async fn send_covered(world: &World, key: &Key, nonce: &str, sent: &Sent<'_>, body: &str) -> Answer {
     let (date, digest) = (Timestamp(sent.at_ms).to_string(), digest_hex(sent.body.as_bytes()));
     let authorization = sign(key, sent, &date, Covers::Request { nonce, digest: &digest });
     let headers = [

@@ -3,7 +3,10 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::{
+    harness::World,
+    stage::{ROOT, Stage},
+};
 
 /// Operations that do work in a sandbox and leave a record of their own: only their refusals are audited.
 const WORK: [&str; 3] = ["run_one_shot", "session_run", "session_complete"];
@@ -118,4 +121,35 @@ async fn pages_follow_each_other() {
     }
     assert_eq!(seen.len(), 5);
     assert!(seen.is_sorted_by(|one, other| one > other), "newest first: {seen:?}");
+}
+
+#[tokio::test]
+async fn work_in_what_is_anothers_is_noted_and_work_in_ones_own_is_not() {
+    let stage = Stage::new().await;
+    let asked = json!({"language": "sim", "project": "maths"});
+    let made = stage.send("ada", Method::POST, "/api/v1/sessions", asked).await.expect(201);
+    let path = format!("/api/v1/sessions/{}", made["id"].as_str().unwrap());
+    let operations = ["session_run", "session_complete", "file_list"];
+    let work = async |name: &str| {
+        let run = json!({"code": "print x", "wait": true});
+        stage.send(name, Method::POST, &format!("{path}/runs"), run).await.expect(200);
+        let complete = json!({"code": "pri", "cursor": 3});
+        stage.send(name, Method::POST, &format!("{path}/complete"), complete).await.expect(200);
+        stage.send(name, Method::GET, &format!("{path}/files"), Value::Null).await.expect(200);
+    };
+    let noted = async |operation: &str| {
+        let found = stage.world.get(&format!("/api/v1/audit?operation={operation}")).await.expect(200);
+        found["items"].as_array().unwrap().clone()
+    };
+    work("ada").await;
+    for operation in operations {
+        assert_eq!(noted(operation).await, [] as [Value; 0], "{operation}: her own");
+    }
+    work(ROOT).await;
+    for operation in operations {
+        let entries = noted(operation).await;
+        let [entry] = &entries[..] else { panic!("{operation}: {entries:?}") };
+        assert_eq!((&entry["name"], &entry["subject"]), (&json!("administrator"), &made["owner"]), "{entry}");
+        assert!(entry["path"].as_str().unwrap().starts_with(&path), "{entry}");
+    }
 }

@@ -31,13 +31,13 @@ async fn with_password(world: &World) {
     use_link(world, link["secret"].as_str().unwrap(), PASSWORD).await.expect(204);
 }
 
-async fn use_link(world: &World, secret: &str, password: &str) -> Answer {
+pub async fn use_link(world: &World, secret: &str, password: &str) -> Answer {
     let headers = [("content-type", "application/json")];
     let body = json!({"secret": secret, "password": password}).to_string();
     world.send_bare(Method::POST, "/api/v1/links/use", &headers, body).await
 }
 
-async fn try_password(world: &World, name: &str, password: &str, headers: &[(&str, &str)]) -> Answer {
+pub async fn try_password(world: &World, name: &str, password: &str, headers: &[(&str, &str)]) -> Answer {
     let headers = [headers, &[("content-type", "application/json")]].concat();
     world.send_bare(Method::POST, SIGNIN, &headers, json!({"name": name, "password": password}).to_string()).await
 }
@@ -207,6 +207,50 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
     }
     world.send_bare(Method::GET, "/api/v1/sessions", &guess, "").await.problem(429, "too-many");
     try_password(&world, "x", "y", &[]).await.problem(429, "too-many");
+}
+
+/// Statements of a kind so far, as the metrics count them.
+async fn statements(world: &World, kind: &str) -> u64 {
+    let text = String::from_utf8(world.get("/metrics").await.body.to_vec()).unwrap();
+    let name = format!("madang_store_statement_seconds_count{{statement=\"{kind}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn strangers_and_those_who_ask_too_often_do_not_reach_the_database() {
+    const MANY: u64 = 300;
+    let rates = RateLimits { client_per_minute: NonZeroU32::new(5).unwrap(), ..RateLimits::default() };
+    let quiet = |config: &mut madang_control::ControlConfig| {
+        (config.reconcile_ms, config.refresh_ms, config.rates) = (60_000, 60_000, rates);
+    };
+    let world = World::with(quiet).await;
+    with_password(&world).await;
+    let browser = sign_in(&world).await;
+    let before = statements(&world, "select").await;
+    let forged = browser.cookies.replace("madang_signin=", "madang_signin=0");
+    for _ in 0..MANY {
+        let cookie = [("cookie", forged.as_str())];
+        world.send_bare(Method::GET, SIGNIN, &cookie, "").await.problem(401, "unauthenticated");
+    }
+    let asked = statements(&world, "select").await - before;
+    assert!(asked < MANY / 2, "{asked} statements for {MANY} made-up cookies");
+
+    let member = json!({"name": "ada"});
+    world.post("/api/v1/users", member).await.expect(201);
+    let key = world.post("/api/v1/access-keys", json!({"name": "k", "user": "ada"})).await.expect(201);
+    let text = |name: &str| key[name].as_str().unwrap().to_owned();
+    let key = crate::access_key::Key { access: text("access_key"), secret: text("secret_key") };
+    let mut limited = 0;
+    let before = statements(&world, "insert").await;
+    for number in 0..MANY {
+        let nonce = format!("nonce-of-a-test-{number}");
+        let sent = crate::access_key::Sent::get("/api/v1/me");
+        let answer = crate::access_key::send_covered(&world, &key, &nonce, &sent, "").await;
+        limited += u64::from(answer.status == 429);
+    }
+    let asked = statements(&world, "insert").await - before;
+    assert!(limited > MANY / 2, "{limited} of {MANY} were turned away");
+    assert!(asked < MANY / 2, "{asked} statements for {limited} requests that were turned away");
 }
 
 #[tokio::test]

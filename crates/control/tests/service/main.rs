@@ -29,4 +29,5 @@ mod sockets;
 mod spec;
 mod stage;
 mod task;
+mod turnover;
 mod usage;

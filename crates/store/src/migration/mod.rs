@@ -22,6 +22,7 @@ mod m0041_reservation;
 mod m0060_usage;
 mod m0070_service;
 mod m0071_session_list;
+mod m0080_access_key_maker;
 
 pub(crate) struct Migrator;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0071_session_list::Migration),
             Box::new(m0041_reservation::Migration),
             Box::new(m0060_usage::Migration),
+            Box::new(m0080_access_key_maker::Migration),
         ]
     }
 }

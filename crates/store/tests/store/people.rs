@@ -76,14 +76,14 @@ async fn people_are_kept_changed_and_unique_by_name_and_every_change_is_a_new_ve
         store.user_insert(&ada).await.unwrap();
         let before_that = ada.clone();
         ada.suspended_ms = Some(3);
-        store.user_update(&before_that, &ada).await.unwrap();
+        store.user_update(&before_that, &ada, 9).await.unwrap();
         // Whoever has not seen the suspension cannot undo it along with what they meant to change.
         let with_email = UserRecord { email: Some("ada@school.example".into()), ..before_that.clone() };
-        let late = store.user_update(&before_that, &with_email).await;
+        let late = store.user_update(&before_that, &with_email, 9).await;
         assert!(matches!(late, Err(StoreError::Stale { .. })), "{late:?}");
         assert_eq!(store.user_list().await.unwrap()[1], ada);
         let clashing = UserRecord { name: "administrator".into(), ..ada.clone() };
-        assert!(matches!(store.user_update(&ada, &clashing).await, Err(StoreError::Exists { .. })));
+        assert!(matches!(store.user_update(&ada, &clashing, 9).await, Err(StoreError::Exists { .. })));
         for role in [ProjectRole::Member, ProjectRole::ProjectManager] {
             let record = MembershipRecord { project: DEFAULT_PROJECT, user: ada.id, role, created_ms: 1 };
             store.membership_set(&record).await.unwrap();

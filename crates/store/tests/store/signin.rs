@@ -138,6 +138,48 @@ async fn a_link_sets_one_password_however_many_use_it() {
 }
 
 #[tokio::test]
+async fn nobody_signs_in_or_changes_a_password_with_one_that_is_another_by_now() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        assert!(!store.signin_insert_proved(&browser("b0"), "old").await.unwrap(), "there is none yet");
+        let link = LinkRecord {
+            id: LinkId::new(),
+            user: ADMINISTRATOR,
+            kind: "invitation".into(),
+            hash: "h".into(),
+            created_ms: 1,
+            expires_ms: 100,
+            used_ms: None,
+        };
+        store.link_insert(&link).await.unwrap();
+        assert!(store.link_use(&link, "old", 2).await.unwrap());
+        assert!(store.signin_insert_proved(&browser("b1"), "old").await.unwrap());
+        assert!(store.password_change(ADMINISTRATOR, "old", "new", 3).await.unwrap());
+        assert_eq!(store.signin_find("b1", 1).await.unwrap(), None, "signed out");
+        assert!(!store.signin_insert_proved(&browser("b2"), "old").await.unwrap());
+        assert_eq!(store.signin_find("b2", 1).await.unwrap(), None);
+        assert!(!store.password_change(ADMINISTRATOR, "old", "stolen", 4).await.unwrap());
+        assert_eq!(store.password_get(ADMINISTRATOR).await.unwrap().as_deref(), Some("new"));
+        // Many at once: whatever the order, nobody who proved the old one is signed in at the end.
+        let tries = (0..16).map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let name = format!("many {number}");
+                if number == 8 {
+                    store.password_change(ADMINISTRATOR, "new", "newest", 5).await.unwrap();
+                } else {
+                    store.signin_insert_proved(&browser(&name), "new").await.unwrap();
+                }
+            })
+        });
+        for one in tries.collect::<Vec<_>>() {
+            one.await.unwrap();
+        }
+        assert_eq!(store.signin_list(ADMINISTRATOR, 1).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
 async fn attempts_are_free_then_slow_and_forgotten_by_success() {
     for database in TestDatabase::each().await {
         let store = open(&database).await;
@@ -204,6 +246,7 @@ async fn keys_are_kept_and_the_first_servers_key_stands() {
             sealed: "00".into(),
             signing: "any".into(),
             policy: None,
+            made_by: Some(ADMINISTRATOR),
             created_ms: 1,
             rotated_ms: 1,
             expires_ms: Some(5),

@@ -80,7 +80,7 @@ async fn bind(app: &App, claimed: &Claimed, made: UserRecord) -> Result<UserId, 
         Ok(()) => Ok(user),
         Err(StoreError::Exists { .. }) => {
             let archived = UserRecord { archived_ms: Some(now_ms()), ..made.clone() };
-            app.store.user_update(&made, &archived).await?;
+            app.store.user_update(&made, &archived, now_ms()).await?;
             let first = app.store.provider_user_find(&claimed.issuer, &claimed.subject).await?;
             first.ok_or_else(|| ProviderError::Refused("the user went away meanwhile".into()))
         }
