@@ -6,6 +6,7 @@ mod backup;
 mod group;
 mod key;
 mod link;
+mod money;
 mod noun;
 mod organization;
 mod policy;
@@ -54,6 +55,10 @@ pub enum AdminCommand {
     Announcement(announcement::AnnouncementArgs),
     /// What the server does by itself: how it does, and doing it now
     Task(task::TaskArgs),
+    /// What a unit of use costs from when on: set, list, take back
+    Price(money::PriceArgs),
+    /// What users and projects may spend: set, list, end
+    Budget(money::BudgetArgs),
     /// What was used, by whom, and what it cost; or every record of it
     Usage(crate::usage::AdminUsageArgs),
     /// Search the audit log, newest first
@@ -79,6 +84,8 @@ pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
         AdminCommand::Group(args) => group::run(args).await,
         AdminCommand::Queue(args) => group::queue(args).await,
         AdminCommand::Reservation(args) => reservation::run(args).await,
+        AdminCommand::Price(args) => money::price(args).await,
+        AdminCommand::Budget(args) => money::budget(args).await,
         AdminCommand::Usage(args) => crate::usage::run_admin(args).await,
         AdminCommand::Audit(args) => audit::run(args).await,
         AdminCommand::Backup(args) => backup::run_backup(args).await,

@@ -124,6 +124,7 @@ impl Server {
         let signin = Signin::load(&config, &store).await?;
         let app = App::load(config, node, store, signin).await?;
         app.service_refresh().await?;
+        app.budgets_judge().await.map_err(|failure| StartError::Recover(format!("{failure:?}")))?;
         if app.leadership.is_alone() {
             tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
         } else {

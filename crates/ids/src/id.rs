@@ -117,6 +117,14 @@ id!(
     ReservationId, "rsv"
 );
 id!(
+    /// What a unit of use costs from a moment on.
+    PriceId, "prc"
+);
+id!(
+    /// What a user or a project may spend.
+    BudgetId, "bdg"
+);
+id!(
     /// A bearer secret's public name.
     TokenId, "tok"
 );

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod blob;
+pub mod budget;
 pub mod limits;
 pub mod person;
 pub mod policy;
@@ -25,6 +26,7 @@ pub mod verdict;
 
 pub use access::{Actor, Decision, Scope, Scopes, Sight, SignedInBy};
 pub use blob::Blob;
+pub use budget::{Budget, BudgetHolder};
 pub use limits::{Limits, LimitsAsked};
 pub use person::{Owner, ProjectRole, Role};
 pub use price::{Price, PricedUnit, Tariff};

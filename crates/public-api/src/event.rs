@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{SessionState, Timestamp};
-use madang_ids::{RunId, SessionId};
-use madang_model::Verdict;
+use madang_ids::{BudgetId, RunId, SessionId};
+use madang_model::{Verdict, budget::BudgetLevel};
 
 /// Something that happened; `seq` grows by one, from 0 at the server's start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -41,6 +41,12 @@ pub enum ServerEventBody {
         #[schema(value_type = Option<String>)]
         session: Option<SessionId>,
         verdict: Verdict,
+    },
+    /// More of a budget is spent than before, and that has consequences.
+    BudgetReached {
+        #[schema(value_type = String)]
+        budget: BudgetId,
+        level: BudgetLevel,
     },
     /// The reader fell behind and events are missing; read the lists again.
     Lagged { missed: u64 },

@@ -9,6 +9,7 @@ pub mod bounds;
 pub mod event;
 pub mod file;
 pub mod language;
+pub mod money;
 pub mod page;
 pub mod people;
 pub mod policy;
@@ -30,6 +31,7 @@ pub use audit::{AuditEntry, AuditOutcome};
 pub use event::{ServerEvent, ServerEventBody};
 pub use file::{FileEntry, FileWritten};
 pub use language::{ImageView, LanguageView};
+pub use money::{BudgetCreate, BudgetView, CostEstimate, PriceCreate, PriceView};
 pub use page::Page;
 pub use people::{
     MeView, MembershipSet, MembershipView, NamedChange, OrganizationCreate, OrganizationView, ProjectCreate,

@@ -29,6 +29,12 @@ pub struct SessionExplained {
     pub resources: Resources,
     pub timeout_ms: u64,
     pub idle_timeout_ms: u64,
+    /// What it costs at most; absent where nothing has a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<crate::CostEstimate>,
+    /// What a budget has against it, or how one lowers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
     /// What it would have to wait for; absent where it would start at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,

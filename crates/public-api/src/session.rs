@@ -187,6 +187,12 @@ pub struct SessionView {
     /// Over the whole life; absent until it has ended, ask `GET /sessions/{id}/usage` before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What it has cost so far, as far as its use was counted, in millionths of the currency; only for one session asked for by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micro: Option<u64>,
+    /// Why it has less than it asked for: little of a budget is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<String>,
     pub resource_group: String,
     pub priority: i64,
     /// Sessions that must end well before it starts.

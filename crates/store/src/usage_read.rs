@@ -106,8 +106,7 @@ impl Store {
             select.expr_as(Expr::cust(format!("CAST(SUM({counter}) AS BIGINT)")), counter);
         }
         for (name, whole, rest) in PARTED {
-            select.expr_as(Expr::cust(format!("CAST(SUM({name} / {PART}) AS BIGINT)")), whole);
-            select.expr_as(Expr::cust(format!("CAST(SUM({name} % {PART}) AS BIGINT)")), rest);
+            parts_of(&mut select, name, (whole, rest));
         }
         select.cond_where(seen(&query.sight));
         select.and_where(Expr::col("day").gte(signed(query.from_day)));
@@ -196,15 +195,24 @@ fn seen(sight: &Sight) -> Condition {
     }
 }
 
+/// Asks for a sum in two parts.
+pub(crate) fn parts_of(select: &mut SelectStatement, counter: &str, (whole, rest): (&'static str, &'static str)) {
+    select.expr_as(Expr::cust(format!("CAST(SUM({counter} / {PART}) AS BIGINT)")), whole);
+    select.expr_as(Expr::cust(format!("CAST(SUM({counter} % {PART}) AS BIGINT)")), rest);
+}
+
+/// Such a sum.
+pub(crate) fn parted(row: &QueryResult, whole: &str, rest: &str) -> Result<u128, DbErr> {
+    Ok(u128::from(number(row, whole)?) * u128::from(PART) + u128::from(number(row, rest)?))
+}
+
 fn number(row: &QueryResult, column: &str) -> Result<u64, DbErr> {
     row.try_get::<i64>("", column).map(unsigned)
 }
 
 fn total(row: &QueryResult) -> Result<UsageTotal, DbErr> {
-    let parted = |(_, whole, rest): (&str, &str, &str)| {
-        Ok::<_, DbErr>(u128::from(number(row, whole)?) * u128::from(PART) + u128::from(number(row, rest)?))
-    };
-    let (memory_kib_ms, cost_nano) = (parted(PARTED[0])?, parted(PARTED[1])?);
+    let [memory_kib_ms, cost_nano] = PARTED.map(|(_, whole, rest)| parted(row, whole, rest));
+    let (memory_kib_ms, cost_nano) = (memory_kib_ms?, cost_nano?);
     Ok(UsageTotal {
         key: row.try_get("", "name")?,
         records: number(row, "records")?,

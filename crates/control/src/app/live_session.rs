@@ -1,7 +1,7 @@
 //! A session that has not ended: the present record, and what only memory knows of it.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -21,8 +21,18 @@ pub(crate) struct LiveSession {
     pub(super) change: tokio::sync::Mutex<()>,
     /// Why its sandbox could not be made, for whoever waits for it.
     pub(super) refusal: OnceLock<Failure>,
+    /// What its budget has come to.
+    budgeted: Mutex<Budgeted>,
     runs: AtomicU64,
     active_ms: AtomicU64,
+}
+
+/// What its node was told because of its budget, and what people are.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Budgeted {
+    pub every_ms: Option<u64>,
+    pub cpu_millis: Option<u64>,
+    pub note: Option<String>,
 }
 
 impl LiveSession {
@@ -31,6 +41,7 @@ impl LiveSession {
             record: watch::Sender::new(record),
             change: tokio::sync::Mutex::new(()),
             refusal: OnceLock::new(),
+            budgeted: Mutex::default(),
             runs: AtomicU64::new(0),
             active_ms: AtomicU64::new(now_ms()),
         })
@@ -47,6 +58,14 @@ impl LiveSession {
             SessionState::Running { .. } => Ok(record),
             ref state => Err(Failure::conflict(format!("the session is {}, not running", state.name()))),
         }
+    }
+
+    pub(super) fn budgeted(&self) -> Budgeted {
+        self.budgeted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn budgeted_set(&self, budgeted: Budgeted) {
+        *self.budgeted.lock().unwrap_or_else(PoisonError::into_inner) = budgeted;
     }
 
     pub fn run_began(&self) {
@@ -86,6 +105,7 @@ impl LiveSession {
             view.ends_at = Some(Timestamp(end.at_ms));
             view.ends_because = Some(end.because.name().to_owned());
         }
+        view.throttled = self.budgeted().note;
         view
     }
 }
@@ -126,6 +146,8 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         ends_at: None,
         ends_because: None,
         usage: record.usage,
+        cost_micro: None,
+        throttled: None,
         resource_group: spec.queueing.resource_group.clone(),
         priority: spec.queueing.priority,
         depends_on: spec.queueing.depends_on.iter().copied().collect(),

@@ -1,6 +1,7 @@
 //! What the server does, whoever asks and however. `http` calls it with checked identities; `tasks` calls it by itself.
 
 mod asker;
+mod budget;
 pub(crate) mod event_ring;
 mod failure;
 pub(crate) mod fleet;
@@ -18,6 +19,7 @@ mod people_change;
 mod people_find;
 pub(crate) mod people_view;
 mod policy;
+mod price;
 mod queue;
 mod queue_act;
 mod queue_node;
@@ -35,6 +37,7 @@ mod session_logs;
 mod session_plan;
 mod sessions;
 mod signed_in;
+mod spending;
 mod usage;
 pub(crate) mod usage_entry;
 mod usage_sums;

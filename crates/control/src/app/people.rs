@@ -6,9 +6,10 @@ use std::{
 };
 
 use madang_ids::{OrganizationId, ProjectId, UserId};
-use madang_model::{Actor, Owner, ProjectRole, Scopes, SignedInBy};
+use madang_model::{Actor, BudgetHolder, Owner, ProjectRole, Scopes, SignedInBy, Tariff};
 use madang_store::{
-    AccessKeyRecord, OrganizationRecord, PolicyRecord, ProjectRecord, Store, StoreError, TokenRecord, UserRecord,
+    AccessKeyRecord, BudgetRecord, OrganizationRecord, PolicyRecord, PriceRecord, ProjectRecord, Store, StoreError,
+    TokenRecord, UserRecord,
 };
 use tokio::sync::watch;
 
@@ -24,6 +25,9 @@ pub(crate) struct Directory {
     /// Roles in projects that are not archived.
     pub memberships: BTreeMap<UserId, BTreeMap<ProjectId, ProjectRole>>,
     pub policies: BTreeMap<String, PolicyRecord>,
+    pub prices: Vec<PriceRecord>,
+    pub tariff: Tariff,
+    pub budgets: BTreeMap<BudgetHolder, Vec<BudgetRecord>>,
     /// By the hash of their secrets.
     pub tokens: HashMap<String, TokenRecord>,
     /// By their public parts.
@@ -89,7 +93,25 @@ impl Directory {
         let tokens = store.token_list().await?.into_iter().map(|token| (token.hash.clone(), token)).collect();
         let access_keys = store.access_key_list().await?.into_iter().map(|key| (key.id.clone(), key)).collect();
         let policies = store.policy_list().await?.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
-        Ok(Self { version, organizations, projects, users, memberships, policies, tokens, access_keys })
+        let prices = store.price_list().await?;
+        let tariff = Tariff::new(prices.iter().map(|record| record.price));
+        let mut budgets: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for record in store.budget_list().await? {
+            budgets.entry(record.budget.holder).or_default().push(record);
+        }
+        Ok(Self {
+            version,
+            organizations,
+            projects,
+            users,
+            memberships,
+            policies,
+            prices,
+            tariff,
+            budgets,
+            tokens,
+            access_keys,
+        })
     }
 
     /// The user of a name.

@@ -58,7 +58,8 @@ impl App {
             let runs = if counted { self.runs_alone(&bound.holder) } else { 0 };
             bound.run_refusals(limits, image, runs)
         };
-        refused(bounds.iter().flat_map(over).collect())
+        refused(bounds.iter().flat_map(over).collect())?;
+        self.check_budget(owner).map(drop)
     }
 
     /// One-shot runs in progress that count against a holder.

@@ -166,6 +166,7 @@ impl Collector {
         // Nobody else sets it.
         let _ = self.run.result.set(Arc::new(view));
         self.app.metrics.run_finished(verdict, self.run.facts.language.as_deref());
+        self.app.spent_something(std::iter::once(&self.run.facts.owner));
         self.app.run_forget(&self.run);
         self.run.push(last);
         self.run.phase_set(Phase::Finished);

@@ -4,19 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use madang_ids::{NodeId, SandboxId, SessionId};
 use madang_model::{
-    Actor, Owner, SessionEvent, SessionLife, SessionState, SignedInBy, TerminalSize, Usage, service::New,
-    session::SessionOutcome,
+    Actor, Owner, SessionEvent, SessionLife, SessionState, SignedInBy, TerminalSize, Usage, price::NANO_PER_MICRO,
+    service::New, session::SessionOutcome,
 };
 use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, SessionExplained, SessionView};
 use madang_store::{Admit, SessionPage, SessionRecord};
 
 use super::{
     App, Asker, Claimed, Failure, GROUP_DEFAULT, IdempotencyKey,
-    live_session::{LiveSession, Observed, session_view},
+    live_session::{Budgeted, LiveSession, Observed, session_view},
     policy::refused,
     session_plan::session_spec,
 };
 use crate::clock::now_ms;
+
+/// Sessions come with this priority at most while their budget is nearly spent.
+const PRIORITY_THROTTLED: i64 = -100;
 
 impl App {
     /// Makes a session, or finds the one that the name or the key stands for.
@@ -64,16 +67,19 @@ impl App {
         self.queueing_known(actor, &spec.queueing).await?;
         let record = session_record(SessionId::new(), owner, request.name, spec)?;
         let refusals = self.store.session_admit(&record, &people.bounds(&owner, &actor.by), Admit::Try).await?;
+        let budget = self.check_budget(&owner);
         let view = session_view(&record, 0);
         let waits_for = self.queue.why_not(&self.fleet, &record);
         Ok(SessionExplained {
-            admitted: refusals.is_empty(),
+            admitted: refusals.is_empty() && budget.is_ok(),
             refusals,
             project: view.project,
             image: view.image,
             resources: view.resources,
             timeout_ms: view.timeout_ms,
             idle_timeout_ms: view.idle_timeout_ms,
+            cost: self.cost_estimate(&record.spec),
+            budget: budget.unwrap_or_else(|failure| Some(failure.detail)),
             waits_for,
         })
     }
@@ -85,6 +91,10 @@ impl App {
         if let SignedInBy::Key(key) = &actor.by {
             record.access_key = Some(key.clone());
         }
+        let lowered = self.check_budget(&record.owner)?;
+        if lowered.is_some() {
+            record.spec.queueing.priority = record.spec.queueing.priority.min(PRIORITY_THROTTLED);
+        }
         let bounds = self.people.now().bounds(&record.owner, &actor.by);
         self.queue.reservation_use(&mut record);
         let entering = self.queue.enter(&self.fleet, &record);
@@ -95,6 +105,7 @@ impl App {
         let id = record.id;
         let waited_ms = now_ms().saturating_sub(record.created_ms);
         let session = LiveSession::new(record);
+        session.budgeted_set(Budgeted { note: lowered, ..Budgeted::default() });
         self.sessions().insert(id, Arc::clone(&session));
         if let Some(node) = node {
             self.metrics.flow.session_placed(waited_ms);
@@ -172,13 +183,18 @@ impl App {
     }
 
     pub async fn session_view(&self, id: SessionId) -> Result<SessionView, Failure> {
-        match self.session_live(id) {
+        let mut view = match self.session_live(id) {
             Some(session) => {
                 let record = session.record();
-                Ok(session.project(&record, self.session_view_queued(&record, session.runs_live())))
+                session.project(&record, self.session_view_queued(&record, session.runs_live()))
             }
-            None => Ok(session_view(&self.session_record(id).await?, 0)),
+            None => session_view(&self.session_record(id).await?, 0),
+        };
+        if self.people.now().currency().is_some() {
+            let spent = self.store.usage_of_session(id).await?;
+            view.cost_micro = Some(spent.map_or(0, |(_, cost_nano)| cost_nano / NANO_PER_MICRO));
         }
+        Ok(view)
     }
 
     pub async fn session_list(&self, page: &SessionPage) -> Result<Vec<SessionView>, Failure> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use madang_ids::{NodeId, SandboxId, SessionId};
-use madang_model::{Reading, Usage};
+use madang_model::{Owner, Reading, Usage};
 use madang_node_api::ReadingAck;
 use madang_store::{Counted, SessionRecord, UsageRecord, UsageSource};
 
@@ -32,7 +32,7 @@ impl App {
                 }
             }
         }
-        let counted = self.store.usage_count(node, &known, &self.money.tariff(), now_ms()).await?;
+        let counted = self.store.usage_count(node, &known, &self.people.now().tariff, now_ms()).await?;
         for ((reading, _), counted) in known.iter().zip(&counted) {
             self.metrics.flow.reading(counted.name());
             if let Counted::Refused(fault) = counted {
@@ -40,12 +40,21 @@ impl App {
                     "a reading that cannot be true counts for nothing");
             }
         }
+        self.spent_something(known.iter().map(|(_, source)| &source.owner));
         let mut newest: BTreeMap<SandboxId, u64> = BTreeMap::new();
         for reading in readings {
             let sequence = newest.entry(reading.sandbox).or_default();
             *sequence = reading.sequence.max(*sequence);
         }
         Ok(newest.into_iter().map(|(sandbox, sequence)| ReadingAck { sandbox, sequence }).collect())
+    }
+
+    /// Looks at budgets soon, if any pays for work of these.
+    pub(super) fn spent_something<'a>(&self, mut owners: impl Iterator<Item = &'a Owner>) {
+        let people = self.people.now();
+        if owners.any(|owner| people.budgets_of(owner).next().is_some()) {
+            self.money.wake.notify_one();
+        }
     }
 
     /// None: there is no such session, or not any more.
@@ -72,7 +81,7 @@ impl App {
             language: run.language.clone(),
             node: self.fleet.placed(run.sandbox),
             usage,
-            cost_nano: self.money.tariff().cost_nano(&usage, at_ms),
+            cost_nano: self.people.now().tariff.cost_nano(&usage, at_ms),
         })
     }
 }

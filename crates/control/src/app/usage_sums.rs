@@ -65,7 +65,7 @@ impl App {
         let truncated = totals.len() > PAGE_LIMIT_MAX as usize;
         totals.truncate(PAGE_LIMIT_MAX as usize);
         let items = totals.into_iter().map(|total| sum(&people, by, total)).collect();
-        Ok(UsageSums { by, from: days.from, to: days.to, currency: self.money.currency(), items, truncated })
+        Ok(UsageSums { by, from: days.from, to: days.to, currency: people.currency(), items, truncated })
     }
 }
 

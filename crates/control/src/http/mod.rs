@@ -9,6 +9,7 @@ mod body;
 mod event;
 mod file;
 mod forward;
+mod money;
 mod oidc;
 mod openapi_document;
 mod operation;
@@ -116,6 +117,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .merge(resource_group::resource_group_routes())
         .merge(reservation::reservation_routes())
         .merge(usage::usage_routes())
+        .merge(money::money_routes())
         .merge(house_routes())
         .merge(signin_routes())
 }

@@ -2,6 +2,7 @@
 //!
 //! Every task is a [`TaskPlan`] and an idempotent `async fn`; [`start`] names them all. [`runner`] runs them.
 
+mod budgets;
 mod hint;
 mod lease;
 mod people;
@@ -34,6 +35,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     let looking = reconcile::Reconciler::default();
     spawn(kept(app, reconcile::plan_of(app), Arc::clone(&app.reconcile_soon), move |app| looking.clone().run(app)));
     spawn(kept(app, queue::PLAN, Arc::clone(&app.queue.wake), queue::decide));
+    spawn(kept(app, budgets::PLAN, Arc::clone(&app.money.wake), budgets::look));
     let listeners = readings::Listeners::default();
     spawn(kept(app, readings::PLAN, Arc::default(), move |app| listeners.clone().run(app)));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));

@@ -52,6 +52,7 @@ impl Operation {
         match self.name.as_str() {
             "browser_list" => (format!("{path}?user={id}"), Value::Null),
             "link_create" => (path, json!({"user": id, "kind": "invitation"})),
+            "budget_create" => (path, json!({"user": id, "period": "day", "limit_micro": 1_000_000_000})),
             "access_key_create" => (path, json!({"user": id, "name": "k"})),
             "session_run" => (path, json!({"mode": "command", "argv": ["true"]})),
             "session_extend" => (path, json!({"by_ms": 1})),
@@ -103,7 +104,9 @@ async fn every_operation_about_a_thing_answers_everybody_as_the_table_says() {
             Thing::Nothing | Thing::Browser => {}
             // What is done to these outlives the operation: each has a stage of its own.
             Thing::Organization | Thing::Project | Thing::User => play(&Stage::new().await, &operation, row).await,
-            Thing::Session | Thing::Run | Thing::Token | Thing::AccessKey => play(&shared, &operation, row).await,
+            Thing::Session | Thing::Run | Thing::Token | Thing::AccessKey | Thing::Budget => {
+                play(&shared, &operation, row).await;
+            }
         }
     }
 }

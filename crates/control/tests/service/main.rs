@@ -14,6 +14,7 @@ mod fleet;
 mod harness;
 mod life;
 mod metrics;
+mod money;
 mod people;
 mod policy;
 mod provider;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroU32};
 
 use axum::http::Method;
-use madang_ids::{OrganizationId, ProjectId, RunId, SessionId, TokenId, UserId};
+use madang_ids::{BudgetId, OrganizationId, ProjectId, RunId, SessionId, TokenId, UserId};
 use madang_model::{
     Role, Scopes,
     access::{Relation, Thing},
@@ -110,7 +110,7 @@ impl Stage {
     /// How a player stands to what is ada's, or around her.
     pub fn relation(&self, name: &str, thing: Thing) -> Relation {
         let work = matches!(thing, Thing::Session | Thing::Run);
-        let own = work || matches!(thing, Thing::User | Thing::Token | Thing::AccessKey);
+        let own = work || matches!(thing, Thing::User | Thing::Token | Thing::AccessKey | Thing::Budget);
         let in_project = work || thing == Thing::Project;
         match name {
             "ada" if own => Relation::Own,
@@ -135,6 +135,7 @@ impl Stage {
             Thing::Run => ("/api/v1/run", json!({"language": "sim", "code": "print x", "wait": true}), 200),
             Thing::Token => ("/api/v1/tokens", json!({"name": "t"}), 201),
             Thing::AccessKey => ("/api/v1/access-keys", json!({"name": "k"}), 201),
+            Thing::Budget => ("/api/v1/budgets", json!({"period": "total", "limit_micro": 1_000_000_000_000_u64}), 201),
             Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),
         };
         id(&self.send("ada", Method::POST, path, body).await.expect(status))
@@ -149,6 +150,7 @@ impl Stage {
             Thing::Session => SessionId::new().to_string(),
             Thing::Run => RunId::new().to_string(),
             Thing::Token => TokenId::new().to_string(),
+            Thing::Budget => BudgetId::new().to_string(),
             Thing::AccessKey => "MDAK00000000000000000000".to_owned(),
             Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),
         }

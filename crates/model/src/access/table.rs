@@ -36,6 +36,8 @@ pub enum Thing {
     AccessKey,
     /// A browser that has signed in.
     Browser,
+    /// A budget of a user.
+    Budget,
 }
 
 /// What an operation needs.
@@ -146,6 +148,12 @@ pub const ROWS: &[Row] = &[
     row("reservation_end", Scope::Manage, Rule::System, Thing::Nothing),
     row("usage_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("usage_record_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("price_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("price_create", Scope::Manage, Rule::System, Thing::Nothing),
+    row("price_remove", Scope::Manage, Rule::System, Thing::Nothing),
+    row("budget_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("budget_create", Scope::Manage, Rule::UserOwn, Thing::User),
+    row("budget_remove", Scope::Manage, Rule::UserOwn, Thing::Budget),
     row("queue_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("policy_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("policy_get", Scope::Read, Rule::Anyone, Thing::Nothing),

@@ -20,6 +20,7 @@ mod m0031_signin;
 mod m0040_fleet;
 mod m0041_reservation;
 mod m0060_usage;
+mod m0061_money;
 mod m0070_service;
 mod m0071_session_list;
 mod m0080_access_key_maker;
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0041_reservation::Migration),
             Box::new(m0060_usage::Migration),
             Box::new(m0080_access_key_maker::Migration),
+            Box::new(m0061_money::Migration),
         ]
     }
 }
