@@ -41,7 +41,9 @@ impl Agent {
             tracing::error!(slot = sandbox.slot.name, %error, "what runs have said cannot be read; they end");
             Vec::new()
         });
-        let known: Vec<RunNumber> = tapes.iter().filter_map(|(_, past)| Some(past.step?.0)).collect();
+        // Of one that is over the tape has everything; init may not have been told so.
+        let going_on = tapes.iter().filter(|(_, past)| !past.is_over());
+        let known: Vec<RunNumber> = going_on.filter_map(|(_, past)| Some(past.step?.0)).collect();
         for &run in alive.iter().filter(|run| !known.contains(run)) {
             // A sandbox that is gone has ended them.
             let _ = sandbox.link.send(&ToSlot::Kill { run }).await;

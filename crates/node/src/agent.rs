@@ -361,9 +361,7 @@ impl Node for Agent {
         run::check_size(&run)?;
         let sandbox = self.find(sandbox)?;
         let wall_ms = run.wall_ms_max();
-        let tape = sandbox.tapes.begin(&run).await;
-        let tape = tape.map_err(|error| NodeError::Unavailable(format!("a run cannot be kept: {error}")))?;
-        let (handle, _) = run::start(Arc::clone(&sandbox), run, Some(Arc::clone(&tape)));
+        let (handle, tape) = run::start_kept(Arc::clone(&sandbox), run).await?;
         self.runs.keep(KeptRun::new(&sandbox, tape, &handle, wall_ms));
         Ok(handle)
     }
@@ -377,7 +375,7 @@ impl Node for Agent {
         let wanted = Wanted { key, recipe, uses_driver, one_shot: true, orphan_ms };
         let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
         let slot = Arc::clone(&sandbox.slot);
-        let (handle, ended) = run::start(sandbox, run, None);
+        let (handle, ended) = run::start(sandbox, run);
         let retirement = self.shop.retirement.clone();
         tokio::spawn(async move {
             // However it ended, the sandbox goes with it.

@@ -40,6 +40,20 @@ pub struct Binding {
     pub slots: PathBuf,
 }
 
+/// Runs whose last messages init still keeps; one more, and it may forget them all.
+const UNCONFIRMED_MAX: usize = 16;
+/// Messages that weigh more are the guest's memory for too long.
+const UNCONFIRMED_BYTES_MAX: u64 = 4 << 10;
+
+/// A step that is on its tape, whose messages init still keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Unconfirmed {
+    pub run: RunNumber,
+    /// Messages that are safe.
+    pub upto: u64,
+    pub bytes: u64,
+}
+
 /// A sandbox in use.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -58,6 +72,7 @@ pub struct Sandbox {
     active: AtomicU32,
     begun: AtomicU64,
     put: Mutex<Vec<String>>,
+    unconfirmed: Mutex<Vec<Unconfirmed>>,
     serving: Mutex<Option<RunNumber>>,
     /// Of its runs, which outlive the agent.
     pub tapes: Tapes,
@@ -85,6 +100,7 @@ impl Sandbox {
             cpus: binding.cpus.len() as u32,
             one_shot,
             put: Mutex::default(),
+            unconfirmed: Mutex::default(),
             serving: Mutex::default(),
             driver: tokio::sync::Mutex::new(true),
             active: AtomicU32::new(0),
@@ -120,6 +136,7 @@ impl Sandbox {
             cpus: claim.cpus,
             one_shot: false,
             put: Mutex::default(),
+            unconfirmed: Mutex::default(),
             serving: Mutex::default(),
             driver: tokio::sync::Mutex::new(true),
             active: AtomicU32::new(0),
@@ -195,6 +212,28 @@ impl Sandbox {
             self.slot.kill();
         }
         ready
+    }
+
+    /// Lets init forget a step: at once if it weighs much, else when init is awake anyhow. To wake it for each would cost more than the
+    /// rest of a short run.
+    pub async fn confirm_in_time(&self, step: Unconfirmed) {
+        let waiting = {
+            let mut waiting = self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push(step);
+            waiting.len()
+        };
+        if step.bytes > UNCONFIRMED_BYTES_MAX || waiting >= UNCONFIRMED_MAX {
+            self.confirm_due().await;
+        }
+    }
+
+    /// Lets init forget every step that is on its tape.
+    pub async fn confirm_due(&self) {
+        let due = std::mem::take(&mut *self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner));
+        for Unconfirmed { run, upto, .. } in due {
+            // A sandbox that is gone has forgotten.
+            let _ = self.link.send(&ToSlot::Confirm { run, upto }).await;
+        }
     }
 
     pub fn begin_run(&self) -> RunSlot<'_> {

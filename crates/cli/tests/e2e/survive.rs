@@ -139,14 +139,14 @@ async fn programs_and_their_readers_survive_the_server_s_death() {
     // The interpreter is the one it was.
     let state = client.session_run(&sessions[1], &query("i > 0")).await.unwrap();
     assert_eq!(state.whole.stdout.lossy(), "True\n", "{}", told(&state));
-    // What is kept in the database is not kept on the disk too.
-    soon("tapes are empty", async || {
+    // What is kept in the database is not kept on the disk too; a short run's words may be until others take their place.
+    soon("tapes are short", async || {
         let slots = server.home().join("slots");
         let files =
             server.slots().into_iter().flat_map(|slot| std::fs::read_dir(slots.join(slot)).into_iter().flatten());
         let tapes = files.flatten().filter(|file| file.file_name().to_string_lossy().ends_with(".tape"));
-        let bytes: u64 = tapes.map(|file| file.metadata().map_or(0, |seen| seen.len())).sum();
-        if bytes == 0 { Ok(()) } else { Err(format!("{bytes} bytes")) }
+        let bytes = tapes.map(|file| file.metadata().map_or(0, |seen| seen.len())).max().unwrap_or(0);
+        if bytes <= 64 << 10 { Ok(()) } else { Err(format!("{bytes} bytes")) }
     })
     .await;
 }

@@ -23,10 +23,15 @@ impl Emitter {
         Self { to, seq, tape, heard: 0 }
     }
 
+    /// Sends the first event, which is on the tape since the run was asked for.
+    pub fn tell_first(&self, event: RunEvent) {
+        // The channel is new: there is room, or nobody reads.
+        let _ = self.to.try_send(event);
+    }
+
     /// Keeps and sends, waiting for a reader that lags. Without a reader the run goes on; whoever comes later reads the tape.
     pub async fn emit(&mut self, body: RunEventBody) {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let event = RunEvent { seq: self.seq, at_us: since.as_micros() as u64, body };
+        let event = RunEvent { seq: self.seq, at_us: unix_us(), body };
         self.seq += 1;
         if self.tape.is_none() {
             let _ = self.to.send(event).await;
@@ -44,4 +49,13 @@ impl Emitter {
             tape.append(record).await;
         }
     }
+}
+
+/// That a run has started, now.
+pub fn started() -> RunEvent {
+    RunEvent { seq: 0, at_us: unix_us(), body: RunEventBody::Started }
+}
+
+fn unix_us() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros() as u64
 }

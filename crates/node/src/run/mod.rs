@@ -15,10 +15,13 @@ use std::{collections::VecDeque, sync::Arc};
 use madang_languages::{BatchPlan, Recipe, plan_batch};
 use madang_model::{Blob, Limits, Outcome, RunEventBody, RunSpec, Stdin, Step, Steps, Usage, Verdict, Work};
 use madang_node_api::{NodeError, RunControl, RunHandle};
-use madang_slot_api::{RunNumber, ToSlot, Verb};
+use madang_slot_api::{RunNumber, Verb};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{link::LinkError, sandbox::Sandbox};
+use crate::{
+    link::LinkError,
+    sandbox::{Sandbox, Unconfirmed},
+};
 use emit::Emitter;
 use step::{Ask, Input};
 use tape::{Past, Tape};
@@ -29,15 +32,27 @@ const CONTROLS_MAX: usize = 64;
 /// One directory level is enough to see which language's files lie there.
 const FILES_SEEN_MAX: usize = 1000;
 
-/// Starts `spec` in `sandbox`; with a tape it outlives this agent. The sender fires when the run has ended and been reported.
-pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec, tape: Option<Arc<Tape>>) -> (RunHandle, oneshot::Receiver<()>) {
-    let (mut run, handle) = Run::new(sandbox, spec, tape);
+/// Starts `spec` in `sandbox`; it ends with this agent. The sender fires when the run has ended and been reported.
+pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec) -> (RunHandle, oneshot::Receiver<()>) {
+    let (mut run, handle) = Run::new(sandbox, spec, None);
     let (ended, on_end) = oneshot::channel();
     tokio::spawn(async move {
         run.drive().await;
         let _ = ended.send(());
     });
     (handle, on_end)
+}
+
+/// As [`start`], on a tape that the run outlives this agent with.
+pub async fn start_kept(sandbox: Arc<Sandbox>, spec: RunSpec) -> Result<(RunHandle, Arc<Tape>), NodeError> {
+    let first = emit::started();
+    let tape = sandbox.tapes.begin(&spec, &first).await;
+    let tape = tape.map_err(|error| NodeError::Unavailable(format!("a run cannot be kept: {error}")))?;
+    let (mut run, handle) = Run::new(sandbox, spec, Some(Arc::clone(&tape)));
+    run.past.marks.push_back(first.body.clone());
+    run.emitter.tell_first(first);
+    tokio::spawn(async move { run.drive().await });
+    Ok((handle, tape))
 }
 
 /// Goes on with a run that an agent before this one began. `alive` are the numbers that init knows. Returns when the run has what it
@@ -106,8 +121,8 @@ pub(crate) struct Run {
     /// What an agent before this one has done of it.
     past: Past,
     settled: Option<oneshot::Sender<()>>,
-    /// The last step's number and messages, to be confirmed once its outcome is kept.
-    unconfirmed: Option<(RunNumber, u64)>,
+    /// The last step, to be confirmed once its outcome is kept.
+    unconfirmed: Option<Unconfirmed>,
 }
 
 /// A batch, settled: what every step of it needs.
@@ -156,9 +171,8 @@ impl Run {
 
     /// What init said about the last step is kept in another form: it may forget it.
     async fn confirm_step(&mut self) {
-        if let Some((run, upto)) = self.unconfirmed.take() {
-            // A sandbox that is gone has forgotten.
-            let _ = self.sandbox.link.send(&ToSlot::Confirm { run, upto }).await;
+        if let Some(unconfirmed) = self.unconfirmed.take() {
+            self.sandbox.confirm_in_time(unconfirmed).await;
         }
     }
 

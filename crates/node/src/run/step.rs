@@ -17,7 +17,7 @@ use super::{Run, tape::Record};
 use crate::{
     link::LinkError,
     meter::{Began, Meter},
-    sandbox::{RunSlot, Sandbox},
+    sandbox::{RunSlot, Sandbox, Unconfirmed},
     verdict::{End, Evidence, outcome},
 };
 
@@ -103,7 +103,8 @@ impl Run {
         let ended = self.feed_and_follow(&sandbox, &mut watch).await;
         sandbox.link.close_run(watch.number);
         if self.emitter.tape.is_some() {
-            self.unconfirmed = Some((watch.number, self.emitter.heard));
+            let bytes = watch.heard_bytes - watch.confirmed_bytes;
+            self.unconfirmed = Some(Unconfirmed { run: watch.number, upto: self.emitter.heard, bytes });
         }
         if asks_driver {
             sandbox.set_serving(None);
@@ -149,6 +150,8 @@ impl Run {
             }),
         };
         sandbox.link.send_with(&message, file.as_ref()).await?;
+        // It has something else to do by now.
+        sandbox.confirm_due().await;
         if matches!(message, ToSlot::Start(_)) && !live && file.is_none() {
             sandbox.link.send(&ToSlot::StdinEnd { run: number }).await?;
         }

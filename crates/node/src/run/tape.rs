@@ -1,8 +1,8 @@
 //! What a run of a session has said, on disk: whoever comes back, the agent or its reader, goes on where it was.
 //!
 //! One file a run, in the slot's directory, one record a line. A record is written before init is told that the messages behind it
-//! are safe, so a line that a crash has torn is said again by init. Files are used again for later runs: making one costs more than
-//! all the writing of a short run.
+//! are safe, so a line that a crash has torn is said again by init. Files are used again for later runs, which are written behind those
+//! that are forgotten: making a file, or cutting it, costs more than all the writing of a short run.
 
 use std::{
     collections::VecDeque,
@@ -22,8 +22,10 @@ use tokio::sync::{mpsc, watch};
 use crate::meter::Began;
 
 const SUFFIX: &str = ".tape";
-/// Empty files kept for later runs of a sandbox.
+/// Files kept for later runs of a sandbox.
 const SPARE_MAX: usize = 4;
+/// What forgotten runs may leave in a file that is used again; past it the file is cut.
+const SPARE_BYTES_MAX: u64 = 64 << 10;
 /// A disk that is full may have room later; the run waits so long between two tries.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Read at once for a reader that catches up.
@@ -33,7 +35,7 @@ const READ_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
-    /// The first: what was asked for.
+    /// The first of a run: what was asked for. Runs before it are forgotten.
     Asked { spec: Box<RunSpec> },
     /// A program, or a question to the interpreter, is about to go to init under this number.
     Step { number: RunNumber, began: Began },
@@ -55,6 +57,8 @@ struct Progress {
 /// The tape of one run.
 #[derive(Debug)]
 pub struct Tape {
+    /// Where the run begins in the file.
+    from: u64,
     held: Mutex<Held>,
     progress: watch::Sender<Progress>,
 }
@@ -62,44 +66,45 @@ pub struct Tape {
 #[derive(Debug)]
 struct Held {
     /// None once the run is forgotten.
-    file: Option<Spare>,
-    bytes: u64,
+    spare: Option<Spare>,
 }
 
 #[derive(Debug)]
 struct Spare {
     file: File,
     path: PathBuf,
+    bytes: u64,
 }
 
 impl Tape {
-    fn new(spare: Spare, bytes: u64, events: u64) -> Self {
-        let held = Mutex::new(Held { file: Some(spare), bytes });
-        Self { held, progress: watch::Sender::new(Progress { events, ended: false }) }
+    fn new(spare: Spare, from: u64, events: u64) -> Self {
+        let held = Mutex::new(Held { spare: Some(spare) });
+        Self { from, held, progress: watch::Sender::new(Progress { events, ended: false }) }
     }
 
     /// Keeps a record. Waits where the disk has no room: output waits, it is not lost.
     pub async fn append(&self, record: &Record) {
-        // Records are plain: they always become JSON.
-        let mut line = serde_json::to_vec(record).unwrap_or_default();
-        line.push(b'\n');
-        while let Err(error) = self.write(&line) {
-            tracing::error!(%error, "a run's output cannot be kept; the run waits");
-            tokio::time::sleep(TRY_AGAIN).await;
-        }
+        let mut lines = Vec::new();
+        add_line(&mut lines, record);
+        self.append_lines(&lines).await;
         if let Record::Event { event, .. } = record {
             self.progress.send_modify(|progress| progress.events = event.seq + 1);
         }
     }
 
-    fn write(&self, line: &[u8]) -> io::Result<()> {
-        let mut held = self.held();
-        let at = held.bytes;
-        if let Some(spare) = &held.file {
-            // What a failed try has left is written over.
-            spare.file.write_all_at(line, at)?;
+    async fn append_lines(&self, lines: &[u8]) {
+        while let Err(error) = self.write(lines) {
+            tracing::error!(%error, "a run's output cannot be kept; the run waits");
+            tokio::time::sleep(TRY_AGAIN).await;
         }
-        held.bytes += line.len() as u64;
+    }
+
+    fn write(&self, lines: &[u8]) -> io::Result<()> {
+        if let Some(spare) = &mut self.held().spare {
+            // What a failed try has left is written over.
+            spare.file.write_all_at(lines, spare.bytes)?;
+            spare.bytes += lines.len() as u64;
+        }
         Ok(())
     }
 
@@ -114,7 +119,7 @@ impl Tape {
 
     /// Sends the events from number `from` on to the reader, as they come, until the last or until it is gone.
     pub async fn play(self: Arc<Self>, from: u64, to: mpsc::Sender<RunEvent>) {
-        let (mut next, mut at) = (from, 0);
+        let (mut next, mut at) = (from, self.from);
         let mut progress = self.progress.subscribe();
         loop {
             let waits = progress.wait_for(|progress| progress.events > next || progress.ended);
@@ -145,10 +150,10 @@ impl Tape {
     /// Whole lines from `at` on, some of them.
     fn read(&self, at: &mut u64) -> io::Result<Vec<u8>> {
         let held = self.held();
-        let spare = held.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let spare = held.spare.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let mut length = READ_BYTES;
         loop {
-            let rest = usize::try_from(held.bytes - *at).unwrap_or(usize::MAX);
+            let rest = usize::try_from(spare.bytes - *at).unwrap_or(usize::MAX);
             let mut lines = vec![0; length.min(rest)];
             spare.file.read_exact_at(&mut lines, *at)?;
             match lines.iter().rposition(|byte| *byte == b'\n') {
@@ -169,6 +174,26 @@ impl Tape {
     }
 }
 
+impl Spare {
+    /// For another run behind those that were forgotten.
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.bytes > SPARE_BYTES_MAX {
+            self.file.set_len(0)?;
+            self.bytes = 0;
+        }
+        Ok(())
+    }
+}
+
+fn add_line(lines: &mut Vec<u8>, record: &Record) {
+    let start = lines.len();
+    // Records are plain: they always become JSON.
+    if serde_json::to_writer(&mut *lines, record).is_err() {
+        lines.truncate(start);
+    }
+    lines.push(b'\n');
+}
+
 /// The tapes of one sandbox: where new ones come from.
 #[derive(Debug)]
 pub struct Tapes {
@@ -187,11 +212,15 @@ impl Tapes {
         Self { directory, rest: Mutex::default() }
     }
 
-    /// A tape for a run that begins.
-    pub async fn begin(&self, spec: &RunSpec) -> io::Result<Arc<Tape>> {
+    /// A tape for a run that begins, with `first` on it: its first event.
+    pub async fn begin(&self, spec: &RunSpec, first: &RunEvent) -> io::Result<Arc<Tape>> {
         let spare = self.take()?;
-        let tape = Arc::new(Tape::new(spare, 0, 0));
-        tape.append(&Record::Asked { spec: Box::new(spec.clone()) }).await;
+        let from = spare.bytes;
+        let tape = Arc::new(Tape::new(spare, from, 1));
+        let mut lines = Vec::new();
+        add_line(&mut lines, &Record::Asked { spec: Box::new(spec.clone()) });
+        add_line(&mut lines, &Record::Event { heard: 0, event: first.clone() });
+        tape.append_lines(&lines).await;
         Ok(tape)
     }
 
@@ -204,7 +233,7 @@ impl Tapes {
             rest.named += 1;
             let path = self.directory.join(format!("run-{}{SUFFIX}", rest.named));
             match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(file) => return Ok(Spare { file, path }),
+                Ok(file) => return Ok(Spare { file, path, bytes: 0 }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -213,9 +242,9 @@ impl Tapes {
 
     /// The run's end is kept elsewhere.
     pub fn forget(&self, tape: &Tape) {
-        let Some(spare) = tape.held().file.take() else { return };
+        let Some(mut spare) = tape.held().spare.take() else { return };
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        if rest.spare.len() < SPARE_MAX && spare.file.set_len(0).is_ok() {
+        if rest.spare.len() < SPARE_MAX && spare.make_room().is_ok() {
             rest.spare.push(spare);
         } else {
             // The directory goes with the sandbox, at the latest.
@@ -223,7 +252,8 @@ impl Tapes {
         }
     }
 
-    /// The tapes that an agent before this one has left, those that say anything.
+    /// The tapes that an agent before this one has left, those that say anything. A run that was forgotten comes again until another
+    /// has been written behind it.
     pub fn load(&self) -> io::Result<Vec<(Arc<Tape>, Past)>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.directory)?.flatten() {
@@ -260,7 +290,7 @@ impl Past {
     fn add(&mut self, record: Record) {
         use RunEventBody as Body;
         match record {
-            Record::Asked { spec } => self.spec = Some(spec),
+            Record::Asked { spec } => *self = Self { spec: Some(spec), ..Self::default() },
             Record::Step { number, began } => (self.step, self.heard) = (Some((number, began)), 0),
             Record::Event { heard, event } => {
                 self.heard = heard;
@@ -292,12 +322,15 @@ impl Past {
 fn load_one(path: &Path) -> io::Result<Option<(Arc<Tape>, Past)>> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let text = fs::read(path)?;
-    let (mut past, mut bytes) = (Past::default(), 0);
+    let (mut past, mut from, mut bytes) = (Past::default(), 0, 0);
     // A torn line is the last one; what it said comes again.
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         let Ok(record) = serde_json::from_slice(line) else { break };
         if !line.ends_with(b"\n") {
             break;
+        }
+        if matches!(record, Record::Asked { .. }) {
+            from = bytes;
         }
         bytes += line.len() as u64;
         past.add(record);
@@ -306,7 +339,7 @@ fn load_one(path: &Path) -> io::Result<Option<(Arc<Tape>, Past)>> {
         return Ok(None);
     }
     file.set_len(bytes)?;
-    let tape = Tape::new(Spare { file, path: path.to_owned() }, bytes, past.events);
+    let tape = Tape::new(Spare { file, path: path.to_owned(), bytes }, from, past.events);
     if past.is_over() {
         tape.end();
     }
@@ -332,16 +365,20 @@ mod tests {
         }
     }
 
+    fn started() -> RunEvent {
+        RunEvent { seq: 0, at_us: 0, body: RunEventBody::Started }
+    }
+
     fn output(seq: u64) -> Record {
         let body = RunEventBody::Stdout { data: Blob(format!("line {seq}\n").into_bytes()) };
-        Record::Event { heard: seq + 1, event: RunEvent { seq, at_us: 0, body } }
+        Record::Event { heard: seq, event: RunEvent { seq, at_us: 0, body } }
     }
 
     #[tokio::test]
     async fn a_torn_line_is_as_if_it_had_not_been_written() {
         let home = tempfile::tempdir().unwrap();
-        let tape = Tapes::new(home.path().to_owned()).begin(&spec()).await.unwrap();
-        for seq in 0..3 {
+        let tape = Tapes::new(home.path().to_owned()).begin(&spec(), &started()).await.unwrap();
+        for seq in 1..4 {
             tape.append(&output(seq)).await;
         }
         let path = home.path().join("run-1.tape");
@@ -350,12 +387,12 @@ mod tests {
             whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
         for cut in 0..=whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
-            let records = ends.iter().filter(|end| **end <= cut).count();
+            let records = ends.iter().filter(|end| **end <= cut).count() as u64;
             let loaded = load_one(&path).unwrap();
             assert_eq!(loaded.is_some(), records > 0, "{cut}");
             let Some((tape, past)) = loaded else { continue };
-            assert_eq!((past.events, past.heard), (records as u64 - 1, records as u64 - 1), "{cut}");
-            assert_eq!(tape.events(), records as u64 - 1);
+            assert_eq!((past.events, past.heard), (records - 1, records.saturating_sub(2)), "{cut}");
+            assert_eq!(tape.events(), records - 1);
         }
     }
 
@@ -363,8 +400,8 @@ mod tests {
     async fn a_reader_gets_what_was_and_what_comes() {
         let home = tempfile::tempdir().unwrap();
         let tapes = Tapes::new(home.path().to_owned());
-        let tape = tapes.begin(&spec()).await.unwrap();
-        for seq in 0..100 {
+        let tape = tapes.begin(&spec(), &started()).await.unwrap();
+        for seq in 1..100 {
             tape.append(&output(seq)).await;
         }
         let (to, mut events) = mpsc::channel(4);
@@ -380,10 +417,30 @@ mod tests {
             assert_eq!(events.recv().await.unwrap().seq, seq);
         }
         assert!(events.recv().await.is_none());
-        tapes.forget(&tape);
-        let again = tapes.begin(&spec()).await.unwrap();
-        assert_eq!(again.events(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_used_again_and_tells_of_its_last_run_only() {
+        let home = tempfile::tempdir().unwrap();
+        let tapes = Tapes::new(home.path().to_owned());
+        let mut longest = 0;
+        for _ in 0..500 {
+            let (spec, first) = (spec(), started());
+            let tape = tapes.begin(&spec, &first).await.unwrap();
+            tape.append(&output(1)).await;
+            let (to, mut events) = mpsc::channel(4);
+            tokio::spawn(Arc::clone(&tape).play(0, to));
+            assert_eq!(events.recv().await.unwrap(), first, "nothing of the run before");
+            let (_, past) = load_one(&home.path().join("run-1.tape")).unwrap().unwrap();
+            assert_eq!((past.spec.unwrap().id, past.events), (spec.id, 2));
+            longest = longest.max(fs::metadata(home.path().join("run-1.tape")).unwrap().len());
+            tapes.forget(&tape);
+            assert!(tape.read(&mut 0).is_err(), "who still reads the old run reads nothing of the new one");
+        }
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "the file is used again");
-        assert!(tape.read(&mut 0).is_err(), "who still reads the old run reads nothing of the new one");
+        assert!(
+            (SPARE_BYTES_MAX / 2..SPARE_BYTES_MAX * 2).contains(&longest),
+            "{longest} bytes: it is cut from time to time"
+        );
     }
 }
