@@ -7,6 +7,8 @@ use tokio::io::AsyncWriteExt;
 
 use crate::{args::JsonArgs, exit::Failure, print, print::Cell};
 
+const HOUR_US: u64 = 3_600_000_000;
+
 #[derive(Debug, Args)]
 pub struct UsageArgs {
     #[command(flatten)]
@@ -134,21 +136,25 @@ async fn sums(client: &Client, by: By, query: &str, json: &JsonArgs) -> Result<u
 
 fn row(sum: &UsageSum) -> Vec<Cell> {
     let name = sum.name.clone().unwrap_or_else(|| sum.key.clone());
-    let hours = |us: u64| format!("{:.3} h", us as f64 / 3.6e9);
     let size = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     vec![
         name.into(),
         sum.records.to_string().into(),
-        hours(sum.wall_us).into(),
-        hours(sum.cpu_user_us.saturating_add(sum.cpu_system_us)).into(),
-        format!("{:.3} GiB h", sum.memory_mib_s as f64 / 1_024.0 / 3_600.0).into(),
+        time(sum.wall_us).into(),
+        time(sum.cpu_user_us.saturating_add(sum.cpu_system_us)).into(),
+        format!("{:.4} GiB h", sum.memory_mib_s as f64 / 1_024.0 / 3_600.0).into(),
         size(sum.read_bytes).into(),
         size(sum.written_bytes).into(),
         size(sum.received_bytes).into(),
         size(sum.sent_bytes).into(),
-        hours(sum.accelerator_us).into(),
+        time(sum.accelerator_us).into(),
         money(sum.cost_micro).into(),
     ]
+}
+
+/// Seconds while they are few, hours later.
+fn time(us: u64) -> String {
+    if us < HOUR_US { format!("{:.3} s", us as f64 / 1e6) } else { format!("{:.2} h", us as f64 / HOUR_US as f64) }
 }
 
 /// Millionths as people write money.

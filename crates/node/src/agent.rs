@@ -24,6 +24,7 @@ use tokio::{
 };
 
 use crate::{
+    alone::Alone,
     completion,
     config::{AgentConfig, Pools as PoolsWanted},
     facts, files,
@@ -63,6 +64,7 @@ pub struct Agent {
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
     /// Runs of sessions, which outlive this agent.
     pub(crate) runs: KeptRuns,
+    pub(crate) alone: Arc<Alone>,
     /// What sandboxes have used and nobody has taken yet.
     pub(crate) spool: Arc<Spool>,
     /// Rings when a sandbox is to be read earlier than was known.
@@ -354,7 +356,10 @@ impl Node for Agent {
     }
 
     async fn usage(&self, id: SandboxId) -> Result<Usage, NodeError> {
-        Ok(self.find(id)?.usage())
+        match self.alone.find(id) {
+            Some(sandbox) => Ok(sandbox.usage()),
+            None => Ok(self.find(id)?.usage()),
+        }
     }
 
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
@@ -374,12 +379,14 @@ impl Node for Agent {
         let orphan_ms = run.limits.wall_ms.saturating_add(ONE_SHOT_ORPHAN_SPARE_MS);
         let wanted = Wanted { key, recipe, uses_driver, one_shot: true, orphan_ms };
         let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
-        let slot = Arc::clone(&sandbox.slot);
+        let (id, slot) = (sandbox.spec.id, Arc::clone(&sandbox.slot));
+        self.alone.add(&sandbox);
         let (handle, ended) = run::start(sandbox, run);
-        let retirement = self.shop.retirement.clone();
+        let (retirement, alone) = (self.shop.retirement.clone(), Arc::clone(&self.alone));
         tokio::spawn(async move {
             // However it ended, the sandbox goes with it.
             let _ = ended.await;
+            alone.forget(id);
             retirement.retire(slot);
         });
         Ok(handle)

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod agent;
+mod alone;
 mod completion;
 mod config;
 mod facts;

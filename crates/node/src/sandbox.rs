@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,6 +18,7 @@ use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnL
 
 use crate::{
     link::{Link, LinkError},
+    meter::{Began, Meter},
     metering::SandboxMeter,
     pool::Ready,
     recover::Found,
@@ -68,6 +69,8 @@ pub struct Sandbox {
     pub driver: tokio::sync::Mutex<bool>,
     /// Of a session's; what a one-shot used stands in the end of its run.
     pub meter: Option<Arc<SandboxMeter>>,
+    /// Where the counting of a one-shot began.
+    pub began: OnceLock<Began>,
     /// Runs in progress, and runs ever begun: who was alone may take the cgroup's counters for its own.
     active: AtomicU32,
     begun: AtomicU64,
@@ -99,6 +102,7 @@ impl Sandbox {
             meter: (!one_shot).then(|| Arc::new(SandboxMeter::start(&spec, &slot, &slots))),
             cpus: binding.cpus.len() as u32,
             one_shot,
+            began: OnceLock::new(),
             put: Mutex::default(),
             unconfirmed: Mutex::default(),
             serving: Mutex::default(),
@@ -135,6 +139,7 @@ impl Sandbox {
             meter: Some(meter),
             cpus: claim.cpus,
             one_shot: false,
+            began: OnceLock::new(),
             put: Mutex::default(),
             unconfirmed: Mutex::default(),
             serving: Mutex::default(),
@@ -244,7 +249,12 @@ impl Sandbox {
 
     /// Usage since the claim.
     pub fn usage(&self) -> Usage {
-        self.meter.as_ref().map(|meter| meter.usage()).unwrap_or_default()
+        match (&self.meter, self.began.get()) {
+            (Some(meter), _) => meter.usage(),
+            // What init counts of files it says at the end.
+            (None, Some(began)) => Meter::resume(*began).read(&self.slot.cgroup, 0, 0).usage,
+            (None, None) => Usage::default(),
+        }
     }
 
     /// From now on it gets so much of the processors, and never more than it was made with.

@@ -131,6 +131,7 @@ impl Setup {
             sandboxes: RwLock::default(),
             changes: broadcast::channel(WATCH_MAX).0,
             runs: KeptRuns::default(),
+            alone: Arc::default(),
             spool: self.spool,
             meters_changed: Arc::default(),
             starts_us: Mutex::default(),

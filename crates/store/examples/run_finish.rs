@@ -4,7 +4,7 @@ use std::{error::Error, time::Instant};
 
 use madang_ids::RunId;
 use madang_model::{Blob, Outcome, Owner, RunEvent, RunEventBody, Usage, Verdict};
-use madang_store::{RunRecord, Store, StoreConfig};
+use madang_store::{RunRecord, Store, StoreConfig, UsageRecord};
 
 const ROUNDS: usize = 2_000;
 const AT_ONCE: usize = 8;
@@ -28,6 +28,21 @@ fn record() -> RunRecord {
     }
 }
 
+fn used(run: &RunRecord) -> UsageRecord {
+    UsageRecord {
+        subject: run.id.to_string(),
+        sequence: 1,
+        at_ms: 2,
+        owner: run.owner,
+        session: None,
+        image: "host".into(),
+        language: run.language.clone(),
+        node: None,
+        usage: Usage { wall_us: 3, cpu_user_us: 2, ..Usage::default() },
+        cost_nano: 1,
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let home = tempfile::tempdir()?;
@@ -36,29 +51,33 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => StoreConfig::sqlite(home.path().join("bench.db")),
     };
     let store = Store::open(&config).await?;
-    let mut times_us = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
-        let record = record();
-        let began = Instant::now();
-        store.run_finish(&record).await?;
-        times_us.push(began.elapsed().as_micros());
+    for (what, with_use) in [("a run", false), ("a run and its use", true)] {
+        let mut times_us = Vec::with_capacity(ROUNDS);
+        for _ in 0..ROUNDS {
+            let record = record();
+            let used = with_use.then(|| used(&record));
+            let began = Instant::now();
+            store.run_finish_fenced(&record, used.as_ref(), None).await?;
+            times_us.push(began.elapsed().as_micros());
+        }
+        times_us.sort_unstable();
+        let at = |share: usize| times_us[(ROUNDS - 1) * share / 100];
+        println!("{what}, one at a time: p50 {} µs  p90 {} µs  p99 {} µs", at(50), at(90), at(99));
     }
-    times_us.sort_unstable();
-    let at = |share: usize| times_us[(ROUNDS - 1) * share / 100];
-    println!("one at a time: p50 {} µs  p90 {} µs  p99 {} µs", at(50), at(90), at(99));
     let began = Instant::now();
     let writers: Vec<_> = (0..AT_ONCE).map(|_| tokio::spawn(write(store.clone()))).collect();
     for writer in writers {
         writer.await??;
     }
     let per_run_us = began.elapsed().as_micros() / ROUNDS as u128;
-    println!("{AT_ONCE} at once: {per_run_us} µs a run");
+    println!("a run and its use, {AT_ONCE} at once: {per_run_us} µs a run");
     Ok(())
 }
 
 async fn write(store: Store) -> Result<(), madang_store::StoreError> {
     for _ in 0..ROUNDS / AT_ONCE {
-        store.run_finish(&record()).await?;
+        let record = record();
+        store.run_finish_fenced(&record, Some(&used(&record)), None).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use madang_ids::SandboxId;
 use madang_model::{Reading, Verdict};
 use madang_node::Agent;
-use madang_node_api::{Node, NodeError, READING_MS_MIN, ReadingAck};
+use madang_node_api::{Node, NodeError, READING_MS_MIN, ReadingAck, RunControl};
 use madang_testkit::contract::{PYTHON, events_from, no_input, query, said, sandbox};
 
 use crate::with_agent;
@@ -52,6 +52,35 @@ async fn reading(agent: &Agent, sandbox: SandboxId, fits: impl Fn(&Reading) -> b
 async fn acknowledge(agent: &Agent, readings: &[Reading]) {
     let ack = |reading: &Reading| ReadingAck { sandbox: reading.sandbox, sequence: reading.sequence };
     agent.readings_ack(&readings.iter().map(ack).collect::<Vec<_>>()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_one_shot_says_what_it_has_used_while_it_lasts() {
+    with_agent(async |home| {
+        let agent = &home.agent;
+        let spec = sandbox(&PYTHON);
+        let id = spec.id;
+        let mut handle = agent.run_once(spec, query("while True: pass", no_input())).await.unwrap();
+        let busy = async {
+            while agent.usage(id).await.is_ok_and(|usage| usage.cpu_us() < 200_000) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(WAIT, busy).await.expect("it uses nothing");
+        let seen = agent.usage(id).await.unwrap();
+        handle.control.send(RunControl::Cancel).await.unwrap();
+        let outcome = said(&events_from(&mut handle, 0).await).1;
+        assert_eq!(outcome.verdict, Verdict::Cancelled);
+        assert!(seen.cpu_us() >= 200_000 && seen.wall_us > 0, "{seen:?}");
+        assert!(outcome.usage.cpu_us() >= seen.cpu_us(), "{:?} after {seen:?}", outcome.usage);
+        let gone = async {
+            while agent.usage(id).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(WAIT, gone).await.expect("it is never forgotten");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,6 +119,9 @@ impl Run {
         let meter = Meter::start(&sandbox.slot.cgroup);
         if let Some(whole) = &sandbox.meter {
             whole.saw_peak(meter.peak_before());
+        } else {
+            // Of several steps the first one's.
+            let _ = sandbox.began.set(meter.began());
         }
         // Before init hears of it: who comes after us knows what the number stands for, and that it was asked once.
         self.emitter.heard = 0;

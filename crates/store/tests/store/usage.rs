@@ -137,6 +137,33 @@ fn lost_doubled_and_reordered_readings_change_no_sum() {
 }
 
 #[tokio::test]
+async fn two_processes_that_hear_the_same_count_it_once() {
+    for database in TestDatabase::each().await {
+        let stores = [open(&database).await, open(&database).await];
+        let (node, owner) = (NodeId::new(), owner());
+        let sandboxes: Vec<_> = (0..20).map(|_| (SandboxId::new(), SessionId::new())).collect();
+        let batch = |sequence: u64| -> Vec<_> {
+            let one = |(sandbox, session): &(SandboxId, SessionId)| {
+                (reading(*sandbox, *session, sequence, sequence * 1_000), source(owner))
+            };
+            sandboxes.iter().map(one).collect()
+        };
+        let counting = (1..=5).flat_map(|sequence| [(sequence, 0), (sequence, 1)]).map(|(sequence, which)| {
+            let (store, batch): (Store, _) = (stores[which].clone(), batch(sequence));
+            tokio::spawn(async move { store.usage_count(node, &batch, &tariff(), NOW).await })
+        });
+        for counted in counting.collect::<Vec<_>>() {
+            counted.await.unwrap().unwrap();
+        }
+        stores[0].usage_count(node, &batch(6), &tariff(), NOW).await.unwrap();
+        let total = total(&stores[1], owner).await.unwrap();
+        assert_eq!(total.usage.cpu_user_us, 20 * 6_000);
+        let kept = records(&stores[1], owner).await;
+        assert_eq!(kept.iter().map(|record| record.usage.cpu_user_us).sum::<u64>(), 20 * 6_000);
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_true_counts_for_nothing() {
     for database in TestDatabase::each().await {
         let store = open(&database).await;
