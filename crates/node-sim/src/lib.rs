@@ -8,6 +8,7 @@
 mod clock;
 mod meter;
 mod node;
+mod past;
 mod program;
 mod run;
 mod sandbox;

@@ -18,14 +18,7 @@ use madang_node_api::{
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
-use crate::{
-    Script, Start,
-    clock::SimClock,
-    meter::SimMeter,
-    program,
-    run::SimRuns,
-    sandbox::{Ended, SimSandbox},
-};
+use crate::{Script, Start, clock::SimClock, meter::SimMeter, past::Past, program, run::SimRuns, sandbox::SimSandbox};
 
 /// Changes that a watcher may lag behind.
 const WATCH_MAX: usize = 64;
@@ -44,7 +37,7 @@ pub struct SimNode {
 pub(crate) struct Inner {
     sandboxes: Mutex<HashMap<SandboxId, SimSandbox>>,
     /// Locked while `sandboxes` is.
-    ended: Mutex<Ended>,
+    ended: Mutex<Past<SandboxId>>,
     seen: broadcast::Sender<SandboxSeen>,
     pub(crate) clock: SimClock,
     pub(crate) runs: SimRuns,
@@ -112,6 +105,11 @@ impl SimNode {
         self.remove(id, "its init died");
     }
 
+    /// Starts of runs that had been started before: none, where every order is done once.
+    pub fn runs_doubled(&self) -> u64 {
+        self.inner.runs.doubled()
+    }
+
     /// Every sandbox made from now on fails so, until `None`.
     pub fn fail_opens(&self, error: Option<NodeError>) {
         self.faults().open = error;
@@ -159,7 +157,7 @@ impl SimNode {
         self.inner.sandboxes.lock().expect("no holder of this lock panics")
     }
 
-    fn ended(&self) -> MutexGuard<'_, Ended> {
+    fn ended(&self) -> MutexGuard<'_, Past<SandboxId>> {
         self.inner.ended.lock().expect("no holder of this lock panics")
     }
 

@@ -10,6 +10,8 @@ use madang_model::RunEvent;
 use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
 use tokio::sync::{mpsc, watch};
 
+use crate::past::{Past, Put};
+
 const EVENTS_MAX: usize = 64;
 
 /// The events of one run so far.
@@ -75,31 +77,46 @@ impl SimRun {
 
 /// All of them.
 #[derive(Default)]
-pub(crate) struct SimRuns(Mutex<HashMap<RunId, Arc<SimRun>>>);
+pub(crate) struct SimRuns(Mutex<Runs>);
+
+#[derive(Default)]
+struct Runs {
+    kept: HashMap<RunId, Arc<SimRun>>,
+    started: Past<RunId>,
+    doubled: u64,
+}
 
 impl SimRuns {
     pub fn keep(&self, run: &Arc<SimRun>) {
-        self.lock().insert(run.id, Arc::clone(run));
+        let mut runs = self.lock();
+        if runs.started.put(run.id) == Put::Again {
+            runs.doubled += 1;
+        }
+        runs.kept.insert(run.id, Arc::clone(run));
+    }
+
+    pub fn doubled(&self) -> u64 {
+        self.lock().doubled
     }
 
     pub fn seen(&self) -> Vec<RunSeen> {
-        self.lock().values().map(|run| run.seen()).collect()
+        self.lock().kept.values().map(|run| run.seen()).collect()
     }
 
     pub fn attach(&self, id: RunId, after: Option<u64>) -> Result<RunHandle, NodeError> {
-        let run = self.lock().get(&id).cloned().ok_or_else(|| NodeError::NotFound(format!("run {id}")))?;
+        let run = self.lock().kept.get(&id).cloned().ok_or_else(|| NodeError::NotFound(format!("run {id}")))?;
         Ok(run.attach(after))
     }
 
     pub fn forget(&self, id: RunId) {
-        self.lock().remove(&id);
+        self.lock().kept.remove(&id);
     }
 
     pub fn forget_of(&self, sandbox: SandboxId) {
-        self.lock().retain(|_, run| run.sandbox != sandbox);
+        self.lock().kept.retain(|_, run| run.sandbox != sandbox);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<SimRun>>> {
+    fn lock(&self) -> MutexGuard<'_, Runs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,41 +1,13 @@
 //! What a simulated sandbox holds.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 
-use madang_ids::SandboxId;
 use madang_model::{Reading, Usage};
 use madang_node_api::{Depth, FileKind, FileSeen, NodeError, SandboxSpec};
 use tokio::sync::watch;
 
 /// Files the simulated sandbox may hold.
 const FILES_MAX: usize = 10_000;
-/// Ids that are remembered after their end; an order is never so late that more have ended since.
-const ENDED_MAX: usize = 16_384;
-
-/// Ids that are not opened again: readings and events of a second life would be taken for the first one's.
-#[derive(Default)]
-pub(crate) struct Ended {
-    ids: HashSet<SandboxId>,
-    order: VecDeque<SandboxId>,
-}
-
-impl Ended {
-    pub fn put(&mut self, id: SandboxId) {
-        if self.ids.insert(id) {
-            self.order.push_back(id);
-        }
-        if self.order.len() > ENDED_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-    }
-
-    pub fn has(&self, id: SandboxId) -> bool {
-        self.ids.contains(&id)
-    }
-}
-
 pub(crate) struct SimSandbox {
     pub spec: SandboxSpec,
     pub files: BTreeMap<String, Vec<u8>>,

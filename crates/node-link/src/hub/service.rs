@@ -78,7 +78,8 @@ fn bounded(what: &str, length: usize, max: usize) -> Result<(), Status> {
 /// The first message of a stream, which must say what it is about.
 async fn first<T>(stream: &mut Streaming<T>) -> Result<T, Status> {
     const WAIT: Duration = Duration::from_secs(10);
-    let none = || Status::invalid_argument("nothing was said");
+    // Not the node's fault: its link may have broken after it began to speak.
+    let none = || Status::unavailable("nothing was said");
     tokio::time::timeout(WAIT, stream.message()).await.map_err(|_| none())??.ok_or_else(none)
 }
 

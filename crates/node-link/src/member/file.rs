@@ -45,7 +45,11 @@ pub(super) async fn send(
             }
         }
     };
-    let (sent, ()) = tokio::join!(link.client.read(ReceiverStream::new(chunks)), reading);
+    let given_up = link.clone();
+    let sent = tokio::select! {
+        (sent, ()) = async { tokio::join!(link.client.read(ReceiverStream::new(chunks)), reading) } => sent,
+        () = given_up.given_up(links) => return,
+    };
     if let Err(status) = sent {
         tracing::debug!(%status, "a file did not reach control");
     }
@@ -56,14 +60,21 @@ pub(super) fn receive(links: watch::Receiver<Option<Standing>>, control: Arc<str
     let (send, received) = mpsc::channel::<Bytes>(CHUNKS_MAX);
     tokio::spawn(async move {
         let Some(mut link) = standing(&links, &control) else { return };
-        let request = WriteRequest { order, control: control.to_string() };
-        let Ok(answer) = link.client.write(request).await else { return };
-        let mut chunks = answer.into_inner();
-        while let Ok(Some(chunk)) = chunks.message().await {
-            let last = chunk.data.is_empty();
-            if send.send(chunk.data).await.is_err() || last {
-                return;
+        let given_up = link.clone();
+        let receiving = async {
+            let request = WriteRequest { order, control: control.to_string() };
+            let Ok(answer) = link.client.write(request).await else { return };
+            let mut chunks = answer.into_inner();
+            while let Ok(Some(chunk)) = chunks.message().await {
+                let last = chunk.data.is_empty();
+                if send.send(chunk.data).await.is_err() || last {
+                    return;
+                }
             }
+        };
+        tokio::select! {
+            () = receiving => {}
+            () = given_up.given_up(links) => {}
         }
     });
     file_reader(received)

@@ -109,6 +109,16 @@ pub(crate) struct Standing {
     pub control: Arc<str>,
 }
 
+impl Standing {
+    /// Returns when this link does not count any more. Its connection may look alive for long: nobody must wait for it.
+    pub async fn given_up(&self, mut links: watch::Receiver<Option<Standing>>) {
+        // Each link has a text of its own.
+        let other = |now: &Option<Standing>| now.as_ref().is_none_or(|now| !Arc::ptr_eq(&now.control, &self.control));
+        // An error means that no links are made any more.
+        let _ = links.wait_for(other).await;
+    }
+}
+
 /// A machine that has joined.
 pub struct Member {
     config: MemberConfig,

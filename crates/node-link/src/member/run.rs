@@ -91,7 +91,14 @@ impl Carrier {
                 () = self.read_on() => {}
             }
         };
-        if link.control != ordered.control || matches!(self.over_link(link, ordered).await, End::Done) {
+        if link.control != ordered.control {
+            return None;
+        }
+        let end = tokio::select! {
+            end = self.over_link(link.clone(), ordered) => end,
+            () = link.given_up(links.clone()) => End::Broke,
+        };
+        if matches!(end, End::Done) {
             return None;
         }
         // The same link again would break the same way: wait for the next.
@@ -219,10 +226,11 @@ impl Carrier {
             run_down::Body::Told(told) => {
                 // One that came over an earlier link is given once.
                 if told.number > self.controls_done {
-                    self.controls_done = told.number;
                     if let Some(control) = told.body.and_then(event::control_from_wire) {
                         self.give(control).await;
                     }
+                    // Not before: the link may be given up while the run does not take it, and it comes again over the next.
+                    self.controls_done = told.number;
                 }
                 Some(self.controls_done)
             }

@@ -28,7 +28,10 @@ const SILENT: Duration = Duration::from_secs(5);
 /// A node that was not heard for so long has lost its sessions. Its sandboxes end themselves after three quarters of that.
 const LEASE: Duration = Duration::from_secs(12);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Looks between two small runs in each session: orders that must not be done twice are always on their way.
+const SMALL_EVERY: u64 = 3;
 const GRACE: Duration = Duration::from_secs(1);
+const CREATE_EVERY: Duration = Duration::from_millis(2_400);
 const LINES: usize = 12;
 const FLOOD: usize = 20_000;
 
@@ -73,7 +76,7 @@ pub async fn start(authority: PathBuf, store: Store, sessions: u64) -> turmoil::
 impl Control {
     async fn reconcile(self: &Arc<Self>, sessions: u64) {
         let (mut silent, mut orphans, mut metered) = (BTreeMap::new(), BTreeMap::new(), HashSet::new());
-        loop {
+        for look in 0.. {
             let ids = self.store.lock().nodes.clone();
             let nodes: Vec<_> = ids.iter().map(|id| self.hub.node(*id)).collect();
             for node in nodes.iter().filter(|node| metered.insert(node.id())) {
@@ -87,6 +90,9 @@ impl Control {
                     self.move_away(*number, session, &nodes);
                 } else {
                     self.drive(*number, session);
+                    if (look + number).is_multiple_of(SMALL_EVERY) {
+                        self.small_run(session);
+                    }
                 }
             }
             self.close_orphans(&nodes, &mut orphans);
@@ -98,8 +104,8 @@ impl Control {
         let here: Vec<_> = nodes.iter().filter(|node| *node.presence().borrow() == Presence::Here).collect();
         let mut held = self.store.lock();
         let next = held.sessions.len() as u64;
-        // One at a time, so that some are made amid faults.
-        let due = self.began.elapsed() >= LOOK_EVERY * next as u32 * 4;
+        // One at a time, so that at every fault some are at work.
+        let due = turmoil::sim_elapsed().unwrap_or_default() >= CREATE_EVERY * next as u32;
         if next < sessions
             && due
             && let Some(node) = here.get(next as usize % here.len().max(1))
@@ -166,6 +172,22 @@ impl Control {
                 tracing::debug!(%error, "a session is seen to again");
             }
             control.driven.lock().unwrap().remove(&sandbox);
+        });
+    }
+
+    /// Whether it is heard to its end does not matter; it must not be done twice.
+    fn small_run(&self, session: &Session) {
+        let (node, sandbox) = (self.hub.node(session.node), session.sandbox);
+        if session.life != Life::Running || *node.presence().borrow() != Presence::Here {
+            return;
+        }
+        tokio::spawn(async move {
+            let run = contract::query("set x", contract::no_input());
+            let id = run.id;
+            if let Ok(mut handle) = node.run_start(sandbox, run).await {
+                while handle.events.recv().await.is_some() {}
+                let _ = node.run_forget(id).await;
+            }
         });
     }
 
