@@ -51,7 +51,7 @@ pub use signin::{
     AccessKeyCreate, AccessKeyMade, AccessKeyView, BrowserView, KeySigning, LinkCreate, LinkKind, LinkMade, LinkUse,
     PasswordChange, ProviderView, SigninRequest, SigninView,
 };
-pub use task::{TaskResult, TaskRun, TaskView};
+pub use task::{ProcessView, TaskResult, TaskRun, TaskView};
 pub use timestamp::Timestamp;
 pub use usage::{Day, UsageBy, UsageEntry, UsageFormat, UsageSum, UsageSums};
 

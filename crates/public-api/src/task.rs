@@ -1,5 +1,6 @@
 //! What the server does by itself, and how it does.
 
+use madang_ids::ControlId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -58,4 +59,28 @@ pub struct TaskView {
     /// When it runs again at the latest, if nothing wakes it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Timestamp>,
+}
+
+/// A control process, and how its tasks do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProcessView {
+    #[schema(value_type = String)]
+    pub id: ControlId,
+    /// Where the other processes reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Absent for a process that is alone and keeps no note of itself, as the next two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it last said that it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Timestamp>,
+    /// It is the one that answers.
+    pub answers: bool,
+    pub tasks: Vec<TaskView>,
+    /// Why its tasks are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
 }

@@ -1,15 +1,17 @@
 //! `madang admin task`.
 
 use clap::{Args, Subcommand};
-use madang_client::Client;
+use madang_client::{Client, path_encoded};
 use madang_ids::Millis;
-use madang_public_api::{Page, TaskResult, TaskView};
+use madang_public_api::{Page, ProcessView, TaskResult, TaskView};
 use serde_json::json;
 
 use super::noun;
 use crate::{args::JsonArgs, exit::Failure, print, print::Cell};
 
 const TASKS: &str = "tasks";
+const PROCESSES: &str = "processes";
+const HEADINGS: [&str; 9] = ["PROCESS", "TASK", "EVERY", "RUNS", "LAST", "TOOK", "RESULT", "NEXT", "NOTE"];
 
 #[derive(Debug, Args)]
 pub struct TaskArgs {
@@ -19,7 +21,7 @@ pub struct TaskArgs {
 
 #[derive(Debug, Subcommand)]
 enum TaskCommand {
-    /// List what the server does by itself: last run, result, next run
+    /// List what each control process does by itself: last run, result, next run
     Ls {
         #[command(flatten)]
         json: JsonArgs,
@@ -27,6 +29,9 @@ enum TaskCommand {
     /// Run a task now, and wait a while for its end
     Run {
         task: String,
+        /// Id of a control process; the one that answers where left out
+        #[arg(long)]
+        process: Option<String>,
         #[command(flatten)]
         json: JsonArgs,
     },
@@ -36,23 +41,42 @@ pub async fn run(args: TaskArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
     match args.command {
         TaskCommand::Ls { json } => {
-            list(&client.get::<Page<TaskView>>(&noun::path(TASKS, "", "")).await?.items, &json)?;
+            list(&client.get::<Page<ProcessView>>(&noun::path(PROCESSES, "", "")).await?.items, &json)?;
         }
-        TaskCommand::Run { task, json } => {
-            let ran: TaskView = client.post(&noun::path(TASKS, &task, "/run"), &json!({})).await?;
-            if json.json { print::json(&ran)? } else { table(&[ran])? }
+        TaskCommand::Run { task, process, json } => {
+            let which = process.as_deref().map(|id| format!("?process={}", path_encoded(id).replace('/', "%2F")));
+            let path = format!("{}{}", noun::path(TASKS, &task, "/run"), which.unwrap_or_default());
+            let ran: TaskView = client.post(&path, &json!({})).await?;
+            if json.json { print::json(&ran)? } else { print::table(&HEADINGS[1..], &[row(&ran)])? }
         }
     }
     Ok(0)
 }
 
-fn list(tasks: &[TaskView], json: &JsonArgs) -> Result<(), Failure> {
-    if json.json { print::json(&tasks) } else { table(tasks) }
-}
-
-fn table(tasks: &[TaskView]) -> Result<(), Failure> {
-    let rows: Vec<_> = tasks.iter().map(row).collect();
-    print::table(&["TASK", "EVERY", "RUNS", "LAST", "TOOK", "RESULT", "NEXT", "NOTE"], &rows)
+fn list(processes: &[ProcessView], json: &JsonArgs) -> Result<(), Failure> {
+    if json.json {
+        return print::json(&processes);
+    }
+    let mut rows = Vec::new();
+    for process in processes {
+        let name = || Cell::from(process.id.to_string());
+        rows.extend(process.tasks.iter().map(|task| [vec![name()], row(task)].concat()));
+        if let Some(why) = &process.unknown {
+            let dead = print::judged("unknown", false);
+            rows.push(vec![
+                name(),
+                "".into(),
+                "".into(),
+                "".into(),
+                "".into(),
+                "".into(),
+                dead,
+                "".into(),
+                why.clone().into(),
+            ]);
+        }
+    }
+    print::table(&HEADINGS, &rows)
 }
 
 fn row(task: &TaskView) -> Vec<Cell> {

@@ -15,13 +15,14 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::StreamExt as _;
 use hmac::{Hmac, Mac};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Body as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use madang_ids::UserId;
 use madang_model::Actor;
 use madang_public_api::{BASE_PATH, ProblemKind};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use tokio::net::TcpStream;
 
@@ -47,6 +48,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// By how much the clocks of two processes may differ.
 const SKEW_MS_MAX: u64 = 60_000;
 const RETRY_MS: u64 = 1_000;
+/// The longest answer of another process that is read here.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Not for another process: of this connection only, a secret that it does not need, or where somebody says that they are.
 const KEPT_HERE: [HeaderName; 12] = [
     header::AUTHORIZATION,
@@ -106,7 +109,39 @@ async fn find(app: &App, group: &str, forwarded: bool) -> Found {
     }
 }
 
-fn unavailable(detail: &str) -> Failure {
+/// What another process answers to a request of ours without a body, on behalf of whoever asks.
+pub(super) async fn ask(
+    app: &Shared,
+    address: &str,
+    asker: &Arc<Asker>,
+    (method, target): (Method, &str),
+) -> Result<Response, Failure> {
+    let host = address.strip_prefix("http://").unwrap_or(address);
+    let stream = match tokio::time::timeout(CONNECT_WAIT, TcpStream::connect(host)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(_)) | Err(_) => return Err(unavailable("the process does not answer")),
+    };
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = method;
+    *request.uri_mut() = target.parse::<Uri>().map_err(|error| Failure::internal("asking another process", error))?;
+    request.extensions_mut().insert(Arc::clone(asker));
+    send(app, host, stream, request).await
+}
+
+/// The same, of what is read as JSON.
+pub(super) async fn ask_json<T: DeserializeOwned>(
+    app: &Shared,
+    address: &str,
+    asker: &Arc<Asker>,
+    target: &str,
+) -> Result<T, Failure> {
+    let response = ask(app, address, asker, (Method::GET, target)).await?;
+    let strange = || unavailable("the process answers strangely");
+    let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(|_| strange())?.to_bytes();
+    serde_json::from_slice(&bytes).map_err(|_| strange())
+}
+
+pub(super) fn unavailable(detail: &str) -> Failure {
     Failure { retry_after_ms: Some(RETRY_MS), ..Failure::new(ProblemKind::Unavailable, detail) }
 }
 

@@ -127,6 +127,7 @@ fn house_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(task::task_list))
         .routes(routes!(task::task_run))
+        .routes(routes!(task::process_list))
         .routes(routes!(service::service_state_get, service::service_state_put))
         .routes(routes!(service::announcement_list, service::announcement_create))
         .routes(routes!(service::announcement_list_all))

@@ -199,3 +199,35 @@ async fn what_a_client_says_of_itself_goes_no_further() {
     assert_eq!(entries.len(), 1, "noted once, by whoever was asked: {log}");
     assert_eq!(entries[0]["address"], "127.0.0.1");
 }
+
+#[tokio::test]
+async fn every_process_says_how_its_tasks_do_and_runs_one_when_told() {
+    let Some((_database, worlds)) = several(3).await else { return };
+    let ran = |process: &Value| {
+        let mut tasks = process["tasks"].as_array().unwrap().iter();
+        tasks.any(|task| task["name"] == "prune" && task["last"]["result"] == "done")
+    };
+    let all = |page: &Value| page["items"].as_array().is_some_and(|items| items.len() == 3 && items.iter().all(ran));
+    let page = worlds[1].until("/api/v1/processes", all).await;
+    let processes = page["items"].as_array().unwrap();
+    let answers: Vec<_> = processes.iter().filter(|process| process["answers"] == true).collect();
+    let [answers] = answers[..] else { panic!("{page}") };
+    assert_eq!(answers["address"], format!("http://{}", worlds[1].address));
+    let other = processes.iter().find(|process| process["address"] == format!("http://{}", worlds[2].address)).unwrap();
+    let id = other["id"].as_str().unwrap();
+    let before = other["tasks"].as_array().unwrap().iter().find(|task| task["name"] == "prune").unwrap();
+    let after = worlds[1].post(&format!("/api/v1/tasks/prune/run?process={id}"), json!({})).await.expect(200);
+    assert!(after["runs"].as_u64() > before["runs"].as_u64(), "{before} {after}");
+    let there = worlds[2].get("/api/v1/tasks").await.expect(200);
+    let there = there["items"].as_array().unwrap().iter().find(|task| task["name"] == "prune").unwrap().clone();
+    assert!(there["runs"].as_u64() >= after["runs"].as_u64(), "it ran there: {there} {after}");
+    let nobody = madang_ids::ControlId::new();
+    worlds[1].post(&format!("/api/v1/tasks/prune/run?process={nobody}"), json!({})).await.problem(404, "not-found");
+    worlds[2].stop.stop_now();
+    let silent = |page: &Value| {
+        page["items"]
+            .as_array()
+            .is_some_and(|items| items.iter().any(|one| one["unknown"].is_string()) || items.len() == 2)
+    };
+    worlds[1].until("/api/v1/processes", silent).await;
+}

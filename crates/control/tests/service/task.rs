@@ -24,5 +24,8 @@ async fn tasks_say_how_they_do_and_run_when_told() {
     let again = world.post("/api/v1/tasks/prune/run", json!({})).await.expect(200);
     assert_eq!(again["runs"], 2, "{again}");
     assert!(again["last"]["note"].as_str().unwrap().contains("forgot 0 runs"), "{again}");
+    let processes = world.get("/api/v1/processes").await.expect(200);
+    let [us] = &processes["items"].as_array().unwrap()[..] else { panic!("{processes}") };
+    assert!(us["answers"] == true && us["tasks"].to_string().contains("reconcile"), "{us}");
     world.post("/api/v1/tasks/absent/run", json!({})).await.problem(404, "not-found");
 }

@@ -69,6 +69,7 @@ pub const ROWS: &[Row] = &[
     row("image_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("event_stream", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("task_list", Scope::Read, Rule::System, Thing::Nothing),
+    row("process_list", Scope::Read, Rule::System, Thing::Nothing),
     row("task_run", Scope::Manage, Rule::System, Thing::Nothing),
     row("service_state_get", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("service_state_put", Scope::Manage, Rule::System, Thing::Nothing),
