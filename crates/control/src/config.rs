@@ -42,6 +42,8 @@ pub struct ControlConfig {
     pub drain_ms: u64,
     /// Time between two looks of the reconciler; it also looks whenever the node reports a change. Five seconds is the promise.
     pub reconcile_ms: u64,
+    /// Time between two looks at how much of sessions their programs use.
+    pub utilization_ms: u64,
     /// Time between two looks at what another process may have changed of people and the service; hints make it sooner.
     pub refresh_ms: u64,
     /// Finished runs, ended sessions and idempotency keys are kept for so many days.
@@ -98,6 +100,7 @@ impl ControlConfig {
             node_lease_ms: 120_000,
             drain_ms: 10_000,
             reconcile_ms: 2_000,
+            utilization_ms: 60_000,
             refresh_ms: 1_000,
             keep_days: 7,
             keep_runs: 100_000,

@@ -22,6 +22,7 @@ pub mod session;
 pub mod session_filter;
 pub mod session_spec;
 pub mod usage;
+pub mod utilization;
 pub mod verdict;
 
 pub use access::{Actor, Decision, Scope, Scopes, Sight, SignedInBy};

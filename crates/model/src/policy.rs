@@ -40,6 +40,15 @@ pub struct PolicyLimits {
     /// Idle time of a session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_idle_ms_max: Option<u64>,
+    /// A session whose programs use less of its processors than this, percent over the window, ends after the grace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_cpu_percent_min: Option<u64>,
+    /// The window; half an hour where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_cpu_window_ms: Option<u64>,
+    /// The grace; ten minutes where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_cpu_grace_ms: Option<u64>,
     /// Priority of a session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_max: Option<i64>,
@@ -75,6 +84,9 @@ impl PolicyLimits {
             ("accelerator_millis_max", self.accelerator_millis_max),
             ("session_timeout_ms_max", self.session_timeout_ms_max),
             ("session_idle_ms_max", self.session_idle_ms_max),
+            ("session_cpu_percent_min", self.session_cpu_percent_min),
+            ("session_cpu_window_ms", self.session_cpu_window_ms),
+            ("session_cpu_grace_ms", self.session_cpu_grace_ms),
             ("session_wait_ms_max", self.session_wait_ms_max),
             ("folders_max", self.folders_max),
         ];

@@ -11,6 +11,8 @@ pub struct Activity {
     pub active_ms: u64,
     /// Runs in progress: as long as there are some it is in use.
     pub runs_live: u64,
+    /// When it ends because its programs use too little, if they do.
+    pub underused_ends_ms: Option<u64>,
 }
 
 /// Why a session will end.
@@ -20,6 +22,8 @@ pub enum EndsBecause {
     Lifetime,
     /// Nobody has used it for so long then.
     NoTraffic,
+    /// Its programs use less of what it holds than a policy wants.
+    Utilization,
 }
 
 /// The earliest end that is certain if nothing more happens.
@@ -34,6 +38,7 @@ impl EndsBecause {
         match self {
             Self::Lifetime => "lifetime",
             Self::NoTraffic => "no-traffic",
+            Self::Utilization => "utilization",
         }
     }
 
@@ -43,6 +48,7 @@ impl EndsBecause {
         match self {
             Self::Lifetime => SessionEvent::LifetimeExpired,
             Self::NoTraffic => SessionEvent::IdleExpired,
+            Self::Utilization => SessionEvent::UtilizationLow,
         }
     }
 }
@@ -53,10 +59,13 @@ impl ProjectedEnd {
         let lifetime =
             Self { at_ms: activity.started_ms.saturating_add(spec.timeout_ms), because: EndsBecause::Lifetime };
         let idle_ms = activity.active_ms.saturating_add(spec.idle_timeout_ms);
-        if activity.runs_live == 0 && idle_ms < lifetime.at_ms {
-            return Self { at_ms: idle_ms, because: EndsBecause::NoTraffic };
-        }
-        lifetime
+        let idle = (activity.runs_live == 0).then_some(Self { at_ms: idle_ms, because: EndsBecause::NoTraffic });
+        let underused = activity.underused_ends_ms.map(|at_ms| Self { at_ms, because: EndsBecause::Utilization });
+        // The first of those that are due at once.
+        [idle, underused]
+            .into_iter()
+            .flatten()
+            .fold(lifetime, |first, end| if end.at_ms < first.at_ms { end } else { first })
     }
 
     #[must_use]
@@ -86,10 +95,13 @@ mod tests {
             idle_timeout_ms: 100,
             queueing: crate::session_spec::Queueing::default(),
         };
-        let end = |started_ms, active_ms, runs_live| {
-            let end = ProjectedEnd::of(&spec, &Activity { started_ms, active_ms, runs_live });
+        let used = |started_ms, active_ms, runs_live, underused_ends_ms| {
+            let end = ProjectedEnd::of(&spec, &Activity { started_ms, active_ms, runs_live, underused_ends_ms });
             (end.at_ms, end.because.name())
         };
+        let end = |started_ms, active_ms, runs_live| used(started_ms, active_ms, runs_live, None);
+        assert_eq!(used(0, 0, 1, Some(7)), (7, "utilization"), "whatever runs");
+        assert_eq!(used(0, 0, 0, Some(100)), (100, "no-traffic"), "both at once");
         assert_eq!(end(0, 0, 0), (100, "no-traffic"));
         assert_eq!(end(0, 0, 1), (1_000, "lifetime"), "a run is traffic");
         assert_eq!(end(0, 899, 0), (999, "no-traffic"));

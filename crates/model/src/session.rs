@@ -97,6 +97,8 @@ pub enum SessionEvent {
     },
     IdleExpired,
     LifetimeExpired,
+    /// Its programs used too little for too long.
+    UtilizationLow,
     /// The deadline of the present state has passed.
     DeadlinePassed,
     /// Nothing of the session is left on the node.
@@ -176,6 +178,9 @@ impl SessionLife {
             }
             (S::Running { .. }, E::IdleExpired) => drain(SessionOutcome::TimedOut, "idle for too long", now_ms),
             (S::Running { .. }, E::LifetimeExpired) => drain(SessionOutcome::TimedOut, "its time is over", now_ms),
+            (S::Running { .. }, E::UtilizationLow) => {
+                drain(SessionOutcome::TimedOut, "its programs used too little of it for too long", now_ms)
+            }
             (_, E::DeadlinePassed) => self.deadline_passed(now_ms),
             _ => Err(self.rejected(event)),
         }
@@ -293,6 +298,7 @@ impl SessionEvent {
             SessionEvent::CommandFinished { .. } => "command-finished",
             SessionEvent::IdleExpired => "idle-expired",
             SessionEvent::LifetimeExpired => "lifetime-expired",
+            SessionEvent::UtilizationLow => "utilization-low",
             SessionEvent::DeadlinePassed => "deadline-passed",
             SessionEvent::Drained => "drained",
         }
@@ -333,6 +339,7 @@ mod tests {
             SessionEvent::CommandFinished { well: false, why: why() },
             SessionEvent::IdleExpired,
             SessionEvent::LifetimeExpired,
+            SessionEvent::UtilizationLow,
             SessionEvent::DeadlinePassed,
             SessionEvent::Drained,
         ]

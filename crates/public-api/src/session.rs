@@ -181,9 +181,12 @@ pub struct SessionView {
     /// When it will end by itself if nothing more happens in it; while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
-    /// Why it will: `lifetime`, `no-traffic`.
+    /// Why it will: `lifetime`, `no-traffic`, `utilization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_because: Option<String>,
+    /// What its owner should know, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Over the whole life; absent until it has ended, ask `GET /sessions/{id}/usage` before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

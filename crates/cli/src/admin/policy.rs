@@ -64,6 +64,15 @@ struct SetArgs {
     /// Idle time of a session
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<Millis>,
+    /// End sessions whose programs use less of their processors than this
+    #[arg(long, value_name = "PERCENT")]
+    cpu_least: Option<u64>,
+    /// … over so long; half an hour where left out
+    #[arg(long, value_name = "TIME")]
+    cpu_window: Option<Millis>,
+    /// … after a warning for so long; ten minutes where left out
+    #[arg(long, value_name = "TIME")]
+    cpu_grace: Option<Millis>,
     /// Longest wait of a session for its start
     #[arg(long, value_name = "TIME")]
     wait: Option<Millis>,
@@ -89,7 +98,7 @@ impl SetArgs {
         let time = |time: Option<Millis>| time.map(|time| time.0.into());
         let names = |names: &[String]| (!names.is_empty()).then(|| names.into());
         let cpu_millis = self.cpus.map(|cpus| ((cpus * 1_000.0).round() as u64).into());
-        let said: [(&str, Option<Value>); 12] = [
+        let said: [(&str, Option<Value>); 15] = [
             ("sessions_max", self.sessions.map(Value::from)),
             ("sessions_pending_max", self.pending.map(Value::from)),
             ("runs_max", self.runs.map(Value::from)),
@@ -99,6 +108,9 @@ impl SetArgs {
             ("session_timeout_ms_max", time(self.timeout)),
             ("session_idle_ms_max", time(self.idle_timeout)),
             ("session_wait_ms_max", time(self.wait)),
+            ("session_cpu_percent_min", self.cpu_least.map(Value::from)),
+            ("session_cpu_window_ms", time(self.cpu_window)),
+            ("session_cpu_grace_ms", time(self.cpu_grace)),
             ("priority_max", self.priority.map(Value::from)),
             ("images", names(&self.image)),
             ("resource_groups", names(&self.group)),

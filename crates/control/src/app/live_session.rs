@@ -1,11 +1,15 @@
 //! A session that has not ended: the present record, and what only memory knows of it.
 
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
-use madang_model::{Activity, Limits, ProjectedEnd, SessionState, Usage};
+use madang_ids::Millis;
+use madang_model::{
+    Activity, Limits, ProjectedEnd, SessionState, Usage,
+    utilization::{Underused, Utilization, UtilizationRule},
+};
 use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
 use madang_store::SessionRecord;
 use tokio::sync::watch;
@@ -16,7 +20,7 @@ use crate::clock::now_ms;
 #[derive(Debug)]
 pub(crate) struct LiveSession {
     /// As the store has it; changed only by [`App::session_apply`](super::App::session_apply).
-    pub(super) record: watch::Sender<SessionRecord>,
+    pub(crate) record: watch::Sender<SessionRecord>,
     /// One change at a time.
     pub(super) change: tokio::sync::Mutex<()>,
     /// Why its sandbox could not be made, for whoever waits for it.
@@ -25,6 +29,15 @@ pub(crate) struct LiveSession {
     budgeted: Mutex<Budgeted>,
     runs: AtomicU64,
     active_ms: AtomicU64,
+    utilization: Mutex<Watched>,
+}
+
+/// What is known of how much of the session its programs use.
+#[derive(Debug, Default)]
+struct Watched {
+    seen: Utilization,
+    /// That they use too little, and which rule says so.
+    low: Option<(Underused, UtilizationRule)>,
 }
 
 /// What its node was told because of its budget, and what people are.
@@ -44,6 +57,7 @@ impl LiveSession {
             budgeted: Mutex::default(),
             runs: AtomicU64::new(0),
             active_ms: AtomicU64::new(now_ms()),
+            utilization: Mutex::default(),
         })
     }
 
@@ -92,6 +106,45 @@ impl LiveSession {
         self.active_ms.load(Ordering::Relaxed)
     }
 
+    /// Takes what the session's programs have used so far; without a rule nothing is wanted of them. Says whether they have just come to use too little.
+    pub fn used(&self, rule: Option<UtilizationRule>, cpu_us: u64) -> Option<Underused> {
+        let held_millis = self.record.borrow().spec.limits.cpu_millis;
+        // One that may use less for its budget's sake is not to blame for it.
+        let may_millis = self.budgeted.lock().unwrap_or_else(PoisonError::into_inner).cpu_millis;
+        let cpu_millis = may_millis.map_or(held_millis, |may_millis| may_millis.min(held_millis));
+        let mut watched = self.watched();
+        let Some(rule) = rule else {
+            *watched = Watched::default();
+            return None;
+        };
+        let low = watched.seen.look(&rule, cpu_millis, cpu_us, now_ms());
+        let new = low.clone().filter(|_| watched.low.is_none());
+        watched.low = low.map(|low| (low, rule));
+        new
+    }
+
+    /// When it ends because its programs use too little, if they do.
+    pub fn underused_ends_ms(&self) -> Option<u64> {
+        self.watched().low.as_ref().map(|(low, _)| low.ends_ms)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.utilization.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its owner should know.
+    fn warning(&self) -> Option<String> {
+        let watched = self.watched();
+        let (low, rule) = watched.low.as_ref()?;
+        let (whole, tenth, window) = (low.permille / 10, low.permille % 10, Millis(rule.window_ms));
+        Some(format!(
+            "its programs used {whole}.{tenth} % of its processors over the last {window}; the policy `{}` ends it at {} unless they use {} %",
+            rule.policy,
+            Timestamp(low.ends_ms),
+            rule.percent_min
+        ))
+    }
+
     pub fn view(&self) -> SessionView {
         let record = self.record();
         self.project(&record, session_view(&record, self.runs_live()))
@@ -100,7 +153,13 @@ impl LiveSession {
     /// The view with the end that is to be expected.
     pub fn project(&self, record: &SessionRecord, mut view: SessionView) -> SessionView {
         if let (SessionState::Running { .. }, Some(started_ms)) = (&record.life.state, record.started_ms) {
-            let activity = Activity { started_ms, active_ms: self.active_ms(), runs_live: self.runs_live() };
+            let activity = Activity {
+                started_ms,
+                active_ms: self.active_ms(),
+                runs_live: self.runs_live(),
+                underused_ends_ms: self.underused_ends_ms(),
+            };
+            view.warning = self.warning();
             let end = ProjectedEnd::of(&record.spec, &activity);
             view.ends_at = Some(Timestamp(end.at_ms));
             view.ends_because = Some(end.because.name().to_owned());
@@ -145,6 +204,7 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         ended_at: record.ended_ms.map(Timestamp),
         ends_at: None,
         ends_because: None,
+        warning: None,
         usage: record.usage,
         cost_micro: None,
         throttled: None,

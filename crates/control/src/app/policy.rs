@@ -80,6 +80,12 @@ impl App {
         for (field, list) in [("images", &limits.images), ("resource_groups", &limits.resource_groups)] {
             validate::at_most(field, list.as_ref().map_or(0, Vec::len), LIST_MAX, "LIST_MAX")?;
         }
+        if limits.session_cpu_percent_min.is_some_and(|percent| percent > 100) {
+            return Err(Failure::invalid(
+                "session_cpu_percent_min",
+                "a session uses at most 100 percent of what it holds",
+            ));
+        }
         if let Some(field) = limits.beyond() {
             return Err(Failure::invalid(field, format!("a limit is at most {}", PolicyLimits::NUMBER_MAX)));
         }

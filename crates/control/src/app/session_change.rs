@@ -142,7 +142,7 @@ impl App {
         Ok(())
     }
 
-    pub(super) fn session_told(&self, record: &SessionRecord) {
+    pub(crate) fn session_told(&self, record: &SessionRecord) {
         let why = session_view(record, 0).why;
         let state = state_view(&record.life.state);
         self.events.push(Some(record.owner), ServerEventBody::SessionChanged { session: record.id, state, why });

@@ -13,6 +13,7 @@ mod readings;
 mod reconcile;
 mod runner;
 mod service;
+mod utilization;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -38,6 +39,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     spawn(kept(app, budgets::PLAN, Arc::clone(&app.money.wake), budgets::look));
     let listeners = readings::Listeners::default();
     spawn(kept(app, readings::PLAN, Arc::default(), move |app| listeners.clone().run(app)));
+    spawn(kept(app, utilization::plan_of(app), Arc::default(), utilization::look));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
     spawn(kept(app, lease::PLAN, wakes.lease, lease::hold_leases));
     spawn(kept(app, people::plan_of(app), wakes.people, people::refresh_people));

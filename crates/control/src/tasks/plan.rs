@@ -16,6 +16,8 @@ pub(crate) struct Wanted {
     pub record: SessionRecord,
     pub runs_live: u64,
     pub active_ms: u64,
+    /// When it ends because its programs use too little, if they do.
+    pub underused_ends_ms: Option<u64>,
     /// Whether its node is heard: of one that is silent nothing follows.
     pub heard: Heard,
 }
@@ -102,8 +104,9 @@ fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Op
         }
         (SessionState::Running { .. }, Some(SandboxState::Running)) => {
             let (active_ms, runs_live) = (session.active_ms, session.runs_live);
+            let underused_ends_ms = session.underused_ends_ms;
             let started_ms = record.started_ms.unwrap_or(record.created_ms);
-            let end = ProjectedEnd::of(&record.spec, &Activity { started_ms, active_ms, runs_live });
+            let end = ProjectedEnd::of(&record.spec, &Activity { started_ms, active_ms, runs_live, underused_ends_ms });
             if end.is_due(now_ms) { tell(end.because.event()) } else { None }
         }
         _ => None,
@@ -145,7 +148,7 @@ mod tests {
             ended_ms: None,
             usage: None,
         };
-        Wanted { record, runs_live: 0, active_ms: NOW, heard: Heard::Now }
+        Wanted { record, runs_live: 0, active_ms: NOW, underused_ends_ms: None, heard: Heard::Now }
     }
 
     fn running() -> Wanted {

@@ -112,7 +112,13 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) -> usize {
         .map(|session| {
             let record = session.record();
             let heard = heard(app, &record);
-            Wanted { record, runs_live: session.runs_live(), active_ms: session.active_ms(), heard }
+            Wanted {
+                record,
+                runs_live: session.runs_live(),
+                active_ms: session.active_ms(),
+                underused_ends_ms: session.underused_ends_ms(),
+                heard,
+            }
         })
         .collect();
     let seen = app.node.sandboxes();

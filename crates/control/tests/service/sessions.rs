@@ -1,6 +1,7 @@
 //! Sessions through their life.
 
 use axum::http::Method;
+use madang_node_api::Node as _;
 use serde_json::{Value, json};
 
 use crate::{
@@ -265,4 +266,35 @@ async fn an_environment_is_shown_to_whoever_may_act_inside() {
     }
     let ended = stage.send("mona", Method::DELETE, &path, Value::Null).await.expect(200);
     assert_eq!((&ended["env"], &ended["env_hidden"]), (&json!({}), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_session_that_uses_too_little_is_warned_and_ends() {
+    let settle = |config: &mut madang_control::ControlConfig| config.utilization_ms = 20;
+    let world = World::with(settle).await;
+    let policy =
+        json!({"session_cpu_percent_min": 10, "session_cpu_window_ms": 400, "session_cpu_grace_ms": 86_400_000});
+    world.put("/api/v1/policies/busy", policy).await.expect(200);
+    world.patch("/api/v1/users/administrator", json!({"policy": "busy"})).await.expect(200);
+    let path = format!("/api/v1/sessions/{}", world.session().await);
+    // A program runs all the while: that alone is not enough.
+    world.post(&format!("{path}/runs"), json!({"code": "hang"})).await.expect(201);
+    let warned = world.until(&path, |view| view["ends_because"] == "utilization").await;
+    let warning = warned["warning"].as_str().unwrap();
+    assert!(warning.contains("0.0 %") && warning.contains("`busy`") && warning.contains("10 %"), "{warning}");
+    // Far more than it could use, so that a slow look cannot miss it.
+    let sandbox = world.node.sandboxes()[0].id;
+    let hours = madang_model::Usage { cpu_user_us: 3_600_000_000, ..Default::default() };
+    let works = |view: &Value| {
+        world.node.use_up(sandbox, hours).unwrap();
+        view["ends_because"] == "lifetime"
+    };
+    let busy = world.until(&path, works).await;
+    assert_eq!(busy["warning"], Value::Null, "it works again");
+    world.until(&path, |view| view["warning"].is_string()).await;
+    let short = json!({"session_cpu_percent_min": 10, "session_cpu_window_ms": 400, "session_cpu_grace_ms": 1});
+    world.put("/api/v1/policies/busy", short).await.expect(200);
+    let ended = world.until(&path, |view| view["state"] == "ended").await;
+    assert!(ended["why"].as_str().unwrap().contains("used too little"), "{ended}");
+    world.put("/api/v1/policies/busy", json!({"session_cpu_percent_min": 101})).await.problem(422, "invalid");
 }
