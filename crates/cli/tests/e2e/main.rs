@@ -9,6 +9,7 @@ mod batch;
 mod command;
 mod files;
 mod life;
+mod metering;
 mod query;
 mod restart;
 mod rough;
