@@ -7,6 +7,7 @@ mod group;
 mod key;
 mod link;
 mod money;
+mod node;
 mod noun;
 mod organization;
 mod policy;
@@ -47,6 +48,10 @@ pub enum AdminCommand {
     Group(group::GroupArgs),
     /// Who waits for room, in order
     Queue(group::QueueArgs),
+    /// Nodes: list, cordon, drain, remove
+    Node(node::NodeArgs),
+    /// Tokens by which machines join as nodes: make, list, take back
+    NodeToken(node::TokenArgs),
     /// Slots promised for a time: make, list, take back
     Reservation(reservation::ReservationArgs),
     /// What the whole service takes: everything, nothing new, nothing at all
@@ -83,6 +88,8 @@ pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
         AdminCommand::Link(args) => link::run(args).await,
         AdminCommand::Group(args) => group::run(args).await,
         AdminCommand::Queue(args) => group::queue(args).await,
+        AdminCommand::Node(args) => node::run(args).await,
+        AdminCommand::NodeToken(args) => node::token(args).await,
         AdminCommand::Reservation(args) => reservation::run(args).await,
         AdminCommand::Price(args) => money::price(args).await,
         AdminCommand::Budget(args) => money::budget(args).await,

@@ -1,5 +1,7 @@
 //! The command line: what may be said, and nothing of what it does.
 
+mod serve;
+
 use std::path::PathBuf;
 
 use crate::admin::AdminArgs;
@@ -7,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use madang_client::Endpoint;
 use madang_ids::{ByteSize, Millis};
 use madang_model::LimitsAsked;
+
+pub use serve::{ControlArgs, NodeArgs, ServeArgs, UpArgs};
 
 /// A private sandbox for any program, in milliseconds.
 #[derive(Debug, Parser)]
@@ -20,6 +24,10 @@ pub struct Cli {
 pub enum Command {
     /// Start everything on this machine; prints the address and how to sign in
     Up(UpArgs),
+    /// Start a control plane whose nodes are other machines; several on one PostgreSQL stand in for each other
+    Control(ControlArgs),
+    /// Make this machine a node of a control plane elsewhere
+    Node(Box<NodeArgs>),
     /// Run a program in a fresh sandbox
     Run(Box<RunArgs>),
     /// Create, list and end sessions
@@ -61,20 +69,6 @@ pub struct JsonArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Settings of the whole server on one machine.
-#[derive(Debug, Clone, Args)]
-pub struct UpArgs {
-    /// Address and port to listen on; port 0 takes a free one [default: what MADANG_CONFIG says, else 127.0.0.1:8686]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<std::net::SocketAddr>,
-    /// Data directory [default: $MADANG_HOME, else /var/lib/madang as root and ~/.local/share/madang for others]
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Keep sandboxes started ahead of need
-    #[arg(long, default_value = "on", value_name = "on|off")]
-    pub pools: OnOff,
 }
 
 /// A switch with a word for each side.

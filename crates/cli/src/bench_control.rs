@@ -74,23 +74,17 @@ impl Registry for Open {
 }
 
 pub fn run(args: BenchControlArgs) -> Result<u8, Failure> {
-    up::log_to_stderr();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::internal(format!("starting: {error}")))?;
-    let ended = runtime.block_on(serve(args));
-    runtime.shutdown_background();
-    ended
+    up::stay(serve(args))
 }
 
 async fn serve(args: BenchControlArgs) -> Result<u8, Failure> {
-    let signals =
-        up::Signals::listen().map_err(|error| Failure::internal(format!("listening for signals: {error}")))?;
+    let signals = up::Signals::listen()?;
     let mut config = ControlConfig::new(&args.data);
     config.listen = Some(([127, 0, 0, 1], 0).into());
     let database = args.database.map(|url| url.parse()).transpose();
     config.database = database.map_err(|error| Failure::usage(format!("--database: {error}")))?;
     let own = SimNode::scripted(Script { clock: Clock::Going, ..Script::default() });
-    let server = Server::build(config, Arc::new(own)).await.map_err(up::control_failure)?;
+    let server = Server::build(config, Some(Arc::new(own))).await.map_err(up::control_failure)?;
     let linked = link(&args.data, server.fleet()).await.map_err(Failure::internal)?;
     if let Some(address) = server.address() {
         println!("listening on http://{address}");

@@ -33,6 +33,11 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<(), Vec<String>>
     if let Some(database) = file.parsed("database", "`postgres://user@host/name` or the path of a file") {
         config.database = Some(database);
     }
+    config.nodes_listen = file.parsed("nodes_listen", "ADDRESS:PORT").or(config.nodes_listen);
+    config.nodes_advertise = file.text("nodes_advertise").or(config.nodes_advertise.take());
+    config.advertise =
+        file.checked("advertise", "http://", |url| url.starts_with("http://")).or(config.advertise.take());
+    config.node_lease_ms = file.number("node_lease_ms").unwrap_or(config.node_lease_ms);
     config.public_url = file.checked("public_url", "http:// or https://", is_web).or(config.public_url.take());
     config.key_file = file.text("key_file").map(Into::into).or(config.key_file.take());
     config.trusted_proxies = file.list("trusted_proxies", "ADDRESS or ADDRESS/BITS").unwrap_or_default();

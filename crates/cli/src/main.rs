@@ -9,12 +9,14 @@ mod args;
 mod bench;
 mod bench_control;
 mod config;
+mod control;
 mod copy;
 mod doctor;
 mod exec;
 mod exit;
 mod image;
 mod lists;
+mod node;
 mod print;
 mod query;
 mod run;
@@ -49,6 +51,8 @@ fn main() {
 fn dispatch(cli: Cli) -> u8 {
     let ended = match cli.command {
         Command::Up(args) => up::run(args),
+        Command::Control(args) => control::run(args),
+        Command::Node(args) => node::run(*args),
         Command::Bench(args) => bench::run(args),
         Command::BenchControl(args) => bench_control::run(args),
         command => runtime().and_then(|runtime| runtime.block_on(talk(command))),
@@ -83,7 +87,7 @@ async fn talk(command: Command) -> Result<u8, Failure> {
         Command::Doctor(args) => doctor::run(args).await,
         Command::Version(args) => lists::version(args).await,
         Command::Smoke(args) => smoke::run(args).await,
-        Command::Up(_) | Command::Bench(_) | Command::BenchControl(_) => {
+        Command::Up(_) | Command::Control(_) | Command::Node(_) | Command::Bench(_) | Command::BenchControl(_) => {
             Err(Failure::internal("this command takes another way".to_owned()))
         }
     }

@@ -1,13 +1,13 @@
 //! `madang up`: everything on this machine, from settings to signals.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use madang_control::{ControlConfig, Server, StopHandle};
 use madang_node::{Agent, AgentConfig, Pools};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    args::{OnOff, UpArgs},
+    args::{OnOff, ServeArgs, UpArgs},
     config,
     exit::Failure,
 };
@@ -17,10 +17,15 @@ const LOG_DEFAULT: &str = "info";
 
 /// Starts the server and stays until it is told to stop.
 pub fn run(args: UpArgs) -> Result<u8, Failure> {
+    stay(serve(args))
+}
+
+/// Everything that a process with a role of its own does, from its first line of log to its last.
+pub(crate) fn stay(role: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::internal(format!("starting: {error}")))?;
-    let ended = runtime.block_on(serve(args));
+    let ended = runtime.block_on(role);
     // What still blocks is nobody's any more.
     runtime.shutdown_background();
     ended
@@ -35,14 +40,12 @@ pub(crate) fn log_to_stderr() {
 }
 
 async fn serve(args: UpArgs) -> Result<u8, Failure> {
-    let home = args.data.unwrap_or_else(madang_client::data_home);
-    let signals = Signals::listen().map_err(|error| Failure::internal(format!("listening for signals: {error}")))?;
-    let mut config = ControlConfig::new(&home);
-    config::apply(&mut config)?;
-    config.listen = args.listen.or(config.listen);
-    let agent = Agent::start(agent_config(&home, args.pools)?).await.map_err(node_failure)?;
+    let signals = Signals::listen()?;
+    let mut config = control_config(args.serve)?;
+    config.nodes_listen = args.nodes_listen.or(config.nodes_listen);
+    let agent = Agent::start(agent_config(&config.home, args.pools, BTreeMap::new())?).await.map_err(node_failure)?;
     let node: Arc<dyn madang_node_api::Node> = agent.clone();
-    let server = match Server::build(config, node).await {
+    let server = match Server::build(config, Some(node)).await {
         Ok(server) => server,
         Err(error) => {
             // The slots that it has made meanwhile would outlive us.
@@ -50,32 +53,46 @@ async fn serve(args: UpArgs) -> Result<u8, Failure> {
             return Err(control_failure(error));
         }
     };
+    let ended = answer(server, signals).await;
+    agent.stop().await;
+    ended
+}
+
+/// What the file says, and then the command line.
+pub(crate) fn control_config(args: ServeArgs) -> Result<ControlConfig, Failure> {
+    let mut config = ControlConfig::new(args.data.unwrap_or_else(madang_client::data_home));
+    config::apply(&mut config)?;
+    config.listen = args.listen.or(config.listen);
+    config.database = args.database.or(config.database);
+    config.advertise = args.advertise.or(config.advertise);
+    config.nodes_advertise = args.nodes_advertise.or(config.nodes_advertise);
+    Ok(config)
+}
+
+/// Greets, and answers until it is told to stop.
+pub(crate) async fn answer(server: Server, signals: Signals) -> Result<u8, Failure> {
     greet(&server).await;
     let running = server.spawn();
     tokio::spawn(signals.obey(running.handle()));
-    let ended = running.wait().await;
-    agent.stop().await;
-    ended.map(|()| 0).map_err(|error| Failure::internal(chain(&error)))
+    running.wait().await.map(|()| 0).map_err(|error| Failure::internal(chain(&error)))
 }
 
-fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<AgentConfig, Failure> {
+pub(crate) fn agent_config(
+    home: &std::path::Path,
+    pools: OnOff,
+    labels: BTreeMap<String, String>,
+) -> Result<AgentConfig, Failure> {
     let program =
         std::env::current_exe().map_err(|error| Failure::internal(format!("finding this program: {error}")))?;
     let pools = match pools {
         OnOff::On => Pools::On,
         OnOff::Off => Pools::Off,
     };
-    Ok(AgentConfig {
-        home: PathBuf::from(home),
-        program,
-        pools,
-        labels: std::collections::BTreeMap::new(),
-        devices: Vec::new(),
-    })
+    Ok(AgentConfig { home: PathBuf::from(home), program, pools, labels, devices: Vec::new() })
 }
 
 /// A directory that is taken or cannot be written, an address that is: for the caller to choose another.
-fn node_failure(error: madang_node::StartError) -> Failure {
+pub(crate) fn node_failure(error: madang_node::StartError) -> Failure {
     use madang_node::StartError::{Home, InUse};
     match error {
         Home { .. } | InUse(_) => Failure::usage(error.to_string()),
@@ -99,6 +116,9 @@ async fn greet(server: &Server) {
     if let Some(socket) = server.socket_path() {
         println!("on this machine: `madang run FILE` (over {})", socket.display());
     }
+    if let Some(address) = server.nodes_address() {
+        println!("nodes dial {address}: `madang admin node-token create` makes a token for one");
+    }
     println!("from elsewhere: Authorization: Bearer <the token in {}>", server.admin_token_path().display());
     match server.first_link().await {
         Ok(Some(link)) => println!("set the administrator's password, once: {link}"),
@@ -118,11 +138,14 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    pub fn listen() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    pub fn listen() -> Result<Self, Failure> {
+        let both =
+            || Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? });
+        both().map_err(|error: std::io::Error| Failure::internal(format!("listening for signals: {error}")))
     }
 
-    async fn next(&mut self) {
+    /// Waits for somebody who wants this process to end.
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Failed> {
     let home = tempfile::tempdir()?;
     let mut config = ControlConfig::new(home.path());
     config.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let server = Server::build(config, Arc::new(SimNode::new())).await?;
+    let server = Server::build(config, Some(Arc::new(SimNode::new()))).await?;
     let address = server.address().ok_or("no address")?;
     let token = std::fs::read_to_string(server.admin_token_path())?.trim().to_owned();
     let running = server.spawn();

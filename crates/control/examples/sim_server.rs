@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut config = ControlConfig::new(home);
     config.listen = Some(arguments.next().as_deref().unwrap_or("127.0.0.1:0").parse()?);
     let node = SimNode::new();
-    let server = Server::build(config, Arc::new(node.clone())).await?;
+    let server = Server::build(config, Some(Arc::new(node.clone()))).await?;
     let address = server.address().ok_or("no address")?;
     println!("listening on http://{address}; the token is in {}", server.admin_token_path().display());
     // The simulated clock goes with the real one here.

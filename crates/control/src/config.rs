@@ -16,7 +16,9 @@ pub struct ControlConfig {
     pub database: Option<StoreConfig>,
     /// Where other control processes on the same database reach this one: `http://host:port`. None: at `listen`.
     pub advertise: Option<String>,
-    /// Where nodes reach this one.
+    /// TCP address where nodes on other machines dial; port 0 takes a free one. None: no such nodes.
+    pub nodes_listen: Option<SocketAddr>,
+    /// `host:port` where nodes reach this one. None: at `nodes_listen`.
     pub nodes_advertise: Option<String>,
     /// TCP address; port 0 takes a free one, see [`Server::address`](crate::Server::address). None: no TCP.
     pub listen: Option<SocketAddr>,
@@ -81,6 +83,7 @@ impl ControlConfig {
             home,
             database: None,
             advertise: None,
+            nodes_listen: None,
             nodes_advertise: None,
             limits_max: Limits {
                 wall_ms: 24 * 3_600_000,

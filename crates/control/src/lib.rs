@@ -9,6 +9,7 @@ mod app;
 mod clock;
 mod config;
 mod connection;
+mod entrance;
 mod http;
 mod server;
 mod signin;
@@ -16,6 +17,7 @@ mod tasks;
 
 pub use app::fleet::{Fleet, Member, MemberState};
 pub use config::ControlConfig;
+pub use entrance::EntranceError;
 pub use http::openapi;
 pub use server::{Running, ServeError, Server, StartError, StopHandle};
 pub use signin::{

@@ -22,6 +22,7 @@ use crate::{
     ControlConfig, admin_token,
     app::{App, Failure, Stage, fleet::Fleet},
     connection::{serve_tcp, serve_unix},
+    entrance::{self, Entrance, EntranceError},
     http,
     signin::{Signin, SigninError, link},
     tasks,
@@ -44,6 +45,10 @@ pub enum StartError {
     AdminToken(#[from] admin_token::AdminTokenError),
     #[error(transparent)]
     Signin(#[from] SigninError),
+    #[error("taking nodes in")]
+    Entrance(#[from] EntranceError),
+    #[error("a server without a node of its own needs an address where nodes dial")]
+    NoNodes,
     #[error("listening on {address}")]
     Listen { address: String, source: io::Error },
     #[error("another server listens on {path}")]
@@ -65,6 +70,7 @@ pub struct Server {
     app: Arc<App>,
     tcp: Option<TcpListener>,
     unix: Option<(UnixListener, PathBuf)>,
+    nodes: Option<TcpListener>,
 }
 
 /// A server at work.
@@ -94,8 +100,12 @@ impl StopHandle {
 }
 
 impl Server {
-    /// Opens the database, makes the administrator's token at the first start, and binds the addresses.
-    pub async fn build(mut config: ControlConfig, node: Arc<dyn Node>) -> Result<Self, StartError> {
+    /// Opens the database, makes the administrator's token at the first start, and binds the addresses. `node` is the one in this
+    /// process; without it there must be an address where others dial.
+    pub async fn build(mut config: ControlConfig, node: Option<Arc<dyn Node>>) -> Result<Self, StartError> {
+        if node.is_none() && config.nodes_listen.is_none() {
+            return Err(StartError::NoNodes);
+        }
         let home = config.home.clone();
         make_home(&home).map_err(|source| StartError::Home { path: home.clone(), source })?;
         let database = config.database.clone().unwrap_or_else(|| StoreConfig::sqlite(home.join(DATABASE)));
@@ -104,33 +114,22 @@ impl Server {
         }
         let store = Store::open(&database).await?;
         admin_token::ensure(&home, &store).await?;
-        let tcp = match config.listen {
-            Some(address) => Some(listen_tcp(address).await?),
-            None => None,
-        };
-        // As it was bound, should the port have been left open.
-        config.listen = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
-        let unix = match config.socket.clone() {
-            Some(path) => Some((listen_unix(&path, config.socket_mode).await?, path)),
-            None => None,
-        };
-        if config.advertise.is_none() {
-            let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
-            if address.is_some_and(|address| address.ip().is_unspecified()) && database.is_shared() {
-                tracing::warn!("no address to advertise: control processes on other machines cannot reach this one");
-            }
-            config.advertise = address.map(|address| format!("http://{address}"));
-        }
+        let (tcp, unix, nodes) = bind(&mut config, database.is_shared()).await?;
         let signin = Signin::load(&config, &store).await?;
         let app = App::load(config, node, store, signin).await?;
         app.service_refresh().await?;
         app.budgets_judge().await.map_err(|failure| StartError::Recover(format!("{failure:?}")))?;
+        if nodes.is_some() {
+            // It was empty: the application is a moment old.
+            let _ = app.entrance.set(Entrance::open(&app).await?);
+        }
         if app.leadership.is_alone() {
+            app.nodes_take_in().await?;
             tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
         } else {
             tasks::lead_first(&app).await.map_err(|error| StartError::Recover(error.to_string()))?;
         }
-        Ok(Self { app, tcp, unix })
+        Ok(Self { app, tcp, unix, nodes })
     }
 
     /// The nodes: whoever links others joins them here.
@@ -141,6 +140,11 @@ impl Server {
     /// The TCP address that was bound.
     pub fn address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Where nodes dial.
+    pub fn nodes_address(&self) -> Option<SocketAddr> {
+        self.nodes.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     pub fn socket_path(&self) -> Option<&Path> {
@@ -165,7 +169,7 @@ impl Server {
 
     /// Begins to answer.
     pub fn spawn(self) -> Running {
-        let Self { app, tcp, unix } = self;
+        let Self { app, tcp, unix, nodes } = self;
         let router = http::router(&app);
         let mut parts = JoinSet::new();
         let socket = unix.as_ref().map(|(_, path)| path.clone());
@@ -174,6 +178,9 @@ impl Server {
         }
         if let Some((listener, _)) = unix {
             parts.spawn(as_part(serve_unix(Arc::clone(&app), listener, router)));
+        }
+        if let Some(listener) = nodes {
+            parts.spawn(as_part(serve_nodes(Arc::clone(&app), listener)));
         }
         tasks::start(&app, |task| drop(parts.spawn(as_part(task))));
         parts.spawn(as_part(drain(Arc::clone(&app))));
@@ -209,12 +216,51 @@ impl Running {
             }
         }
         self.parts.shutdown().await;
+        self.app.nodes_let_go();
         self.app.leadership_end().await;
         if let Some(path) = &self.socket {
             // A file that is left behind is replaced at the next start.
             let _ = fs::remove_file(path);
         }
         result
+    }
+}
+
+type Unix = (UnixListener, PathBuf);
+
+/// Takes the addresses, and writes down what they have become.
+async fn bind(
+    config: &mut ControlConfig,
+    is_shared: bool,
+) -> Result<(Option<TcpListener>, Option<Unix>, Option<TcpListener>), StartError> {
+    let tcp = match config.listen {
+        Some(address) => Some(listen_tcp(address).await?),
+        None => None,
+    };
+    // As it was bound, should the port have been left open.
+    config.listen = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+    let unix = match config.socket.clone() {
+        Some(path) => Some((listen_unix(&path, config.socket_mode).await?, path)),
+        None => None,
+    };
+    let nodes = match config.nodes_listen {
+        Some(address) => Some(entrance::listen(address).await?),
+        None => None,
+    };
+    config.nodes_listen = nodes.as_ref().and_then(|listener| listener.local_addr().ok());
+    let reachable = |address: SocketAddr| !(is_shared && address.ip().is_unspecified());
+    if config.advertise.is_none() && !config.listen.is_none_or(reachable) {
+        tracing::warn!("no address to advertise: control processes on other machines cannot reach this one");
+    }
+    config.advertise = config.advertise.take().or_else(|| config.listen.map(|address| format!("http://{address}")));
+    let nodes_address = config.nodes_listen.filter(|address| reachable(*address));
+    config.nodes_advertise = config.nodes_advertise.take().or_else(|| nodes_address.map(|address| address.to_string()));
+    Ok((tcp, unix, nodes))
+}
+
+async fn serve_nodes(app: Arc<App>, listener: TcpListener) {
+    if let Some(entrance) = app.entrance.get() {
+        entrance.serve(Arc::clone(&app), listener).await;
     }
 }
 

@@ -31,6 +31,8 @@ pub const PROTOCOL: u32 = 1;
 pub const MESSAGE_BYTES_MAX: usize = 96 << 20;
 /// One piece of a file on its way.
 pub(crate) const CHUNK_BYTES: usize = 64 << 10;
+/// Where a node's link belongs, in the answer of a control process that it does not belong to.
+pub(crate) const ELSEWHERE: &str = "madang-elsewhere";
 /// A port for nodes where an address has none.
 pub const PORT: u16 = 8687;
 

@@ -10,6 +10,7 @@ pub mod event;
 pub mod file;
 pub mod language;
 pub mod money;
+pub mod node;
 pub mod page;
 pub mod people;
 pub mod policy;

@@ -20,7 +20,7 @@ pub struct NodeRecord {
     pub created_ms: u64,
 }
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, DeriveEntityModel)]
@@ -70,7 +70,7 @@ impl Store {
     }
 }
 
-fn to_row(record: &NodeRecord) -> row::ActiveModel {
+pub(crate) fn to_row(record: &NodeRecord) -> row::ActiveModel {
     row::ActiveModel {
         id: Set(record.id.to_string()),
         name: Set(record.name.clone()),
@@ -80,7 +80,7 @@ fn to_row(record: &NodeRecord) -> row::ActiveModel {
     }
 }
 
-fn from_row(row: row::Model) -> Result<NodeRecord, StoreError> {
+pub(crate) fn from_row(row: row::Model) -> Result<NodeRecord, StoreError> {
     Ok(NodeRecord {
         id: row.id.parse().map_err(corrupt("reading a node's id"))?,
         name: row.name,

@@ -12,6 +12,7 @@ use std::{
 
 use madang_ids::{NodeId, SandboxId};
 use madang_node_api::{Node, NodeError, Presence, SandboxSeen};
+use madang_store::NodeRecord;
 use tokio::sync::{Notify, broadcast, broadcast::error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -62,6 +63,12 @@ impl std::fmt::Debug for Member {
 }
 
 impl Member {
+    /// As its record says; a state that nobody knows is the safe one.
+    pub(crate) fn of(record: NodeRecord, node: Arc<dyn Node>) -> Self {
+        let state = MemberState::from_name(&record.state).unwrap_or(MemberState::Cordoned);
+        Self { id: record.id, name: record.name, group: record.resource_group, state, node }
+    }
+
     pub fn presence(&self) -> Presence {
         *self.node.presence().borrow()
     }
@@ -86,6 +93,8 @@ pub struct Fleet {
     joined: RwLock<BTreeMap<NodeId, Joined>>,
     /// Where sandboxes are; what is not here is looked for.
     places: Mutex<HashMap<SandboxId, NodeId>>,
+    /// Nodes that were removed while something may still run there, and when: milliseconds since 1970.
+    removed: Mutex<HashMap<NodeId, u64>>,
     pub(super) seen: broadcast::Sender<SandboxSeen>,
     /// Somebody came, left, fell silent or was told something.
     pub(crate) changed: Arc<Notify>,
@@ -101,8 +110,8 @@ impl std::fmt::Debug for Fleet {
 
 impl Default for Fleet {
     fn default() -> Self {
-        let (joined, places, changed, revision) = Default::default();
-        Self { joined, places, seen: broadcast::Sender::new(SEEN_MAX), changed, revision }
+        let (joined, places, removed, changed, revision) = Default::default();
+        Self { joined, places, removed, seen: broadcast::Sender::new(SEEN_MAX), changed, revision }
     }
 }
 
@@ -124,6 +133,25 @@ impl Fleet {
     /// A node that will not come back.
     pub fn leave(&self, id: NodeId) {
         self.joined.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.told();
+    }
+
+    /// A node that was told to go: what may still run there ends with its lease.
+    pub(crate) fn remove(&self, id: NodeId, now_ms: u64) {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).insert(id, now_ms);
+        self.leave(id);
+    }
+
+    /// When the node was removed, if it was.
+    pub(crate) fn removed_ms(&self, id: NodeId) -> Option<u64> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+    }
+
+    /// Something else is wanted of a node; one that is not there is left so.
+    pub(crate) fn state_set(&self, id: NodeId, state: MemberState) {
+        if let Some(joined) = self.joined.write().unwrap_or_else(PoisonError::into_inner).get_mut(&id) {
+            joined.member.state = state;
+        }
         self.told();
     }
 

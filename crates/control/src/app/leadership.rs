@@ -60,6 +60,8 @@ enum Seat {
         /// The last one that was ours, so that what is still to be written then names it.
         lease: Option<Lease>,
         address: Option<String>,
+        /// Where nodes reach it.
+        nodes_address: Option<String>,
         until: Instant,
     },
 }
@@ -115,6 +117,14 @@ impl Leadership {
         }
     }
 
+    /// Where nodes of the group should dial, if another process leads it.
+    pub fn nodes_address(&self, group: &str) -> Option<String> {
+        match self.seats()?.get(group) {
+            Some(Seat::Theirs { nodes_address, until, .. }) if *until > Instant::now() => nodes_address.clone(),
+            _ => None,
+        }
+    }
+
     /// Waits a while for somebody to lead: between two leaders there is nobody for some seconds.
     pub async fn leader_within(&self, group: &str, wait: Duration) -> Leader {
         let mut changes = self.changes.subscribe();
@@ -166,9 +176,11 @@ impl Leadership {
             Some(Seat::Theirs { lease, .. }) => (lease, false),
             None => (None, false),
         };
-        let address = theirs.process.as_ref().and_then(|process| process.address.clone());
+        let process = theirs.process.as_ref();
+        let address = process.and_then(|process| process.address.clone());
+        let nodes_address = process.and_then(|process| process.nodes_address.clone());
         let until = Instant::now() + Duration::from_millis(theirs.left_ms);
-        seats.insert(group.to_owned(), Seat::Theirs { lease, address, until });
+        seats.insert(group.to_owned(), Seat::Theirs { lease, address, nodes_address, until });
         drop(seats);
         self.changed();
         if ours { Change::Lost } else { Change::None }
@@ -182,7 +194,7 @@ impl Leadership {
             if let Seat::Ours { lease, until, .. } = seat {
                 held.push(lease.clone());
                 let (lease, until) = (Some(lease.clone()), *until);
-                *seat = Seat::Theirs { lease, address: None, until };
+                *seat = Seat::Theirs { lease, address: None, nodes_address: None, until };
             }
         }
         drop(seats);
@@ -240,6 +252,7 @@ impl App {
         self.people_refresh().await?;
         self.people.ended.store(0, Ordering::Relaxed);
         self.knows_since_ms.store(now_ms(), Ordering::Relaxed);
+        self.nodes_take_in().await?;
         let live = self.store.session_list_live().await?;
         let count = live.len();
         for (sandbox, node) in live_places(&live) {
@@ -260,6 +273,7 @@ impl App {
     pub fn group_let_go(&self, group: &str) {
         tracing::warn!(group, "another process leads now");
         self.queue.forget();
+        self.nodes_let_go();
         let let_go: Vec<_> = self.sessions().drain().collect();
         for (_, session) in let_go {
             self.fleet.forget(session.record.borrow().sandbox);

@@ -14,6 +14,7 @@ mod live_run;
 pub(crate) mod live_session;
 mod metrics;
 mod money;
+mod nodes;
 pub(crate) mod people;
 mod people_change;
 mod people_find;
@@ -46,7 +47,7 @@ mod validate;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
 };
 
 use madang_ids::{NodeId, RunId, SandboxId, SessionId};
@@ -58,11 +59,12 @@ pub(crate) use asker::Asker;
 pub(crate) use failure::Failure;
 pub(crate) use idempotency::{Claimed, IdempotencyKey};
 pub(crate) use live_run::{LiveRun, Wish};
+pub(crate) use nodes::WithSessions;
 pub(crate) use queue_act::Leaving;
 pub(crate) use runs::{RunSource, Start};
 pub(crate) use usage_sums::UsageDays;
 
-use crate::{ControlConfig, signin::Signin, tasks::Tasks};
+use crate::{ControlConfig, entrance::Entrance, signin::Signin, tasks::Tasks};
 use event_ring::EventRing;
 use fleet::{Fleet, Member, MemberState};
 use languages::Languages;
@@ -90,6 +92,8 @@ pub(crate) struct App {
     /// The fleet, for whoever has a sandbox and need not know where it is.
     pub node: Arc<dyn Node>,
     pub fleet: Arc<Fleet>,
+    /// Where nodes on other machines come in, if they do.
+    pub entrance: OnceLock<Entrance>,
     pub store: Store,
     /// When this process began to know of the world: its start, or when it began to lead.
     pub knows_since_ms: AtomicU64,
@@ -119,9 +123,10 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
+    /// `node` is the one in this process, if there is one.
     pub async fn load(
         config: ControlConfig,
-        node: Arc<dyn Node>,
+        node: Option<Arc<dyn Node>>,
         store: Store,
         signin: Signin,
     ) -> Result<Arc<Self>, StoreError> {
@@ -131,15 +136,10 @@ impl App {
         let live = if leadership.is_alone() { store.session_list_live().await? } else { Vec::new() };
         let fleet = Arc::new(Fleet::default());
         let queue = Queue::new(Arc::clone(&fleet.changed));
-        let local = store.node_ensure(&local_node()).await?;
+        if let Some(node) = node {
+            fleet.join(Member::of(store.node_ensure(&local_node()).await?, node));
+        }
         let places = live_places(&live);
-        fleet.join(Member {
-            id: local.id,
-            name: local.name,
-            group: local.resource_group,
-            state: MemberState::from_name(&local.state).unwrap_or_default(),
-            node,
-        });
         places.into_iter().for_each(|(sandbox, node)| fleet.place(sandbox, node));
         let sessions = live.into_iter().map(|record| (record.id, LiveSession::new(record))).collect();
         let metrics = Metrics::new();
@@ -149,6 +149,7 @@ impl App {
             config,
             node: Arc::<Fleet>::clone(&fleet),
             fleet,
+            entrance: OnceLock::new(),
             store,
             knows_since_ms: AtomicU64::new(crate::clock::now_ms()),
             people,
@@ -194,7 +195,7 @@ impl App {
 }
 
 /// The name of the node in this process.
-const LOCAL: &str = "local";
+pub(crate) const LOCAL: &str = "local";
 pub(crate) use madang_model::session_spec::GROUP_DEFAULT;
 
 fn local_node() -> NodeRecord {

@@ -166,7 +166,7 @@ impl Wanted {
         }
         let leader = match self.route.as_str() {
             "/run" | "/sessions" | "/languages" | "/images" | "/events" | "/queue" => true,
-            route if route.starts_with("/resource-groups") || route.starts_with("/reservations") => true,
+            route if leader_knows(route) => true,
             route if route.starts_with("/sessions/") => match self.id.parse() {
                 Ok(id) => app.store.session_get(id).await?.is_some_and(|record| record.life.is_live()),
                 // A name: of a live session, if of any.
@@ -181,6 +181,12 @@ impl Wanted {
         };
         Ok(leader.then_some(GROUP_DEFAULT))
     }
+}
+
+/// What only the leader has in memory, whatever it is about.
+fn leader_knows(route: &str) -> bool {
+    let begins = ["/resource-groups", "/reservations", "/nodes"];
+    begins.iter().any(|start| route.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Sends the request to another process, and back whatever comes: a body as it comes, a connection that is upgraded.

@@ -10,6 +10,7 @@ mod event;
 mod file;
 mod forward;
 mod money;
+mod node;
 mod oidc;
 mod openapi_document;
 mod operation;
@@ -118,6 +119,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .merge(reservation::reservation_routes())
         .merge(usage::usage_routes())
         .merge(money::money_routes())
+        .merge(node::node_routes())
         .merge(house_routes())
         .merge(signin_routes())
 }

@@ -90,18 +90,15 @@ pub(super) async fn watch_node(app: Arc<App>) {
 /// Whether the node of a session is heard.
 fn heard(app: &App, record: &SessionRecord) -> Heard {
     let Some(id) = record.life.state.node() else { return Heard::Now };
-    match app.fleet.of(id).map(|member| member.presence()) {
-        Some(Presence::Here) => Heard::Now,
-        Some(Presence::Silent { since_ms }) if now_ms() >= since_ms.saturating_add(app.config.node_lease_ms) => {
-            Heard::Lost
-        }
-        Some(Presence::Silent { .. } | Presence::Unheard) => Heard::Silent,
-        // Another process may know it, or it joins in a moment; its lease runs from our start.
-        None if now_ms() >= app.knows_since_ms.load(Ordering::Relaxed).saturating_add(app.config.node_lease_ms) => {
-            Heard::Lost
-        }
-        None => Heard::Silent,
-    }
+    let last_ms = match app.fleet.of(id).map(|member| member.presence()) {
+        Some(Presence::Here) => return Heard::Now,
+        Some(Presence::Silent { since_ms }) => since_ms,
+        // It may dial in a moment, or another process knew it: nobody heard it since we began to listen.
+        Some(Presence::Unheard) => app.knows_since_ms.load(Ordering::Relaxed),
+        None => app.fleet.removed_ms(id).unwrap_or_else(|| app.knows_since_ms.load(Ordering::Relaxed)),
+    };
+    let lost = now_ms() >= last_ms.saturating_add(app.config.node_lease_ms);
+    if lost { Heard::Lost } else { Heard::Silent }
 }
 
 /// Returns how many steps it took.

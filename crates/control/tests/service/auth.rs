@@ -80,7 +80,7 @@ async fn a_token_file_that_others_may_read_is_refused() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let mut config = madang_control::ControlConfig::new(home.path());
         config.database = home.database();
-        let refused = madang_control::Server::build(config, std::sync::Arc::new(node.clone())).await.unwrap_err();
+        let refused = madang_control::Server::build(config, Some(std::sync::Arc::new(node.clone()))).await.unwrap_err();
         assert!(refused.to_string().contains(&format!("mode {mode:03o}")), "{refused}");
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -266,7 +266,7 @@ async fn another_servers_key_is_noticed() {
     std::fs::write(&key, "00".repeat(32)).unwrap();
     let mut config = madang_control::ControlConfig::new(home.path());
     config.listen = None;
-    let refused = madang_control::Server::build(config, std::sync::Arc::new(node)).await.unwrap_err();
+    let refused = madang_control::Server::build(config, Some(std::sync::Arc::new(node))).await.unwrap_err();
     assert!(refused.to_string().contains("the server's key"), "{refused}");
 }
 

@@ -41,6 +41,8 @@ impl Home {
 pub struct World {
     pub node: SimNode,
     pub address: SocketAddr,
+    /// Where nodes dial, if they may.
+    pub nodes: Option<SocketAddr>,
     pub token: String,
     pub home: Arc<Home>,
     pub stop: StopHandle,
@@ -96,14 +98,15 @@ impl World {
         config.database = home.database();
         config.reconcile_ms = 50;
         settle(&mut config);
-        let server = Server::build(config, Arc::new(node.clone())).await.unwrap();
+        let server = Server::build(config, Some(Arc::new(node.clone()))).await.unwrap();
         let address = server.address().unwrap();
+        let nodes = server.nodes_address();
         let token = std::fs::read_to_string(server.admin_token_path()).unwrap().trim().to_owned();
         let fleet = server.fleet();
         let running: Running = server.spawn();
         let stop = running.handle();
         let running = tokio::spawn(async move { running.wait().await.unwrap() });
-        Self { node, address, token, home, stop, fleet, running }
+        Self { node, address, nodes, token, home, stop, fleet, running }
     }
 
     pub fn socket(&self) -> std::path::PathBuf {

@@ -15,6 +15,7 @@ mod harness;
 mod life;
 mod metrics;
 mod money;
+mod nodes;
 mod people;
 mod policy;
 mod provider;

@@ -72,8 +72,9 @@ async fn begin(
     let gone = || Status::cancelled("the link is gone");
     send(out, to_node::Body::Welcome(welcome)).await.map_err(|_| gone())?;
     let greeting = Greeting { boot: check::text(&boot), facts, languages, health, runs, sandboxes };
-    let removed = || Status::unauthenticated("this node was removed");
-    let (number, replaced) = node.connected(greeting, out.clone()).ok_or_else(removed)?;
+    // Removed, or only let go because another process leads: it hears which when it dials anew.
+    let let_go = || Status::unavailable("this node is not known here any more");
+    let (number, replaced) = node.connected(greeting, out.clone()).ok_or_else(let_go)?;
     for order in node.unanswered() {
         send(out, to_node::Body::Order(order)).await.map_err(|_| gone())?;
     }

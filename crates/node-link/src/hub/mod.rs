@@ -87,6 +87,14 @@ pub enum Refusal {
     Unavailable(String),
 }
 
+/// Where a node's link belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seat {
+    Here,
+    /// With another control process: at this address for nodes, if it is known.
+    Elsewhere(Option<String>),
+}
+
 /// Who may join, and whose certificates are whose. Control implements it over its store.
 #[async_trait]
 pub trait Registry: Send + Sync + 'static {
@@ -103,6 +111,10 @@ pub trait Registry: Send + Sync + 'static {
             owners.push(self.certificate_of(fingerprint).await?);
         }
         Ok(owners)
+    }
+    /// Whether a node's link may stand here.
+    async fn seat(&self, _node: NodeId) -> Seat {
+        Seat::Here
     }
     /// A node has connected and said what it is; also each time it comes back.
     async fn arrived(&self, node: Arc<RemoteNode>);

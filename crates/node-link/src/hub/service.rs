@@ -5,11 +5,11 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use madang_ids::NodeId;
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, Streaming, transport::Server};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue, transport::Server};
 
-use super::{Hub, JoinAsked, Refusal, accept::Peer, file, gate::Caller, link, remote::RemoteNode, run};
+use super::{Hub, JoinAsked, Refusal, Seat, accept::Peer, file, gate::Caller, link, remote::RemoteNode, run};
 use crate::{
-    JoinToken,
+    ELSEWHERE, JoinToken,
     authority::{self, fingerprint},
     wire::{
         Chunk, FromNode, JoinRequest, Joined, Received, RenewRequest, Renewed, RunDown, RunUp, ToNode, WriteRequest,
@@ -44,11 +44,25 @@ pub(super) fn server() -> Server {
 }
 
 impl Service {
-    /// Which node asks, as the gate has found.
+    /// A link stands only where the node belongs; who is at the wrong door hears where the right one is.
+    async fn seated(&self, node: &RemoteNode) -> Result<(), Status> {
+        match self.hub.registry.seat(node.id()).await {
+            Seat::Here => Ok(()),
+            Seat::Elsewhere(address) => {
+                let mut status = Status::unavailable("another control process leads");
+                let address = address.and_then(|address| address.parse().ok());
+                let address = address.unwrap_or_else(|| MetadataValue::from_static(""));
+                status.metadata_mut().insert(ELSEWHERE, address);
+                Err(status)
+            }
+        }
+    }
+
+    /// Which node asks, as the gate has found. One that was let go meanwhile dials anew, and hears then whether it was removed.
     fn node<T>(&self, request: &Request<T>) -> Result<Arc<RemoteNode>, Status> {
-        let removed = || Status::unauthenticated("this node is no longer one");
-        let Caller(node) = request.extensions().get().ok_or_else(removed)?;
-        self.hub.known(*node).ok_or_else(removed)
+        let let_go = || Status::unavailable("this node is not known here any more");
+        let Caller(node) = request.extensions().get().ok_or_else(let_go)?;
+        self.hub.known(*node).ok_or_else(let_go)
     }
 
     async fn issue(&self, node: NodeId, request: &[u8]) -> Result<authority::Issued, Status> {
@@ -112,6 +126,7 @@ impl Link for Service {
 
     async fn talk(&self, request: Request<Streaming<FromNode>>) -> Result<Response<Answers<ToNode>>, Status> {
         let node = self.node(&request)?;
+        self.seated(&node).await?;
         let (out, answers) = mpsc::channel(OUT_MAX);
         tokio::spawn(link::serve(Arc::clone(&self.hub), node, request.into_inner(), out));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))

@@ -4,6 +4,7 @@
 //! once; runs are carried by [`run`] over as many links as it takes; [`fence`] ends what must not outlive a silence.
 
 mod dial;
+mod doors;
 mod fence;
 mod file;
 mod keep;
@@ -21,16 +22,19 @@ use tonic::{Code, Status, transport::Channel};
 pub use dial::{Dial, Tcp};
 
 use crate::{
-    JoinToken,
+    ELSEWHERE, JoinToken,
     tls::TlsError,
     wire::{JoinRequest, RenewRequest, link_client::LinkClient},
 };
+use doors::Doors;
 use keep::Kept;
 
 /// Pauses between attempts: doubled from the first to the last, each cut by up to a half at random so that a thousand nodes do not
 /// come back at one instant. The last is well below what makes a node silent.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(2);
+/// While control processes agree on who leads: somebody will in a moment.
+const PAUSE_ELSEWHERE: Duration = Duration::from_millis(300);
 /// One call that is no stream.
 const CALL_WAIT: Duration = Duration::from_secs(20);
 
@@ -39,8 +43,8 @@ const CALL_WAIT: Duration = Duration::from_secs(20);
 pub struct MemberConfig {
     /// Where key and certificate are kept; made if missing, for this user only.
     pub directory: PathBuf,
-    /// `host:port` of control's listener for nodes.
-    pub control: String,
+    /// `host:port` of control's listeners for nodes, asked in turn: a control plane may be several processes.
+    pub controls: Vec<String>,
     /// For the first time only.
     pub token: Option<JoinToken>,
     pub name: String,
@@ -53,9 +57,19 @@ pub struct MemberConfig {
 }
 
 impl MemberConfig {
-    pub fn new(directory: PathBuf, control: String, name: String) -> Self {
+    /// `controls` are separated by commas.
+    pub fn new(directory: PathBuf, controls: String, name: String) -> Self {
         let (beat, silent) = (Duration::from_millis(1_000), Duration::from_millis(4_500));
-        Self { directory, control, token: None, name, beat, silent, uptime_ms: fence::uptime_ms }
+        let controls = controls.split(',').map(str::trim).filter(|control| !control.is_empty());
+        Self {
+            directory,
+            controls: controls.map(str::to_owned).collect(),
+            token: None,
+            name,
+            beat,
+            silent,
+            uptime_ms: fence::uptime_ms,
+        }
     }
 }
 
@@ -79,17 +93,24 @@ pub enum MemberError {
     Refused(String),
     #[error("control cannot be reached: {0}")]
     Unreachable(String),
+    /// This control process does not lead; perhaps it knows which one does.
+    #[error("another control process leads")]
+    Elsewhere(Option<String>),
 }
 
 impl MemberError {
     /// Whether another attempt may go better.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+        matches!(self, Self::Unreachable(_) | Self::Elsewhere(_))
     }
 }
 
 impl From<Status> for MemberError {
     fn from(status: Status) -> Self {
+        if let Some(address) = status.metadata().get(ELSEWHERE) {
+            let address = address.to_str().ok().filter(|address| !address.is_empty());
+            return Self::Elsewhere(address.map(str::to_owned));
+        }
         match status.code() {
             Code::PermissionDenied | Code::Unauthenticated | Code::FailedPrecondition | Code::InvalidArgument => {
                 Self::Refused(status.message().to_owned())
@@ -124,6 +145,7 @@ pub struct Member {
     config: MemberConfig,
     kept: Kept,
     dial: Arc<dyn Dial>,
+    doors: Doors,
 }
 
 impl std::fmt::Debug for Member {
@@ -136,10 +158,12 @@ impl Member {
     /// Joins, unless this machine has joined before. Tries again while control cannot be reached.
     pub async fn join(config: MemberConfig, dial: Arc<dyn Dial>) -> Result<Self, MemberError> {
         let mut pause = Pause::default();
+        let mut doors = Doors::default();
         let kept = match Kept::read(&config.directory)? {
             Some(kept) => kept.fits(&config)?,
             None => loop {
-                match join_once(&config, &*dial).await {
+                let control = doors.next(&config)?;
+                match join_once(&config, &control, &*dial).await {
                     Ok(kept) => break kept,
                     Err(error) if error.may_pass() => {
                         tracing::warn!(%error, "joining goes on");
@@ -149,7 +173,7 @@ impl Member {
                 }
             },
         };
-        Ok(Self { config, kept, dial })
+        Ok(Self { config, kept, dial, doors: Doors::default() })
     }
 
     pub fn id(&self) -> NodeId {
@@ -178,7 +202,9 @@ impl Member {
                         standing: &standing,
                     };
                     let ended = link::keep(&self.config, shared, client, &mut done, &mut pause).await;
-                    standing.send_replace(None);
+                    if standing.send_replace(None).is_some() {
+                        self.doors.right(&self.config);
+                    }
                     ended
                 }
                 Err(error) => error,
@@ -187,16 +213,21 @@ impl Member {
                 return ended;
             }
             tracing::info!(why = %ended, "the link to control is made anew");
-            pause.wait().await;
+            self.doors.learn(&ended);
+            match ended {
+                MemberError::Elsewhere(_) => pause.wait_at_most(PAUSE_ELSEWHERE).await,
+                _ => pause.wait().await,
+            }
         }
     }
 
     /// A client over a new connection, with a certificate that is good for a while.
     async fn client(&mut self) -> Result<Client, MemberError> {
-        let client = dial::client(&*self.dial, &self.config.control, &self.kept.tls()?).await?;
+        let control = self.doors.next(&self.config)?;
+        let client = dial::client(&*self.dial, &control, &self.kept.tls()?).await?;
         if self.kept.should_renew() {
             match self.renew(client.clone()).await {
-                Ok(()) => return dial::client(&*self.dial, &self.config.control, &self.kept.tls()?).await,
+                Ok(()) => return dial::client(&*self.dial, &control, &self.kept.tls()?).await,
                 Err(error) if error.may_pass() => tracing::warn!(%error, "the certificate is not renewed yet"),
                 Err(error) => return Err(error),
             }
@@ -213,12 +244,12 @@ impl Member {
     }
 }
 
-async fn join_once(config: &MemberConfig, dial: &dyn Dial) -> Result<Kept, MemberError> {
+async fn join_once(config: &MemberConfig, control: &str, dial: &dyn Dial) -> Result<Kept, MemberError> {
     let token = config.token.as_ref().ok_or(MemberError::NoToken)?;
     // The same key each time: should the answer be lost, control knows who asks again.
     let key = keep::key(&config.directory)?;
     let tls = crate::tls::client(token.authority(), None)?;
-    let mut client = dial::client(dial, &config.control, &tls).await?;
+    let mut client = dial::client(dial, control, &tls).await?;
     let request = JoinRequest {
         secret: token.secret().to_owned(),
         request: keep::request(&key)?.into(),
@@ -246,7 +277,11 @@ impl Pause {
     }
 
     async fn wait(&mut self) {
-        let full = PAUSE_FIRST.saturating_mul(1 << self.tries.min(16)).min(PAUSE_LAST);
+        self.wait_at_most(PAUSE_LAST).await;
+    }
+
+    async fn wait_at_most(&mut self, last: Duration) {
+        let full = PAUSE_FIRST.saturating_mul(1 << self.tries.min(16)).min(last);
         self.tries += 1;
         let mut random = [0; 2];
         // Without random numbers the pause is the whole one.

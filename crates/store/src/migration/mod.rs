@@ -19,6 +19,7 @@ mod m0030_audit;
 mod m0031_signin;
 mod m0040_fleet;
 mod m0041_reservation;
+mod m0050_node_member;
 mod m0060_usage;
 mod m0061_money;
 mod m0070_service;
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0060_usage::Migration),
             Box::new(m0080_access_key_maker::Migration),
             Box::new(m0061_money::Migration),
+            Box::new(m0050_node_member::Migration),
         ]
     }
 }

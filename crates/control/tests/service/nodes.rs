@@ -1,0 +1,219 @@
+//! Nodes that join over a real link: tokens, states, removal, servers that come and go. What runs on them is simulated.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::http::Method;
+use madang_node_api::Node as _;
+use madang_node_link::{
+    Member, MemberConfig,
+    member::{MemberError, Tcp},
+};
+use madang_testkit::{SimNode, TestDatabase};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::harness::{Home, PATIENCE, World};
+
+fn takes_nodes(config: &mut madang_control::ControlConfig) {
+    config.nodes_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+}
+
+impl World {
+    /// One that takes nodes, and places nothing on its own.
+    async fn with_nodes() -> Self {
+        let world = Self::with(takes_nodes).await;
+        world.cordon_own().await;
+        world
+    }
+
+    async fn cordon_own(&self) {
+        let own = self.node_called("local").await;
+        self.change(&own, "cordoned").await.expect(200);
+    }
+
+    async fn node_called(&self, name: &str) -> Value {
+        let all = self.get("/api/v1/nodes").await.expect(200);
+        let named = all["items"].as_array().unwrap().iter().find(|node| node["name"] == name);
+        named.unwrap_or_else(|| panic!("no {name} in {all}")).clone()
+    }
+
+    async fn change(&self, node: &Value, state: &str) -> crate::harness::Answer {
+        let path = format!("/api/v1/nodes/{}", node["id"].as_str().unwrap());
+        let headers = [("content-type", "application/json")];
+        self.send(Method::PATCH, &path, &headers, json!({"state": state}).to_string()).await
+    }
+
+    async fn node_token(&self, request: Value) -> Value {
+        self.post("/api/v1/node-tokens", request).await.expect(201)
+    }
+
+    async fn heard(&self, name: &str, presence: &str) -> Value {
+        let path = format!("/api/v1/nodes/{}", self.node_called(name).await["id"].as_str().unwrap());
+        self.until(&path, |node| node["presence"] == presence).await
+    }
+}
+
+/// A machine that may join.
+struct Machine {
+    directory: TempDir,
+    node: SimNode,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { directory: TempDir::new().unwrap(), node: SimNode::new() }
+    }
+
+    fn config(&self, controls: &str, name: &str, token: Option<&str>) -> MemberConfig {
+        let mut config = MemberConfig::new(self.directory.path().join("m"), controls.to_owned(), name.to_owned());
+        config.token = token.map(|token| token.parse().unwrap());
+        config
+    }
+
+    async fn join(&self, controls: &str, name: &str, token: Option<&str>) -> Result<Member, MemberError> {
+        let joining = Member::join(self.config(controls, name, token), Arc::new(Tcp));
+        tokio::time::timeout(PATIENCE, joining).await.expect("joining takes for ever")
+    }
+
+    /// Keeps a link for as long as the handle lives; returns why it was ended by control.
+    async fn serve(&self, controls: &str, name: &str, token: Option<&str>) -> AbortOnDropHandle<MemberError> {
+        let member = self.join(controls, name, token).await.unwrap();
+        AbortOnDropHandle::new(tokio::spawn(member.serve(Arc::new(self.node.clone()))))
+    }
+}
+
+fn address(world: &World) -> String {
+    world.nodes.unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_machine_joins_by_its_token_and_sessions_go_there() {
+    let world = World::with_nodes().await;
+    let machine = Machine::new();
+    let made = world.node_token(json!({})).await;
+    assert_eq!(made["join"], address(&world));
+    let _link = machine.serve(&address(&world), "far", made["secret"].as_str()).await;
+    let seen = world.heard("far", "here").await;
+    assert_eq!((&seen["state"], &seen["resource_group"]), (&json!("schedulable"), &json!("default")));
+    let session = world.session().await;
+    assert_eq!(machine.node.sandboxes().len(), 1);
+    assert_eq!(world.heard("far", "here").await["sessions"], 1);
+    let run = json!({"code": "print far away", "wait": true});
+    let run = world.post(&format!("/api/v1/sessions/{session}/runs"), run).await.expect(200);
+    assert_eq!(run["stdout"], "far away\n");
+    assert_eq!(world.get("/api/v1/node-tokens").await.expect(200)["items"], json!([]), "it was good for one");
+}
+
+#[tokio::test]
+async fn a_token_that_is_used_up_taken_back_or_ended_lets_nobody_in() {
+    let world = World::with_nodes().await;
+    let at = address(&world);
+    let used = world.node_token(json!({"uses": 1})).await;
+    Machine::new().join(&at, "first", used["secret"].as_str()).await.unwrap();
+    let back = world.node_token(json!({"uses": 5})).await;
+    world.delete(&format!("/api/v1/node-tokens/{}", back["id"].as_str().unwrap())).await.expect(200);
+    let ended = world.node_token(json!({"ttl_ms": 1_000})).await;
+    let began = std::time::Instant::now();
+    while world.get("/api/v1/node-tokens").await.expect(200)["items"] != json!([]) {
+        assert!(began.elapsed() < PATIENCE, "a token does not end");
+    }
+    for token in [used, back, ended] {
+        let refused = Machine::new().join(&at, "second", token["secret"].as_str()).await.unwrap_err();
+        assert!(matches!(&refused, MemberError::Refused(why) if why.contains("lets nobody join")), "{refused}");
+    }
+    let token = world.node_token(json!({"uses": 3})).await;
+    for name in ["first", "local", "no name"] {
+        let refused = Machine::new().join(&at, name, token["secret"].as_str()).await.unwrap_err();
+        assert!(matches!(&refused, MemberError::Refused(why) if why.contains("name")), "{name}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn nonsense_about_tokens_is_refused() {
+    let world = World::with_nodes().await;
+    for (field, request) in [
+        ("uses", json!({"uses": 0})),
+        ("uses", json!({"uses": 10_001})),
+        ("ttl_ms", json!({"ttl_ms": 1})),
+        ("resource_group", json!({"resource_group": "nowhere"})),
+    ] {
+        let problem = world.post("/api/v1/node-tokens", request).await.problem(422, "invalid");
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+    let closed = World::new().await;
+    closed.post("/api/v1/node-tokens", json!({})).await.problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn a_node_that_is_removed_is_let_in_no_more_and_its_sessions_are_lost() {
+    let world = World::with_nodes().await;
+    let machine = Machine::new();
+    let made = world.node_token(json!({"uses": 2})).await;
+    let link = machine.serve(&address(&world), "far", made["secret"].as_str()).await;
+    let node = world.heard("far", "here").await;
+    let session = format!("/api/v1/sessions/{}", world.session().await);
+    let path = format!("/api/v1/nodes/{}", node["id"].as_str().unwrap());
+    let problem = world.delete(&path).await.problem(409, "conflict");
+    assert!(problem["detail"].as_str().unwrap().contains("drain"), "{problem}");
+    world.delete(&format!("{path}?force=true")).await.expect(200);
+    let ended = world.until(&session, |view| view["state"] == "ended").await;
+    assert!(ended["why"].as_str().unwrap().contains("removed"), "{ended}");
+    let why = tokio::time::timeout(PATIENCE, link).await.expect("it is let in again").unwrap();
+    assert!(matches!(why, MemberError::Refused(_)), "{why}");
+    world.get(&path).await.problem(404, "not-found");
+    let own = world.node_called("local").await;
+    world.delete(&format!("/api/v1/nodes/{}", own["id"].as_str().unwrap())).await.problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_node_and_what_runs_there_outlives_the_server() {
+    let world = World::with_nodes().await;
+    let machine = Machine::new();
+    let made = world.node_token(json!({})).await;
+    let at = address(&world);
+    let _link = machine.serve(&at, "far", made["secret"].as_str()).await;
+    let node = world.heard("far", "here").await;
+    let session = format!("/api/v1/sessions/{}", world.session().await);
+    world.change(&node, "cordoned").await.expect(200);
+    world.change(&node, "nonsense").await.problem(422, "invalid");
+    world.stop.drain();
+    let (home, own) = world.stopped().await;
+    let settle = |config: &mut madang_control::ControlConfig| config.nodes_listen = Some(at.parse().unwrap());
+    let world = World::on(home, own, settle).await;
+    assert_eq!(world.get(&session).await.expect(200)["state"], "running");
+    assert_eq!(world.heard("far", "here").await["state"], "cordoned");
+    let run = json!({"code": "print still", "wait": true});
+    assert_eq!(world.post(&format!("{session}/runs"), run).await.expect(200)["stdout"], "still\n");
+    let waits = world.post("/api/v1/sessions", json!({"language": "sim"})).await.expect(201);
+    assert_eq!(waits["state"], "queued");
+}
+
+#[tokio::test]
+async fn a_node_follows_whoever_leads() {
+    let Some(database) = TestDatabase::postgres_if_any().await else { return };
+    let (machine, mut worlds) = (Machine::new(), Vec::new());
+    for _ in 0..2 {
+        let settle = |config: &mut madang_control::ControlConfig| {
+            config.database = Some(database.url().parse().unwrap());
+            takes_nodes(config);
+        };
+        let world = World::on(Home::new().await, SimNode::new(), settle).await;
+        world.get("/api/v1/languages").await.expect(200);
+        worlds.push(world);
+    }
+    worlds[1].cordon_own().await;
+    // It knows only the one that does not lead, joins there, and is sent on.
+    let made = worlds[1].node_token(json!({})).await;
+    let link = machine.serve(&address(&worlds[1]), "far", made["secret"].as_str()).await;
+    worlds[0].heard("far", "here").await;
+    worlds[1].heard("far", "here").await;
+    let session = format!("/api/v1/sessions/{}", worlds[1].session().await);
+    let first = worlds.remove(0);
+    first.stop.drain();
+    first.stopped().await;
+    worlds[0].heard("far", "here").await;
+    let run = json!({"code": "print still", "wait": true});
+    assert_eq!(worlds[0].post(&format!("{session}/runs"), run).await.expect(200)["stdout"], "still\n");
+    assert!(!link.is_finished());
+}
