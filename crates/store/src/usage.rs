@@ -3,13 +3,13 @@
 //! Of a sandbox of a session every reading that counted is a record; a one-shot run is one ([`run_writer`](crate::run_writer)). A record and what it
 //! adds to its day are one transaction, and a record that is there already adds nothing: whatever is said twice counts once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use madang_ids::{NodeId, SessionId};
 use madang_model::{Owner, Usage};
 use sea_orm::{
-    ConnectionTrait, DbErr, ExprTrait as _,
-    sea_query::{Expr, OnConflict, Query},
+    ConnectionTrait, DbErr, ExprTrait as _, Statement, Value,
+    sea_query::{Expr, Query},
 };
 
 use crate::{
@@ -128,19 +128,26 @@ impl Store {
     }
 }
 
-/// Keeps records, and adds those that are new to their days. Part of a transaction of whoever calls.
+/// Keeps records, and adds those that are new to their days. Part of a transaction of whoever calls. It is in the path of every one-shot
+/// run: its statements are put together by hand, and one record asks for nothing back.
 pub(crate) async fn keep(connection: &impl ConnectionTrait, records: &[UsageRecord]) -> Result<(), DbErr> {
+    const KNOWN: &str = "ON CONFLICT (subject, sequence) DO NOTHING";
+    let backend = connection.get_database_backend();
+    let insert = |tail: &str| {
+        let sql = insert_sql("usage_record", &RECORD, records.len(), tail);
+        Statement::from_sql_and_values(backend, sql, records.iter().flat_map(values))
+    };
+    if let [record] = records {
+        return match connection.execute_raw(insert(KNOWN)).await?.rows_affected() {
+            0 => Ok(()),
+            _ => add_to_days(connection, std::iter::once(record)).await,
+        };
+    }
     if records.is_empty() {
         return Ok(());
     }
-    let known = OnConflict::columns(["subject", "sequence"]).do_nothing().to_owned();
-    let mut insert = Query::insert().into_table("usage_record").columns(RECORD).on_conflict(known).to_owned();
-    for record in records {
-        insert.values_panic(values(record));
-    }
-    insert.returning(Query::returning().columns(["subject", "sequence"]));
     let mut new = Vec::with_capacity(records.len());
-    for row in connection.query_all(&insert).await? {
+    for row in connection.query_all_raw(insert(&format!("{KNOWN} RETURNING subject, sequence"))).await? {
         new.push((row.try_get::<String>("", "subject")?, row.try_get::<i64>("", "sequence")?));
     }
     new.sort_unstable();
@@ -152,6 +159,28 @@ pub(crate) async fn keep(connection: &impl ConnectionTrait, records: &[UsageReco
     };
     add_to_days(connection, records.iter().filter(is_new)).await
 }
+
+/// `INSERT INTO table (…) VALUES ($1, …), (…) tail`.
+fn insert_sql(table: &str, columns: &[&str], rows: usize, tail: &str) -> String {
+    let row = |row: usize| {
+        let marks: Vec<_> = (1..=columns.len()).map(|column| format!("${}", row * columns.len() + column)).collect();
+        format!("({})", marks.join(","))
+    };
+    let rows: Vec<_> = (0..rows).map(row).collect();
+    format!("INSERT INTO {table} ({}) VALUES {} {tail}", columns.join(","), rows.join(","))
+}
+
+/// Counters add up, peaks take the higher.
+static ADD: LazyLock<String> = LazyLock::new(|| {
+    let sum = |column: &&str| match *column {
+        "memory_peak_bytes" => format!(
+            "{column} = CASE WHEN usage_day.{column} > excluded.{column} THEN usage_day.{column} ELSE excluded.{column} END"
+        ),
+        _ => format!("{column} = usage_day.{column} + excluded.{column}"),
+    };
+    let sums: Vec<_> = DAY[DAY_KEYS..].iter().map(sum).collect();
+    format!("ON CONFLICT ({}) DO UPDATE SET {}", DAY[..DAY_KEYS].join(","), sums.join(","))
+});
 
 /// In one order, so that two who do so never wait for each other.
 async fn add_to_days<'a>(
@@ -168,21 +197,9 @@ async fn add_to_days<'a>(
     if sums.is_empty() {
         return Ok(());
     }
-    let mut add = OnConflict::columns(DAY[..DAY_KEYS].iter().copied());
-    for column in &DAY[DAY_KEYS..] {
-        let (here, new) = (Expr::col(("usage_day", *column)), Expr::col(("excluded", *column)));
-        let sum: Expr = if *column == "memory_peak_bytes" {
-            Expr::case(here.clone().gt(new.clone()), here).finally(new).into()
-        } else {
-            here.add(new)
-        };
-        add.value(*column, sum);
-    }
-    let mut insert = Query::insert().into_table("usage_day").columns(DAY).on_conflict(add).to_owned();
-    for (key, sum) in sums {
-        insert.values_panic(day_values(key, &sum));
-    }
-    connection.execute(&insert).await?;
+    let sql = insert_sql("usage_day", &DAY, sums.len(), &ADD);
+    let values = sums.into_iter().flat_map(|(key, sum)| day_values(key, &sum));
+    connection.execute_raw(Statement::from_sql_and_values(connection.get_database_backend(), sql, values)).await?;
     Ok(())
 }
 
@@ -202,8 +219,8 @@ fn node(record: &UsageRecord) -> String {
     record.node.map(|node| node.to_string()).unwrap_or_default()
 }
 
-fn values(record: &UsageRecord) -> Vec<Expr> {
-    let mut values: Vec<Expr> = vec![
+fn values(record: &UsageRecord) -> Vec<Value> {
+    let mut values: Vec<Value> = vec![
         record.subject.clone().into(),
         signed(record.sequence).into(),
         signed(record.at_ms).into(),
@@ -219,17 +236,17 @@ fn values(record: &UsageRecord) -> Vec<Expr> {
     values
 }
 
-fn day_values(key: DayKey, sum: &Sum) -> Vec<Expr> {
-    let mut values: Vec<Expr> = vec![signed(key.day).into()];
+fn day_values(key: DayKey, sum: &Sum) -> Vec<Value> {
+    let mut values: Vec<Value> = vec![signed(key.day).into()];
     let texts = [key.organization, key.project, key.owner, key.image, key.language, key.node];
-    values.extend(texts.into_iter().map(Expr::from));
+    values.extend(texts.into_iter().map(Value::from));
     values.push(signed(sum.records).into());
     values.extend(counters(&sum.usage, sum.cost_nano));
     values
 }
 
 /// In the order of both lists of columns.
-fn counters(usage: &Usage, cost_nano: u64) -> [Expr; 11] {
+fn counters(usage: &Usage, cost_nano: u64) -> [Value; 11] {
     [
         usage.memory_peak_bytes,
         usage.wall_us,

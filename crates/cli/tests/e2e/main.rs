@@ -18,5 +18,6 @@ mod server;
 mod session;
 mod signin;
 mod smoke;
+mod spend;
 mod survive;
 mod usage;

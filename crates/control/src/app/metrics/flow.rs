@@ -100,6 +100,10 @@ impl Flow {
         registry.register_with_unit("http_request", "Time to an answer", Unit::Seconds, self.answers.clone());
         registry.register_with_unit("store_statement", "Time of a statement", Unit::Seconds, self.statements.clone());
         registry.register("store_failures", "Statements that the database refused", self.statement_failures.clone());
+        // There from the start, so that a rule about a lie has something to read.
+        for result in ["new", "before", "refused", "elsewhere", "unknown"] {
+            drop(self.readings.get_or_create(&ReadingLabels { result }));
+        }
         registry.register("usage_readings", "Readings of nodes, by what became of them", self.readings.clone());
         let usage = [
             ("usage_cpu", "CPU time of what has ended", &self.cpu_seconds),
