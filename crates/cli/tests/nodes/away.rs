@@ -77,6 +77,22 @@ impl World {
     }
 }
 
+/// What a session uses beside a run in it: its interpreter's start, its end.
+const BESIDE_US: u64 = 3_000_000;
+
+/// CPU time in the records of a session's use, each counted once.
+async fn recorded_cpu_us(client: &Client, session: &str) -> u64 {
+    let mut bytes = client.usage_records("format=ndjson").await.unwrap();
+    let mut text = Vec::new();
+    while let Some(piece) = bytes.next().await.unwrap() {
+        text.extend_from_slice(&piece);
+    }
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let records = lines.map(|line| serde_json::from_slice::<madang_public_api::UsageEntry>(line).unwrap());
+    let theirs = records.filter(|record| record.session == session);
+    theirs.map(|record| record.cpu_user_us + record.cpu_system_us).sum()
+}
+
 fn noticed(gone: Instant) {
     println!("noticed after {:?}", gone.elapsed());
     assert!(gone.elapsed() < NOTICED);
@@ -98,12 +114,12 @@ async fn sessions_are_spread_and_packed_as_asked() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_cut_off_and_comes_back_loses_no_session_and_no_output() {
+async fn a_node_that_is_cut_off_and_comes_back_loses_no_session_no_output_and_no_use() {
     let world = World::with_three("").await;
     world.group("spread");
     let id = world.session_on("one").await;
     says(&world.client, &id, "kept = 41").await;
-    let code = "import os, time\nn = 0\nwhile not os.path.exists('stop'):\n    print(n, flush=True)\n    n += 1\n    time.sleep(0.05)";
+    let code = "import os, time\nn = 0\nwhile not os.path.exists('stop'):\n    print(n, flush=True)\n    n += 1\n    busy = time.process_time() + 0.01\n    while time.process_time() < busy: pass\n    time.sleep(0.04)";
     let request = RunRequest {
         mode: RunMode::Command,
         argv: vec!["python3".into(), "-c".into(), code.into()],
@@ -135,7 +151,16 @@ async fn a_node_that_is_cut_off_and_comes_back_loses_no_session_and_no_output() 
     let numbers: Vec<u64> = text(&view.whole.stdout).lines().map(|line| line.parse().unwrap()).collect();
     assert!(numbers.iter().enumerate().all(|(at, number)| at as u64 == *number), "{numbers:?}");
     // It has counted all the while that nobody heard it.
-    assert!(numbers.len() as u128 > away.as_millis() / 200, "{} lines in {away:?}", numbers.len());
+    assert!(numbers.len() as u128 > away.as_millis() / 500, "{} lines in {away:?}", numbers.len());
+    world.client.session_end(&id).await.unwrap();
+    let used = view.whole.usage.cpu_user_us + view.whole.usage.cpu_system_us;
+    let recorded = soon("what was used is recorded", async || {
+        let recorded = recorded_cpu_us(&world.client, &id).await;
+        if recorded >= used { Ok(recorded) } else { Err(format!("{recorded} of {used} µs")) }
+    })
+    .await;
+    println!("{used} µs in the run, {recorded} µs recorded of the session");
+    assert!(recorded < used + BESIDE_US, "{recorded} beside {used} µs");
 }
 
 #[tokio::test]
