@@ -13,6 +13,7 @@ mod organization;
 mod policy;
 mod project;
 mod reservation;
+mod retention;
 mod state;
 mod task;
 mod token;
@@ -56,6 +57,8 @@ pub enum AdminCommand {
     Reservation(reservation::ReservationArgs),
     /// What the whole service takes: everything, nothing new, nothing at all
     State(state::StateArgs),
+    /// How long runs, batch results and the audit log are kept
+    Retention(retention::RetentionArgs),
     /// What everybody is told: list, make, end
     Announcement(announcement::AnnouncementArgs),
     /// What the server does by itself: how it does, and doing it now
@@ -81,6 +84,7 @@ pub async fn run(args: AdminArgs) -> Result<u8, Failure> {
         AdminCommand::User(args) => user::run(args).await,
         AdminCommand::Token(args) => token::run(args).await,
         AdminCommand::Policy(args) => policy::run(args).await,
+        AdminCommand::Retention(args) => retention::run(args).await,
         AdminCommand::State(args) => state::run(args).await,
         AdminCommand::Announcement(args) => announcement::run(args).await,
         AdminCommand::Task(args) => task::run(args).await,

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod price;
 pub mod projected_end;
 pub mod reading;
+pub mod retention;
 pub mod root;
 pub mod run;
 pub mod run_state;

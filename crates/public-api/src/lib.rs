@@ -44,7 +44,7 @@ pub use reservation::{ReservationCreate, ReservationView};
 pub use resource_group::{Placement, Preference, QueueOrder, ResourceGroupSettings, ResourceGroupView};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;
-pub use service::{AnnouncementCreate, AnnouncementView, ServiceStateChange, ServiceStateView};
+pub use service::{AnnouncementCreate, AnnouncementView, RetentionView, ServiceStateChange, ServiceStateView};
 pub use session::{
     OnNodeLoss, QueueView, Resources, SessionCreate, SessionExtend, SessionKind, SessionState, SessionView,
 };

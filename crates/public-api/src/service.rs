@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use madang_ids::AnnouncementId;
-use madang_model::{Audience, Level, ServiceState};
+use madang_model::{Audience, Level, ServiceState, retention::Retention};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,6 +25,20 @@ pub struct ServiceStateChange {
 pub struct ServiceStateView {
     pub state: ServiceState,
     pub reason: String,
+    /// Absent if nobody ever changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Timestamp>,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RetentionView {
+    /// What somebody set.
+    pub settings: Retention,
+    /// What holds: the settings, and the server's configuration where they say nothing.
+    pub holds: Retention,
     /// Absent if nobody ever changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<String>,

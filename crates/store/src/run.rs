@@ -2,12 +2,15 @@
 
 use madang_ids::{RunId, SessionId};
 use madang_model::{Owner, RunEvent, Verdict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+};
 
 use crate::{
     Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
     owner::owner_read,
+    retention::{Horizon, is_of_batch},
 };
 
 /// Runs forgotten in one statement: each holds up the writer for some milliseconds.
@@ -151,8 +154,16 @@ impl Store {
 
     /// Forgets runs that finished before a time, and the oldest beyond `rows_max`; returns how many. Goes in small steps, so that
     /// runs that finish meanwhile wait for none of them long.
-    pub async fn run_prune(&self, finished_before_ms: u64, rows_max: u64) -> Result<u64, StoreError> {
-        let old = self.run_forget(row::Column::FinishedMs.lt(signed(finished_before_ms))).await?;
+    pub async fn run_prune(&self, horizon: impl Into<Horizon>, rows_max: u64) -> Result<u64, StoreError> {
+        let horizon = horizon.into();
+        let before = |ms| row::Column::FinishedMs.lt(signed(ms));
+        let old = if horizon.differs() {
+            let of_batch = is_of_batch(self.reader.get_database_backend());
+            let batch = before(horizon.batch_before_ms).and(of_batch.clone());
+            self.run_forget(batch).await? + self.run_forget(before(horizon.before_ms).and(of_batch.not())).await?
+        } else {
+            self.run_forget(before(horizon.before_ms)).await?
+        };
         let newest_beyond: Option<String> = row::Entity::find()
             .select_only()
             .column(row::Column::Id)

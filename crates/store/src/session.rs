@@ -2,13 +2,14 @@
 
 use madang_ids::{SandboxId, SessionId};
 use madang_model::{Owner, SessionLife, SessionSpec, Usage};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Fence, Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
     owner::owner_read,
+    retention::{Horizon, is_batch},
 };
 
 /// A session as it is kept.
@@ -140,9 +141,18 @@ impl Store {
     }
 
     /// Forgets sessions that ended before a time; returns how many.
-    pub async fn session_prune(&self, ended_before_ms: u64) -> Result<u64, StoreError> {
+    pub async fn session_prune(&self, horizon: impl Into<Horizon>) -> Result<u64, StoreError> {
+        let horizon = horizon.into();
+        let before = |ms| row::Column::EndedMs.lt(signed(ms));
+        let which = if horizon.differs() {
+            let batch = is_batch(self.reader.get_database_backend());
+            let others = before(horizon.before_ms).and(batch.clone().not());
+            before(horizon.batch_before_ms).and(batch).or(others)
+        } else {
+            before(horizon.before_ms)
+        };
         let done = row::Entity::delete_many()
-            .filter(row::Column::EndedMs.lt(signed(ended_before_ms)))
+            .filter(which)
             .exec(&self.writer)
             .await
             .map_err(doing("forgetting old sessions"))?;

@@ -125,6 +125,11 @@ fn the_house_is_kept() {
     done(&server, &format!("admin announcement rm {}", id.trim()));
     assert!(!done(&server, "admin announcement ls").contains("back at nine"));
 
+    let kept = done(&server, "admin retention set --batch 60 --audit 90");
+    assert!(kept.lines().any(|line| line.starts_with("batch") && line.contains("60 days")), "{kept}");
+    assert_eq!(json(&server, "admin retention set --audit 0")["settings"], serde_json::json!({"batch_days": 60}));
+    refused(&server, "admin retention set --audit 3", 120, "between 30 and");
+
     let ran = done(&server, "admin task run prune");
     assert!(ran.contains("done") && ran.contains("forgot"), "{ran}");
     let tasks = done(&server, "admin task ls");

@@ -27,6 +27,7 @@ mod queue_node;
 mod queue_reserve;
 mod reservation;
 mod resource_group;
+mod retention;
 mod run_collect;
 mod run_plan;
 mod run_take_up;

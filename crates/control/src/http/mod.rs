@@ -131,6 +131,7 @@ fn house_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(task::task_run))
         .routes(routes!(task::process_list))
         .routes(routes!(service::service_state_get, service::service_state_put))
+        .routes(routes!(service::retention_get, service::retention_put))
         .routes(routes!(service::announcement_list, service::announcement_create))
         .routes(routes!(service::announcement_list_all))
         .routes(routes!(service::announcement_end))

@@ -7,9 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use madang_ids::AnnouncementId;
-use madang_model::Audience;
+use madang_model::{Audience, retention::Retention};
 use madang_public_api::{
-    AnnouncementCreate, AnnouncementView, Page, ProblemKind, ServiceStateChange, ServiceStateView, bounds,
+    AnnouncementCreate, AnnouncementView, Page, ProblemKind, RetentionView, ServiceStateChange, ServiceStateView,
+    bounds,
 };
 use madang_store::AnnouncementPage;
 use serde::Deserialize;
@@ -37,6 +38,23 @@ pub(super) async fn service_state_put(
     ApiJson(change): ApiJson<ServiceStateChange>,
 ) -> Result<Json<ServiceStateView>, Failure> {
     Ok(Json(app.service_change(change, &asker.name).await?))
+}
+
+/// How long things are kept.
+#[utoipa::path(get, path = "/api/v1/service/retention", tag = "house", responses((status = 200, body = RetentionView)))]
+pub(super) async fn retention_get(State(app): State<Shared>) -> Result<Json<RetentionView>, Failure> {
+    Ok(Json(app.retention_view().await?))
+}
+
+/// Says how long things are kept. What is left out is as the configuration says; what is too old by then goes with the next run of the task `prune`.
+#[utoipa::path(put, path = "/api/v1/service/retention", tag = "house", request_body = Retention,
+    responses((status = 200, body = RetentionView)))]
+pub(super) async fn retention_put(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    ApiJson(settings): ApiJson<Retention>,
+) -> Result<Json<RetentionView>, Failure> {
+    Ok(Json(app.retention_set(settings, &asker.name).await?))
 }
 
 /// What everybody is told now.

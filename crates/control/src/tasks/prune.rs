@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use madang_store::StoreError;
+use madang_store::{Horizon, StoreError};
 
 use super::{Done, TaskPlan};
 use crate::{app::App, clock::now_ms};
@@ -22,12 +22,16 @@ const TOKENS_MS: u64 = DAY_MS;
 
 pub(super) async fn prune(app: Arc<App>) -> Done {
     let now = now_ms();
-    let oldest = now.saturating_sub(app.config.keep_days.saturating_mul(DAY_MS));
-    let runs = app.store.run_prune(oldest, app.config.keep_runs).await?;
-    let sessions = app.store.session_prune(oldest).await?;
+    let kept = app.retention().await?;
+    let before = |days: u64| now.saturating_sub(days.saturating_mul(DAY_MS));
+    let oldest = before(kept.runs_days);
+    let horizon = Horizon { before_ms: oldest, batch_before_ms: before(kept.batch_days) };
+    // Runs first: that they are of a batch session only the session says.
+    let runs = app.store.run_prune(horizon, kept.runs_max).await?;
+    let sessions = app.store.session_prune(horizon).await?;
     let keys = app.store.idempotency_prune(now.saturating_sub(KEYS_MS)).await?;
     let signins = forget_signins(&app, now).await?;
-    let audit = app.store.audit_prune(days_before(now, app.config.keep_audit_days), now).await?;
+    let audit = app.store.audit_prune(days_before(now, kept.audit_days), now).await?;
     let tokens = app.store.token_prune(now.saturating_sub(TOKENS_MS)).await?;
     let announcements = app.store.announcement_prune(oldest).await?;
     app.store.reservation_prune(oldest).await?;

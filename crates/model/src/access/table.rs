@@ -73,6 +73,8 @@ pub const ROWS: &[Row] = &[
     row("task_run", Scope::Manage, Rule::System, Thing::Nothing),
     row("service_state_get", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("service_state_put", Scope::Manage, Rule::System, Thing::Nothing),
+    row("retention_get", Scope::Read, Rule::System, Thing::Nothing),
+    row("retention_put", Scope::Manage, Rule::System, Thing::Nothing),
     row("announcement_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("announcement_list_public", Scope::Read, Rule::Open, Thing::Nothing),
     row("announcement_list_all", Scope::Read, Rule::System, Thing::Nothing),

@@ -25,6 +25,7 @@ mod m0061_money;
 mod m0070_service;
 mod m0071_session_list;
 mod m0080_access_key_maker;
+mod m0081_retention;
 
 pub(crate) struct Migrator;
 
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0080_access_key_maker::Migration),
             Box::new(m0061_money::Migration),
             Box::new(m0050_node_member::Migration),
+            Box::new(m0081_retention::Migration),
         ]
     }
 }

@@ -19,7 +19,7 @@ use madang_model::{
     Blob, Limits, Outcome, Owner, RunEvent, RunEventBody, SessionEvent, SessionKind, SessionLife, SessionSpec, Usage,
     Verdict,
 };
-use madang_store::{Claim, IdempotencyRecord, RunRecord, SessionRecord, Store, StoreError, TokenRecord};
+use madang_store::{Claim, Horizon, IdempotencyRecord, RunRecord, SessionRecord, Store, StoreError, TokenRecord};
 use madang_testkit::TestDatabase;
 
 async fn open(database: &TestDatabase) -> Store {
@@ -177,6 +177,33 @@ async fn pruning_forgets_the_old_and_the_many_but_never_the_open() {
         }
         assert_eq!(store.run_prune(20, 1_000).await.unwrap(), 600, "more than one step takes");
         assert_eq!(store.run_list_open().await.unwrap(), [begun]);
+    }
+}
+
+#[tokio::test]
+async fn batch_sessions_and_their_runs_have_a_time_of_their_own() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let mut runs = vec![finished("alone", 10)];
+        for (name, kind) in [("a", SessionKind::Batch), ("b", SessionKind::Interactive)] {
+            let mut record = session(name);
+            record.spec.kind = kind;
+            store.session_insert(&record).await.unwrap();
+            (record.life, _) = record.life.apply(&SessionEvent::EndAsked { why: "test".into() }, 9).unwrap();
+            record.ended_ms = Some(10);
+            store.session_update(&record).await.unwrap();
+            runs.push(RunRecord { session: Some(record.id), ..finished(name, 10) });
+        }
+        for run in &runs {
+            store.run_finish(run).await.unwrap();
+        }
+        let later = Horizon { before_ms: 20, batch_before_ms: 5 };
+        assert_eq!(store.run_prune(later, 100).await.unwrap(), 2, "alone, and of the interactive session");
+        assert_eq!(store.session_prune(later).await.unwrap(), 1);
+        assert!(store.run_get(runs[1].id).await.unwrap().is_some(), "of the batch session");
+        let sooner = Horizon { before_ms: 5, batch_before_ms: 20 };
+        assert_eq!(store.run_prune(sooner, 100).await.unwrap(), 1);
+        assert_eq!(store.session_prune(sooner).await.unwrap(), 1);
     }
 }
 
