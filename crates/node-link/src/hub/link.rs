@@ -7,7 +7,8 @@ use tonic::{Status, Streaming};
 
 use super::{
     Hub,
-    remote::{Greeting, RemoteNode},
+    remote::{Connected, Greeting, RemoteNode},
+    run,
 };
 use crate::{
     PROTOCOL,
@@ -74,9 +75,12 @@ async fn begin(
     let greeting = Greeting { boot: check::text(&boot), facts, languages, health, runs, sandboxes };
     // Removed, or only let go because another process leads: it hears which when it dials anew.
     let let_go = || Status::unavailable("this node is not known here any more");
-    let (number, replaced) = node.connected(greeting, out.clone()).ok_or_else(let_go)?;
+    let Connected { number, replaced, orphans } = node.connected(greeting, out.clone()).ok_or_else(let_go)?;
     for order in node.unanswered() {
         send(out, to_node::Body::Order(order)).await.map_err(|_| gone())?;
+    }
+    for slot in orphans {
+        tokio::spawn(run::resume(Arc::clone(node), slot));
     }
     hub.registry.arrived(Arc::clone(node)).await;
     Ok((number, replaced))

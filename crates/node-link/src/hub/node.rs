@@ -32,7 +32,7 @@ impl RemoteNode {
     }
 
     /// Waits until the node is heard.
-    async fn here(&self) -> Result<(), NodeError> {
+    pub(super) async fn here(&self) -> Result<(), NodeError> {
         let mut presence = self.presence.subscribe();
         let here = presence.wait_for(|presence| *presence == Presence::Here).await;
         here.map(drop).map_err(|_| NodeError::Unavailable("the node was removed".to_owned()))

@@ -81,6 +81,16 @@ pub(super) struct Greeting {
     pub sandboxes: Vec<SandboxSeen>,
 }
 
+/// What came of a greeting.
+pub(super) struct Connected {
+    /// Of the link, among those of the node.
+    pub number: u64,
+    /// Shows another number when the link does not count any more.
+    pub replaced: watch::Receiver<u64>,
+    /// Runs that nobody carries and that the node may still have.
+    pub orphans: Vec<Arc<RunSlot>>,
+}
+
 struct Pending {
     document: Bytes,
     may_repeat: bool,
@@ -168,11 +178,7 @@ impl RemoteNode {
     }
 
     /// A link stands: what was known before is replaced by what the node says now. None for a node that was removed meanwhile.
-    pub(super) fn connected(
-        &self,
-        greeting: Greeting,
-        out: mpsc::Sender<Result<ToNode, Status>>,
-    ) -> Option<(u64, watch::Receiver<u64>)> {
+    pub(super) fn connected(&self, greeting: Greeting, out: mpsc::Sender<Result<ToNode, Status>>) -> Option<Connected> {
         let replaced = self.link.subscribe();
         let (number, restarted) = {
             let mut state = lock(&self.state);
@@ -191,23 +197,27 @@ impl RemoteNode {
             self.link.send_replace(state.links);
             (state.links, restarted)
         };
-        if restarted {
-            self.forget_unrepeatable();
-        }
+        let orphans = if restarted { self.forget_unrepeatable() } else { Vec::new() };
         self.sandboxes_are(greeting.sandboxes);
         self.heard();
-        Some((number, replaced))
+        Some(Connected { number, replaced, orphans })
     }
 
-    /// The agent was started anew: it knows nothing of what it was asked before, and its runs are not carried any more.
-    fn forget_unrepeatable(&self) {
-        lock(&self.runs).clear();
+    /// The agent was started anew: it knows nothing of what it was asked before, and its runs are not carried any more. Those of
+    /// sessions, which outlive it, are returned.
+    fn forget_unrepeatable(&self) -> Vec<Arc<RunSlot>> {
+        let orphans = {
+            let mut runs = lock(&self.runs);
+            runs.retain(|_, run| !run.once);
+            runs.values().cloned().collect()
+        };
         let mut pending = lock(&self.pending);
         let numbers: Vec<_> =
             pending.iter().filter(|(_, order)| !order.may_repeat).map(|(number, _)| *number).collect();
         for order in numbers.into_iter().filter_map(|number| pending.remove(&number)) {
             let _ = order.answer.send(Err(NodeError::Unavailable("the node was started anew meanwhile".to_owned())));
         }
+        orphans
     }
 
     /// Orders whose answer was not heard, to be sent again.

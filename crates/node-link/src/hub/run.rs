@@ -2,7 +2,11 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use madang_ids::RunId;
@@ -11,9 +15,10 @@ use madang_node_api::{NodeError, RunControl, RunHandle};
 use tokio::sync::{mpsc, watch};
 use tonic::{Status, Streaming};
 
-use super::remote::{RUNS_MAX, RemoteNode};
+use super::remote::{RUNS_MAX, RemoteNode, Then};
 use crate::{
     event,
+    order::{Ask, Told},
     wire::{RunDown, RunOpen, RunUp, run_down, run_up},
 };
 
@@ -24,12 +29,18 @@ const RUN_BYTES_MAX: usize = 4 << 20;
 const NODE_BYTES_MAX: usize = 256 << 20;
 /// Controls given and not yet acknowledged; more wait with whoever gives them.
 const CONTROLS_MAX: usize = 64;
+/// Between two attempts to hear a run on.
+const RESUME_AGAIN: Duration = Duration::from_millis(200);
 /// The node hears how far we are after so many events, and at the end.
 const KEPT_EVERY: u64 = 16;
 
 /// A run that was ordered, until it has finished.
 pub(crate) struct RunSlot {
-    order: u64,
+    run: RunId,
+    /// Another one after the agent was started anew.
+    order: AtomicU64,
+    /// The number of the next event, or a little less.
+    next: AtomicU64,
     /// It goes with its sandbox: nothing of it survives the agent.
     pub once: bool,
     carrier: tokio::sync::Mutex<Carrier>,
@@ -72,7 +83,9 @@ pub(super) fn expect(node: &RemoteNode, order: u64, run: RunId, next: u64, life:
     let (unread, given) = Default::default();
     let carrier = Carrier { next, events: event_sender, unread, controls, controls_open: true, given, given_last: 0 };
     let slot = RunSlot {
-        order,
+        run,
+        order: AtomicU64::new(order),
+        next: AtomicU64::new(next),
         once: life == Life::Once,
         carrier: tokio::sync::Mutex::new(carrier),
         call: watch::Sender::new(0),
@@ -117,7 +130,9 @@ pub(super) async fn carry(
         let mut carrier = slot.carrier.lock().await;
         carrier.repeat(&out).await?;
         loop {
-            match carrier.step(&node, &mut said, &out).await {
+            let step = carrier.step(&node, &mut said, &out).await;
+            slot.next.store(carrier.next, Ordering::Release);
+            match step {
                 Some(Goes::On) => {}
                 Some(Goes::Over) => return Some(()),
                 None => return None,
@@ -129,7 +144,33 @@ pub(super) async fn carry(
         _ = taken_over.wait_for(|current| *current != call) => None,
     };
     if ended.is_some() {
-        forget(&node, slot.order);
+        forget(&node, slot.order.load(Ordering::Acquire));
+    }
+}
+
+/// The agent was started anew and carries nothing; it has the run all the same, unless it says that it has not. Whoever reads the run
+/// hears it on.
+pub(super) async fn resume(node: Arc<RemoteNode>, slot: Arc<RunSlot>) {
+    let number = node.number();
+    {
+        let mut runs = runs(&node);
+        let before = slot.order.swap(number, Ordering::AcqRel);
+        // It may have ended meanwhile.
+        if runs.remove(&before).is_none() {
+            return;
+        }
+        runs.insert(number, Arc::clone(&slot));
+    }
+    // What was given and not acknowledged may have reached the program: it is not given twice.
+    slot.carrier.lock().await.given.clear();
+    let after = slot.next.load(Ordering::Acquire).checked_sub(1);
+    let ask = Ask::RunAttach { run: slot.run, after };
+    while runs(&node).contains_key(&number) && node.here().await.is_ok() {
+        match node.order(number, &ask, Then::Nothing).await {
+            Ok(Told::RunStarted { id }) if id == slot.run => return,
+            Err(NodeError::Unavailable(_)) => tokio::time::sleep(RESUME_AGAIN).await,
+            _ => return forget(&node, number),
+        }
     }
 }
 

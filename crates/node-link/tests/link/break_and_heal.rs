@@ -1,6 +1,6 @@
 //! Links that break in the middle of things: nothing is lost, nothing happens twice.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use madang_model::{RunEvent, RunEventBody, Stdin, Verdict};
 use madang_node_api::{Node, RunControl, RunHandle};
@@ -170,4 +170,36 @@ async fn a_one_shot_ends_with_the_agent_that_carries_it() {
         }
     };
     tokio::time::timeout(WAIT, ended).await.expect("nobody carries it any more, so it is cancelled");
+}
+
+#[tokio::test]
+async fn a_sessions_run_is_heard_on_after_its_agent_was_started_anew() {
+    let (world, home) = (World::new().await, tempfile::tempdir().unwrap());
+    let mut node = world.node(home.path()).await;
+    let spec = contract::sandbox(&SIM);
+    node.remote.sandbox_open(spec.clone()).await.unwrap();
+    let code: Vec<_> = (0..5).flat_map(|number| [format!("print {number}"), "input".to_owned()]).collect();
+    let run = contract::query(&code.join("\n"), Stdin::Live);
+    let mut handle = node.remote.run_start(spec.id, run).await.unwrap();
+    let mut events = Vec::new();
+    for number in 0..5 {
+        while !matches!(events.last(), Some(RunEvent { body: RunEventBody::WaitingInput { .. }, .. })) {
+            events.push(next(&mut handle).await);
+        }
+        // The agent ends, what it runs goes on, another agent finds it.
+        let mut arrivals = world.registry.arrivals.subscribe();
+        let before = *arrivals.borrow_and_update();
+        node.served.abort();
+        let member = world.join(home.path(), None).await.unwrap();
+        node.served = tokio::spawn(member.serve(Arc::new(node.sim.clone())));
+        let again = arrivals.wait_for(|count| *count > before);
+        tokio::time::timeout(WAIT, again).await.expect("the node comes again").unwrap();
+        handle.control.send(RunControl::Stdin(format!("{number}\n").into_bytes())).await.unwrap();
+        events.push(next(&mut handle).await);
+    }
+    let first = events.len() as u64;
+    events.extend(contract::events_from(&mut handle, first).await);
+    let (text, outcome) = contract::said(&events);
+    let expected: String = (0..5).map(|number| format!("{number}\ngot {number}\n")).collect();
+    assert_eq!((text, outcome.verdict), (expected, Verdict::Ok));
 }
