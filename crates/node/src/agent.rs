@@ -304,6 +304,11 @@ impl Node for Agent {
         if let Some(me) = self.me.upgrade() {
             me.keep(Arc::clone(&sandbox));
         }
+        // It was closed while it was made.
+        if self.spool.refuses(sandbox.spec.id) == Some(Refusal::Ended) {
+            self.sandbox_close(sandbox.spec.id).await?;
+            return Err(NodeError::Conflict(format!("sandbox {} has ended", sandbox.spec.id)));
+        }
         let seen = SandboxSeen {
             id: sandbox.spec.id,
             session: sandbox.spec.session,
@@ -315,7 +320,10 @@ impl Node for Agent {
     }
 
     async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
-        let Some(sandbox) = self.forget(id) else { return Ok(Usage::default()) };
+        let Some(sandbox) = self.forget(id) else {
+            self.spool.end_unseen(id);
+            return Ok(Usage::default());
+        };
         self.runs.forget_of(id);
         let usage = sandbox.usage();
         self.retire(&sandbox);

@@ -72,6 +72,11 @@ impl Spool {
         self.push(reading);
     }
 
+    /// A sandbox that was to be closed before it was here: an order to open it that comes later is an old one.
+    pub fn end_unseen(&self, id: SandboxId) {
+        self.held().end(id);
+    }
+
     /// Whether the sandbox was here and has ended, or there is no room for another's end.
     pub fn refuses(&self, id: SandboxId) -> Option<Refusal> {
         let held = self.held();
