@@ -258,15 +258,7 @@ impl Agent {
     }
 
     fn write_claim(&self, sandbox: &Sandbox) -> Result<(), NodeError> {
-        let claim = Claim {
-            spec: sandbox.spec.clone(),
-            pid: sandbox.slot.pid,
-            uid_base: sandbox.slot.uid_base,
-            cpus: sandbox.cpus,
-            tally: sandbox.meter.as_ref().map(|meter| meter.tally()),
-            began: None,
-        };
-        recover::write(&self.slots, &sandbox.slot.name, &claim)
+        recover::write(&self.slots, &sandbox.slot.name, &Claim::of(sandbox))
             .map_err(|error| NodeError::Internal(format!("cannot keep the claim: {error}")))
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     meter::Began,
     metering::{Counted, SandboxMeter, Spool, Tally, unix_ms, up_us},
+    sandbox::Sandbox,
 };
 
 /// The file in a slot's directory that says whose it is. Only sandboxes that outlive a request have one.
@@ -50,6 +51,17 @@ pub fn write(slots: &Path, name: &str, claim: &Claim) -> io::Result<()> {
 }
 
 impl Claim {
+    pub fn of(sandbox: &Sandbox) -> Self {
+        Self {
+            spec: sandbox.spec.clone(),
+            pid: sandbox.slot.pid,
+            uid_base: sandbox.slot.uid_base,
+            cpus: sandbox.cpus,
+            tally: sandbox.meter.as_ref().map(|meter| meter.tally()),
+            began: None,
+        }
+    }
+
     fn meter(&self, name: &str, cgroup: Cgroup, slots: &Path) -> Arc<SandboxMeter> {
         let tally = self.tally.or_else(|| Some(Tally::since(&self.began?, up_us(), unix_ms())));
         Arc::new(SandboxMeter::resume(&self.spec, name, cgroup, slots, tally))
