@@ -1,0 +1,349 @@
+//! Chaos over three nodes: cables cut and healed, agents and control killed -9, sandboxes killed. Nothing is stuck, lost or run twice.
+//!
+//! `MADANG_CHAOS_MINUTES` says for how long, `MADANG_CHAOS_SEED` repeats a run's choices. What is so is read from the kernel: processes,
+//! their control groups, the slots' claims.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use madang_client::Client;
+use madang_ids::RunId;
+use madang_public_api::{OnNodeLoss, RunMode, RunRequest, SessionCreate, SessionKind, SessionState};
+use rustix::process::{Pid, Signal, kill_process};
+
+#[allow(dead_code, reason = "another test uses the rest of it")]
+#[path = "../chaos/dice.rs"]
+mod dice;
+
+use crate::{
+    network::{Network, Place},
+    process::{Role, control, here, says, session, soon, text, token},
+};
+use dice::Dice;
+
+/// In the suite.
+const BRIEFLY: Duration = Duration::from_secs(15);
+const COUNTERS: usize = 3;
+const SINGLES: u64 = 2;
+/// Seconds that nothing else sleeps for; each single counts on from there.
+const MARK: u64 = 86_310_000;
+const LEASE_MS: u64 = 12_000;
+/// A counter is read before that.
+const COUNT_MS_MAX: u64 = 600_000;
+/// Shorter than a lease.
+const CUT_MAX: Duration = Duration::from_secs(4);
+const DOWN_MAX: Duration = Duration::from_secs(2);
+/// After so many rounds what the counters wrote is read whole, and they begin anew.
+const READ_EVERY: u64 = 8;
+
+/// A session whose interpreter remembers a number, and in which a program counts.
+struct Counter {
+    session: String,
+    kept: u64,
+    run: RunId,
+}
+
+/// A session that may start elsewhere and must never be in two places.
+struct Single {
+    session: String,
+    mark: String,
+}
+
+struct Chaos {
+    // Before the network: they are in it.
+    nodes: Vec<(Place, Role)>,
+    control: Role,
+    network: Network,
+    client: Client,
+    dice: Dice,
+    counters: Vec<Counter>,
+    singles: Vec<Single>,
+    /// Sessions of which a sandbox was killed.
+    harmed: BTreeSet<String>,
+    befell: BTreeMap<&'static str, u64>,
+    lines: usize,
+}
+
+/// Looks at every process of the machine, all the time.
+struct Watch {
+    over: Arc<AtomicBool>,
+    twice: Arc<Mutex<Vec<String>>>,
+    thread: JoinHandle<u64>,
+}
+
+/// Programs that sleep for this mark.
+fn sleepers(mark: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let numbered = processes.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok());
+    let sleeps = |entry: &fs::DirEntry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words: Vec<_> = line.split(|byte| *byte == 0).collect();
+        words.len() > 1 && words[0].ends_with(b"sleep") && words[1] == mark.as_bytes()
+    };
+    numbered.filter(sleeps).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+impl Watch {
+    fn begin(marks: Vec<String>) -> Self {
+        let (over, twice) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<String>>>::default());
+        let (ends, seen) = (Arc::clone(&over), Arc::clone(&twice));
+        let thread = std::thread::spawn(move || {
+            let mut looks = 0;
+            while !ends.load(Ordering::Relaxed) {
+                for mark in &marks {
+                    let pids = sleepers(mark);
+                    if pids.len() > 1 {
+                        seen.lock().unwrap().push(format!("{mark} runs as {pids:?}"));
+                    }
+                }
+                looks += 1;
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+            looks
+        });
+        Self { over, twice, thread }
+    }
+
+    fn end(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        let looks = self.thread.join().unwrap();
+        assert_eq!(*self.twice.lock().unwrap(), Vec::<String>::new(), "something ran twice");
+        looks
+    }
+}
+
+impl Chaos {
+    async fn begin() -> Self {
+        let (mut network, place) = Network::new();
+        let control = control(Some(&place), &format!("node_lease_ms = {LEASE_MS}\n"));
+        let client = control.client();
+        let mut nodes = Vec::new();
+        for name in ["one", "two", "three"] {
+            let place = network.place();
+            let (secret, join) = token(&control);
+            let words = ["node", "--join", &join, "--token", &secret, "--name", name, "--pools", "off"];
+            nodes.push((place.clone(), Role::start(Some(&place), &words)));
+        }
+        here(&client, 3).await;
+        let words = ["admin", "group", "set", "default", "--prefer", "nothing", "--placement", "spread"];
+        let (code, _, complaint) = control.madang(&words);
+        assert_eq!(code, 0, "{complaint}");
+        let (dice, harmed) = (Dice::from_environment(), BTreeSet::new());
+        let (counters, singles, befell) = Default::default();
+        let mut chaos = Self { nodes, control, network, client, dice, counters, singles, harmed, befell, lines: 0 };
+        for number in 0..SINGLES {
+            chaos.single(format!("{}", MARK + u64::from(std::process::id()) % 1_000 * 10 + number)).await;
+        }
+        while chaos.counters.len() < COUNTERS {
+            chaos.counter().await;
+        }
+        chaos
+    }
+
+    async fn single(&mut self, mark: String) {
+        let request = SessionCreate {
+            language: Some("python".into()),
+            kind: SessionKind::Batch,
+            startup_command: Some(format!("exec sleep {mark}")),
+            on_node_loss: OnNodeLoss::Restart,
+            ..SessionCreate::default()
+        };
+        let made = self.client.session_create(&request).await.unwrap();
+        self.singles.push(Single { session: made.id.to_string(), mark });
+    }
+
+    async fn counter(&mut self) {
+        let session = session(&self.client).await.id.to_string();
+        let kept = self.dice.below(1_000_000) as u64;
+        says(&self.client, &session, &format!("kept = {kept}")).await;
+        let run = self.count(&session).await;
+        self.counters.push(Counter { session, kept, run });
+    }
+
+    async fn count(&self, session: &str) -> RunId {
+        let code = "import os, time\nn = 0\nif os.path.exists('stop'): os.remove('stop')\n\
+                    while not os.path.exists('stop'):\n    print(n, flush=True)\n    n += 1\n    time.sleep(0.05)";
+        let argv = vec!["python3".into(), "-c".into(), code.into()];
+        let mut request = RunRequest { mode: RunMode::Command, argv, ..RunRequest::default() };
+        request.limits.wall_ms = Some(COUNT_MS_MAX);
+        self.client.session_run_begin(session, &request).await.unwrap().id
+    }
+
+    fn befalls(&mut self, what: &'static str) {
+        *self.befell.entry(what).or_default() += 1;
+    }
+
+    async fn round(&mut self) {
+        let which = self.dice.below(self.nodes.len());
+        let (long, short) = (self.dice.moment(CUT_MAX), self.dice.moment(DOWN_MAX));
+        match self.dice.below(6) {
+            0 => {
+                self.befalls("cable cut");
+                self.network.cut(&self.nodes[which].0);
+                tokio::time::sleep(long).await;
+                self.network.heal(&self.nodes[which].0);
+            }
+            1 => {
+                self.befalls("agent killed");
+                self.nodes[which].1.kill();
+                tokio::time::sleep(short).await;
+                self.nodes[which].1.again();
+            }
+            2 => {
+                self.befalls("control killed");
+                self.control.kill();
+                tokio::time::sleep(short).await;
+                self.control.again();
+            }
+            3 => {
+                self.befalls("control killed while a cable is cut");
+                self.network.cut(&self.nodes[which].0);
+                self.control.kill();
+                tokio::time::sleep(short).await;
+                self.control.again();
+                self.network.heal(&self.nodes[which].0);
+            }
+            4 => {
+                self.befalls("agent killed behind a cut cable");
+                self.network.cut(&self.nodes[which].0);
+                self.nodes[which].1.kill();
+                self.nodes[which].1.again();
+                tokio::time::sleep(short).await;
+                self.network.heal(&self.nodes[which].0);
+            }
+            _ => self.kill_a_sandbox(),
+        }
+    }
+
+    fn kill_a_sandbox(&mut self) {
+        let chosen = self.counters[self.dice.below(self.counters.len())].session.clone();
+        let slot = self.claims().into_iter().find(|(_, session)| *session == chosen);
+        let Some((slot, session)) = slot else { return };
+        self.befalls("sandbox killed");
+        self.harmed.insert(session);
+        for pid in self.nodes.iter().flat_map(|(_, role)| role.sandbox_processes()) {
+            let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            if groups.contains(&slot) {
+                // It may have ended with another.
+                let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+            }
+        }
+    }
+
+    /// Slots of sessions on all nodes, with the session.
+    fn claims(&self) -> Vec<(String, String)> {
+        let slots =
+            self.nodes.iter().flat_map(|(_, role)| fs::read_dir(role.home().join("slots")).into_iter().flatten());
+        let claim = |slot: fs::DirEntry| {
+            let text = fs::read(slot.path().join("claim.json")).ok()?;
+            let claim: serde_json::Value = serde_json::from_slice(&text).ok()?;
+            Some((slot.file_name().to_string_lossy().into_owned(), claim["spec"]["session"].as_str()?.to_owned()))
+        };
+        slots.flatten().filter_map(claim).collect()
+    }
+
+    /// Everything is as it should be, a little after it was healed.
+    async fn settle(&mut self) {
+        here(&self.client, self.nodes.len()).await;
+        for at in (0..self.counters.len()).rev() {
+            let Counter { session, kept, .. } = &self.counters[at];
+            if self.is_over(session).await {
+                assert!(self.harmed.contains(session), "{session} ended, and nothing was done to it");
+                self.counters.remove(at);
+            } else {
+                assert_eq!(says(&self.client, session, "print(kept)").await, format!("{kept}\n"));
+            }
+        }
+        for Single { session, mark } in &self.singles {
+            soon("what runs once runs once", async || {
+                let view = self.client.session_get(session).await.map_err(|error| error.to_string())?;
+                let pids = sleepers(mark);
+                let well = view.state == SessionState::Running && pids.len() == 1;
+                if well { Ok(()) } else { Err(format!("{pids:?} {view:?}")) }
+            })
+            .await;
+        }
+        soon("sandboxes and sessions belong together", async || {
+            let mut claimed: Vec<_> = self.claims().into_iter().map(|(_, session)| session).collect();
+            claimed.sort_unstable();
+            let live = self.client.sessions(Some("live")).await.map_err(|error| error.to_string())?;
+            let mut wanted: Vec<_> = live.iter().map(|session| session.id.to_string()).collect();
+            wanted.sort_unstable();
+            if claimed == wanted { Ok(()) } else { Err(format!("sandboxes of {claimed:?}, sessions {wanted:?}")) }
+        })
+        .await;
+        while self.counters.len() < COUNTERS {
+            self.counter().await;
+        }
+    }
+
+    /// A killed sandbox ends its session within some seconds; until then either is right.
+    async fn is_over(&self, session: &str) -> bool {
+        let harmed = self.harmed.contains(session);
+        soon("the session is well or over", async || {
+            let view = self.client.session_get(session).await.map_err(|error| error.to_string())?;
+            match view.state {
+                SessionState::Ended if view.why.as_ref().is_some_and(|why| !why.is_empty()) => Ok(true),
+                SessionState::Running if !harmed => Ok(false),
+                _ => Err(format!("{view:?}")),
+            }
+        })
+        .await
+    }
+
+    /// What the counters wrote has no gap and nothing twice, whatever befell.
+    async fn read(&mut self) {
+        for at in 0..self.counters.len() {
+            let Counter { session, run, .. } = &self.counters[at];
+            self.client.file_write(session, "stop", &b""[..]).await.unwrap();
+            let view = soon("the counter ends", async || {
+                let view = self.client.run_get(*run).await.map_err(|error| error.to_string())?;
+                if view.whole.verdict.is_some() { Ok(view) } else { Err(format!("{view:?}")) }
+            })
+            .await;
+            assert_eq!(view.whole.verdict, Some(madang_model::Verdict::Ok), "{view:?}");
+            let written = text(&view.whole.stdout);
+            for (expected, line) in written.lines().enumerate() {
+                assert_eq!(line, expected.to_string(), "a line is lost or doubled in {session}");
+            }
+            self.lines += written.lines().count();
+            let next = self.count(session).await;
+            self.counters[at].run = next;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chaos_over_three_nodes_loses_nothing_and_runs_nothing_twice() {
+    let minutes = std::env::var("MADANG_CHAOS_MINUTES").ok().map(|text| text.parse::<u64>().expect("a number"));
+    let length = minutes.map_or(BRIEFLY, |minutes| Duration::from_secs(minutes * 60));
+    let mut chaos = Chaos::begin().await;
+    let watch = Watch::begin(chaos.singles.iter().map(|single| single.mark.clone()).collect());
+    let (began, mut rounds, mut longest) = (Instant::now(), 0, Duration::ZERO);
+    while began.elapsed() < length {
+        chaos.round().await;
+        let healed = Instant::now();
+        chaos.settle().await;
+        longest = longest.max(healed.elapsed());
+        rounds += 1;
+        if rounds % READ_EVERY == 0 {
+            chaos.read().await;
+        }
+    }
+    chaos.read().await;
+    let looks = watch.end();
+    let Chaos { befell, lines, .. } = &chaos;
+    println!(
+        "{rounds} rounds in {:.0} s, at rest {:.1} s after each at the latest; {befell:?}; {lines} lines read without a gap; {looks} looks for doubles",
+        began.elapsed().as_secs_f64(),
+        longest.as_secs_f64()
+    );
+}
