@@ -12,6 +12,8 @@ const USAGE: i32 = 120;
 async fn a_machine_joins_and_programs_run_there() {
     let control = control(None, "");
     let client = control.client();
+    let ready = client.ready().await.unwrap();
+    assert!(ready.status == "ok" && ready.notes.iter().any(|note| note.contains("no node")), "{ready:?}");
     let node = node(None, &control, "alpha");
     assert!(node.first_line.starts_with("node nod_"), "{}", node.first_line);
     here(&client, 1).await;

@@ -58,6 +58,10 @@ async fn two_hundred_creates_over_three_processes_admit_exactly_the_limit() {
     let limit: serde_json::Value = serde_json::json!({"sessions_max": LIMIT});
     let path = format!("{}/policies/default", madang_public_api::BASE_PATH);
     let _: serde_json::Value = controls[leader(&controls)].client().put(&path, &limit).await.unwrap();
+    for control in &controls {
+        let ready = control.client().ready().await.unwrap();
+        assert_eq!(ready.status, "ok", "{ready:?}");
+    }
     // Without a node they are admitted and wait.
     let creates: Vec<_> = (0..CREATES)
         .map(|number| {

@@ -16,7 +16,7 @@ use madang_public_api::{
 };
 
 use super::{Shared, auth, origin::origin_of, rate};
-use crate::app::{Failure, Stage};
+use crate::app::{App, Failure, GROUP_DEFAULT, Stage, leadership::Leader};
 
 /// Whether the process lives.
 #[utoipa::path(get, path = "/healthz", tag = "system", responses((status = 200, body = Health)))]
@@ -47,7 +47,9 @@ pub(super) async fn readyz(State(app): State<Shared>, request: Request) -> Resul
         notes.push(format!("the service is {}: {}", service.state.name(), service.reason));
     }
     let serving = *app.stage.borrow() == Stage::Serving && service.state != ServiceState::Draining;
-    let status = match (serving, health.ready && store.is_ok()) {
+    let (able, why) = can_work(&app, health.ready);
+    notes.extend(why.map(str::to_owned));
+    let status = match (serving, able && store.is_ok()) {
         (false, _) => "draining",
         (true, false) => "not-ready",
         (true, true) if service.state == ServiceState::Frozen => "frozen",
@@ -59,6 +61,16 @@ pub(super) async fn readyz(State(app): State<Shared>, request: Request) -> Resul
         notes.clear();
     }
     Ok((code, Json(Health { status: status.into(), notes })).into_response())
+}
+
+/// Whether requests have somewhere to go: to whoever leads, to a node, or into the queue of a server whose nodes come from elsewhere.
+fn can_work(app: &App, nodes_ready: bool) -> (bool, Option<&'static str>) {
+    match app.leadership.leader(GROUP_DEFAULT) {
+        Leader::At(_) => (true, None),
+        Leader::Nobody => (true, Some("nobody leads yet: requests wait")),
+        Leader::Us if nodes_ready => (true, None),
+        Leader::Us => (app.entrance.get().is_some(), Some("no node is ready: sessions wait")),
+    }
 }
 
 /// Counts for Prometheus.
