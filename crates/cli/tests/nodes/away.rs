@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use madang_client::Client;
+use madang_model::LimitsAsked;
 use madang_public_api::{RunMode, RunRequest, SessionState, node::NodePresence};
 
 use crate::{
@@ -120,11 +121,9 @@ async fn a_node_that_is_cut_off_and_comes_back_loses_no_session_no_output_and_no
     let id = world.session_on("one").await;
     says(&world.client, &id, "kept = 41").await;
     let code = "import os, time\nn = 0\nwhile not os.path.exists('stop'):\n    print(n, flush=True)\n    n += 1\n    busy = time.process_time() + 0.01\n    while time.process_time() < busy: pass\n    time.sleep(0.04)";
-    let request = RunRequest {
-        mode: RunMode::Command,
-        argv: vec!["python3".into(), "-c".into(), code.into()],
-        ..RunRequest::default()
-    };
+    let limits = LimitsAsked { wall_ms: Some(3_600_000), cpu_ms: Some(3_600_000), ..LimitsAsked::default() };
+    let argv = vec!["python3".into(), "-c".into(), code.into()];
+    let request = RunRequest { mode: RunMode::Command, argv, limits, ..RunRequest::default() };
     let run = world.client.session_run_begin(&id, &request).await.unwrap().id;
     let (place, _) = &world.nodes[0];
     world.network.cut(place);
