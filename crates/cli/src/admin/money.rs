@@ -1,14 +1,14 @@
 //! `madang admin price` and `madang admin budget`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use madang_client::{Client, path_encoded};
+use madang_client::Client;
 use madang_model::{
     PricedUnit,
     budget::{AtLimit, BudgetLevel, BudgetPeriod},
 };
-use madang_public_api::{BASE_PATH, BudgetCreate, BudgetView, Page, PriceCreate, PriceView, Timestamp};
+use madang_public_api::{BudgetCreate, BudgetView, Page, PriceCreate, PriceView, Timestamp};
 
-use super::group::word;
+use super::{group::word, noun};
 use crate::{args::JsonArgs, exit::Failure, print, print::Cell, usage::money};
 
 #[derive(Debug, Args)]
@@ -124,20 +124,19 @@ fn amount(text: &str) -> Result<u64, String> {
 
 pub async fn price(args: PriceArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    let path = format!("{BASE_PATH}/prices");
+    let path = noun::path("prices", "", "");
     match args.command {
         PriceCommand::Set { unit, amount, currency, from, json } => {
             let request = PriceCreate { unit, micro: amount, currency, from };
             let view: PriceView = client.post(&path, &request).await?;
-            if json.json { print::json(&view)? } else { print::say(&format!("{}\n", view.id))? }
+            noun::made(&view, &view.id, &json)?;
         }
         PriceCommand::Ls { json } => {
             let page: Page<PriceView> = client.get(&path).await?;
             prices(&page.items, &json)?;
         }
         PriceCommand::Rm { price } => {
-            let one = path_encoded(&price).replace('/', "%2F");
-            let _: PriceView = client.delete(&format!("{path}/{one}")).await?;
+            let _: PriceView = client.delete(&noun::path("prices", &price, "")).await?;
         }
     }
     Ok(0)
@@ -163,19 +162,18 @@ fn prices(prices: &[PriceView], json: &JsonArgs) -> Result<(), Failure> {
 
 pub async fn budget(args: BudgetArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    let path = format!("{BASE_PATH}/budgets");
+    let path = noun::path("budgets", "", "");
     match args.command {
         BudgetCommand::Set(args) => {
             let view: BudgetView = client.post(&path, &request(&args)).await?;
-            if args.json.json { print::json(&view)? } else { print::say(&format!("{}\n", view.id))? }
+            noun::made(&view, &view.id, &args.json)?;
         }
         BudgetCommand::Ls { json } => {
             let page: Page<BudgetView> = client.get(&path).await?;
             budgets(&page.items, &json)?;
         }
         BudgetCommand::Rm { budget } => {
-            let one = path_encoded(&budget).replace('/', "%2F");
-            let _: BudgetView = client.delete(&format!("{path}/{one}")).await?;
+            let _: BudgetView = client.delete(&noun::path("budgets", &budget, "")).await?;
         }
     }
     Ok(0)

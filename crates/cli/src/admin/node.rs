@@ -4,11 +4,11 @@ use clap::{Args, Subcommand};
 use madang_client::Client;
 use madang_ids::Millis;
 use madang_public_api::{
-    BASE_PATH, Page,
+    Page,
     node::{NodeChange, NodePresence, NodeState, NodeTokenCreate, NodeTokenMade, NodeTokenView, NodeView},
 };
 
-use super::group::name;
+use super::{group::name, noun};
 use crate::{args::JsonArgs, exit::Failure, print, print::Cell};
 
 #[derive(Debug, Args)]
@@ -98,7 +98,7 @@ pub async fn run(args: NodeArgs) -> Result<u8, Failure> {
 }
 
 async fn all(client: &Client) -> Result<Vec<NodeView>, Failure> {
-    let page: Page<NodeView> = client.get(&format!("{BASE_PATH}/nodes")).await?;
+    let page: Page<NodeView> = client.get(&noun::path("nodes", "", "")).await?;
     Ok(page.items)
 }
 
@@ -107,7 +107,7 @@ async fn path_of(client: &Client, named: &str) -> Result<String, Failure> {
     let found = nodes.into_iter().find(|node| node.name == named || node.id.to_string() == named);
     let node =
         found.ok_or_else(|| Failure::usage(format!("there is no node `{named}`; see `madang admin node ls`")))?;
-    Ok(format!("{BASE_PATH}/nodes/{}", node.id))
+    Ok(noun::path("nodes", &node.id.to_string(), ""))
 }
 
 fn list(nodes: &[NodeView], json: &JsonArgs) -> Result<u8, Failure> {
@@ -139,7 +139,7 @@ fn list(nodes: &[NodeView], json: &JsonArgs) -> Result<u8, Failure> {
 
 pub async fn token(args: TokenArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    let path = format!("{BASE_PATH}/node-tokens");
+    let path = noun::path("node-tokens", "", "");
     match args.command {
         TokenCommand::Create { uses, lasts, group, json } => {
             let request = NodeTokenCreate { uses, ttl_ms: lasts.0, resource_group: group };
@@ -151,8 +151,7 @@ pub async fn token(args: TokenArgs) -> Result<u8, Failure> {
             list_tokens(&page.items, &json)?;
         }
         TokenCommand::Rm { token } => {
-            let one = madang_client::path_encoded(&token).replace('/', "%2F");
-            let _: NodeTokenView = client.delete(&format!("{path}/{one}")).await?;
+            let _: NodeTokenView = client.delete(&noun::path("node-tokens", &token, "")).await?;
         }
     }
     Ok(0)

@@ -3,11 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
-use madang_client::{Client, path_encoded};
+use madang_client::Client;
 use madang_ids::{ByteSize, Millis};
-use madang_public_api::{BASE_PATH, Page, ReservationCreate, ReservationView, Resources, Timestamp};
+use madang_public_api::{Page, ReservationCreate, ReservationView, Resources, Timestamp};
 
-use super::group::word;
+use super::{group::word, noun};
 use crate::{args::JsonArgs, exit::Failure, print, print::Cell};
 
 #[derive(Debug, Args)]
@@ -63,19 +63,18 @@ struct CreateArgs {
 
 pub async fn run(args: ReservationArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    let path = format!("{BASE_PATH}/reservations");
+    let path = noun::path("reservations", "", "");
     match args.command {
         ReservationCommand::Create(args) => {
             let view: ReservationView = client.post(&path, &request(&args)).await?;
-            if args.json.json { print::json(&view)? } else { print::say(&format!("{}\n", view.id))? }
+            noun::made(&view, &view.id, &args.json)?;
         }
         ReservationCommand::Ls { json } => {
             let page: Page<ReservationView> = client.get(&path).await?;
             list(&page.items, &json)?;
         }
         ReservationCommand::Rm { reservation } => {
-            let one = path_encoded(&reservation).replace('/', "%2F");
-            let _: ReservationView = client.delete(&format!("{path}/{one}")).await?;
+            let _: ReservationView = client.delete(&noun::path("reservations", &reservation, "")).await?;
         }
     }
     Ok(0)
