@@ -1,6 +1,9 @@
 //! Opening the database.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, sqlx::sqlite};
 use tokio::sync::mpsc;
@@ -16,6 +19,9 @@ const READERS_MAX: u32 = 4;
 const POSTGRES_WRITERS_MAX: u32 = 8;
 /// How long an operation waits for a connection or a lock.
 const BUSY_MS_MAX: u64 = 5_000;
+/// How long a server that comes up waits for others that change the tables.
+const OPENING_MAX: Duration = Duration::from_secs(60);
+const OPENING_PAUSE: Duration = Duration::from_millis(50);
 /// A transaction that does nothing for this long has lost its server, and lets go of what it holds.
 const FORGOTTEN_MS_MAX: u64 = 60_000;
 
@@ -40,8 +46,7 @@ impl Store {
     /// Opens the database, makes it if it is a file that is not there, and brings its tables up to date. Several servers may do so at once.
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         let writers = if config.is_shared() { POSTGRES_WRITERS_MAX } else { 1 };
-        let mut writer = connect(config, writers).await.map_err(doing("opening the database"))?;
-        bring_up_to_date(&writer).await.map_err(doing("bringing the tables up to date"))?;
+        let mut writer = up_to_date(config, writers).await?;
         let mut reader = connect(config, READERS_MAX).await.map_err(doing("opening the database"))?;
         let observer = Observer::default();
         observer.watch(&mut writer);
@@ -68,6 +73,24 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.reader.ping().await.map_err(doing("asking the database whether it lives"))
+    }
+}
+
+/// Connects and brings the tables up to date. Whoever is kept out meanwhile tries again: several servers may have been started at
+/// once on an empty database, and SQLite refuses the change of its journal, without waiting, to all but one.
+async fn up_to_date(config: &StoreConfig, connections: u32) -> Result<DatabaseConnection, StoreError> {
+    let started = Instant::now();
+    loop {
+        let opened = match connect(config, connections).await {
+            Ok(opened) => {
+                bring_up_to_date(&opened).await.map(|()| opened).map_err(doing("bringing the tables up to date"))
+            }
+            Err(error) => Err(doing("opening the database")(error)),
+        };
+        match opened {
+            Err(error) if error.is_busy() && started.elapsed() < OPENING_MAX => tokio::time::sleep(OPENING_PAUSE).await,
+            opened => return opened,
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! What may go wrong with the database.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
+/// SQLite's `SQLITE_BUSY` and its kinds (<https://www.sqlite.org/rescode.html>), PostgreSQL's `lock_not_available`
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const BUSY: [&str; 5] = ["5", "261", "517", "773", "55P03"];
 
 /// A failed operation on the store: what we were doing, and why it failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +24,18 @@ pub enum StoreError {
     /// The writer has stopped; the server is going down.
     #[error("{doing}: the store is closed")]
     Closed { doing: &'static str },
+}
+
+impl StoreError {
+    /// Whether somebody else held the database for too long; later it may work.
+    pub(crate) fn is_busy(&self) -> bool {
+        let Self::Database { source: DbErr::Conn(error) | DbErr::Exec(error) | DbErr::Query(error), .. } = self else {
+            return false;
+        };
+        let RuntimeErr::SqlxError(error) = error else { return false };
+        let code = error.as_database_error().and_then(|error| error.code());
+        code.is_some_and(|code| BUSY.contains(&code.as_ref()))
+    }
 }
 
 /// For `map_err`: names what we were doing.
