@@ -20,7 +20,11 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::{HubConfig, link::to, run::RunSlot};
+use super::{
+    HubConfig,
+    link::to,
+    run::{self, RunSlot},
+};
 use crate::{
     check::Refused,
     now_ms,
@@ -206,11 +210,8 @@ impl RemoteNode {
     /// The agent was started anew: it knows nothing of what it was asked before, and its runs are not carried any more. Those of
     /// sessions, which outlive it, are returned.
     fn forget_unrepeatable(&self) -> Vec<Arc<RunSlot>> {
-        let orphans = {
-            let mut runs = lock(&self.runs);
-            runs.retain(|_, run| !run.once);
-            runs.values().cloned().collect()
-        };
+        // Before anybody hears that the node is here again: what is given from then on is for the new agent.
+        let orphans = run::orphans(self);
         let mut pending = lock(&self.pending);
         let numbers: Vec<_> =
             pending.iter().filter(|(_, order)| !order.may_repeat).map(|(number, _)| *number).collect();

@@ -56,9 +56,16 @@ struct Carrier {
     unread: VecDeque<usize>,
     controls: mpsc::Receiver<RunControl>,
     controls_open: bool,
-    /// Given to the node, perhaps not to the run.
-    given: VecDeque<(u64, RunControl)>,
+    /// Taken from whoever gives them, and not known to have reached the run.
+    given: VecDeque<Given>,
     given_last: u64,
+}
+
+struct Given {
+    number: u64,
+    control: RunControl,
+    /// It is on its way: it may have reached the run.
+    sent: bool,
 }
 
 /// Whether a run outlives its agent.
@@ -102,35 +109,42 @@ pub(super) fn forget(node: &RemoteNode, order: u64) {
     runs(node).remove(&order);
 }
 
-/// The run that a node wants to carry. Told apart: one that we do not want any more, and one that another process ordered.
-pub(super) fn find(node: &RemoteNode, opened: RunUp) -> Result<Arc<RunSlot>, Status> {
+/// A run that a node carries by a call, and which of its calls that is.
+pub(super) struct Carried {
+    slot: Arc<RunSlot>,
+    call: u64,
+}
+
+/// The run that a node wants to carry, from now on by this call. Told apart: one that we do not want any more, and one that another
+/// process ordered.
+pub(super) fn find(node: &RemoteNode, opened: RunUp) -> Result<Carried, Status> {
     let Some(run_up::Body::Open(RunOpen { order, control })) = opened.body else {
         return Err(Status::invalid_argument("a run begins with its name"));
     };
     if control != node.control {
         return Err(Status::failed_precondition("another control process ordered this run"));
     }
-    runs(node).get(&order).cloned().ok_or_else(|| Status::not_found("nobody waits for this run"))
+    // Under one lock: the agent may be started anew meanwhile.
+    let runs = runs(node);
+    let slot = runs.get(&order).cloned().ok_or_else(|| Status::not_found("nobody waits for this run"))?;
+    let call = slot.next_call();
+    Ok(Carried { slot, call })
 }
 
 /// Carries until the run has finished, the link breaks, or another call takes over.
 pub(super) async fn carry(
     node: Arc<RemoteNode>,
-    slot: Arc<RunSlot>,
+    Carried { slot, call }: Carried,
     mut said: Streaming<RunUp>,
     out: mpsc::Sender<Result<RunDown, Status>>,
 ) {
-    let mut call = 0;
-    slot.call.send_modify(|current| {
-        *current += 1;
-        call = *current;
-    });
     let mut taken_over = slot.call.subscribe();
+    let ours = Call { number: call, current: slot.call.subscribe(), out };
     let carried = async {
         let mut carrier = slot.carrier.lock().await;
-        carrier.repeat(&out).await?;
+        carrier.give(&ours, Which::All).await?;
         loop {
-            let step = carrier.step(&node, &mut said, &out).await;
+            let step = carrier.step(&node, &mut said, &ours).await;
             slot.next.store(carrier.next, Ordering::Release);
             match step {
                 Some(Goes::On) => {}
@@ -140,29 +154,46 @@ pub(super) async fn carry(
         }
     };
     let ended = tokio::select! {
-        ended = carried => ended,
+        biased;
         _ = taken_over.wait_for(|current| *current != call) => None,
+        ended = carried => ended,
     };
     if ended.is_some() {
         forget(&node, slot.order.load(Ordering::Acquire));
     }
 }
 
-/// The agent was started anew and carries nothing; it has the run all the same, unless it says that it has not. Whoever reads the run
-/// hears it on.
-pub(super) async fn resume(node: Arc<RemoteNode>, slot: Arc<RunSlot>) {
-    let number = node.number();
-    {
-        let mut runs = runs(&node);
-        let before = slot.order.swap(number, Ordering::AcqRel);
-        // It may have ended meanwhile.
-        if runs.remove(&before).is_none() {
-            return;
-        }
-        runs.insert(number, Arc::clone(&slot));
+impl RunSlot {
+    /// Ends the call that carries it, if one does.
+    fn next_call(&self) -> u64 {
+        let mut call = 0;
+        self.call.send_modify(|current| {
+            *current += 1;
+            call = *current;
+        });
+        call
     }
-    // What was given and not acknowledged may have reached the program: it is not given twice.
-    slot.carrier.lock().await.given.clear();
+}
+
+/// The agent was started anew: it carries nothing, and what ended with it is forgotten. The others are returned, under new numbers: from
+/// here on nothing is given to the agent before, whatever its connection looks like.
+pub(super) fn orphans(node: &RemoteNode) -> Vec<Arc<RunSlot>> {
+    let mut runs = runs(node);
+    let left: Vec<_> = std::mem::take(&mut *runs).into_values().filter(|run| !run.once).collect();
+    for slot in &left {
+        let number = node.number();
+        slot.order.store(number, Ordering::Release);
+        slot.next_call();
+        runs.insert(number, Arc::clone(slot));
+    }
+    left
+}
+
+/// The node may have the run all the same, unless it says that it has not. Whoever reads it hears it on.
+pub(super) async fn resume(node: Arc<RemoteNode>, slot: Arc<RunSlot>) {
+    let number = slot.order.load(Ordering::Acquire);
+    // What was sent and not acknowledged may have reached the program: it is not given twice.
+    slot.carrier.lock().await.given.retain(|given| !given.sent);
     let after = slot.next.load(Ordering::Acquire).checked_sub(1);
     let ask = Ask::RunAttach { run: slot.run, after };
     while runs(&node).contains_key(&number) && node.here().await.is_ok() {
@@ -174,28 +205,51 @@ pub(super) async fn resume(node: Arc<RemoteNode>, slot: Arc<RunSlot>) {
     }
 }
 
+/// One call that carries a run.
+struct Call {
+    number: u64,
+    current: watch::Receiver<u64>,
+    out: mpsc::Sender<Result<RunDown, Status>>,
+}
+
+impl Call {
+    fn counts(&self) -> bool {
+        *self.current.borrow() == self.number
+    }
+}
+
+/// Which of the controls are given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// On a new call: the node may have heard none of them.
+    All,
+    Unsent,
+}
+
 impl Carrier {
-    /// What the node may not have heard over the link before.
-    async fn repeat(&self, out: &mpsc::Sender<Result<RunDown, Status>>) -> Option<()> {
-        for (number, control) in &self.given {
-            give(out, *number, control).await?;
+    /// None when the call is of no use any more: what it did not take is there for the next.
+    async fn give(&mut self, call: &Call, which: Which) -> Option<()> {
+        for given in self.given.iter_mut().filter(|given| which == Which::All || !given.sent) {
+            let told = event::control_to_wire(given.number, &given.control);
+            let room = call.out.reserve().await.ok()?;
+            // Looked at after it was taken: whatever is given once a call does not count any more stays unsent.
+            if !call.counts() {
+                return None;
+            }
+            room.send(Ok(RunDown { body: Some(run_down::Body::Told(told)) }));
+            given.sent = true;
         }
         Some(())
     }
 
     /// One thing that happens; none when the link is of no use any more.
-    async fn step(
-        &mut self,
-        node: &RemoteNode,
-        said: &mut Streaming<RunUp>,
-        out: &mpsc::Sender<Result<RunDown, Status>>,
-    ) -> Option<Goes> {
+    async fn step(&mut self, node: &RemoteNode, said: &mut Streaming<RunUp>, call: &Call) -> Option<Goes> {
         let may_give = self.controls_open && self.given.len() < CONTROLS_MAX;
         tokio::select! {
             message = said.message() => match message.ok()??.body? {
-                run_up::Body::Event(happened) => self.happened(node, happened, out).await,
+                run_up::Body::Event(happened) => self.happened(node, happened, &call.out).await,
                 run_up::Body::ControlsDone(done) => {
-                    self.given.retain(|(number, _)| *number > done);
+                    self.given.retain(|given| given.number > done);
                     Some(Goes::On)
                 }
                 run_up::Body::Open(_) => None,
@@ -204,8 +258,8 @@ impl Carrier {
                 match control {
                     Some(control) => {
                         self.given_last += 1;
-                        give(out, self.given_last, &control).await?;
-                        self.given.push_back((self.given_last, control));
+                        self.given.push_back(Given { number: self.given_last, control, sent: false });
+                        self.give(call, Which::Unsent).await?;
                     }
                     None => self.controls_open = false,
                 }
@@ -273,11 +327,6 @@ impl Carrier {
         self.unread.push_back(weight);
         Some(())
     }
-}
-
-async fn give(out: &mpsc::Sender<Result<RunDown, Status>>, number: u64, control: &RunControl) -> Option<()> {
-    let told = event::control_to_wire(number, control);
-    out.send(Ok(RunDown { body: Some(run_down::Body::Told(told)) })).await.ok()
 }
 
 fn runs(node: &RemoteNode) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<RunSlot>>> {

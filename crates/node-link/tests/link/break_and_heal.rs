@@ -14,7 +14,7 @@ struct Broken {
     wire: Wire,
     node: Joined,
     world: World,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Broken {
@@ -22,7 +22,7 @@ impl Broken {
         let (world, home) = (World::new().await, tempfile::tempdir().unwrap());
         let wire = Wire::to(world.address).await;
         let node = world.node_at(wire.address, home.path()).await;
-        Self { wire, node, world, _home: home }
+        Self { wire, node, world, home }
     }
 
     /// Breaks the link and waits until another one stands.
@@ -202,4 +202,29 @@ async fn a_sessions_run_is_heard_on_after_its_agent_was_started_anew() {
     let (text, outcome) = contract::said(&events);
     let expected: String = (0..5).map(|number| format!("{number}\ngot {number}\n")).collect();
     assert_eq!((text, outcome.verdict), (expected, Verdict::Ok));
+}
+
+#[tokio::test]
+async fn input_given_once_another_agent_is_here_reaches_it_while_the_old_connection_still_looks_alive() {
+    let mut broken = Broken::new().await;
+    let spec = contract::sandbox(&SIM);
+    broken.node.remote.sandbox_open(spec.clone()).await.unwrap();
+    let run = contract::query("input", Stdin::Live);
+    let mut handle = broken.node.remote.run_start(spec.id, run).await.unwrap();
+    let mut events = Vec::new();
+    while !matches!(events.last(), Some(RunEvent { body: RunEventBody::WaitingInput { .. }, .. })) {
+        events.push(next(&mut handle).await);
+    }
+    let mut arrivals = broken.world.registry.arrivals.subscribe();
+    let before = *arrivals.borrow_and_update();
+    broken.wire.freeze();
+    broken.node.served.abort();
+    let member = broken.world.join(broken.home.path(), None).await.unwrap();
+    broken.node.served = tokio::spawn(member.serve(Arc::new(broken.node.sim.clone())));
+    let again = arrivals.wait_for(|count| *count > before);
+    tokio::time::timeout(WAIT, again).await.expect("the node comes again").unwrap();
+    handle.control.send(RunControl::Stdin(b"here\n".to_vec())).await.unwrap();
+    let first = events.len() as u64;
+    events.extend(contract::events_from(&mut handle, first).await);
+    assert_eq!(contract::said(&events).0, "got here\n");
 }

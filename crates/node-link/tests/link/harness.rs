@@ -176,6 +176,7 @@ impl Drop for Joined {
 struct WireState {
     cuts: usize,
     cut: bool,
+    frozen: bool,
 }
 
 /// A wire that can be cut: bytes pass while it is whole, connections break when it is cut, none are made until it heals.
@@ -204,18 +205,31 @@ impl Wire {
     }
 
     pub fn cut(&self) {
-        self.state.send_modify(|state| *state = WireState { cuts: state.cuts + 1, cut: true });
+        self.state.send_modify(|state| *state = WireState { cuts: state.cuts + 1, cut: true, ..*state });
     }
 
     pub fn heal(&self) {
         self.state.send_modify(|state| state.cut = false);
     }
+
+    /// Nothing passes any more, and neither end can see it.
+    pub fn freeze(&self) {
+        self.state.send_modify(|state| state.frozen = true);
+    }
 }
 
 async fn pass(mut near: TcpStream, target: SocketAddr, mut passing: watch::Receiver<WireState>, cuts: usize) {
     let Ok(mut far) = TcpStream::connect(target).await else { return };
+    let mut freezing = passing.clone();
+    let copied = async {
+        let frozen = async { drop(freezing.wait_for(|state| state.frozen).await) };
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+            () = frozen => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+        () = copied => {}
         _ = passing.wait_for(|state| state.cuts > cuts) => {}
     }
 }
