@@ -200,6 +200,12 @@ pub struct SessionCreateArgs {
     /// Limit on processes and threads
     #[arg(long, value_name = "N")]
     pub pids: Option<u64>,
+    /// Accelerators of a kind: so many devices, or a share of one, as in cuda=0.5
+    #[arg(long, value_name = "KIND=AMOUNT")]
+    pub accelerator: Vec<String>,
+    /// A label that its node must have
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
     /// An environment variable
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,

@@ -43,8 +43,9 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
             memory_bytes: args.memory.map(|size| size.0),
             disk_bytes: args.disk.map(|size| size.0),
             pids: args.pids,
-            ..Resources::default()
+            accelerators: accelerators(args.accelerator)?,
         },
+        labels: pairs("--label", args.label)?,
         env: pairs("--env", args.env)?,
         tags: pairs("--tag", args.tag)?,
         timeout_ms: args.timeout.map(|time| time.0),
@@ -64,6 +65,15 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         true => print::json(&session),
         false => print::say(&format!("{}\n", session.id)),
     }
+}
+
+/// `KIND=AMOUNT` words as a map. What an amount may be is the server's to say.
+fn accelerators(words: Vec<String>) -> Result<BTreeMap<String, f64>, Failure> {
+    let amount = |(kind, amount): (String, String)| match amount.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok((kind, number)),
+        _ => Err(Failure::usage(format!("--accelerator {kind}={amount}: the amount is a number, as in cuda=0.5"))),
+    };
+    pairs("--accelerator", words)?.into_iter().map(amount).collect()
 }
 
 /// `NAME=VALUE` words as a map.
@@ -108,6 +118,9 @@ fn show(session: &SessionView, json: bool) -> Result<(), Failure> {
         ("created", session.created_at.to_string()),
     ];
     rows.extend(session.language.clone().map(|language| ("language", language)));
+    for device in &session.devices {
+        rows.push(("device", format!("{} of {}", device.amount, device.id)));
+    }
     rows.extend(session.started_at.map(|at| ("started", at.to_string())));
     rows.extend(session.ended_at.map(|at| ("ended", at.to_string())));
     rows.extend(session.outcome.clone().map(|outcome| ("outcome", outcome)));
@@ -136,6 +149,8 @@ mod tests {
         let map = pairs("--env", vec!["A=b=c".to_owned(), "E=".to_owned()]).unwrap();
         assert_eq!(map.get("A").map(String::as_str), Some("b=c"));
         assert_eq!(map.get("E").map(String::as_str), Some(""));
+        assert_eq!(accelerators(vec!["cuda=0.5".to_owned()]).unwrap(), BTreeMap::from([("cuda".to_owned(), 0.5)]));
+        assert!(accelerators(vec!["cuda=many".to_owned()]).unwrap_err().line.contains("--accelerator cuda=many"));
         assert!(pairs("--env", vec!["A".to_owned()]).unwrap_err().line.contains("--env A"));
     }
 }

@@ -58,8 +58,17 @@ async fn node_alone() -> Result<(), Failed> {
         let limits = Limits::default();
         let (id, session) = (SandboxId::new(), SessionId::new());
         let (image, env, network) = ("host".into(), BTreeMap::new(), Network::None);
-        let sandbox =
-            SandboxSpec { id, session, image, language: None, limits, env: env.clone(), network, lease_ms: None };
+        let sandbox = SandboxSpec {
+            id,
+            session,
+            image,
+            language: None,
+            limits,
+            devices: vec![],
+            env: env.clone(),
+            network,
+            lease_ms: None,
+        };
         let work = Work::Query { code: "print 1".into() };
         let stdin = Stdin::Whole { bytes: Blob::default() };
         let run = RunSpec { id: RunId::new(), work, files: vec![], stdin, inputs: vec![], env, limits };

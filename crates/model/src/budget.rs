@@ -4,7 +4,7 @@ use madang_ids::{ProjectId, UserId};
 use serde::{Deserialize, Serialize};
 use time::Date;
 
-use crate::{Limits, Owner, Usage, price::NANO_PER_MICRO};
+use crate::{Limits, Owner, SessionSpec, Usage, price::NANO_PER_MICRO};
 
 const DAY_MS: u64 = 86_400_000;
 /// The day number of 1970-01-01 in the count that `time` uses.
@@ -164,13 +164,15 @@ pub fn throttled_millis(limits: &Limits) -> u64 {
     (limits.cpu_millis / THROTTLED_PART).max(THROTTLED_MILLIS_MIN).min(limits.cpu_millis)
 }
 
-/// The most that a sandbox with these limits uses in a time, of what limits say something about.
-pub fn most_in(limits: &Limits, ms: u64) -> Usage {
+/// The most that a session's sandbox uses in a time, of what its wishes say something about.
+pub fn most_in(spec: &SessionSpec, ms: u64) -> Usage {
+    let limits = &spec.limits;
     Usage {
         wall_us: ms.saturating_mul(1_000),
         cpu_user_us: limits.cpu_millis.saturating_mul(ms),
         memory_peak_bytes: limits.memory_bytes,
         memory_kib_ms: (limits.memory_bytes / 1_024).saturating_mul(ms),
+        accelerator_us: spec.accelerator_millis().saturating_mul(ms),
         ..Usage::default()
     }
 }

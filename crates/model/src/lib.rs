@@ -5,6 +5,7 @@
 //! [`run_state`] for life cycles, at [`limits`] for what bounds it, at [`verdict`] for how it ends, at
 //! [`person`] for who it belongs to, at [`access`] for who may see it.
 
+pub mod accelerator;
 pub mod access;
 pub mod blob;
 pub mod budget;
@@ -26,6 +27,7 @@ pub mod usage;
 pub mod utilization;
 pub mod verdict;
 
+pub use accelerator::{DeviceGrant, DevicesHeld};
 pub use access::{Actor, Decision, Scope, Scopes, Sight, SignedInBy};
 pub use blob::Blob;
 pub use budget::{Budget, BudgetHolder};

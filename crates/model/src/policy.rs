@@ -167,6 +167,8 @@ pub struct Held {
     pub memory_bytes: u64,
     /// Disk.
     pub disk_bytes: u64,
+    /// Accelerators, thousandths.
+    pub accelerator_millis: u64,
 }
 
 /// What a new session asks for besides what it holds.
@@ -239,6 +241,12 @@ impl Bound {
             ("cpu_millis_max", limits.cpu_millis_max, held.cpu_millis, asked.cpu_millis),
             ("memory_bytes_max", limits.memory_bytes_max, held.memory_bytes, asked.memory_bytes),
             ("disk_bytes_max", limits.disk_bytes_max, held.disk_bytes, asked.disk_bytes),
+            (
+                "accelerator_millis_max",
+                limits.accelerator_millis_max,
+                held.accelerator_millis,
+                asked.accelerator_millis,
+            ),
             ("session_timeout_ms_max", limits.session_timeout_ms_max, 0, wish.timeout_ms),
             ("session_idle_ms_max", limits.session_idle_ms_max, 0, wish.idle_timeout_ms),
             ("session_wait_ms_max", limits.session_wait_ms_max, 0, wish.wait_ms),

@@ -88,6 +88,7 @@ mod tests {
             image: "host".into(),
             language: None,
             limits: Limits::default(),
+            accelerators: Default::default(),
             env: BTreeMap::new(),
             tags: BTreeMap::new(),
             startup_command: None,

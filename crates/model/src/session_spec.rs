@@ -25,6 +25,9 @@ pub struct SessionSpec {
     pub image: String,
     pub language: Option<String>,
     pub limits: Limits,
+    /// Accelerators by kind, thousandths of a device.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accelerators: BTreeMap<String, u64>,
     pub env: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
     pub startup_command: Option<String>,
@@ -36,6 +39,14 @@ pub struct SessionSpec {
     pub queueing: Queueing,
 }
 
+impl SessionSpec {
+    /// All its accelerators together, thousandths of a device.
+    #[must_use]
+    pub fn accelerator_millis(&self) -> u64 {
+        self.accelerators.values().fold(0, |sum, millis| sum.saturating_add(*millis))
+    }
+}
+
 /// The group of nodes that is always there.
 pub const GROUP_DEFAULT: &str = "default";
 
@@ -44,6 +55,9 @@ pub const GROUP_DEFAULT: &str = "default";
 #[serde(default)]
 pub struct Queueing {
     pub resource_group: String,
+    /// Labels that its node must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Higher starts earlier.
     pub priority: i64,
     /// Sessions that must have ended well before.
@@ -59,6 +73,7 @@ impl Default for Queueing {
     fn default() -> Self {
         Self {
             resource_group: GROUP_DEFAULT.to_owned(),
+            labels: BTreeMap::new(),
             priority: 0,
             depends_on: BTreeSet::new(),
             reservation: None,

@@ -35,7 +35,7 @@ pub struct DeviceSeen {
     pub kind: String,
     pub model: String,
     pub memory_bytes: u64,
-    /// Sandboxes that may use it at once in equal parts; 1 for one that is given whole only.
+    /// Sandboxes that may use it at once; each is given one of so many parts or more, and they take turns. 1 for one that is given whole only.
     pub shares: u32,
 }
 

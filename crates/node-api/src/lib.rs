@@ -3,19 +3,21 @@
 //! `control` holds an `Arc<dyn Node>`; `node` implements it in process, `testkit` simulates it. Nothing here does the work.
 //! Start at [`Node`].
 
+mod device;
 mod facts;
 
 use std::{collections::BTreeMap, fmt, pin::Pin};
 
 use async_trait::async_trait;
 use madang_ids::{RunId, SandboxId, SessionId};
-use madang_model::{Limits, Reading, RunEvent, RunSpec, TerminalSize, Usage};
+use madang_model::{DeviceGrant, Limits, Reading, RunEvent, RunSpec, TerminalSize, Usage};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::AsyncRead,
     sync::{broadcast, mpsc, watch},
 };
 
+pub use device::devices_check;
 pub use facts::{DeviceSeen, NodeFacts, PoolWanted, Presence};
 
 /// Bytes on their way into or out of a sandbox.
@@ -31,6 +33,9 @@ pub struct SandboxSpec {
     /// Language id; none for a sandbox that only runs commands.
     pub language: Option<String>,
     pub limits: Limits,
+    /// Devices of this node that nobody else was given more than the rest of; it sees no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceGrant>,
     pub env: BTreeMap<String, String>,
     pub network: Network,
     /// The node ends the sandbox by itself when it has not heard from control for so long, so that it may be started again

@@ -11,10 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use madang_ids::{RunId, SandboxId};
-use madang_model::{Limits, Reading, RunSpec, Usage};
+use madang_model::{DeviceGrant, Limits, Reading, RunSpec, Usage};
 use madang_node_api::{
     ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, devices_check,
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
@@ -120,6 +120,11 @@ impl SimNode {
         self.lock().insert(spec.id, SimSandbox::new(spec));
     }
 
+    /// The devices that a sandbox was given.
+    pub fn devices_of(&self, id: SandboxId) -> Result<Vec<DeviceGrant>, NodeError> {
+        self.with(id, |sandbox| Ok(sandbox.spec.devices.clone()))
+    }
+
     pub(crate) fn with<T>(
         &self,
         id: SandboxId,
@@ -193,6 +198,10 @@ impl SimNode {
         let mut sandboxes = self.lock();
         if self.ended().has(spec.id) {
             return Err(NodeError::Conflict(format!("sandbox {} has ended on this node", spec.id)));
+        }
+        if !sandboxes.contains_key(&spec.id) {
+            let held = sandboxes.values().flat_map(|sandbox| &sandbox.spec.devices);
+            devices_check(&self.inner.facts.devices, held, &spec.devices)?;
         }
         sandboxes.entry(spec.id).or_insert_with(|| SimSandbox::new(spec));
         drop(sandboxes);

@@ -26,6 +26,8 @@ pub const ENV_VALUE_BYTES_MAX: usize = 32 << 10;
 pub const TAGS_MAX: usize = 64;
 /// Key or value of a tag, characters.
 pub const TAG_CHARS_MAX: usize = 256;
+/// Kinds of accelerators of a session.
+pub const ACCELERATOR_KINDS_MAX: usize = 8;
 /// Name of a session, characters.
 pub const NAME_CHARS_MAX: usize = 64;
 /// A path inside a sandbox, bytes.

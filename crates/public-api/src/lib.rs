@@ -46,7 +46,8 @@ pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequ
 pub use run_fold::RunFold;
 pub use service::{AnnouncementCreate, AnnouncementView, RetentionView, ServiceStateChange, ServiceStateView};
 pub use session::{
-    OnNodeLoss, QueueView, Resources, SessionCreate, SessionExtend, SessionKind, SessionState, SessionView,
+    DeviceHeldView, OnNodeLoss, QueueView, Resources, SessionCreate, SessionExtend, SessionKind, SessionState,
+    SessionView,
 };
 pub use signin::{
     AccessKeyCreate, AccessKeyMade, AccessKeyView, BrowserView, KeySigning, LinkCreate, LinkKind, LinkMade, LinkUse,

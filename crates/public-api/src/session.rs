@@ -33,8 +33,9 @@ pub struct Resources {
     pub disk_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<u64>,
-    /// None can be had yet.
+    /// By kind: a share of one device between 0.01 and 1, or whole devices; 8 kinds, 64 devices of each at most.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"cuda": 0.5}))]
     pub accelerators: BTreeMap<String, f64>,
 }
 
@@ -107,6 +108,9 @@ pub struct SessionCreate {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub resource_group: Option<String>,
+    /// Labels that its node must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Higher starts earlier; -1000 to 1000, 0 where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i64>,
@@ -197,6 +201,12 @@ pub struct SessionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled: Option<String>,
     pub resource_group: String,
+    /// Labels that its node must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The accelerators that it was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceHeldView>,
     pub priority: i64,
     /// Sessions that must end well before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -216,6 +226,15 @@ pub struct SessionView {
     /// What may be done now: `run`, `restart`, `interrupt`, `complete`, `files`, `end`.
     #[serde(default)]
     pub allowed_actions: Vec<String>,
+}
+
+/// An accelerator of a session, or its share of one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceHeldView {
+    /// As `GET /nodes` names it.
+    pub id: String,
+    /// 1: all of it.
+    pub amount: f64,
 }
 
 /// A longer life for a session that runs.

@@ -198,8 +198,7 @@ fn short<'a>(session: &Session, members: impl Iterator<Item = &'a Member>) -> Ve
         most.memory_bytes = most.memory_bytes.max(free.amount.memory_bytes);
         most.disk_bytes = most.disk_bytes.max(free.amount.disk_bytes);
         for (most, want) in devices.iter_mut().zip(&want.devices) {
-            let of_kind = free.devices.iter().filter(|left| left.device.kind == want.kind);
-            *most = (*most).max(of_kind.map(|left| left.millis).sum());
+            *most = (*most).max(free.most_of(want));
         }
         fits |= free.clone().times(want, session.gang.size) >= session.gang.size;
     }

@@ -12,6 +12,15 @@ pub struct Device {
     /// What the vendor calls it for ever: a UUID.
     pub id: String,
     pub kind: String,
+    /// Sandboxes that may use it at once; nobody gets less of it than one of so many parts. 1: it is given whole only.
+    pub shares: u32,
+}
+
+impl Device {
+    /// Whether so little of it is given.
+    fn gives(&self, millis: u64) -> bool {
+        millis >= WHOLE_MILLIS || self.shares > 1 && millis >= WHOLE_MILLIS / u64::from(self.shares)
+    }
 }
 
 /// A device, or a share of one, for one sandbox.
@@ -46,7 +55,7 @@ impl Room {
     /// Whether it is there, once.
     pub fn has(&self, want: &Want) -> bool {
         let enough = |want: &DeviceWant| {
-            let of_kind = self.devices.iter().filter(|left| left.device.kind == want.kind);
+            let of_kind = self.devices_for(want);
             match want.millis {
                 0..WHOLE_MILLIS => of_kind.into_iter().any(|left| left.millis >= want.millis),
                 whole => {
@@ -92,7 +101,7 @@ impl Room {
 
     /// Whole devices: the first free ones. A share: of the device with the least left that has enough, so that whole ones stay whole.
     fn grants(&self, want: &DeviceWant) -> Option<Vec<Grant>> {
-        let of_kind = self.devices.iter().filter(|left| left.device.kind == want.kind);
+        let of_kind = self.devices_for(want);
         let grant = |left: &DeviceRoom, millis| Grant { device: left.device.id.clone(), millis };
         if want.millis < WHOLE_MILLIS {
             let fits = of_kind.filter(|left| left.millis >= want.millis);
@@ -102,6 +111,20 @@ impl Room {
         let free = of_kind.filter(|left| left.millis == WHOLE_MILLIS);
         let grants: Vec<_> = free.take(count).map(|left| grant(left, WHOLE_MILLIS)).collect();
         (grants.len() == count).then_some(grants)
+    }
+
+    /// The most that it could be given now: of one device where it wants a share, whole ones else.
+    pub(crate) fn most_of(&self, want: &DeviceWant) -> u64 {
+        let left = self.devices_for(want).map(|left| left.millis);
+        match want.millis {
+            0..WHOLE_MILLIS => left.max().unwrap_or(0),
+            _ => left.filter(|millis| *millis == WHOLE_MILLIS).sum(),
+        }
+    }
+
+    /// Devices that could ever be given for it.
+    fn devices_for<'a>(&'a self, want: &'a DeviceWant) -> impl Iterator<Item = &'a DeviceRoom> {
+        self.devices.iter().filter(|left| left.device.kind == want.kind && left.device.gives(want.millis))
     }
 
     /// What there is at both times.

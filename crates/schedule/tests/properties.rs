@@ -112,7 +112,9 @@ fn node(number: usize, state: NodeState) -> Node {
     Node {
         state,
         capacity: Amount { cpu_millis: 4_000, memory_bytes: 8, disk_bytes: 0 },
-        devices: devices.map(|index| Device { id: format!("{number}-{index}"), kind: "gpu".into() }).collect(),
+        devices: devices
+            .map(|index| Device { id: format!("{number}-{index}"), kind: "gpu".into(), shares: 1_000 })
+            .collect(),
         ..Node::default()
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions: what was asked for and where it stands.
 
 use madang_ids::{SandboxId, SessionId};
-use madang_model::{Owner, SessionLife, SessionSpec, Usage};
+use madang_model::{DevicesHeld, Owner, SessionLife, SessionSpec, Usage};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,8 @@ pub struct SessionRecord {
     pub started_ms: Option<u64>,
     pub ended_ms: Option<u64>,
     pub usage: Option<Usage>,
+    /// The devices that its sandbox was given.
+    pub held: Option<DevicesHeld>,
 }
 
 /// What needs no column of its own.
@@ -39,6 +41,8 @@ struct Body {
     life: SessionLife,
     started_ms: Option<u64>,
     usage: Option<Usage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<DevicesHeld>,
 }
 
 pub(crate) mod row {
@@ -64,6 +68,7 @@ pub(crate) mod row {
         pub memory_bytes: i64,
         pub disk_bytes: i64,
         pub access_key: Option<String>,
+        pub accelerator_millis: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -167,6 +172,7 @@ pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreEr
         life: record.life.clone(),
         started_ms: record.started_ms,
         usage: record.usage,
+        held: record.held.clone(),
     };
     Ok(row::ActiveModel {
         id: Set(record.id.to_string()),
@@ -184,6 +190,7 @@ pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreEr
         memory_bytes: Set(signed(record.spec.limits.memory_bytes)),
         disk_bytes: Set(signed(record.spec.limits.disk_bytes)),
         access_key: Set(record.access_key.clone()),
+        accelerator_millis: Set(signed(record.spec.accelerator_millis())),
     })
 }
 
@@ -202,5 +209,6 @@ pub(crate) fn from_row(row: row::Model) -> Result<SessionRecord, StoreError> {
         started_ms: body.started_ms,
         ended_ms: row.ended_ms.map(unsigned),
         usage: body.usage,
+        held: body.held,
     })
 }

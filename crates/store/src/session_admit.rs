@@ -38,6 +38,7 @@ struct Sum {
     cpu_millis: Option<i64>,
     memory_bytes: Option<i64>,
     disk_bytes: Option<i64>,
+    accelerator_millis: Option<i64>,
 }
 
 impl Store {
@@ -92,6 +93,7 @@ fn wish(record: &SessionRecord) -> Wish<'_> {
             cpu_millis: limits.cpu_millis,
             memory_bytes: limits.memory_bytes,
             disk_bytes: limits.disk_bytes,
+            accelerator_millis: record.spec.accelerator_millis(),
         },
         image: &record.spec.image,
         timeout_ms: record.spec.timeout_ms,
@@ -132,6 +134,7 @@ async fn held(transaction: &DatabaseTransaction, holder: &Holder) -> Result<Held
         .column_as(sum(row::Column::CpuMillis), "cpu_millis")
         .column_as(sum(row::Column::MemoryBytes), "memory_bytes")
         .column_as(sum(row::Column::DiskBytes), "disk_bytes")
+        .column_as(sum(row::Column::AcceleratorMillis), "accelerator_millis")
         .filter(theirs.eq(holder.id()))
         .filter(row::Column::EndedMs.is_null())
         .into_model::<Sum>()
@@ -145,5 +148,6 @@ async fn held(transaction: &DatabaseTransaction, holder: &Holder) -> Result<Held
         cpu_millis: number(sum.cpu_millis),
         memory_bytes: number(sum.memory_bytes),
         disk_bytes: number(sum.disk_bytes),
+        accelerator_millis: number(sum.accelerator_millis),
     }))
 }

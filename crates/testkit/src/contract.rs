@@ -76,6 +76,7 @@ pub fn sandbox(dialect: &Dialect) -> SandboxSpec {
         image: "host".into(),
         language: Some(dialect.language.to_owned()),
         limits: Limits::default(),
+        devices: Vec::new(),
         env: BTreeMap::new(),
         network: Network::None,
         lease_ms: None,

@@ -31,7 +31,7 @@ impl Dice {
 fn node(number: u64) -> Node {
     let accelerated = number.is_multiple_of(5);
     let devices = if accelerated { 0..8 } else { 0..0 };
-    let device = |index| Device { id: format!("GPU-{number}-{index}"), kind: "cuda".into() };
+    let device = |index| Device { id: format!("GPU-{number}-{index}"), kind: "cuda".into(), shares: 1_000 };
     Node {
         capacity: Amount { cpu_millis: 64_000, memory_bytes: 256 << 30, disk_bytes: 1 << 40 },
         devices: devices.map(device).collect(),

@@ -7,14 +7,14 @@ use std::sync::{
 
 use madang_ids::Millis;
 use madang_model::{
-    Activity, Limits, ProjectedEnd, SessionState, Usage,
+    Activity, DevicesHeld, Limits, ProjectedEnd, SessionState, Usage,
     utilization::{Underused, Utilization, UtilizationRule},
 };
 use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
 use madang_store::SessionRecord;
 use tokio::sync::watch;
 
-use super::Failure;
+use super::{Failure, accelerator};
 use crate::clock::now_ms;
 
 #[derive(Debug)]
@@ -192,7 +192,7 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         },
         image: spec.image.clone(),
         language: spec.language.clone(),
-        resources: resources_view(&spec.limits),
+        resources: accelerator::resources(record),
         env: spec.env.clone(),
         env_hidden: false,
         tags: spec.tags.clone(),
@@ -209,6 +209,8 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         cost_micro: None,
         throttled: None,
         resource_group: spec.queueing.resource_group.clone(),
+        labels: spec.queueing.labels.clone(),
+        devices: accelerator::devices_view(record),
         priority: spec.queueing.priority,
         depends_on: spec.queueing.depends_on.iter().copied().collect(),
         on_node_loss: match spec.queueing.on_node_loss {
@@ -247,7 +249,9 @@ pub(crate) fn state_view(state: &SessionState) -> StateView {
 }
 
 /// What comes with an event and belongs into the record.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Observed {
     pub usage: Option<Usage>,
+    /// With its place it was given these.
+    pub held: Option<DevicesHeld>,
 }

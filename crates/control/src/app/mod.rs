@@ -1,5 +1,6 @@
 //! What the server does, whoever asks and however. `http` calls it with checked identities; `tasks` calls it by itself.
 
+mod accelerator;
 mod asker;
 mod budget;
 pub(crate) mod event_ring;

@@ -1,7 +1,7 @@
 //! Prices: setting them, and what a session costs at most by them.
 
 use madang_ids::PriceId;
-use madang_model::{Limits, Price, PricedUnit, SessionSpec, budget::most_in, price::NANO_PER_MICRO};
+use madang_model::{Price, PricedUnit, SessionSpec, budget::most_in, price::NANO_PER_MICRO};
 use madang_public_api::{CostEstimate, PriceCreate, PriceView, Timestamp};
 use madang_store::PriceRecord;
 
@@ -92,11 +92,11 @@ impl App {
     /// None where nothing has a price.
     pub(super) fn cost_estimate(&self, spec: &SessionSpec) -> Option<CostEstimate> {
         let (people, now) = (self.people.now(), now_ms());
-        let micro = |limits: &Limits, ms: u64| people.tariff.cost_nano(&most_in(limits, ms), now) / NANO_PER_MICRO;
+        let micro = |ms: u64| people.tariff.cost_nano(&most_in(spec, ms), now) / NANO_PER_MICRO;
         Some(CostEstimate {
             currency: people.currency()?,
-            hour_micro_max: micro(&spec.limits, HOUR_MS),
-            life_micro_max: micro(&spec.limits, spec.timeout_ms),
+            hour_micro_max: micro(HOUR_MS),
+            life_micro_max: micro(spec.timeout_ms),
         })
     }
 }

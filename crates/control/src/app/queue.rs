@@ -10,7 +10,7 @@ use std::{
 
 use madang_ids::{NodeId, ReservationId, SessionId};
 use madang_model::{
-    SessionKind, SessionState,
+    DevicesHeld, SessionKind, SessionState,
     session::{DRAINING_MS_MAX, STARTING_MS_MAX, SessionOutcome},
 };
 use madang_public_api::{ResourceGroupSettings, ResourceGroupView};
@@ -19,7 +19,7 @@ use madang_store::{ReservationRecord, SessionRecord};
 use tokio::sync::Notify;
 
 use super::{
-    GROUP_DEFAULT,
+    GROUP_DEFAULT, accelerator,
     fleet::{Fleet, Member},
     queue_node::{rules, scheduled_node},
     reservation::PoolsTold,
@@ -58,6 +58,8 @@ pub(crate) struct Entering<'a> {
     id: SessionId,
     /// Where it may start at once.
     pub node: Option<NodeId>,
+    /// With these devices.
+    pub held: Option<DevicesHeld>,
     kept: bool,
 }
 
@@ -93,11 +95,12 @@ impl Queue {
         lines.busy.insert(record.id);
         let name = record.spec.queueing.resource_group.clone();
         let placed = lines.group(&name).start_now(&wanted(record), now_ms());
-        let node = placed.and_then(|placed| placed.first().map(|placement| placement.node));
+        let placed = placed.unwrap_or_default();
+        let node = placed.first().map(|placement| placement.node);
         if node.is_some() {
             lines.known.insert(record.id, name);
         }
-        Entering { queue: self, id: record.id, node, kept: false }
+        Entering { queue: self, id: record.id, node, held: accelerator::given(&placed), kept: false }
     }
 
     /// Whether a session like this could start at once, and if not, why; changes nothing.
@@ -202,6 +205,10 @@ impl Queue {
             match (&record.life.state, record.life.state.node()) {
                 (SessionState::Queued, _) if !lines.group(name).knows(record.id) => missing.push(record.clone()),
                 (_, Some(node)) => lines.holds(record, node),
+                // Until nothing of it is left there.
+                (SessionState::Draining { .. }, None) => {
+                    record.held.iter().for_each(|held| lines.holds(record, held.node));
+                }
                 _ => {}
             }
         }
@@ -321,7 +328,7 @@ impl Lines {
             priority: session.priority,
             preemptible: session.preemptible,
             amount: session.want.amount,
-            grants: Vec::new(),
+            grants: accelerator::held(record, node),
             reservation: session.reservation,
             since_ms,
             ends_ms: since_ms.saturating_add(session.lasts_ms_max),
@@ -368,10 +375,10 @@ fn wanted(record: &SessionRecord) -> Session {
         priority: spec.queueing.priority,
         preemptible: spec.kind == SessionKind::Batch,
         gang: Gang::default(),
-        want: Want { amount, devices: Vec::new() },
+        want: Want { amount, devices: accelerator::wanted(&spec.accelerators) },
         image: spec.image.clone(),
         language: spec.language.clone().unwrap_or_default(),
-        labels: BTreeMap::new(),
+        labels: spec.queueing.labels.clone(),
         depends_on: spec.queueing.depends_on.clone(),
         reservation: spec.queueing.reservation,
         queued_ms: record.created_ms,

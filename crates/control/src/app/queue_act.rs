@@ -10,7 +10,7 @@ use madang_schedule::{Decision, Place, Reason};
 use madang_store::SessionRecord;
 
 use super::{
-    App, Failure, Stage,
+    App, Failure, Stage, accelerator,
     fleet::MemberState,
     live_session::{LiveSession, Observed, session_view},
 };
@@ -74,7 +74,8 @@ impl App {
         let (Some(session), Some(node)) = (self.session_live(id), node) else { return self.queue.leave(id) };
         self.fleet.place(session.record.borrow().sandbox, node);
         let events = [SessionEvent::Placed { node: Some(node) }, SessionEvent::StartAsked];
-        if let Err(failure) = self.session_apply_all(&session, &events, Observed::default()).await {
+        let observed = Observed { held: accelerator::given(&place.placements), ..Observed::default() };
+        if let Err(failure) = self.session_apply_all(&session, &events, observed).await {
             tracing::warn!(session = %id, error = ?failure, "a session could not be placed yet");
         }
         let placed = session.record.borrow().life.state.node() == Some(node);

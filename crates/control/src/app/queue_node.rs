@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use madang_node_api::LanguageSeen;
+use madang_node_api::{DeviceSeen, LanguageSeen};
 use madang_public_api::{Placement, Preference, QueueOrder, ResourceGroupSettings};
 use madang_schedule::{Amount, Device, GroupRules, HeadRule, Node, NodeState, Prefer, Spreading};
 
@@ -55,13 +55,17 @@ pub(super) fn scheduled_node(member: &Member, settings: &ResourceGroupSettings) 
             // Nodes do not say yet how much there is.
             disk_bytes: BOUNDLESS,
         },
-        devices: facts.devices.into_iter().map(|device| Device { id: device.id, kind: device.kind }).collect(),
+        devices: facts.devices.into_iter().map(scheduled_device).collect(),
         labels: facts.labels,
         images: BTreeSet::new(),
         languages: languages(&member.node.languages()),
         // Its own wish to be asked first ends with its last waiting slot: how many there are changes with every start.
         pools: if here { waiting(&member.node.health().pool_ready) } else { BTreeMap::new() },
     }
+}
+
+fn scheduled_device(device: DeviceSeen) -> Device {
+    Device { id: device.id, kind: device.kind, shares: device.shares }
 }
 
 fn languages(seen: &[LanguageSeen]) -> BTreeSet<String> {

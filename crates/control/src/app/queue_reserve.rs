@@ -71,6 +71,9 @@ impl Queue {
                 && record.owner.project == session.owner.project
                 && record.resource_group == spec.queueing.resource_group
                 && (&record.image, &record.language) == (&spec.image, &spec.language)
+                // Nobody reserves accelerators or labels.
+                && spec.accelerators.is_empty()
+                && spec.queueing.labels.is_empty()
                 && amount(&record.limits).holds(&amount(&spec.limits))
         };
         let left = |record: &&ReservationRecord| {

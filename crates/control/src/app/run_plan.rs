@@ -38,6 +38,7 @@ pub(crate) fn one_shot(
         image,
         language: language.map(|language| language.id.clone()),
         limits,
+        devices: Vec::new(),
         env: BTreeMap::new(),
         network: Network::None,
         lease_ms: None,

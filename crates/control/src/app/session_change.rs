@@ -96,6 +96,10 @@ impl App {
                 // Whatever still comes of the old one is nobody's.
                 record.sandbox = SandboxId::new();
                 record.started_ms = None;
+                record.held = None;
+            }
+            if let Some(held) = &observed.held {
+                record.held = Some(held.clone());
             }
             record.usage = observed.usage.or(record.usage);
             if matches!(record.life.state, SessionState::Running { .. }) {
@@ -160,6 +164,7 @@ impl App {
                 image: record.spec.image.clone(),
                 language: record.spec.language.clone(),
                 limits: record.spec.limits,
+                devices: record.held.map(|held| held.grants).unwrap_or_default(),
                 env: record.spec.env.clone(),
                 network: Network::None,
                 // Less than control waits: it has ended before it may start elsewhere.
@@ -194,7 +199,7 @@ impl App {
             let record = session.record();
             match app.node.sandbox_close(record.sandbox).await {
                 Ok(usage) => {
-                    let observed = Observed { usage: Some(usage) };
+                    let observed = Observed { usage: Some(usage), ..Observed::default() };
                     if let Err(failure) = app.session_apply(&session, &SessionEvent::Drained, observed).await {
                         tracing::error!(session = %record.id, error = ?failure, "a session's end could not be kept");
                     }

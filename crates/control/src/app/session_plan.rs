@@ -9,7 +9,7 @@ use madang_model::{
 use madang_node_api::LanguageSeen;
 use madang_public_api::{Resources, SessionCreate};
 
-use super::{Failure, validate};
+use super::{Failure, accelerator, validate};
 use crate::ControlConfig;
 
 /// No session is so short that it could not start.
@@ -52,6 +52,7 @@ pub(crate) fn session_spec(
         image: validate::image(request.image.as_deref())?,
         language: language.map(|language| language.id.clone()),
         limits: limits(&request.resources, language, &config.limits_max)?,
+        accelerators: accelerator::asked(&request.resources.accelerators)?,
         env: request.env.clone(),
         tags: request.tags.clone(),
         startup_command: request.startup_command.clone(),
@@ -63,13 +64,9 @@ pub(crate) fn session_spec(
 
 /// Fields of the contract that later versions will honour: asking for them now must not pass silently.
 fn refuse_later_fields(request: &SessionCreate) -> Result<(), Failure> {
-    let rows = [
-        ("resources.accelerators", !request.resources.accelerators.is_empty(), "no accelerators are scheduled"),
-        ("mounts", !request.mounts.is_empty(), "there are no folders to mount"),
-    ];
-    match rows.into_iter().find(|(_, asked, _)| *asked) {
-        Some((field, _, why)) => Err(Failure::unsupported(field, why)),
-        None => Ok(()),
+    match request.mounts.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::unsupported("mounts", "there are no folders to mount")),
     }
 }
 
@@ -79,6 +76,7 @@ fn queueing(request: &SessionCreate) -> Result<Queueing, Failure> {
         let detail = format!("`priority` is between -{PRIORITY_MAX} and {PRIORITY_MAX}, not {priority}");
         return Err(Failure::invalid("priority", detail));
     }
+    accelerator::labels(&request.labels)?;
     validate::at_most("depends_on", request.depends_on.len(), DEPENDS_ON_MAX, "DEPENDS_ON_MAX")?;
     let id = |(index, text): (usize, &String)| {
         let field = format!("depends_on[{index}]");
@@ -88,6 +86,7 @@ fn queueing(request: &SessionCreate) -> Result<Queueing, Failure> {
     let wait_default = if depends_on.is_empty() { WAIT_MS } else { QUEUED_MS_MAX };
     Ok(Queueing {
         resource_group: request.resource_group.clone().unwrap_or_else(|| GROUP_DEFAULT.to_owned()),
+        labels: request.labels.clone(),
         priority,
         depends_on,
         reservation: None,

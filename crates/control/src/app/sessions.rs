@@ -99,6 +99,7 @@ impl App {
         self.queue.reservation_use(&mut record);
         let entering = self.queue.enter(&self.fleet, &record);
         let node = entering.node;
+        record.held = entering.held.clone();
         record.life = admitted(node, record.created_ms)?;
         let fence = self.leadership.fence(GROUP_DEFAULT);
         refused(self.store.session_admit(&record, &bounds, Admit::Keep(fence.as_ref())).await?)?;
@@ -270,6 +271,7 @@ fn session_record(
         started_ms: None,
         ended_ms: None,
         usage: None,
+        held: None,
     })
 }
 

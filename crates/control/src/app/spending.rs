@@ -170,7 +170,7 @@ impl App {
         let mut most: BTreeMap<BudgetId, u128> = BTreeMap::new();
         for session in self.sessions_live() {
             let record = session.record();
-            let cost = people.tariff.cost_nano(&most_in(&record.spec.limits, NEAR_MS), now);
+            let cost = people.tariff.cost_nano(&most_in(&record.spec, NEAR_MS), now);
             for budget in people.budgets_of(&record.owner) {
                 *most.entry(budget.id).or_default() += u128::from(cost);
             }

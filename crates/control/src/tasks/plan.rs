@@ -127,6 +127,7 @@ mod tests {
             image: "host".into(),
             language: None,
             limits: Limits::default(),
+            accelerators: Default::default(),
             env: BTreeMap::new(),
             tags: BTreeMap::new(),
             startup_command: None,
@@ -147,6 +148,7 @@ mod tests {
             started_ms: Some(NOW),
             ended_ms: None,
             usage: None,
+            held: None,
         };
         Wanted { record, runs_live: 0, active_ms: NOW, underused_ends_ms: None, heard: Heard::Now }
     }

@@ -39,6 +39,7 @@ async fn a_sandbox_that_nobody_wants_is_closed() {
         image: "host".into(),
         language: None,
         limits: Limits::default(),
+        devices: Vec::new(),
         env: BTreeMap::new(),
         network: Network::None,
         lease_ms: None,

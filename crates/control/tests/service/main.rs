@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may; the lint knows only functions marked as tests")]
 
+mod accelerator;
 mod access_key;
 mod audit;
 mod auth;

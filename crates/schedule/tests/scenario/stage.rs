@@ -247,8 +247,12 @@ impl Stage {
 }
 
 fn node(line: &Line<'_>) -> Node {
-    let devices =
-        (0..line.number("gpu", 0.0) as u32).map(|index| Device { id: format!("gpu{index}"), kind: "gpu".into() });
+    let shares = line.number("shares", 1_000.0) as u32;
+    let devices = (0..line.number("gpu", 0.0) as u32).map(|index| Device {
+        id: format!("gpu{index}"),
+        kind: "gpu".into(),
+        shares,
+    });
     let state = match line.text("state", "").as_str() {
         "cordoned" => NodeState::Cordoned,
         "draining" => NodeState::Draining,

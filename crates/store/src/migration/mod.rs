@@ -26,6 +26,7 @@ mod m0070_service;
 mod m0071_session_list;
 mod m0080_access_key_maker;
 mod m0081_retention;
+mod m0110_accelerator;
 
 pub(crate) struct Migrator;
 
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0061_money::Migration),
             Box::new(m0050_node_member::Migration),
             Box::new(m0081_retention::Migration),
+            Box::new(m0110_accelerator::Migration),
         ]
     }
 }

@@ -32,6 +32,7 @@ fn session(name: &str) -> SessionRecord {
         image: "host".into(),
         language: Some("python".into()),
         limits: Limits::default(),
+        accelerators: Default::default(),
         env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
         tags: BTreeMap::new(),
         startup_command: None,
@@ -52,6 +53,7 @@ fn session(name: &str) -> SessionRecord {
         started_ms: None,
         ended_ms: None,
         usage: None,
+        held: None,
     }
 }
 
