@@ -25,6 +25,12 @@ impl SimMeter {
         self.arrived.notify_one();
     }
 
+    /// What another has kept.
+    pub fn take_over(&self, other: &Self) {
+        let kept = other.lock().clone();
+        *self.lock() = kept;
+    }
+
     pub async fn next(&self) -> Vec<Reading> {
         loop {
             let arrived = self.arrived.notified();

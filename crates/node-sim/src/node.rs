@@ -95,6 +95,21 @@ impl SimNode {
         Self { inner: Arc::new(inner) }
     }
 
+    /// The machine was switched off and boots: nothing runs any more, and what is on its disk is known still: who has ended, what every
+    /// sandbox has used that control has not acknowledged.
+    pub fn rebooted(&self, script: Script) -> Self {
+        let booted = Self::scripted(script);
+        *booted.ended() = self.ended().clone();
+        booted.inner.meter.take_over(&self.inner.meter);
+        for (id, mut sandbox) in self.lock().drain() {
+            booted.ended().put(id);
+            if !sandbox.one_shot {
+                booted.inner.meter.push(Reading { last: true, ..sandbox.read(booted.now_ms()) });
+            }
+        }
+        booted
+    }
+
     /// Moves the node's clock: sleeping programs wake, wall limits are met.
     pub fn advance(&self, ms: u64) {
         self.inner.clock.advance(ms);

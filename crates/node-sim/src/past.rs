@@ -9,6 +9,7 @@ use std::{
 const PAST_MAX: usize = 16_384;
 
 /// Ids of sandboxes that have ended, of runs that were started: neither begins again.
+#[derive(Clone)]
 pub(crate) struct Past<T> {
     ids: HashSet<T>,
     order: VecDeque<T>,

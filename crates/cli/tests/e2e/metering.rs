@@ -95,7 +95,8 @@ fn cpu_us(records: &[UsageEntry], session: &str) -> u64 {
 async fn settled(server: &Server, counted: &BTreeMap<String, u64>) -> Vec<UsageEntry> {
     let client = server.client();
     soon("what was used is recorded", async || {
-        let left = std::fs::read_dir(server.home().join("readings")).unwrap().count();
+        let files = std::fs::read_dir(server.home().join("readings")).unwrap().flatten();
+        let left = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "json")).count();
         let records = records(&client).await;
         let lacks = counted.iter().find(|(session, counted)| cpu_us(&records, session) < **counted);
         match lacks {

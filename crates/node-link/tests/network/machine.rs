@@ -66,8 +66,10 @@ impl AsyncWrite for Connection {
 pub struct Machine {
     pub home: PathBuf,
     pub token: JoinToken,
-    /// What is there now; a machine that boots begins with nothing.
+    /// What is there now.
     pub node: Mutex<Option<SimNode>>,
+    /// What was there before the machine stopped: what is on its disk is read from it at boot.
+    pub disk: Mutex<Option<SimNode>>,
     /// The agent is killed and started again.
     pub kill: Notify,
     /// Its connections are reset.
@@ -81,7 +83,11 @@ fn uptime_ms() -> u64 {
 /// From boot to the end.
 pub async fn boot(machine: Arc<Machine>) -> turmoil::Result {
     let script = Script { clock: Clock::Going, ..Script::default() };
-    let node = SimNode::scripted(script);
+    let before = machine.disk.lock().unwrap().take();
+    let node = match before {
+        Some(before) => before.rebooted(script),
+        None => SimNode::scripted(script),
+    };
     *machine.node.lock().unwrap() = Some(node.clone());
     // It says which boot it is about: what another one wrote counts for nothing.
     let _ = std::fs::remove_file(machine.home.join("heard"));

@@ -61,8 +61,8 @@ struct World<'a> {
     store: Store,
     machines: Vec<Arc<Machine>>,
     up: [bool; MACHINES],
-    /// Sandboxes that were seen on machines that have not stopped since.
-    known: Vec<BTreeSet<SandboxId>>,
+    /// Sandboxes that were seen.
+    known: BTreeSet<SandboxId>,
     _home: tempfile::TempDir,
 }
 
@@ -145,16 +145,15 @@ impl World<'_> {
         let kept = store.clone();
         sim.host("control", move || control::start(authority.clone(), kept.clone(), SESSIONS));
         let machine = |name: &str| {
-            let (node, kill, resets) = Default::default();
-            Arc::new(Machine { home: home.path().join(name), token: token.clone(), node, kill, resets })
+            let (node, disk, kill, resets) = Default::default();
+            Arc::new(Machine { home: home.path().join(name), token: token.clone(), node, disk, kill, resets })
         };
         let machines: Vec<_> = NAMES.iter().map(|name| machine(name)).collect();
         for (name, machine) in NAMES.iter().zip(&machines) {
             let machine = Arc::clone(machine);
             sim.host(*name, move || machine::boot(Arc::clone(&machine)));
         }
-        let known = vec![BTreeSet::new(); MACHINES];
-        Self { sim, store, machines, up: [true; MACHINES], known, _home: home }
+        Self { sim, store, machines, up: [true; MACHINES], known: BTreeSet::new(), _home: home }
     }
 
     fn befall(&mut self, fault: Fault, dice: &mut Dice) {
@@ -169,9 +168,9 @@ impl World<'_> {
             Fault::KillAgent(which) => self.machines[which].kill.notify_one(),
             Fault::StopMachine(which) => {
                 self.up[which] = false;
-                self.known[which].clear();
                 self.sim.crash(NAMES[which]);
-                *self.machines[which].node.lock().unwrap() = None;
+                let machine = &self.machines[which];
+                *machine.disk.lock().unwrap() = machine.node.lock().unwrap().take();
             }
             Fault::BootMachine(which) => {
                 self.up[which] = true;
@@ -199,7 +198,7 @@ impl World<'_> {
         for (which, name) in NAMES.iter().enumerate() {
             let Some(node) = self.node(which) else { continue };
             for seen in node.sandboxes() {
-                self.known[which].insert(seen.id);
+                self.known.insert(seen.id);
                 if let Some(other) = homes.insert(seen.session, seen.id) {
                     let (session, one) = (seen.session, seen.id);
                     self.store.broken(format!("at {at_ms} ms {session} runs in {one} and in {other}"));
@@ -236,7 +235,7 @@ impl World<'_> {
             return self.store.broken(format!("at {at_ms} ms, long after the last fault: {why}"));
         }
         let mut held = self.store.lock();
-        for sandbox in self.known.iter().flatten() {
+        for sandbox in &self.known {
             let of = held.readings.values().filter(|reading| reading.sandbox == *sandbox);
             let mut of: Vec<_> = of.collect();
             of.sort_by_key(|reading| reading.sequence);

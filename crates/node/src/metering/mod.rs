@@ -4,6 +4,7 @@
 //! when. One-shot sandboxes are not read: what they used stands in the end of their only run.
 
 mod clock;
+mod ended;
 mod read;
 mod sandbox;
 mod spool;

@@ -4,7 +4,7 @@
 //! it was the only trace of a sandbox that is gone, no crash may lose it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,11 +15,13 @@ use madang_model::Reading;
 use madang_node_api::{READINGS_MAX, ReadingAck};
 use tokio::sync::Notify;
 
+use super::ended::Ended;
+
 /// Sandboxes that have ended and whose last reading nobody took; past it no more are opened.
 const LAST_MAX: usize = 65_536;
-/// Ended sandboxes whose ids are remembered.
-const ENDED_MAX: usize = 65_536;
 const SUFFIX: &str = ".json";
+/// Beside the last readings: who has ended.
+const ENDED: &str = "ended";
 
 /// All of a node.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub struct Spool {
     arrived: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
     /// By the time that the sandbox's first unacknowledged reading came.
     waiting: BTreeMap<u64, Reading>,
@@ -37,16 +39,17 @@ struct Held {
     turn: u64,
     /// Last readings among them.
     last: usize,
-    ended: HashSet<SandboxId>,
-    ended_order: VecDeque<SandboxId>,
+    ended: Ended,
 }
 
 impl Spool {
     /// With the last readings that an agent before this one could not get rid of.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&directory)?;
-        let spool = Self { directory, held: Mutex::default(), arrived: Notify::new() };
-        for entry in fs::read_dir(&spool.directory)?.flatten() {
+        let (file, waiting, turns) = (directory.join(ENDED), BTreeMap::new(), HashMap::new());
+        let held = Held { waiting, turns, turn: 0, last: 0, ended: Ended::open(file)? };
+        let spool = Self { directory, held: Mutex::new(held), arrived: Notify::new() };
+        for entry in fs::read_dir(&spool.directory)?.flatten().filter(|entry| entry.file_name() != ENDED) {
             let path = entry.path();
             match read_one(&path) {
                 Some(reading) => spool.add(reading),
@@ -74,13 +77,13 @@ impl Spool {
 
     /// A sandbox that was to be closed before it was here: an order to open it that comes later is an old one.
     pub fn end_unseen(&self, id: SandboxId) {
-        self.held().end(id);
+        self.held().ended.put(id);
     }
 
     /// Whether the sandbox was here and has ended, or there is no room for another's end.
     pub fn refuses(&self, id: SandboxId) -> Option<Refusal> {
         let held = self.held();
-        match held.ended.contains(&id) {
+        match held.ended.has(id) {
             true => Some(Refusal::Ended),
             false => (held.last >= LAST_MAX).then_some(Refusal::Full),
         }
@@ -99,12 +102,20 @@ impl Spool {
     }
 
     pub fn ack(&self, acks: &[ReadingAck]) {
-        for ack in acks {
-            let taken = self.held().take(ack);
-            if taken.is_some_and(|reading| reading.last) {
-                // What stays comes again after a restart, and changes nothing.
-                let _ = fs::remove_file(path(&self.directory, ack.sandbox));
-            }
+        let mut held = self.held();
+        let taken = acks.iter().filter_map(|ack| held.take(ack));
+        let last: Vec<_> = taken.filter(|reading| reading.last).map(|reading| reading.sandbox).collect();
+        if last.is_empty() {
+            return;
+        }
+        // Until then the file of its last reading says that it has ended.
+        if let Err(error) = held.ended.keep(&last) {
+            tracing::error!(%error, "which sandboxes have ended cannot be written down");
+            return;
+        }
+        for sandbox in last {
+            // What stays comes again after a restart, and changes nothing.
+            let _ = fs::remove_file(path(&self.directory, sandbox));
         }
     }
 
@@ -120,7 +131,7 @@ impl Spool {
         held.waiting.insert(turn, reading);
         if reading.last {
             held.last += 1;
-            held.end(reading.sandbox);
+            held.ended.put(reading.sandbox);
         }
     }
 
@@ -140,17 +151,6 @@ impl Held {
         let reading = self.waiting.remove(&turn)?;
         self.last -= usize::from(reading.last);
         Some(reading)
-    }
-
-    fn end(&mut self, id: SandboxId) {
-        if self.ended.insert(id) {
-            self.ended_order.push_back(id);
-        }
-        if self.ended_order.len() > ENDED_MAX
-            && let Some(oldest) = self.ended_order.pop_front()
-        {
-            self.ended.remove(&oldest);
-        }
     }
 }
 
@@ -236,8 +236,11 @@ mod tests {
         assert_eq!(spool.next().await, [last]);
         assert_eq!(spool.refuses(last.sandbox), Some(Refusal::Ended));
         spool.ack(&ack(&last));
-        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+        assert!(!path(home.path(), last.sandbox).exists());
         assert_eq!(spool.refuses(last.sandbox), Some(Refusal::Ended), "it stays ended");
+        drop(spool);
+        let spool = Spool::open(home.path().to_owned()).unwrap();
+        assert_eq!(spool.refuses(last.sandbox), Some(Refusal::Ended), "also for the next agent");
         assert_eq!(spool.refuses(SandboxId::new()), None);
     }
 }
