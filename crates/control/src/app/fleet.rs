@@ -13,7 +13,7 @@ use std::{
 use madang_ids::{NodeId, SandboxId};
 use madang_node_api::{Node, NodeError, Presence, SandboxSeen};
 use madang_store::NodeRecord;
-use tokio::sync::{Notify, broadcast, broadcast::error::RecvError};
+use tokio::sync::{Notify, broadcast, broadcast::error::RecvError, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Changes of sandboxes that a slow reader may be behind.
@@ -195,8 +195,13 @@ impl Fleet {
 
     /// Whether the node of a sandbox answers now; of one that has not joined nothing is known.
     pub(crate) fn is_heard(&self, sandbox: SandboxId) -> bool {
+        self.presence(sandbox).is_some_and(|presence| *presence.borrow() == Presence::Here)
+    }
+
+    /// Of the node of a sandbox; none of one that has not joined.
+    pub(super) fn presence(&self, sandbox: SandboxId) -> Option<watch::Receiver<Presence>> {
         let placed = self.places().get(&sandbox).copied();
-        placed.map_or_else(|| self.only(), |id| self.of(id)).is_some_and(|member| member.is_here())
+        placed.map_or_else(|| self.only(), |id| self.of(id)).map(|member| member.node.presence())
     }
 
     /// A sandbox that nobody will ask for any more.

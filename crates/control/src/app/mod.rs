@@ -30,6 +30,7 @@ mod reservation;
 mod resource_group;
 mod retention;
 mod run_collect;
+mod run_node;
 mod run_plan;
 mod run_take_up;
 mod runs;

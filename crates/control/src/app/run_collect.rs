@@ -17,6 +17,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     App, Failure, GROUP_DEFAULT,
     live_run::{LiveRun, Phase, ViewEnd, Wish, view},
+    run_node::RunNode,
 };
 use crate::clock::{now_ms, now_us};
 
@@ -26,6 +27,7 @@ struct Collector {
     life: RunLife,
     fold: RunFold,
     control: Option<mpsc::Sender<RunControl>>,
+    node: RunNode,
     /// Another process follows it.
     left: bool,
 }
@@ -36,7 +38,8 @@ where
     F: Future<Output = Result<RunHandle, NodeError>> + Send,
 {
     let life = RunLife::starting(run.facts.created_us / 1_000);
-    let mut collector = Collector { app, run, life, fold: RunFold::default(), control: None, left: false };
+    let node = RunNode::new(&app.fleet, run.facts.sandbox);
+    let mut collector = Collector { app, run, life, fold: RunFold::default(), control: None, node, left: false };
     match collector.start(&mut wishes, start).await {
         Ok(Some(handle)) => collector.follow(handle, wishes).await,
         Ok(None) => collector.finish().await,
@@ -65,6 +68,7 @@ impl Collector {
                     return Ok(Some(handle));
                 }
                 Some(wish) = wishes.recv() => self.wished(wish),
+                () = self.node.changed() => {}
                 () = tokio::time::sleep_until(deadline) => self.apply(&RunStateEvent::DeadlinePassed),
             }
             if self.is_over() {
@@ -78,6 +82,7 @@ impl Collector {
     }
 
     async fn follow(mut self, mut handle: RunHandle, mut wishes: mpsc::Receiver<Wish>) {
+        self.node.placed();
         let mut deadline = Box::pin(tokio::time::sleep_until(self.deadline()));
         while !self.is_over() {
             let since = self.life.since_ms;
@@ -89,6 +94,7 @@ impl Collector {
                     Some(event) => self.heard(event),
                     None => self.apply(&RunStateEvent::Abandoned { why: "the sandbox went away".into() }),
                 },
+                () = self.node.changed() => deadline.as_mut().reset(self.deadline()),
                 () = &mut deadline => self.apply(&RunStateEvent::DeadlinePassed),
             }
             if since != self.life.since_ms {
@@ -138,7 +144,9 @@ impl Collector {
 
     fn deadline(&self) -> Instant {
         let at = self.life.deadline_ms(self.run.facts.wall_ms).unwrap_or(u64::MAX);
-        Instant::now() + Duration::from_millis(at.saturating_sub(now_ms()).min(DEADLINE_MS_MAX))
+        let after = |ms: u64| Instant::now() + Duration::from_millis(ms);
+        let ours = after(at.saturating_sub(now_ms()).min(DEADLINE_MS_MAX));
+        self.node.deadline(ours).unwrap_or_else(|| after(DEADLINE_MS_MAX))
     }
 
     /// Stores the result, then lets everybody read it.

@@ -217,3 +217,50 @@ async fn a_node_follows_whoever_leads() {
     assert_eq!(worlds[0].post(&format!("{session}/runs"), run).await.expect(200)["stdout"], "still\n");
     assert!(!link.is_finished());
 }
+
+/// Longer than control lets a run go on beyond its limit.
+const OVERDUE: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Asks until the run has finished.
+async fn finished(world: &World, run: &str) -> Value {
+    let began = std::time::Instant::now();
+    loop {
+        let view = world.get(run).await.expect(200);
+        if view["state"] == "finished" {
+            return view;
+        }
+        assert!(began.elapsed() < OVERDUE, "{view}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_time_ends_while_its_node_is_silent_is_heard_whole_when_it_is_back() {
+    let world = World::with_nodes().await;
+    let (far, near, at) = (Machine::new(), Machine::new(), address(&world));
+    let token = world.node_token(json!({"uses": 2})).await;
+    let link = far.serve(&at, "far", token["secret"].as_str()).await;
+    let node = world.heard("far", "here").await;
+    let begin = async |code: &str| {
+        let session = world.session().await;
+        let run = json!({"code": code, "limits": {"wall_ms": 5_000}});
+        let run = world.post(&format!("/api/v1/sessions/{session}/runs"), run).await.expect(201);
+        format!("/api/v1/runs/{}", run["id"].as_str().unwrap())
+    };
+    let away = begin("print before\nsleep 1000\nprint after\nhang").await;
+    world.until(&away, |view| view["stdout"] == "before\n").await;
+    world.change(&node, "cordoned").await.expect(200);
+    let _near = near.serve(&at, "near", token["secret"].as_str()).await;
+    world.heard("near", "here").await;
+    drop(link);
+    world.heard("far", "silent").await;
+    // Its clock stands still: only control ends it, and what began before it is overdue by then.
+    let here = begin("hang").await;
+    assert_eq!(finished(&world, &here).await["verdict"], "cancelled");
+    assert_eq!(world.get(&away).await.expect(200)["state"], "running");
+    far.node.advance(1_000);
+    far.node.advance(60_000);
+    let _link = far.serve(&at, "far", None).await;
+    let whole = finished(&world, &away).await;
+    assert_eq!((&whole["stdout"], &whole["verdict"]), (&json!("before\nafter\n"), &json!("time-limit")));
+}
