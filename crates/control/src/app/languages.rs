@@ -30,7 +30,10 @@ impl Languages {
             return Arc::clone(table);
         }
         let table: Table = Arc::new(node.languages().into_iter().map(|seen| (seen.id.clone(), seen)).collect());
-        *cached = Some((Instant::now(), Arc::clone(&table)));
+        // Whoever knows none has heard no node yet, and will in a moment.
+        if !table.is_empty() {
+            *cached = Some((Instant::now(), Arc::clone(&table)));
+        }
         table
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod live_session;
 mod metrics;
 mod money;
 mod nodes;
+mod nodes_awaited;
 pub(crate) mod people;
 mod people_change;
 mod people_find;

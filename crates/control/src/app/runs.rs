@@ -50,10 +50,7 @@ impl App {
         start: Start,
         key: Option<&IdempotencyKey>,
     ) -> Result<RunId, Failure> {
-        let language = match request.language.as_deref() {
-            Some(id) => Some(self.languages.find(&*self.node, id)?),
-            None => None,
-        };
+        let language = self.language_wanted(request.language.as_deref()).await?;
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
         self.check_run_policy(actor, &owner, &plan.sandbox.limits, &plan.sandbox.image)?;
@@ -73,6 +70,7 @@ impl App {
         key: Option<&IdempotencyKey>,
     ) -> Result<RunId, Failure> {
         let record = session.running()?;
+        self.node_awaited(record.sandbox).await;
         let language = match (&record.spec.language, request.mode) {
             (Some(id), RunMode::Query | RunMode::Batch) => Some(self.languages.find(&*self.node, id)?),
             _ => None,

@@ -29,10 +29,7 @@ impl App {
         request: SessionCreate,
         key: Option<&IdempotencyKey>,
     ) -> Result<SessionView, Failure> {
-        let language = match request.language.as_deref() {
-            Some(id) => Some(self.languages.find(&*self.node, id)?),
-            None => None,
-        };
+        let language = self.language_wanted(request.language.as_deref()).await?;
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let spec = session_spec(&request, language.as_ref(), &self.config)?;
         self.queueing_known(actor, &spec.queueing).await?;
@@ -57,10 +54,7 @@ impl App {
 
     /// What would come of it, and why; nothing is done.
     pub async fn session_explain(&self, actor: &Actor, request: SessionCreate) -> Result<SessionExplained, Failure> {
-        let language = match request.language.as_deref() {
-            Some(id) => Some(self.languages.find(&*self.node, id)?),
-            None => None,
-        };
+        let language = self.language_wanted(request.language.as_deref()).await?;
         let people = self.people.now();
         let owner = people.owner(actor, request.project.as_deref())?;
         let spec = session_spec(&request, language.as_ref(), &self.config)?;

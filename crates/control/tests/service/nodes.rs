@@ -218,6 +218,35 @@ async fn a_node_follows_whoever_leads() {
     assert!(!link.is_finished());
 }
 
+#[tokio::test]
+async fn what_is_asked_before_any_node_has_dialled_waits_for_one() {
+    let world = World::with_nodes().await;
+    let machine = Machine::new();
+    let token = world.node_token(json!({})).await;
+    let at = address(&world);
+    let link = machine.serve(&at, "far", token["secret"].as_str()).await;
+    world.heard("far", "here").await;
+    let session = world.session().await;
+    drop(link);
+    world.stop.drain();
+    let (home, own) = world.stopped().await;
+    let settle = |config: &mut madang_control::ControlConfig| config.nodes_listen = Some(at.parse().unwrap());
+    let world = World::on(home, own, settle).await;
+    let run = json!({"language": "sim", "code": "print x", "wait": true});
+    let inside = json!({"code": "print y", "wait": true});
+    let inside_path = format!("/api/v1/sessions/{session}/runs");
+    let (once, inside, made, _link) = tokio::join!(
+        world.post("/api/v1/run", run),
+        world.post(&inside_path, inside),
+        world.post("/api/v1/sessions", json!({"language": "sim"})),
+        machine.serve(&at, "far", None),
+    );
+    assert_eq!(once.expect(200)["stdout"], "x\n");
+    assert_eq!(inside.expect(200)["stdout"], "y\n");
+    let made = format!("/api/v1/sessions/{}", made.expect(201)["id"].as_str().unwrap());
+    world.until(&made, |view| view["state"] == "running").await;
+}
+
 /// Longer than control lets a run go on beyond its limit.
 const OVERDUE: std::time::Duration = std::time::Duration::from_secs(120);
 

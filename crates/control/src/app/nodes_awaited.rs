@@ -1,0 +1,68 @@
+//! A process that has just begun, or begun to lead, has heard no node yet: they dial within seconds. Whoever wants something of them
+//! meanwhile waits for that instead of being refused.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures_util::future::select_all;
+use madang_ids::SandboxId;
+use madang_model::service::New;
+use madang_node_api::{LanguageSeen, Presence};
+use tokio::sync::watch;
+
+use super::{
+    App, Failure,
+    fleet::{Member, MemberState},
+};
+use crate::clock::now_ms;
+
+/// How long nodes are waited for, from when this process began to listen to them: it may take one several attempts to find it.
+const NODES_WAIT_MS: u64 = 10_000;
+
+impl App {
+    /// A language that can run here, once there is a node that could run anything.
+    pub(super) async fn language_wanted(&self, id: Option<&str>) -> Result<Option<LanguageSeen>, Failure> {
+        self.nodes_awaited().await;
+        id.map(|id| self.languages.find(&*self.node, id)).transpose()
+    }
+
+    /// Returns when any node takes something, none is expected, or it is too late.
+    async fn nodes_awaited(&self) {
+        let left_ms = self.nodes_wait_left_ms();
+        if left_ms == 0 || self.check_takes(New::Admission).is_err() {
+            return;
+        }
+        let members = self.fleet.members();
+        if members.iter().any(Member::is_open) {
+            return;
+        }
+        let expected = members.iter().filter(|member| member.state == MemberState::Schedulable);
+        within(left_ms, expected.map(|member| member.node.presence()).collect()).await;
+    }
+
+    /// The same for the node of a sandbox.
+    pub(super) async fn node_awaited(&self, sandbox: SandboxId) {
+        let left_ms = self.nodes_wait_left_ms();
+        if left_ms > 0 {
+            within(left_ms, self.fleet.presence(sandbox).into_iter().collect()).await;
+        }
+    }
+
+    fn nodes_wait_left_ms(&self) -> u64 {
+        self.knows_since_ms.load(Ordering::Relaxed).saturating_add(NODES_WAIT_MS).saturating_sub(now_ms())
+    }
+}
+
+/// Waits for the first of those that were never heard; one that has fallen silent is not waited for.
+async fn within(ms: u64, expected: Vec<watch::Receiver<Presence>>) {
+    let unheard = expected.into_iter().filter(|presence| *presence.borrow() == Presence::Unheard);
+    let heard = unheard.map(|mut presence| Box::pin(async move { drop(presence.wait_for(is_here).await) }));
+    let heard: Vec<_> = heard.collect();
+    if !heard.is_empty() {
+        // Too late is an answer, too: what follows says what is missing.
+        let _ = tokio::time::timeout(Duration::from_millis(ms), select_all(heard)).await;
+    }
+}
+
+fn is_here(presence: &Presence) -> bool {
+    *presence == Presence::Here
+}
