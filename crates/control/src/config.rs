@@ -48,6 +48,8 @@ pub struct ControlConfig {
     pub utilization_ms: u64,
     /// Time between two looks at what another process may have changed of people and the service; hints make it sooner.
     pub refresh_ms: u64,
+    /// A process that has been there for so long is given the resource groups that it should lead.
+    pub handover_ms: u64,
     /// Finished runs, ended sessions and idempotency keys are kept for so many days.
     pub keep_days: u64,
     /// At most so many runs are kept.
@@ -105,6 +107,7 @@ impl ControlConfig {
             reconcile_ms: 2_000,
             utilization_ms: 60_000,
             refresh_ms: 1_000,
+            handover_ms: 300_000,
             keep_days: 7,
             keep_runs: 100_000,
             keep_audit_days: 400,

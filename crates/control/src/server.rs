@@ -124,8 +124,10 @@ impl Server {
             let _ = app.entrance.set(Entrance::open(&app).await?);
         }
         if app.leadership.is_alone() {
-            app.nodes_take_in().await?;
-            tasks::recover(&app).await.map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
+            app.nodes_take_in(|_| true).await?;
+            tasks::recover(&app, |_| true)
+                .await
+                .map_err(|failure: Failure| StartError::Recover(format!("{failure:?}")))?;
         } else {
             tasks::lead_first(&app).await.map_err(|error| StartError::Recover(error.to_string()))?;
         }
@@ -183,6 +185,7 @@ impl Server {
             parts.spawn(as_part(serve_nodes(Arc::clone(&app), listener)));
         }
         tasks::start(&app, |task| drop(parts.spawn(as_part(task))));
+        parts.spawn(as_part(http::follow_all(Arc::clone(&app))));
         parts.spawn(as_part(drain(Arc::clone(&app))));
         Running { app, parts, socket }
     }
@@ -216,7 +219,7 @@ impl Running {
             }
         }
         self.parts.shutdown().await;
-        self.app.nodes_let_go();
+        self.app.nodes_let_go(|_| true);
         self.app.leadership_end().await;
         if let Some(path) = &self.socket {
             // A file that is left behind is replaced at the next start.

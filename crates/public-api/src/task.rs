@@ -79,6 +79,9 @@ pub struct ProcessView {
     pub seen_at: Option<Timestamp>,
     /// It is the one that answers.
     pub answers: bool,
+    /// The resource groups that it leads.
+    #[serde(default)]
+    pub leads: Vec<String>,
     pub tasks: Vec<TaskView>,
     /// Why its tasks are not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -93,20 +93,39 @@ pub(crate) async fn fences_stale(
 impl Store {
     /// Takes a lease or takes it again, for `ms` from now; None if another process has it. Count the time from before the call.
     pub async fn lease_take(&self, name: &str, holder: ControlId, ms: u64) -> Result<Option<Lease>, StoreError> {
-        const DOING: &str = "taking a lease";
+        Ok(self.leases_take(&BTreeSet::from([name.to_owned()]), holder, ms).await?.pop())
+    }
+
+    /// [`Store::lease_take`] for many at once; returns those that were taken.
+    pub async fn leases_take(
+        &self,
+        names: &BTreeSet<String>,
+        holder: ControlId,
+        ms: u64,
+    ) -> Result<Vec<Lease>, StoreError> {
+        const DOING: &str = "taking leases";
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let now = self.now_sql();
-        // A holder that comes back in time keeps its term; one that comes too late has lost it, even if nobody else came.
+        let rows: Vec<_> = (3..names.len() + 3).map(|mark| format!("(${mark}, $1, 1, {now} + $2)")).collect();
+        // In the order of their names, so that two processes that take the same ones do not wait for one another. A holder that comes
+        // back in time keeps its term; one that comes too late has lost it, even if nobody else came.
         let take = format!(
-            "INSERT INTO lease (name, holder, term, until_ms) VALUES ($1, $2, 1, {now} + $3) \
+            "INSERT INTO lease (name, holder, term, until_ms) VALUES {} \
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms, \
              term = CASE WHEN lease.holder = excluded.holder AND lease.until_ms > {now} THEN lease.term ELSE lease.term + 1 END \
-             WHERE lease.holder = excluded.holder OR lease.until_ms <= {now} RETURNING term"
+             WHERE lease.holder = excluded.holder OR lease.until_ms <= {now} RETURNING name, term",
+            rows.join(", ")
         );
-        let values = [name.into(), holder.to_string().into(), signed(ms).into()];
-        let taken = self.writer.query_one_raw(self.statement(take, values)).await.map_err(doing(DOING))?;
-        let Some(taken) = taken else { return Ok(None) };
-        let term: i64 = taken.try_get_by_index(0).map_err(doing(DOING))?;
-        Ok(Some(Lease { name: name.to_owned(), holder, term: unsigned(term) }))
+        let values: [sea_orm::Value; 2] = [holder.to_string().into(), signed(ms).into()];
+        let values = values.into_iter().chain(names.iter().map(|name| name.clone().into()));
+        let rows = self.writer.query_all_raw(self.statement(take, values)).await.map_err(doing(DOING))?;
+        let lease = |row: &sea_orm::QueryResult| {
+            let (name, term): (String, i64) = (row.try_get("", "name")?, row.try_get("", "term")?);
+            Ok(Lease { name, holder, term: unsigned(term) })
+        };
+        rows.iter().map(lease).collect::<Result<_, DbErr>>().map_err(doing(DOING))
     }
 
     /// Lets go of a lease, so that another process need not wait for its end. Does nothing if it was lost.

@@ -1,7 +1,11 @@
 //! Nodes: which there are, in which group, and what is wanted of them.
 
+use std::collections::BTreeSet;
+
 use madang_ids::NodeId;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
+};
 
 use crate::{
     Store, StoreError,
@@ -60,6 +64,13 @@ impl Store {
         let which = row::Entity::update_many().set(to_row(record)).filter(row::Column::Id.eq(record.id.to_string()));
         which.exec(&self.writer).await.map_err(doing("changing a node"))?;
         Ok(())
+    }
+
+    /// The resource groups that have nodes.
+    pub async fn node_groups(&self) -> Result<BTreeSet<String>, StoreError> {
+        let groups = row::Entity::find().select_only().column(row::Column::ResourceGroup).distinct().into_tuple();
+        let groups: Vec<String> = groups.all(&self.reader).await.map_err(doing("listing groups that have nodes"))?;
+        Ok(groups.into_iter().collect())
     }
 
     /// All, by name.

@@ -91,6 +91,19 @@ impl Store {
         Ok(ended.flatten().is_some())
     }
 
+    /// The session that a run is in; none of one that is not kept or is in none.
+    pub async fn run_session(&self, id: RunId) -> Result<Option<SessionId>, StoreError> {
+        const DOING: &str = "reading which session a run is in";
+        let session: Option<Option<String>> = row::Entity::find_by_id(id.to_string())
+            .select_only()
+            .column(row::Column::Session)
+            .into_tuple()
+            .one(&self.reader)
+            .await
+            .map_err(doing(DOING))?;
+        session.flatten().map(|id| id.parse().map_err(corrupt(DOING))).transpose()
+    }
+
     /// Whose a run is.
     pub async fn run_owner(&self, id: RunId) -> Result<Option<Owner>, StoreError> {
         let columns: Option<(String, String, String)> = row::Entity::find_by_id(id.to_string())

@@ -1,6 +1,6 @@
 //! Sessions: what was asked for and where it stands.
 
-use madang_ids::{SandboxId, SessionId};
+use madang_ids::{SandboxId, SessionId, UserId};
 use madang_model::{DevicesHeld, Owner, SessionLife, SessionSpec, Usage};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,13 @@ pub struct SessionRecord {
     pub usage: Option<Usage>,
     /// The devices that its sandbox was given.
     pub held: Option<DevicesHeld>,
+}
+
+impl SessionRecord {
+    /// The resource group that it is scheduled in.
+    pub fn group(&self) -> &str {
+        &self.spec.queueing.resource_group
+    }
 }
 
 /// What needs no column of its own.
@@ -135,6 +142,13 @@ impl Store {
         columns.map(|(user, project, organization)| owner_read(&user, &project, &organization)).transpose()
     }
 
+    /// The live session of this name of a user.
+    pub async fn session_live_named(&self, user: UserId, name: &str) -> Result<Option<SessionRecord>, StoreError> {
+        let named = row::Entity::find().filter(row::Column::LiveName.eq(live_name(user, name)));
+        let found = named.one(&self.reader).await.map_err(doing("looking for a session by its name"))?;
+        found.map(from_row).transpose()
+    }
+
     /// Every session that has not ended.
     pub async fn session_list_live(&self) -> Result<Vec<SessionRecord>, StoreError> {
         let rows = row::Entity::find()
@@ -177,7 +191,7 @@ pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreEr
     Ok(row::ActiveModel {
         id: Set(record.id.to_string()),
         name: Set(record.name.clone()),
-        live_name: Set(record.life.is_live().then(|| format!("{}/{}", record.owner.user, record.name))),
+        live_name: Set(record.life.is_live().then(|| live_name(record.owner.user, &record.name))),
         state: Set(record.life.state.name().to_owned()),
         generation: Set(signed(record.generation)),
         body: Set(serde_json::to_string(&body).map_err(corrupt("writing a session"))?),
@@ -211,4 +225,9 @@ pub(crate) fn from_row(row: row::Model) -> Result<SessionRecord, StoreError> {
         usage: body.usage,
         held: body.held,
     })
+}
+
+/// What is unique among live sessions.
+fn live_name(user: UserId, name: &str) -> String {
+    format!("{user}/{name}")
 }

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use madang_ids::{NodeId, SandboxId};
@@ -18,6 +19,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Changes of sandboxes that a slow reader may be behind.
 const SEEN_MAX: usize = 4_096;
+
+/// How long an order waits for a node that has not come yet.
+const ARRIVAL_WAIT: Duration = Duration::from_secs(10);
 
 /// What is wanted of a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -222,6 +226,19 @@ impl Fleet {
         let has = |member: &Member| member.node.sandboxes().iter().any(|seen| seen.id == sandbox);
         let found = self.members().into_iter().find(has).map(|member| member.node);
         found.ok_or_else(|| NodeError::NotFound(format!("sandbox {sandbox}")))
+    }
+
+    /// The node that a sandbox is on. One that this process has not heard yet, because it came to lead a moment ago, is waited for;
+    /// one that has fallen silent is not.
+    pub(super) async fn reach(&self, sandbox: SandboxId) -> Result<Arc<dyn Node>, NodeError> {
+        let node = self.with(sandbox)?;
+        let mut presence = node.presence();
+        if *presence.borrow_and_update() == Presence::Unheard {
+            let comes = presence.wait_for(|presence| *presence == Presence::Here);
+            // Late is no error here: the node itself says what is wrong.
+            let _ = tokio::time::timeout(ARRIVAL_WAIT, comes).await;
+        }
+        Ok(node)
     }
 
     /// Where a slot waits, else where least is going on, of those that take anything.

@@ -23,7 +23,7 @@ impl Fleet {
 #[async_trait]
 impl Node for Fleet {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
-        self.with(spec.id)?.sandbox_open(spec).await
+        self.reach(spec.id).await?.sandbox_open(spec).await
     }
 
     async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
@@ -36,11 +36,11 @@ impl Node for Fleet {
     }
 
     async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError> {
-        self.with(id)?.sandbox_restart(id).await
+        self.reach(id).await?.sandbox_restart(id).await
     }
 
     async fn sandbox_interrupt(&self, id: SandboxId) -> Result<(), NodeError> {
-        self.with(id)?.sandbox_interrupt(id).await
+        self.reach(id).await?.sandbox_interrupt(id).await
     }
 
     fn sandboxes(&self) -> Vec<SandboxSeen> {
@@ -52,11 +52,11 @@ impl Node for Fleet {
     }
 
     async fn usage(&self, id: SandboxId) -> Result<Usage, NodeError> {
-        self.with(id)?.usage(id).await
+        self.reach(id).await?.usage(id).await
     }
 
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
-        self.with(sandbox)?.run_start(sandbox, run).await
+        self.reach(sandbox).await?.run_start(sandbox, run).await
     }
 
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
@@ -108,23 +108,23 @@ impl Node for Fleet {
     }
 
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
-        self.with(sandbox)?.complete(sandbox, code, cursor).await
+        self.reach(sandbox).await?.complete(sandbox, code, cursor).await
     }
 
     async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {
-        self.with(sandbox)?.file_read(sandbox, path).await
+        self.reach(sandbox).await?.file_read(sandbox, path).await
     }
 
     async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {
-        self.with(sandbox)?.file_write(sandbox, path, bytes).await
+        self.reach(sandbox).await?.file_write(sandbox, path, bytes).await
     }
 
     async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
-        self.with(sandbox)?.file_list(sandbox, path, depth).await
+        self.reach(sandbox).await?.file_list(sandbox, path, depth).await
     }
 
     async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
-        self.with(sandbox)?.file_remove(sandbox, path).await
+        self.reach(sandbox).await?.file_remove(sandbox, path).await
     }
 
     /// What any of them can run; why not only where none can.

@@ -4,16 +4,16 @@
 //! in time. What is believed here is never longer than what the database has granted: the time counts from before the question.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use madang_ids::ControlId;
+use madang_ids::{ControlId, SandboxId};
 use madang_store::{Fence, Hint, Lease, LeaseView, Store, StoreError};
 use tokio::sync::watch;
 
-use super::{App, Failure, GROUP_DEFAULT, Wish, live_places, live_session::LiveSession};
+use super::{App, Failure, GROUP_DEFAULT, Wish, fleet::Member, live_places, live_session::LiveSession};
 use crate::clock::now_ms;
 
 /// How long a lease lasts if it is not taken again.
@@ -45,6 +45,10 @@ pub(crate) struct Leadership {
     secret: Vec<u8>,
     /// One group at a time is taken up.
     taking_up: tokio::sync::Mutex<()>,
+    /// Since when this process knows of the nodes of a group: when it began to lead it, else its own start. Milliseconds since 1970.
+    knows_since_ms: (u64, Mutex<BTreeMap<String, u64>>),
+    /// As they were when it was last looked.
+    groups_with_nodes: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -86,8 +90,9 @@ impl Leadership {
     }
 
     fn new(seats: Option<Mutex<BTreeMap<String, Seat>>>, secret: Vec<u8>) -> Self {
-        let (changes, taking_up) = Default::default();
-        Self { us: ControlId::new(), seats, changes, secret, taking_up }
+        let (changes, taking_up, knows, groups_with_nodes) = Default::default();
+        let knows_since_ms = (now_ms(), knows);
+        Self { us: ControlId::new(), seats, changes, secret, taking_up, knows_since_ms, groups_with_nodes }
     }
 
     pub fn secret(&self) -> &[u8] {
@@ -105,6 +110,29 @@ impl Leadership {
     /// Whether this process leads the group now, with its sessions in memory.
     pub fn leads(&self, group: &str) -> bool {
         self.leader(group) == Leader::Us
+    }
+
+    /// Whether this process leads any group now.
+    pub fn leads_any(&self) -> bool {
+        let Some(seats) = self.seats() else { return true };
+        let now = Instant::now();
+        seats.values().any(|seat| matches!(seat, Seat::Ours { until, ready: true, .. } if *until > now))
+    }
+
+    /// Whether the lease of the group is this process's own as far as it knows, even if it has run out.
+    pub fn holds(&self, group: &str) -> bool {
+        self.seats().is_some_and(|seats| matches!(seats.get(group), Some(Seat::Ours { .. })))
+    }
+
+    /// Where the other processes are that lead something.
+    pub fn others(&self) -> Vec<String> {
+        let Some(seats) = self.seats() else { return Vec::new() };
+        let now = Instant::now();
+        let theirs = seats.values().filter_map(|seat| match seat {
+            Seat::Theirs { address: Some(address), until, .. } if *until > now => Some(address.clone()),
+            _ => None,
+        });
+        BTreeSet::from_iter(theirs).into_iter().collect()
     }
 
     pub fn leader(&self, group: &str) -> Leader {
@@ -186,11 +214,11 @@ impl Leadership {
         if ours { Change::Lost } else { Change::None }
     }
 
-    /// On the way out: from now on this process leads nothing. Returns the leases that were held.
-    pub fn resign(&self) -> Vec<Lease> {
+    /// From now on this process does not lead these groups. Returns the leases that were held.
+    pub fn resign(&self, which: impl Fn(&str) -> bool) -> Vec<Lease> {
         let Some(mut seats) = self.seats() else { return Vec::new() };
         let mut held = Vec::new();
-        for (_, seat) in seats.iter_mut() {
+        for (_, seat) in seats.iter_mut().filter(|(group, _)| which(group)) {
             if let Seat::Ours { lease, until, .. } = seat {
                 held.push(lease.clone());
                 let (lease, until) = (Some(lease.clone()), *until);
@@ -218,13 +246,22 @@ impl Leadership {
         self.seats().is_some_and(|seats| matches!(seats.get(group), Some(Seat::Ours { ready: false, .. })))
     }
 
-    /// Returns once the group has another leader than this process.
-    pub async fn led_elsewhere(&self, group: &str) {
-        let mut changes = self.changes.subscribe();
-        while !matches!(self.seats().as_ref().and_then(|seats| seats.get(group)), Some(Seat::Theirs { .. })) {
-            // The sender lives in `self`, so it cannot be gone; where there is one process nothing ever changes.
-            let _ = changes.changed().await;
-        }
+    /// Since when this process could have heard a node of the group: milliseconds since 1970.
+    pub fn knows_since_ms(&self, group: &str) -> u64 {
+        let (start, groups) = &self.knows_since_ms;
+        groups.lock().unwrap_or_else(PoisonError::into_inner).get(group).copied().unwrap_or(*start)
+    }
+
+    /// When this process last began to lead something: before that it could not have heard its nodes.
+    pub fn began_to_know_ms(&self) -> u64 {
+        let (start, groups) = &self.knows_since_ms;
+        let latest = groups.lock().unwrap_or_else(PoisonError::into_inner).values().max().copied();
+        latest.map_or(*start, |latest| latest.max(*start))
+    }
+
+    fn knows_from_now_on(&self, group: &str) {
+        let mut groups = self.knows_since_ms.1.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.insert(group.to_owned(), now_ms());
     }
 
     fn changed(&self) {
@@ -241,9 +278,51 @@ pub(crate) fn lease_name(group: &str) -> String {
 }
 
 impl App {
-    /// The resource groups there are.
-    pub fn groups(&self) -> Vec<String> {
-        vec![GROUP_DEFAULT.to_owned()]
+    /// Whether this process leads the group now, with its sessions in memory.
+    pub fn leads(&self, group: &str) -> bool {
+        self.leadership.leads(group)
+    }
+
+    /// Whether this process leads every group there is.
+    pub fn leads_all(&self) -> bool {
+        self.queue.group_names().iter().all(|group| self.leads(group))
+    }
+
+    /// Who leads each group now.
+    pub async fn group_leaders(&self) -> Result<Vec<(String, ControlId)>, Failure> {
+        if self.leadership.is_alone() {
+            return Ok(self.queue.group_names().into_iter().map(|group| (group, self.leadership.us())).collect());
+        }
+        let held = self.store.lease_list().await?.into_iter().filter(|view| view.left_ms > 0);
+        let leader =
+            |view: LeaseView| Some((view.lease.name.strip_prefix(LEASE_PREFIX)?.to_owned(), view.lease.holder));
+        Ok(held.filter_map(leader).collect())
+    }
+
+    /// Whether nodes of the group belong here, now or in a moment.
+    pub fn takes_nodes_of(&self, group: &str) -> bool {
+        self.leads(group) || self.leadership.is_taking_up(group)
+    }
+
+    /// Whether a sandbox is on a node of a group that this process leads.
+    pub fn sandbox_is_led(&self, sandbox: SandboxId) -> bool {
+        let has = |member: &Member| member.node.sandboxes().iter().any(|seen| seen.id == sandbox);
+        self.fleet.members().iter().filter(|member| self.leads(&member.group)).any(has)
+    }
+
+    /// The resource group whose leader answers for one-shot runs: the default one, or if it has no nodes the first that has some.
+    pub fn one_shot_group(&self) -> String {
+        let with_nodes = self.leadership.groups_with_nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = with_nodes.first().filter(|_| !with_nodes.contains(GROUP_DEFAULT));
+        first.cloned().unwrap_or_else(|| GROUP_DEFAULT.to_owned())
+    }
+
+    /// Every resource group there is, as the store has them now.
+    pub async fn groups_look(&self) -> Result<BTreeSet<String>, Failure> {
+        self.resource_groups_refresh().await?;
+        let with_nodes = self.store.node_groups().await?;
+        *self.leadership.groups_with_nodes.lock().unwrap_or_else(PoisonError::into_inner) = with_nodes;
+        Ok(self.queue.group_names())
     }
 
     /// Reads the sessions of a group that this process leads from now on, and goes on where its leader before stopped.
@@ -251,9 +330,10 @@ impl App {
         let _one_at_a_time = self.leadership.taking_up.lock().await;
         self.people_refresh().await?;
         self.people.ended.store(0, Ordering::Relaxed);
-        self.knows_since_ms.store(now_ms(), Ordering::Relaxed);
-        self.nodes_take_in().await?;
-        let live = self.store.session_list_live().await?;
+        self.leadership.knows_from_now_on(group);
+        self.nodes_take_in(|led| led == group).await?;
+        let mut live = self.store.session_list_live().await?;
+        live.retain(|record| record.group() == group);
         let count = live.len();
         for (sandbox, node) in live_places(&live) {
             self.fleet.place(sandbox, node);
@@ -261,7 +341,7 @@ impl App {
         for record in live {
             self.sessions().entry(record.id).or_insert_with(|| LiveSession::new(record));
         }
-        crate::tasks::recover(self).await?;
+        crate::tasks::recover(self, |led| led == group).await?;
         self.leadership.ready(group, term);
         self.store.hint(Hint::Group(group.to_owned()));
         self.reconcile_soon.notify_one();
@@ -272,31 +352,37 @@ impl App {
     /// Forgets what only a leader may hold. Sandboxes and runs stay where they are: another process leads them now.
     pub fn group_let_go(&self, group: &str) {
         tracing::warn!(group, "another process leads now");
-        self.queue.forget();
-        self.nodes_let_go();
-        let let_go: Vec<_> = self.sessions().drain().collect();
+        self.queue.forget(|led| led != group);
+        self.nodes_let_go(|led| led == group);
+        let of_group = |session: &LiveSession| session.record.borrow().group() == group;
+        let let_go: Vec<_> = self.sessions().extract_if(|_, session| of_group(session)).collect();
         for (_, session) in let_go {
             self.fleet.forget(session.record.borrow().sandbox);
         }
-        for run in self.runs_live() {
+        for run in self.runs_live().into_iter().filter(|run| run.facts.group == group) {
             run.wish(Wish::Leave);
         }
     }
 
-    /// On the way out: the others need not wait for the leases to end.
+    /// The others need not wait for the leases of these groups to end.
+    pub async fn groups_resign(&self, which: impl Fn(&str) -> bool) {
+        for lease in self.leadership.resign(which) {
+            if let Err(error) = self.store.lease_release(&lease).await {
+                tracing::warn!(%error, lease = lease.name, "a lease could not be let go; it runs out by itself");
+            }
+            if let Some(group) = lease.name.strip_prefix(LEASE_PREFIX) {
+                self.group_let_go(group);
+                self.store.hint(Hint::Group(group.to_owned()));
+            }
+        }
+    }
+
+    /// On the way out.
     pub async fn leadership_end(&self) {
         if self.leadership.is_alone() {
             return;
         }
-        for lease in self.leadership.resign() {
-            if let Err(error) = self.store.lease_release(&lease).await {
-                tracing::warn!(%error, lease = lease.name, "a lease could not be let go; it runs out by itself");
-            }
-        }
-        for group in self.groups() {
-            self.group_let_go(&group);
-            self.store.hint(Hint::Group(group));
-        }
+        self.groups_resign(|_| true).await;
         // Who has not said goodbye is forgotten by the others after a while.
         let _ = self.store.control_process_forget(u64::from(u32::MAX), Some(self.leadership.us())).await;
     }
@@ -376,7 +462,7 @@ mod tests {
         let ours = leadership();
         ours.taken("g", lease(&ours, 1), Instant::now());
         ours.ready("g", 1);
-        assert_eq!(ours.resign(), vec![lease(&ours, 1)]);
+        assert_eq!(ours.resign(|_| true), vec![lease(&ours, 1)]);
         assert_eq!(ours.leader("g"), Leader::Nobody);
         assert_eq!(ours.fence("g").unwrap().term, 1);
     }

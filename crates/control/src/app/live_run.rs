@@ -58,6 +58,8 @@ pub(crate) struct RunFacts {
     pub session: Option<SessionId>,
     pub owner: Owner,
     pub sandbox: SandboxId,
+    /// The resource group whose leader follows it.
+    pub group: String,
     pub mode: RunMode,
     /// Empty where nobody needs to know any more.
     pub image: String,

@@ -51,7 +51,7 @@ mod validate;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use madang_ids::{NodeId, RunId, SandboxId, SessionId};
@@ -70,6 +70,7 @@ pub(crate) use usage_sums::UsageDays;
 
 use crate::{ControlConfig, entrance::Entrance, signin::Signin, tasks::Tasks};
 use event_ring::EventRing;
+pub(crate) use event_ring::Happened;
 use fleet::{Fleet, Member, MemberState};
 use languages::Languages;
 use leadership::Leadership;
@@ -99,8 +100,6 @@ pub(crate) struct App {
     /// Where nodes on other machines come in, if they do.
     pub entrance: OnceLock<Entrance>,
     pub store: Store,
-    /// When this process began to know of the world: its start, or when it began to lead.
-    pub knows_since_ms: AtomicU64,
     pub people: People,
     pub signin: Signin,
     pub leadership: Leadership,
@@ -155,7 +154,6 @@ impl App {
             fleet,
             entrance: OnceLock::new(),
             store,
-            knows_since_ms: AtomicU64::new(crate::clock::now_ms()),
             people,
             signin,
             leadership,

@@ -33,9 +33,10 @@ impl App {
     }
 
     /// Every node that has joined is one of ours before any of them dials.
-    pub async fn nodes_take_in(&self) -> Result<(), madang_store::StoreError> {
+    pub async fn nodes_take_in(&self, leads: impl Fn(&str) -> bool) -> Result<(), madang_store::StoreError> {
         let Some(entrance) = self.entrance.get() else { return Ok(()) };
-        for record in self.store.node_list_joined().await? {
+        let joined = self.store.node_list_joined().await?;
+        for record in joined.into_iter().filter(|record| leads(&record.resource_group)) {
             let node = entrance.hub.node(record.id);
             self.node_take_in(record, node);
         }
@@ -49,8 +50,9 @@ impl App {
     }
 
     /// Another process leads now: the links belong there.
-    pub fn nodes_let_go(&self) {
-        for member in self.fleet.members().into_iter().filter(|member| member.name != LOCAL) {
+    pub fn nodes_let_go(&self, of: impl Fn(&str) -> bool) {
+        let theirs = |member: &Member| member.name != LOCAL && of(&member.group);
+        for member in self.fleet.members().into_iter().filter(theirs) {
             self.node_cut(member.id);
         }
     }

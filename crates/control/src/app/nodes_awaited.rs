@@ -1,7 +1,7 @@
 //! A process that has just begun, or begun to lead, has heard no node yet: they dial within seconds. Whoever wants something of them
 //! meanwhile waits for that instead of being refused.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::select_all;
 use madang_ids::SandboxId;
@@ -48,7 +48,7 @@ impl App {
     }
 
     fn nodes_wait_left_ms(&self) -> u64 {
-        self.knows_since_ms.load(Ordering::Relaxed).saturating_add(NODES_WAIT_MS).saturating_sub(now_ms())
+        self.leadership.began_to_know_ms().saturating_add(NODES_WAIT_MS).saturating_sub(now_ms())
     }
 }
 

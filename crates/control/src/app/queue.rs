@@ -215,10 +215,24 @@ impl Queue {
         missing
     }
 
-    /// Another process leads: it knows all of this better.
-    pub fn forget(&self) {
+    /// Other processes lead all groups but these: they know all of that better.
+    pub fn forget(&self, leads: impl Fn(&str) -> bool) {
         let mut lines = self.lines();
-        *lines = Lines { settings: std::mem::take(&mut lines.settings), ..Lines::default() };
+        if lines.groups.keys().all(|group| leads(group)) {
+            return;
+        }
+        lines.groups.retain(|group, _| leads(group));
+        lines.known.retain(|_, group| leads(group));
+        lines.nodes.retain(|_, (group, _)| leads(group));
+        lines.reservations.retain(|_, record| leads(&record.resource_group));
+        lines.revision = None;
+    }
+
+    /// The groups that are kept, and the default one.
+    pub fn group_names(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = self.lines().settings.keys().cloned().collect();
+        names.insert(GROUP_DEFAULT.to_owned());
+        names
     }
 
     /// Every group there is: kept, or named by a node.

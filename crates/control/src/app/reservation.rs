@@ -48,13 +48,13 @@ impl App {
     }
 
     /// Those that are not over and that the actor may see, the first to begin first.
-    pub fn reservation_list(&self, actor: &Actor) -> Vec<ReservationView> {
+    pub async fn reservation_list(&self, actor: &Actor) -> Result<Vec<ReservationView>, Failure> {
         let sight = actor.sight();
         let mine = |owner: &Owner| sight.shows(owner) || actor.projects.contains_key(&owner.project);
-        let mut records = self.queue.reservations();
+        let mut records = self.store.reservation_list(now_ms()).await?;
         records.retain(|record| mine(&record.owner));
         records.sort_by_key(|record| (record.starts_ms, record.id));
-        records.iter().map(|record| self.reservation_view(record)).collect()
+        Ok(records.iter().map(|record| self.reservation_view(record)).collect())
     }
 
     /// Takes a reservation back; sessions that use it stay.
@@ -72,7 +72,8 @@ impl App {
     /// As the store has them.
     pub async fn reservations_refresh(&self) -> Result<(), Failure> {
         let _one_at_a_time = self.queue.reserving.lock().await;
-        let records = self.store.reservation_list(now_ms()).await?;
+        let mut records = self.store.reservation_list(now_ms()).await?;
+        records.retain(|record| self.takes_nodes_of(&record.resource_group));
         self.queue.reservations_set(&self.fleet, records);
         Ok(())
     }

@@ -15,7 +15,7 @@ use madang_store::StoreError;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    App, Failure, GROUP_DEFAULT,
+    App, Failure,
     live_run::{LiveRun, Phase, ViewEnd, Wish, view},
     run_node::RunNode,
 };
@@ -195,7 +195,7 @@ impl Collector {
         record.truncated = truncated;
         record.finished_ms = Some(self.life.since_ms);
         record.events = events;
-        let fence = self.app.leadership.fence(GROUP_DEFAULT);
+        let fence = self.app.leadership.fence(&self.run.facts.group);
         self.app.store.run_finish_fenced(&record, used.as_ref(), fence.as_ref()).await
     }
 

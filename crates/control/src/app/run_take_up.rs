@@ -7,7 +7,7 @@ use madang_model::{RunEvent, RunEventBody, Verdict, run_state::broken};
 use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
 use madang_store::RunRecord;
 
-use super::{App, Failure, GROUP_DEFAULT, live_run::LiveRun, run_collect::collect, runs::facts_of};
+use super::{App, Failure, live_run::LiveRun, run_collect::collect, runs::facts_of};
 use crate::clock::{now_ms, now_us};
 
 /// What becomes of a run that nobody has any more.
@@ -28,18 +28,35 @@ pub(crate) struct TakenUp {
 
 impl App {
     /// Before the first request: runs that the store has open go on if their session lives, or are closed as lost.
-    pub async fn runs_take_up(self: &Arc<Self>) -> Result<TakenUp, Failure> {
+    pub async fn runs_take_up(self: &Arc<Self>, leads: impl Fn(&str) -> bool) -> Result<TakenUp, Failure> {
         let seen: HashMap<RunId, RunSeen> = self.node.runs().into_iter().map(|seen| (seen.id, seen)).collect();
         let mut taken = TakenUp::default();
         for record in self.store.run_list_open().await? {
+            let group = self.run_group(&record).await?;
+            if !leads(&group) {
+                continue;
+            }
             if self.run_take_up(&record, seen.get(&record.id))? {
                 taken.going_on += 1;
             } else {
-                self.run_close_lost(record).await?;
+                self.run_close_lost(record, &group).await?;
                 taken.lost += 1;
             }
         }
         Ok(taken)
+    }
+
+    /// The resource group whose leader follows the run, or owns up to its loss.
+    async fn run_group(&self, record: &RunRecord) -> Result<String, Failure> {
+        let Some(id) = record.session else { return Ok(self.one_shot_group()) };
+        if let Some(session) = self.session_live(id) {
+            return Ok(session.record.borrow().group().to_owned());
+        }
+        let session = self.store.session_get(id).await?;
+        match session {
+            Some(session) => Ok(session.group().to_owned()),
+            None => Ok(self.one_shot_group()),
+        }
     }
 
     fn run_take_up(self: &Arc<Self>, record: &RunRecord, seen: Option<&RunSeen>) -> Result<bool, Failure> {
@@ -48,7 +65,8 @@ impl App {
         }
         let Some(session) = record.session.and_then(|id| self.session_live(id)) else { return Ok(false) };
         let facts = super::live_run::RunFacts {
-            sandbox: session.record().sandbox,
+            sandbox: session.record.borrow().sandbox,
+            group: session.record.borrow().group().to_owned(),
             wall_ms: seen.map_or(WALL_MS_UNKNOWN, |seen| seen.wall_ms),
             ..facts_of(record)
         };
@@ -73,12 +91,12 @@ impl App {
         }
     }
 
-    async fn run_close_lost(&self, mut record: RunRecord) -> Result<(), Failure> {
+    async fn run_close_lost(&self, mut record: RunRecord, group: &str) -> Result<(), Failure> {
         let body = RunEventBody::Finished { outcome: broken(LOST) };
         record.events.push(RunEvent { seq: record.events.len() as u64, at_us: now_us(), body });
         record.verdict = Some(Verdict::InternalError);
         record.finished_ms = Some(now_ms());
-        let fence = self.leadership.fence(GROUP_DEFAULT);
+        let fence = self.leadership.fence(group);
         Ok(self.store.run_finish_fenced(&record, None, fence.as_ref()).await?)
     }
 
@@ -86,7 +104,9 @@ impl App {
     /// Returns how many there were.
     pub async fn runs_sweep(self: &Arc<Self>) -> Result<usize, Failure> {
         let mut swept = 0;
-        for seen in self.node.runs() {
+        let members = self.fleet.members();
+        let led = members.iter().filter(|member| self.leads(&member.group));
+        for seen in led.flat_map(|member| member.node.runs()) {
             // Looked for here before there: a run is known here until the store has its end.
             if self.run_live(seen.id).is_some() {
                 continue;

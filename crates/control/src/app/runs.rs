@@ -55,7 +55,8 @@ impl App {
         let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
         self.check_run_policy(actor, &owner, &plan.sandbox.limits, &plan.sandbox.image)?;
         let (image, language) = (plan.sandbox.image.clone(), plan.sandbox.language.clone());
-        let facts = facts(&plan.run, owner, plan.sandbox.id, (image, language));
+        let facts =
+            RunFacts { group: self.one_shot_group(), ..facts(&plan.run, owner, plan.sandbox.id, (image, language)) };
         let node = Arc::clone(&self.node);
         let wish = Beginning { session: None, start, key };
         self.run_begin(facts, wish, async move { node.run_once(plan.sandbox, plan.run).await }).await
@@ -81,7 +82,7 @@ impl App {
         let run = run_plan::in_session(request, &record.spec, language.as_ref(), &self.config.limits_max)?;
         let what = (record.spec.image.clone(), record.spec.language.clone());
         let facts = facts(&run, record.owner, record.sandbox, what);
-        let facts = RunFacts { session: Some(record.id), ..facts };
+        let facts = RunFacts { session: Some(record.id), group: record.group().to_owned(), ..facts };
         let (node, sandbox) = (Arc::clone(&self.node), record.sandbox);
         let wish = Beginning { session: Some(session), start, key };
         self.run_begin(facts, wish, async move { node.run_start(sandbox, run).await }).await
@@ -217,6 +218,7 @@ fn facts(run: &RunSpec, owner: Owner, sandbox: SandboxId, (image, language): (St
         owner,
         session: None,
         sandbox,
+        group: String::new(),
         mode,
         image,
         language,
@@ -260,6 +262,7 @@ pub(super) fn facts_of(record: &RunRecord) -> RunFacts {
         session: record.session,
         owner: record.owner,
         sandbox: SandboxId::new(),
+        group: String::new(),
         mode: mode.unwrap_or(RunMode::Command),
         image: String::new(),
         language: record.language.clone(),

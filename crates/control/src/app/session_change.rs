@@ -12,7 +12,7 @@ use madang_public_api::{RunMode, RunRequest, ServerEventBody};
 use madang_store::{RunRecord, SessionRecord, StoreError};
 
 use super::{
-    App, Failure, GROUP_DEFAULT, Start, Wish,
+    App, Failure, Start, Wish,
     live_session::{LiveSession, Observed, session_view, state_view},
 };
 use crate::clock::now_ms;
@@ -108,7 +108,7 @@ impl App {
             if !record.life.is_live() {
                 record.ended_ms = Some(now);
             }
-            let fence = self.leadership.fence(GROUP_DEFAULT);
+            let fence = self.leadership.fence(record.group());
             match self.store.session_update_fenced(&record, fence.as_ref()).await {
                 Ok(generation) => {
                     record.generation = generation;

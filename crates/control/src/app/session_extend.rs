@@ -6,7 +6,7 @@ use madang_ids::SessionId;
 use madang_public_api::{SessionExtend, SessionView};
 use madang_store::StoreError;
 
-use super::{App, Asker, Failure, GROUP_DEFAULT, policy::refused};
+use super::{App, Asker, Failure, policy::refused};
 
 /// Writers that may come between before it is given up.
 const TRIES_MAX: usize = 16;
@@ -33,7 +33,7 @@ impl App {
             let bounds = self.people.now().bounds(&record.owner, &asker.by);
             refused(bounds.iter().filter_map(|bound| bound.lifetime_refusal(timeout_ms)).collect())?;
             record.spec.timeout_ms = timeout_ms;
-            let fence = self.leadership.fence(GROUP_DEFAULT);
+            let fence = self.leadership.fence(record.group());
             match self.store.session_update_fenced(&record, fence.as_ref()).await {
                 Ok(generation) => {
                     record.generation = generation;

@@ -11,7 +11,7 @@ use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, Session
 use madang_store::{Admit, SessionPage, SessionRecord};
 
 use super::{
-    App, Asker, Claimed, Failure, GROUP_DEFAULT, IdempotencyKey,
+    App, Asker, Claimed, Failure, IdempotencyKey,
     live_session::{Budgeted, LiveSession, Observed, session_view},
     policy::refused,
     session_plan::session_spec,
@@ -95,7 +95,7 @@ impl App {
         let node = entering.node;
         record.held = entering.held.clone();
         record.life = admitted(node, record.created_ms)?;
-        let fence = self.leadership.fence(GROUP_DEFAULT);
+        let fence = self.leadership.fence(record.group());
         refused(self.store.session_admit(&record, &bounds, Admit::Keep(fence.as_ref())).await?)?;
         let id = record.id;
         let waited_ms = now_ms().saturating_sub(record.created_ms);

@@ -78,20 +78,31 @@ impl Registry for StoreRegistry {
         Ok(fingerprints.iter().map(|fingerprint| known.get(fingerprint).copied()).collect())
     }
 
-    async fn seat(&self, _node: NodeId) -> Seat {
+    async fn seat(&self, node: NodeId) -> Seat {
         let Some(app) = self.app.upgrade() else { return Seat::Elsewhere(None) };
-        if app.leadership.leads(GROUP_DEFAULT) || app.leadership.is_taking_up(GROUP_DEFAULT) {
+        let known = app.fleet.of(node).map(|member| member.group);
+        let group = match known {
+            Some(group) => group,
+            None => match app.store.node_get_joined(node).await {
+                Ok(record) => record.map_or_else(|| GROUP_DEFAULT.to_owned(), |record| record.resource_group),
+                Err(error) => {
+                    tracing::warn!(%node, %error, "where a node belongs cannot be read");
+                    return Seat::Elsewhere(None);
+                }
+            },
+        };
+        if app.takes_nodes_of(&group) {
             return Seat::Here;
         }
-        Seat::Elsewhere(app.leadership.nodes_address(GROUP_DEFAULT))
+        Seat::Elsewhere(app.leadership.nodes_address(&group))
     }
 
     async fn arrived(&self, node: Arc<RemoteNode>) {
         let Some(app) = self.app.upgrade() else { return };
         match app.store.node_get_joined(node.id()).await {
-            Ok(Some(record)) => app.node_take_in(record, node),
-            // One that was removed while it came.
-            Ok(None) => app.node_cut(node.id()),
+            Ok(Some(record)) if app.takes_nodes_of(&record.resource_group) => app.node_take_in(record, node),
+            // One that was removed while it came, or whose group another process leads since.
+            Ok(_) => app.node_cut(node.id()),
             Err(error) => tracing::error!(%error, "a node's record cannot be read"),
         }
     }

@@ -78,7 +78,8 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
         request.extensions_mut().insert(Arc::clone(asker));
     }
     let mut response = next.run(request).await;
-    if let Some(owner) = asker.and_then(|asker| asker.inside()) {
+    let there = response.extensions().get::<Inside>().map(|inside| inside.0);
+    if let Some(owner) = asker.and_then(|asker| asker.inside()).or(there) {
         match counted {
             true => forward::tell_inside(&mut response, owner),
             false => drop(response.extensions_mut().insert(Inside(owner))),

@@ -9,9 +9,10 @@ use madang_public_api::ServerEvent;
 use super::{
     Shared,
     auth::Asking,
+    follow::HEARD_WAIT,
     stream::{self, Format},
 };
-use crate::app::{Failure, GROUP_DEFAULT};
+use crate::app::Failure;
 
 /// Events of the server from now on, or from the one after `Last-Event-ID` where it is still known.
 #[utoipa::path(get, path = "/api/v1/events", tag = "system",
@@ -26,6 +27,7 @@ pub(super) async fn event_stream(
 ) -> Result<Response, Failure> {
     let format = Format::asked(&headers).unwrap_or(Format::ServerSent);
     let resume = stream::resume_at(&headers)?;
+    app.events.hears(&app.leadership.others(), HEARD_WAIT).await;
     let news = app.events.subscribe();
     let from = if headers.contains_key("last-event-id") { resume } else { *news.borrow() };
     let ring = Arc::clone(&app);
@@ -37,11 +39,7 @@ pub(super) async fn event_stream(
             loop {
                 // A number from before a restart is beyond the present ones: begin with what is.
                 from = from.min(*news.borrow());
-                tokio::select! {
-                    told = news.wait_for(|next| *next > from) => drop(told.ok()?),
-                    // Whoever asks again hears the process that leads.
-                    () = ring.leadership.led_elsewhere(GROUP_DEFAULT) => return None,
-                }
+                drop(news.wait_for(|next| *next > from).await.ok()?);
                 // What the reader may see is asked each time: it may have changed, or the reader been suspended.
                 let sight = ring.people.now().actor(asker.user, asker.by.clone())?.sight();
                 let (events, next) = ring.events.since(from, &sight);

@@ -1,13 +1,14 @@
 //! Between control processes: a request about what another process leads goes there, with whoever asks and without their secrets.
 //!
 //! The processes of an installation share a secret in the database. A forwarded request carries the actor as the first process knows
-//! them, and a proof over it, the method and the address asked for. It is answered where it arrives, or refused: it never goes on.
+//! them, and a proof over it, the method and the address asked for. It is answered where it arrives, or goes on to whoever has come to
+//! lead meanwhile, a few times at most.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::Response,
@@ -19,9 +20,9 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Body as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use madang_ids::UserId;
+use madang_ids::{ControlId, UserId};
 use madang_model::Actor;
-use madang_public_api::{BASE_PATH, ProblemKind};
+use madang_public_api::ProblemKind;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use tokio::net::TcpStream;
@@ -29,9 +30,10 @@ use tokio::net::TcpStream;
 use super::{
     Shared,
     problem::{REQUEST_ID, RequestId},
+    whose::group_of,
 };
 use crate::{
-    app::{App, Asker, Failure, GROUP_DEFAULT, Stage, leadership::Leader},
+    app::{App, Asker, Failure, Stage, leadership::Leader},
     clock::now_ms,
     signin::cookie::CSRF_HEADER,
 };
@@ -45,6 +47,8 @@ const LEADER_WAIT: Duration = Duration::from_secs(10);
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Between two looks for somebody who can be reached.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a request is forwarded: while a group changes hands two processes may each believe the other.
+const HOPS_MAX: u8 = 3;
 /// By how much the clocks of two processes may differ.
 const SKEW_MS_MAX: u64 = 60_000;
 const RETRY_MS: u64 = 1_000;
@@ -71,12 +75,15 @@ pub(super) async fn lead(State(app): State<Shared>, request: Request, next: Next
     if app.leadership.is_alone() {
         return Ok(next.run(request).await);
     }
-    let wanted = Wanted::of(&request);
-    let Some(group) = wanted.group(&app).await? else { return Ok(next.run(request).await) };
-    let forwarded = is_forwarded(&app, request.headers());
-    match tokio::time::timeout(LEADER_WAIT, find(&app, group, forwarded)).await {
+    let (group, request) = group_of(&app, request).await?;
+    let Some(group) = group else { return Ok(next.run(request).await) };
+    let hops = match vouched(&app, &request) {
+        Some(vouching) => vouching?.hops,
+        None => 0,
+    };
+    match tokio::time::timeout(LEADER_WAIT, find(&app, &group, hops)).await {
         Ok(Found::Here) => Ok(next.run(request).await),
-        Ok(Found::There(host, stream)) => send(&app, &host, stream, request).await,
+        Ok(Found::There(host, stream)) => send(&app, (&host, stream), request, hops + 1).await,
         Ok(Found::Gone) => Err(Failure::led_elsewhere()),
         Err(_) => Err(unavailable(&format!("nobody leads the resource group `{group}` yet"))),
     }
@@ -85,16 +92,16 @@ pub(super) async fn lead(State(app): State<Shared>, request: Request, next: Next
 enum Found {
     Here,
     There(String, TcpStream),
-    /// A request that was forwarded goes no further.
+    /// A request that was forwarded so often goes no further.
     Gone,
 }
 
 /// Looks until somebody leads and can be reached: one that has just died is believed to lead until its lease ends.
-async fn find(app: &App, group: &str, forwarded: bool) -> Found {
+async fn find(app: &App, group: &str, hops: u8) -> Found {
     loop {
         match app.leadership.leader_within(group, LEADER_WAIT).await {
             Leader::Us => return Found::Here,
-            Leader::At(_) if forwarded => return Found::Gone,
+            Leader::At(_) if hops >= HOPS_MAX => return Found::Gone,
             Leader::At(address) => {
                 let host = address.strip_prefix("http://").unwrap_or(&address).to_owned();
                 match tokio::time::timeout(CONNECT_WAIT, TcpStream::connect(&host)).await {
@@ -125,7 +132,7 @@ pub(super) async fn ask(
     *request.method_mut() = method;
     *request.uri_mut() = target.parse::<Uri>().map_err(|error| Failure::internal("asking another process", error))?;
     request.extensions_mut().insert(Arc::clone(asker));
-    send(app, host, stream, request).await
+    send(app, (host, stream), request, HOPS_MAX).await
 }
 
 /// The same, of what is read as JSON.
@@ -145,52 +152,13 @@ pub(super) fn unavailable(detail: &str) -> Failure {
     Failure { retry_after_ms: Some(RETRY_MS), ..Failure::new(ProblemKind::Unavailable, detail) }
 }
 
-/// What a request is about.
-struct Wanted {
-    route: String,
-    /// The thing that the path names, if it names one.
-    id: String,
-}
-
-impl Wanted {
-    fn of(request: &Request) -> Self {
-        let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        let id = request.uri().path().strip_prefix(BASE_PATH).and_then(|path| path.split('/').nth(2));
-        Self { route: route.strip_prefix(BASE_PATH).unwrap_or(route).to_owned(), id: id.unwrap_or_default().to_owned() }
-    }
-
-    /// The resource group whose leader must answer; none if any process can, from the store.
-    async fn group(&self, app: &App) -> Result<Option<&'static str>, Failure> {
-        if app.leadership.leads(GROUP_DEFAULT) {
-            return Ok(None);
-        }
-        let leader = match self.route.as_str() {
-            "/run" | "/sessions" | "/languages" | "/images" | "/events" | "/queue" => true,
-            route if leader_knows(route) => true,
-            route if route.starts_with("/sessions/") => match self.id.parse() {
-                Ok(id) => app.store.session_get(id).await?.is_some_and(|record| record.life.is_live()),
-                // A name: of a live session, if of any.
-                Err(_) => true,
-            },
-            route if route.starts_with("/runs/") => match self.id.parse() {
-                // One that is not kept may be in progress where nobody else was told of it.
-                Ok(id) => !app.store.run_has_finished(id).await?,
-                Err(_) => false,
-            },
-            _ => false,
-        };
-        Ok(leader.then_some(GROUP_DEFAULT))
-    }
-}
-
-/// What only the leader has in memory, whatever it is about.
-fn leader_knows(route: &str) -> bool {
-    let begins = ["/resource-groups", "/reservations", "/nodes"];
-    begins.iter().any(|start| route.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-}
-
 /// Sends the request to another process, and back whatever comes: a body as it comes, a connection that is upgraded.
-async fn send(app: &Shared, host: &str, stream: TcpStream, mut request: Request) -> Result<Response, Failure> {
+async fn send(
+    app: &Shared,
+    (host, stream): (&str, TcpStream),
+    mut request: Request,
+    hops: u8,
+) -> Result<Response, Failure> {
     let asker = request.extensions().get::<Arc<Asker>>().cloned();
     let asker = asker.ok_or_else(|| unavailable("whoever asks is not known"))?;
     let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
@@ -203,7 +171,7 @@ async fn send(app: &Shared, host: &str, stream: TcpStream, mut request: Request)
     if let Some(id) = parts.extensions.get::<RequestId>().and_then(|id| HeaderValue::from_str(&id.0).ok()) {
         onward.headers_mut().insert(REQUEST_ID, id);
     }
-    let vouching = Vouching { actor: Actor::clone(&asker), people: app.people.now().version };
+    let vouching = Vouching { actor: Actor::clone(&asker), people: app.people.now().version, hops };
     let proof = prove(app.leadership.secret(), &vouching, &parts.method, target)?;
     onward.headers_mut().insert(FORWARDED, proof);
     if let Ok(host) = HeaderValue::from_str(host) {
@@ -249,7 +217,11 @@ fn backward(app: &Shared, body: hyper::body::Incoming) -> Body {
     Body::from_stream(Body::new(body).into_data_stream().take_until(Box::pin(stopping)))
 }
 
-async fn exchange(host: &str, stream: TcpStream, request: Request) -> Result<Response<hyper::body::Incoming>, Failure> {
+pub(super) async fn exchange(
+    host: &str,
+    stream: TcpStream,
+    request: Request,
+) -> Result<Response<hyper::body::Incoming>, Failure> {
     let gone = |error: &dyn std::fmt::Display| {
         tracing::warn!(host, %error, "a request could not be forwarded");
         unavailable("the control process that leads does not answer")
@@ -284,11 +256,14 @@ pub(super) struct Vouching {
     actor: Actor,
     /// The version of the people in which the actor was found.
     people: u64,
+    /// How often the request was forwarded before.
+    #[serde(default)]
+    hops: u8,
 }
 
-/// `vouching.time.proof`, all of it safe in a header.
-fn prove(secret: &[u8], vouching: &Vouching, method: &Method, target: &str) -> Result<HeaderValue, Failure> {
-    let json = serde_json::to_vec(vouching).map_err(|error| Failure::internal("forwarding a request", error))?;
+/// `what.time.proof`, all of it safe in a header.
+fn prove(secret: &[u8], what: &impl Serialize, method: &Method, target: &str) -> Result<HeaderValue, Failure> {
+    let json = serde_json::to_vec(what).map_err(|error| Failure::internal("forwarding a request", error))?;
     let said = format!("{}.{}", URL_SAFE_NO_PAD.encode(json), now_ms());
     let proof = URL_SAFE_NO_PAD.encode(mac(secret, &said, method, target).finalize().into_bytes());
     HeaderValue::from_str(&format!("{said}.{proof}")).map_err(|error| Failure::internal("forwarding a request", error))
@@ -320,14 +295,37 @@ impl Vouching {
     }
 }
 
-fn check(secret: &[u8], said: &str, method: &Method, target: &str) -> Option<Vouching> {
+fn check<T: DeserializeOwned>(secret: &[u8], said: &str, method: &Method, target: &str) -> Option<T> {
     let (said, proof) = said.rsplit_once('.')?;
     let proof = URL_SAFE_NO_PAD.decode(proof).ok()?;
     mac(secret, said, method, target).verify_slice(&proof).ok()?;
-    let (actor, at_ms) = said.split_once('.')?;
+    let (what, at_ms) = said.split_once('.')?;
     let at_ms: u64 = at_ms.parse().ok()?;
     (at_ms.abs_diff(now_ms()) <= SKEW_MS_MAX).then_some(())?;
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(actor).ok()?).ok()
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(what).ok()?).ok()
+}
+
+/// What a process says of itself where it asks for nobody.
+#[derive(Debug, Serialize, Deserialize)]
+struct Itself {
+    process: ControlId,
+}
+
+/// Lets the request be one of this process itself.
+pub(super) fn sign_process(app: &App, request: &mut Request, (method, target): (&Method, &str)) -> Result<(), Failure> {
+    let itself = Itself { process: app.leadership.us() };
+    let proof = prove(app.leadership.secret(), &itself, method, target)?;
+    request.headers_mut().insert(FORWARDED, proof);
+    Ok(())
+}
+
+/// Whether another process of this installation asks for itself; for anybody else there is nothing here.
+pub(super) fn check_process(app: &App, request: &Request) -> Result<(), Failure> {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let said = request.headers().get(FORWARDED).filter(|_| is_forwarded(app, request.headers()));
+    let said = said.and_then(|said| said.to_str().ok());
+    let known = said.and_then(|said| check::<Itself>(app.leadership.secret(), said, request.method(), target));
+    known.map(drop).ok_or_else(|| Failure::not_found("this route"))
 }
 
 fn mac(secret: &[u8], said: &str, method: &Method, target: &str) -> Hmac<Sha256> {
@@ -364,17 +362,17 @@ mod tests {
             by: SignedInBy::Key("MDAK".into()),
             scopes: madang_model::access::Scopes::ALL,
         };
-        let actor = Vouching { actor, people: 7 };
+        let actor = Vouching { actor, people: 7, hops: 1 };
         let said = prove(b"secret", &actor, &Method::GET, "/a?b").unwrap();
         let said = said.to_str().unwrap();
-        assert_eq!(check(b"secret", said, &Method::GET, "/a?b"), Some(actor.clone()));
-        assert_eq!(check(b"other", said, &Method::GET, "/a?b"), None);
-        assert_eq!(check(b"secret", said, &Method::DELETE, "/a?b"), None);
-        assert_eq!(check(b"secret", said, &Method::GET, "/a"), None);
-        assert_eq!(check(b"secret", &said.replacen('.', "x.", 1), &Method::GET, "/a?b"), None);
+        assert_eq!(check::<Vouching>(b"secret", said, &Method::GET, "/a?b"), Some(actor.clone()));
+        assert_eq!(check::<Vouching>(b"other", said, &Method::GET, "/a?b"), None);
+        assert_eq!(check::<Vouching>(b"secret", said, &Method::DELETE, "/a?b"), None);
+        assert_eq!(check::<Vouching>(b"secret", said, &Method::GET, "/a"), None);
+        assert_eq!(check::<Vouching>(b"secret", &said.replacen('.', "x.", 1), &Method::GET, "/a?b"), None);
         let json = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&actor).unwrap());
         let old = format!("{json}.{}", now_ms() - SKEW_MS_MAX - 1);
         let proof = URL_SAFE_NO_PAD.encode(mac(b"secret", &old, &Method::GET, "/").finalize().into_bytes());
-        assert_eq!(check(b"secret", &format!("{old}.{proof}"), &Method::GET, "/"), None);
+        assert_eq!(check::<Vouching>(b"secret", &format!("{old}.{proof}"), &Method::GET, "/"), None);
     }
 }

@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod event;
 mod file;
+mod follow;
 mod forward;
 mod money;
 mod node;
@@ -15,6 +16,7 @@ mod oidc;
 mod openapi_document;
 mod operation;
 mod origin;
+mod others;
 mod page;
 mod patience;
 mod people;
@@ -35,6 +37,7 @@ mod system;
 mod task;
 mod unpack;
 mod usage;
+mod whose;
 
 use std::sync::Arc;
 
@@ -43,6 +46,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 pub(crate) use auth::Peer;
+pub(crate) use follow::follow_all;
 
 type Shared = Arc<App>;
 
@@ -53,6 +57,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/signin", get(page::page))
         .route("/signin/link", get(page::page))
         .route("/signin/page.js", get(page::script))
+        .route(follow::PATH, get(follow::tell))
         .fallback(problem::no_such_route)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(app), problem::rim))

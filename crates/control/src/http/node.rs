@@ -1,6 +1,6 @@
 //! Machines and the tokens that let them join.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use madang_ids::{NodeId, TokenId};
 use madang_public_api::{
     Page, Problem,
@@ -12,7 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Shared,
+    auth::Asking,
     body::{ApiId, ApiJson, ApiQuery},
+    others::Others,
 };
 use crate::app::{Failure, WithSessions};
 
@@ -27,8 +29,14 @@ pub(super) fn node_routes() -> OpenApiRouter<Shared> {
 
 /// Machines that run sandboxes, by name.
 #[utoipa::path(get, path = "/api/v1/nodes", tag = "node", responses((status = 200, body = Page<NodeView>)))]
-async fn node_list(State(app): State<Shared>) -> Result<Json<Page<NodeView>>, Failure> {
-    Ok(Json(Page { items: app.node_views().await?, next_cursor: None }))
+async fn node_list(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    others: Others,
+) -> Result<Json<Page<NodeView>>, Failure> {
+    let mut items = app.node_views().await?;
+    others.complete((&app, &asker), &mut items, |node| Some(&node.resource_group), |node| node.id).await;
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
 /// A machine.

@@ -14,6 +14,7 @@ use super::{
     Shared,
     auth::Asking,
     body::{ApiId, ApiJson},
+    others::Others,
 };
 use crate::app::Failure;
 
@@ -25,8 +26,14 @@ pub(super) fn reservation_routes() -> OpenApiRouter<Shared> {
 /// Reservations that are not over, of the asker's projects, the first to begin first.
 #[utoipa::path(get, path = "/api/v1/reservations", tag = "queue",
     responses((status = 200, body = Page<ReservationView>)))]
-async fn reservation_list(State(app): State<Shared>, Extension(asker): Asking) -> Json<Page<ReservationView>> {
-    Json(Page { items: app.reservation_list(&asker), next_cursor: None })
+async fn reservation_list(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    others: Others,
+) -> Result<Json<Page<ReservationView>>, Failure> {
+    let mut items = app.reservation_list(&asker).await?;
+    others.complete((&app, &asker), &mut items, |view| Some(&view.resource_group), |view| view.id).await;
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
 /// Promises slots for a time, or says how many could be promised. Sessions of the project that are like them use them.

@@ -13,6 +13,7 @@ use super::{
     Shared,
     auth::Asking,
     body::{ApiJson, ApiQuery},
+    others::Others,
 };
 use crate::app::Failure;
 
@@ -27,8 +28,14 @@ pub(super) fn resource_group_routes() -> OpenApiRouter<Shared> {
 /// Every resource group, by name.
 #[utoipa::path(get, path = "/api/v1/resource-groups", tag = "queue",
     responses((status = 200, body = Page<ResourceGroupView>)))]
-async fn resource_group_list(State(app): State<Shared>) -> Json<Page<ResourceGroupView>> {
-    Json(Page { items: app.resource_groups(), next_cursor: None })
+async fn resource_group_list(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    others: Others,
+) -> Json<Page<ResourceGroupView>> {
+    let mut items = app.resource_groups();
+    others.complete((&app, &asker), &mut items, |group| Some(&group.name), |group| group.name.clone()).await;
+    Json(Page { items, next_cursor: None })
 }
 
 /// A resource group.

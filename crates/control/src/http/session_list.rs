@@ -3,12 +3,12 @@
 use axum::{Extension, Json, extract::State};
 use madang_ids::SessionId;
 use madang_model::SessionFilter;
-use madang_public_api::{Page, ProblemKind, SessionView, bounds};
+use madang_public_api::{Page, ProblemKind, SessionState, SessionView, bounds};
 use madang_store::{SessionAfter, SessionOrder, SessionPage};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Shared, auth::Asking, body::ApiQuery};
+use super::{Shared, auth::Asking, body::ApiQuery, others::Others};
 use crate::app::Failure;
 
 /// Between the id and the name in a cursor of names.
@@ -62,6 +62,7 @@ pub(super) async fn session_list(
     State(app): State<Shared>,
     Extension(asker): Asking,
     ApiQuery(query): ApiQuery<SessionQuery>,
+    others: Others,
 ) -> Result<Json<Page<SessionView>>, Failure> {
     let limit = query.limit.unwrap_or(bounds::PAGE_LIMIT_DEFAULT);
     if !(1..=bounds::PAGE_LIMIT_MAX).contains(&limit) {
@@ -75,11 +76,17 @@ pub(super) async fn session_list(
     let rows = u64::from(limit) + 1;
     let page = SessionPage { order: query.order.kept(), after, filter, sight: asker.sight(), limit: rows };
     let mut items = app.session_list(&page).await?;
+    others.complete((&app, &asker), &mut items, group_of_live, |view| view.id).await;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(|last| cursor(last, query.order));
     let items = items.into_iter().map(|view| asker.session_shown(view)).collect();
     Ok(Json(Page { items, next_cursor }))
+}
+
+/// Of a session that has ended everybody knows the same.
+fn group_of_live(view: &SessionView) -> Option<&str> {
+    (!matches!(view.state, SessionState::Ended | SessionState::Refused)).then_some(&view.resource_group)
 }
 
 fn cursor(last: &SessionView, order: Order) -> String {

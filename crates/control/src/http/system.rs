@@ -1,9 +1,9 @@
 //! The server itself: health, metrics, version, what can run.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -15,7 +15,13 @@ use madang_public_api::{
     system::{Health, Version},
 };
 
-use super::{Shared, auth, origin::origin_of, rate};
+use super::{
+    Shared,
+    auth::{self, Asking},
+    origin::origin_of,
+    others::Others,
+    rate,
+};
 use crate::app::{App, Failure, GROUP_DEFAULT, Stage, leadership::Leader};
 
 /// Whether the process lives.
@@ -98,9 +104,22 @@ pub(super) async fn openapi_json() -> Json<&'static utoipa::openapi::OpenApi> {
 
 /// What can run here; an unavailable language says why.
 #[utoipa::path(get, path = "/api/v1/languages", tag = "system", responses((status = 200, body = Page<LanguageView>)))]
-pub(super) async fn language_list(State(app): State<Shared>) -> Json<Page<LanguageView>> {
+pub(super) async fn language_list(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    others: Others,
+) -> Json<Page<LanguageView>> {
     let table = app.languages.table(&*app.node);
-    Json(Page { items: table.values().cloned().map(language_view).collect(), next_cursor: None })
+    let mut known: BTreeMap<String, LanguageView> =
+        table.iter().map(|(id, seen)| (id.clone(), language_view(seen.clone()))).collect();
+    for (_, theirs) in others.ask::<Page<LanguageView>>(&app, &asker).await {
+        for language in theirs.items {
+            if known.get(&language.id).is_none_or(|known| !known.available) {
+                known.insert(language.id.clone(), language);
+            }
+        }
+    }
+    Json(Page { items: known.into_values().collect(), next_cursor: None })
 }
 
 /// Images that sandboxes can be made from.
@@ -108,9 +127,24 @@ pub(super) async fn language_list(State(app): State<Shared>) -> Json<Page<Langua
     (status = 200, body = Page<ImageView>),
     (status = 503, body = Problem, description = "The node does not answer"),
 ))]
-pub(super) async fn image_list(State(app): State<Shared>) -> Result<Json<Page<ImageView>>, Failure> {
-    let images = app.node.images().await?;
-    Ok(Json(Page { items: images.into_iter().map(image_view).collect(), next_cursor: None }))
+pub(super) async fn image_list(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    others: Others,
+) -> Result<Json<Page<ImageView>>, Failure> {
+    let theirs = others.ask::<Page<ImageView>>(&app, &asker).await;
+    let ours = match app.node.images().await {
+        Ok(images) => images,
+        Err(_) if !theirs.is_empty() => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let mut items: Vec<_> = ours.into_iter().map(image_view).collect();
+    for image in theirs.into_iter().flat_map(|(_, page)| page.items) {
+        if items.iter().all(|known| known.name != image.name) {
+            items.push(image);
+        }
+    }
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
 fn language_view(seen: LanguageSeen) -> LanguageView {

@@ -41,6 +41,11 @@ pub(super) async fn process_list(
     let mut items = join_all(others.map(|process| other_view(&app, &asker, process))).await;
     items.push(our_view(&app, known.iter().find(|process| process.id == us)));
     items.sort_by_key(|process| process.id);
+    let leaders = app.group_leaders().await?;
+    for process in &mut items {
+        let led = leaders.iter().filter(|(_, leader)| *leader == process.id);
+        process.leads = led.map(|(group, _)| group.clone()).collect();
+    }
     Ok(Json(Page { items, next_cursor: None }))
 }
 
@@ -87,6 +92,7 @@ fn our_view(app: &App, known: Option<&ControlProcess>) -> ProcessView {
         started_at: None,
         seen_at: None,
         answers: true,
+        leads: Vec::new(),
         tasks: app.tasks.views(),
         unknown: None,
     };
@@ -120,6 +126,7 @@ fn kept_view(process: &ControlProcess) -> ProcessView {
         started_at: Some(Timestamp(process.started_ms)),
         seen_at: Some(Timestamp(process.seen_ms)),
         answers: false,
+        leads: Vec::new(),
         tasks: Vec::new(),
         unknown: None,
     }

@@ -41,7 +41,8 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     spawn(kept(app, readings::PLAN, Arc::default(), move |app| listeners.clone().run(app)));
     spawn(kept(app, utilization::plan_of(app), Arc::default(), utilization::look));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
-    spawn(kept(app, lease::PLAN, wakes.lease, lease::hold_leases));
+    let holder = lease::Holder::default();
+    spawn(kept(app, lease::PLAN, wakes.lease, move |app| holder.clone().run(app)));
     spawn(kept(app, people::plan_of(app), wakes.people, people::refresh_people));
     spawn(kept(app, service::plan_of(app), wakes.service, service::refresh));
 }

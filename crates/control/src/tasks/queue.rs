@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Done, TaskPlan};
-use crate::{
-    app::{App, GROUP_DEFAULT},
-    clock::now_ms,
-};
+use crate::{app::App, clock::now_ms};
 
 /// Its period only mends what was lost: every change wakes it.
 pub(super) const PLAN: TaskPlan = TaskPlan {
@@ -18,8 +15,8 @@ pub(super) const PLAN: TaskPlan = TaskPlan {
 };
 
 pub(super) async fn decide(app: Arc<App>) -> Done {
-    if !app.leadership.leads(GROUP_DEFAULT) {
-        app.queue.forget();
+    app.queue.forget(|group| app.leads(group));
+    if !app.leadership.leads_any() {
         return Ok("another process leads".into());
     }
     app.resource_groups_refresh().await.map_err(|failure| failure.detail)?;

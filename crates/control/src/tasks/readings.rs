@@ -13,7 +13,7 @@ use madang_node_api::Node;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Done, TaskPlan};
-use crate::app::{App, Failure, GROUP_DEFAULT};
+use crate::app::{App, Failure};
 
 /// How soon somebody listens to a node that has just joined.
 pub(super) const PLAN: TaskPlan = TaskPlan {
@@ -40,14 +40,11 @@ struct Listener {
 }
 
 impl Listeners {
-    /// Somebody listens to each node of the fleet, and to nobody else; nobody does where another process leads.
+    /// Somebody listens to each node of the groups that this process leads, and to nobody else.
     pub async fn run(self, app: Arc<App>) -> Done {
         let mut listeners = self.by_node.lock().unwrap_or_else(PoisonError::into_inner);
-        if !app.leadership.leads(GROUP_DEFAULT) {
-            listeners.clear();
-            return Ok("another process leads".into());
-        }
-        let members = app.fleet.members();
+        let mut members = app.fleet.members();
+        members.retain(|member| app.leads(&member.group));
         let stays = |id: &NodeId, listener: &Listener| {
             let same = |node: &Arc<dyn Node>| Arc::ptr_eq(node, &listener.node);
             !listener.task.is_finished() && members.iter().any(|member| member.id == *id && same(&member.node))

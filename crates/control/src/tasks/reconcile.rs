@@ -1,10 +1,6 @@
 //! The reconciler: looks, plans, does. Takes no input but the world, so running it twice is the same as once.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use madang_node_api::Presence;
 use madang_store::SessionRecord;
@@ -15,7 +11,7 @@ use super::{
     plan::{Heard, Look, Orphans, Step, Wanted, plan},
 };
 use crate::{
-    app::{App, Failure, GROUP_DEFAULT, Leaving, Stage, leadership::Leader, live_session::Observed},
+    app::{App, Failure, Leaving, Stage, live_session::Observed},
     clock::now_ms,
 };
 
@@ -24,13 +20,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The longest that one look and what it leads to may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Once, before the first request: what a server before this one left behind.
-pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
-    let runs = app.runs_take_up().await?;
+/// Once, before the first request about these groups: what whoever led them before left behind.
+pub(crate) async fn recover(app: &Arc<App>, leads: impl Fn(&str) -> bool) -> Result<(), Failure> {
+    let runs = app.runs_take_up(&leads).await?;
     // Where there are other processes, keys may be in use that have made nothing yet.
     let alone = app.leadership.is_alone();
     let keys = if alone { app.store.idempotency_release_unused().await? } else { 0 };
-    let sessions = app.sessions_live();
+    let mut sessions = app.sessions_live();
+    sessions.retain(|session| leads(session.record.borrow().group()));
     tracing::info!(
         runs_going_on = runs.going_on,
         runs_lost = runs.lost,
@@ -41,7 +38,7 @@ pub(crate) async fn recover(app: &Arc<App>) -> Result<(), Failure> {
     for session in sessions {
         app.session_recover(&session).await?;
     }
-    look_and_do(app, &mut Orphans::new()).await;
+    look_and_do(app, &mut Orphans::new(), &leads).await;
     // Before anybody new comes in.
     app.resource_groups_refresh().await?;
     app.reservations_refresh().await?;
@@ -62,10 +59,10 @@ pub(super) struct Reconciler {
 
 impl Reconciler {
     pub async fn run(self, app: Arc<App>) -> Done {
-        if !app.leadership.leads(GROUP_DEFAULT) {
+        if !app.leadership.leads_any() {
             return Ok("another process leads".into());
         }
-        let steps = look_and_do(&app, &mut *self.orphans.lock().await).await;
+        let steps = look_and_do(&app, &mut *self.orphans.lock().await, &|group: &str| app.leads(group)).await;
         let runs = app.runs_sweep().await.map_err(|failure| failure.detail)?;
         Ok(format!("{steps} steps, {runs} runs forgotten"))
     }
@@ -94,18 +91,19 @@ fn heard(app: &App, record: &SessionRecord) -> Heard {
         Some(Presence::Here) => return Heard::Now,
         Some(Presence::Silent { since_ms }) => since_ms,
         // It may dial in a moment, or another process knew it: nobody heard it since we began to listen.
-        Some(Presence::Unheard) => app.knows_since_ms.load(Ordering::Relaxed),
-        None => app.fleet.removed_ms(id).unwrap_or_else(|| app.knows_since_ms.load(Ordering::Relaxed)),
+        Some(Presence::Unheard) => app.leadership.knows_since_ms(record.group()),
+        None => app.fleet.removed_ms(id).unwrap_or_else(|| app.leadership.knows_since_ms(record.group())),
     };
     let lost = now_ms() >= last_ms.saturating_add(app.config.node_lease_ms);
     if lost { Heard::Lost } else { Heard::Silent }
 }
 
-/// Returns how many steps it took.
-async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) -> usize {
+/// Looks at the nodes of the groups that are led, and at nobody else's. Returns how many steps it took.
+async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans, leads: &impl Fn(&str) -> bool) -> usize {
     let running: Vec<_> = app
         .sessions_live()
         .iter()
+        .filter(|session| leads(session.record.borrow().group()))
         .map(|session| {
             let record = session.record();
             let heard = heard(app, &record);
@@ -118,7 +116,9 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) -> usize {
             }
         })
         .collect();
-    let seen = app.node.sandboxes();
+    let members = app.fleet.members();
+    let seen: Vec<_> =
+        members.iter().filter(|member| leads(&member.group)).flat_map(|member| member.node.sandboxes()).collect();
     let mut wanted: BTreeSet<_> = app.sessions_live().iter().map(|session| session.record().sandbox).collect();
     wanted.extend(app.runs_live().iter().map(|run| run.facts.sandbox));
     let look = Look { running: &running, seen: &seen, wanted: &wanted };
@@ -133,7 +133,7 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans) -> usize {
 async fn do_step(app: &Arc<App>, step: Step) {
     match step {
         // Whoever leads no more has forgotten what is wanted.
-        Step::Close(_) if app.leadership.leader(GROUP_DEFAULT) != Leader::Us => {}
+        Step::Close(id) if !app.sandbox_is_led(id) => {}
         Step::Close(id) => {
             tracing::warn!(sandbox = %id, "closing a sandbox that nobody wants");
             let app = Arc::clone(app);

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use madang_model::{SessionState, SignedInBy, utilization::UtilizationRule};
 
 use super::{Done, TaskPlan};
-use crate::app::{App, GROUP_DEFAULT, live_session::LiveSession};
+use crate::app::{App, live_session::LiveSession};
 
 /// Nodes are asked about so many sessions at once.
 const ASKED_MAX: usize = 16;
@@ -22,7 +22,7 @@ pub(super) fn plan_of(app: &App) -> TaskPlan {
 }
 
 pub(super) async fn look(app: Arc<App>) -> Done {
-    if !app.leadership.leads(GROUP_DEFAULT) {
+    if !app.leadership.leads_any() {
         return Ok("another process leads".into());
     }
     let people = app.people.now();

@@ -12,6 +12,7 @@ mod deadlines;
 mod events;
 mod files;
 mod fleet;
+mod groups;
 mod harness;
 mod life;
 mod metrics;

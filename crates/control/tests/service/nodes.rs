@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::harness::{Home, PATIENCE, World};
 
-fn takes_nodes(config: &mut madang_control::ControlConfig) {
+pub fn takes_nodes(config: &mut madang_control::ControlConfig) {
     config.nodes_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
 }
 
@@ -27,7 +27,7 @@ impl World {
         world
     }
 
-    async fn cordon_own(&self) {
+    pub async fn cordon_own(&self) {
         let own = self.node_called("local").await;
         self.change(&own, "cordoned").await.expect(200);
     }
@@ -44,24 +44,24 @@ impl World {
         self.send(Method::PATCH, &path, &headers, json!({"state": state}).to_string()).await
     }
 
-    async fn node_token(&self, request: Value) -> Value {
+    pub async fn node_token(&self, request: Value) -> Value {
         self.post("/api/v1/node-tokens", request).await.expect(201)
     }
 
-    async fn heard(&self, name: &str, presence: &str) -> Value {
+    pub async fn heard(&self, name: &str, presence: &str) -> Value {
         let path = format!("/api/v1/nodes/{}", self.node_called(name).await["id"].as_str().unwrap());
         self.until(&path, |node| node["presence"] == presence).await
     }
 }
 
 /// A machine that may join.
-struct Machine {
+pub struct Machine {
     directory: TempDir,
-    node: SimNode,
+    pub node: SimNode,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { directory: TempDir::new().unwrap(), node: SimNode::new() }
     }
 
@@ -77,13 +77,13 @@ impl Machine {
     }
 
     /// Keeps a link for as long as the handle lives; returns why it was ended by control.
-    async fn serve(&self, controls: &str, name: &str, token: Option<&str>) -> AbortOnDropHandle<MemberError> {
+    pub async fn serve(&self, controls: &str, name: &str, token: Option<&str>) -> AbortOnDropHandle<MemberError> {
         let member = self.join(controls, name, token).await.unwrap();
         AbortOnDropHandle::new(tokio::spawn(member.serve(Arc::new(self.node.clone()))))
     }
 }
 
-fn address(world: &World) -> String {
+pub fn address(world: &World) -> String {
     world.nodes.unwrap().to_string()
 }
 
