@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use madang_node::Agent;
+use madang_node::{Agent, AgentConfig};
 use madang_node_api::Node;
 use madang_node_link::{
     JoinToken, Member, MemberConfig,
@@ -32,7 +32,8 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
         () = signals.next() => return Ok(0),
     };
     let labels = args.labels.into_iter().collect();
-    let agent = Agent::start(up::agent_config(&home, args.pools, labels)?).await.map_err(up::node_failure)?;
+    let settings = AgentConfig { labels, devices: args.devices.into(), ..up::agent_config(&home, args.pools)? };
+    let agent = Agent::start(settings).await.map_err(up::node_failure)?;
     println!("node {} of {}", member.id(), args.join.join(","));
     let node: Arc<dyn Node> = agent.clone();
     let ended = tokio::select! {

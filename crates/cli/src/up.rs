@@ -1,6 +1,6 @@
 //! `madang up`: everything on this machine, from settings to signals.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use madang_control::{ControlConfig, Server, StopHandle};
 use madang_node::{Agent, AgentConfig, Pools};
@@ -43,7 +43,8 @@ async fn serve(args: UpArgs) -> Result<u8, Failure> {
     let signals = Signals::listen()?;
     let mut config = control_config(args.serve)?;
     config.nodes_listen = args.nodes_listen.or(config.nodes_listen);
-    let agent = Agent::start(agent_config(&config.home, args.pools, BTreeMap::new())?).await.map_err(node_failure)?;
+    let settings = AgentConfig { devices: args.devices.into(), ..agent_config(&config.home, args.pools)? };
+    let agent = Agent::start(settings).await.map_err(node_failure)?;
     let node: Arc<dyn madang_node_api::Node> = agent.clone();
     let server = match Server::build(config, Some(node)).await {
         Ok(server) => server,
@@ -77,18 +78,16 @@ pub(crate) async fn answer(server: Server, signals: Signals) -> Result<u8, Failu
     running.wait().await.map(|()| 0).map_err(|error| Failure::internal(chain(&error)))
 }
 
-pub(crate) fn agent_config(
-    home: &std::path::Path,
-    pools: OnOff,
-    labels: BTreeMap<String, String>,
-) -> Result<AgentConfig, Failure> {
+/// Without labels and accelerators.
+pub(crate) fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<AgentConfig, Failure> {
     let program =
         std::env::current_exe().map_err(|error| Failure::internal(format!("finding this program: {error}")))?;
     let pools = match pools {
         OnOff::On => Pools::On,
         OnOff::Off => Pools::Off,
     };
-    Ok(AgentConfig { home: PathBuf::from(home), program, pools, labels, devices: Vec::new() })
+    let (labels, devices) = Default::default();
+    Ok(AgentConfig { home: PathBuf::from(home), program, pools, labels, devices })
 }
 
 /// A directory that is taken or cannot be written, an address that is: for the caller to choose another.

@@ -18,6 +18,7 @@ impl Agent {
     /// Takes up a sandbox of a session, with what runs in it.
     pub(crate) async fn adopt(self: &Arc<Self>, found: recover::Found) {
         self.shop.ledger.claim(found.claim.uid_base);
+        self.devices.lent_before(&found.claim.spec.devices).into_iter().for_each(|hold| found.meter.holds(hold));
         let recipe = found.claim.spec.language.as_ref().and_then(|id| self.shop.recipes.get(id)).cloned();
         let link = tokio::time::timeout(ADOPT_WAIT, self.shop.connect(&found.slot.name)).await;
         let Ok(Ok(link)) = link else {

@@ -5,7 +5,7 @@ use std::{
     fs,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,20 +19,22 @@ use madang_node_api::{
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use tokio::{
-    sync::{Notify, broadcast, oneshot},
+    sync::{Notify, broadcast},
     task::JoinSet,
 };
 
 use crate::{
     alone::Alone,
+    claim::Wanted,
     completion,
     config::{AgentConfig, Pools as PoolsWanted},
+    device::Devices,
     facts, files,
     metering::{self, Refusal, SandboxMeter, Spool},
     pool::{PoolKey, Watermarks},
     recover::{self, Claim},
     run::{self, KeptRun, KeptRuns},
-    sandbox::{Binding, Sandbox, unavailable},
+    sandbox::{Sandbox, unavailable},
     self_test,
     setup::{Setup, StartError},
     shop::Shop,
@@ -41,8 +43,6 @@ use crate::{
 
 /// Changes that a slow watcher may lag behind before it has to list.
 pub(crate) const WATCH_MAX: usize = 1024;
-/// Starts whose latency is remembered for health.
-const STARTS_MAX: usize = 1000;
 /// A session's slot whose node is away for so long ends itself.
 const SESSION_ORPHAN_MS: u64 = 6 * 3_600_000;
 /// A one-shot's slot lives this much longer than its run may.
@@ -60,6 +60,7 @@ pub struct Agent {
     pub(crate) config: AgentConfig,
     pub(crate) shop: Arc<Shop>,
     pub(crate) languages: Vec<LanguageSeen>,
+    pub(crate) devices: Devices,
     pub(crate) sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
     /// Runs of sessions, which outlive this agent.
@@ -189,50 +190,9 @@ impl Agent {
     }
 
     /// The pool whose slots serve `spec`; its interpreter is waited for only if it will be used.
-    fn pool_for(image: String, recipe: Option<&Arc<Recipe>>, uses_driver: bool) -> PoolKey {
+    pub(crate) fn pool_for(image: String, recipe: Option<&Arc<Recipe>>, uses_driver: bool) -> PoolKey {
         let language = recipe.filter(|recipe| uses_driver && recipe.driver.is_some()).map(|recipe| recipe.id.clone());
         PoolKey { image, language }
-    }
-
-    /// As [`Agent::claim`]; if the caller is gone by the time it is there, the sandbox goes too.
-    async fn claim_for_good(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
-        let gone = || NodeError::Unavailable("the node stops".to_owned());
-        let agent = self.me.upgrade().ok_or_else(gone)?;
-        let (answer, claimed) = oneshot::channel();
-        tokio::spawn(async move {
-            let sandbox = agent.claim(spec, wanted).await;
-            if let Err(Ok(unwanted)) = answer.send(sandbox) {
-                agent.shop.retirement.retire(unwanted.slot);
-            }
-        });
-        claimed.await.map_err(|_| gone())?
-    }
-
-    async fn claim(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
-        let Wanted { key, recipe, uses_driver, one_shot, orphan_ms } = wanted;
-        let asked = Instant::now();
-        let ready = self.shop.claim(&Self::pool_for(key, recipe.as_ref(), uses_driver)).await?;
-        let binding = Binding {
-            cpus: self.shop.processors_for(spec.limits.cpu_millis),
-            orphan_ms,
-            one_shot,
-            slots: self.slots.clone(),
-        };
-        let slot = Arc::clone(&ready.slot);
-        let bound = Sandbox::bind(ready, spec, recipe, binding).await;
-        if bound.is_err() {
-            self.shop.retirement.retire(slot);
-        }
-        self.remember_start(asked.elapsed());
-        bound
-    }
-
-    fn remember_start(&self, took: Duration) {
-        let mut starts = self.starts_us.lock().unwrap_or_else(PoisonError::into_inner);
-        if starts.len() == STARTS_MAX {
-            starts.pop_front();
-        }
-        starts.push_back(took.as_micros() as u64);
     }
 
     /// The key of the template that `image` stands for now; made if it is new.
@@ -263,16 +223,6 @@ impl Agent {
     }
 }
 
-/// What a claim must bring.
-struct Wanted {
-    /// Of the template.
-    key: String,
-    recipe: Option<Arc<Recipe>>,
-    uses_driver: bool,
-    one_shot: bool,
-    orphan_ms: u64,
-}
-
 #[async_trait]
 impl Node for Agent {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
@@ -286,7 +236,8 @@ impl Node for Agent {
         }
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
-        let wanted = Wanted { key, recipe, uses_driver: true, one_shot: false, orphan_ms: SESSION_ORPHAN_MS };
+        let lent = self.devices.lend(&spec.devices).await?;
+        let wanted = Wanted { key, recipe, uses_driver: true, one_shot: false, orphan_ms: SESSION_ORPHAN_MS, lent };
         let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
         let bound = sandbox.link.notice_within(BIND_WAIT, |notice| *notice == FromSlot::Bound).await;
         if let Err(error) = bound.map_err(unavailable).and_then(|()| self.write_claim(&sandbox)) {
@@ -373,11 +324,14 @@ impl Node for Agent {
 
     async fn run_once(&self, spec: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
         run::check_size(&run)?;
+        if !spec.devices.is_empty() {
+            return Err(NodeError::Invalid("a run of its own has no accelerators; a session has".to_owned()));
+        }
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
         let uses_driver = recipe.as_ref().is_some_and(|recipe| run::uses_driver(recipe, &run));
         let orphan_ms = run.limits.wall_ms.saturating_add(ONE_SHOT_ORPHAN_SPARE_MS);
-        let wanted = Wanted { key, recipe, uses_driver, one_shot: true, orphan_ms };
+        let wanted = Wanted { key, recipe, uses_driver, one_shot: true, orphan_ms, lent: None };
         let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
         let (id, slot) = (sandbox.spec.id, Arc::clone(&sandbox.slot));
         self.alone.add(&sandbox);
@@ -477,7 +431,7 @@ impl Node for Agent {
     }
 
     fn facts(&self) -> NodeFacts {
-        facts::look(&self.config)
+        facts::look(&self.config, &self.devices)
     }
 
     fn leases(&self) -> BTreeMap<SandboxId, u64> {

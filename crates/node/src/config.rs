@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use madang_node_api::DeviceSeen;
+use crate::device::DeviceConfig;
 
 /// Whether slots are made ahead of need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct AgentConfig {
     pub pools: Pools,
     /// What the node's facts say of it.
     pub labels: BTreeMap<String, String>,
-    /// Accelerators that are declared rather than found.
-    pub devices: Vec<DeviceSeen>,
+    /// Where its accelerators come from.
+    pub devices: DeviceConfig,
 }
 
 impl AgentConfig {

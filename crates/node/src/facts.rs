@@ -4,10 +4,10 @@ use std::fs;
 
 use madang_node_api::NodeFacts;
 
-use crate::config::AgentConfig;
+use crate::{config::AgentConfig, device::Devices};
 
 /// Looks at the machine.
-pub fn look(config: &AgentConfig) -> NodeFacts {
+pub fn look(config: &AgentConfig, devices: &Devices) -> NodeFacts {
     let system = rustix::system::uname();
     let text = |word: &std::ffi::CStr| word.to_string_lossy().into_owned();
     NodeFacts {
@@ -18,7 +18,7 @@ pub fn look(config: &AgentConfig) -> NodeFacts {
         arch: text(system.machine()),
         cpu_millis: std::thread::available_parallelism().map_or(1, |count| count.get() as u64) * 1000,
         memory_bytes: memory_bytes(),
-        devices: config.devices.clone(),
+        devices: devices.seen(),
         labels: config.labels.clone(),
     }
 }

@@ -6,8 +6,10 @@
 mod adopt;
 mod agent;
 mod alone;
+mod claim;
 mod completion;
 mod config;
+pub mod device;
 mod facts;
 mod files;
 mod ledger;

@@ -107,7 +107,7 @@ impl Meter {
             memory_kib_ms: self.kib_ms as u64,
             read_bytes,
             written_bytes,
-            // No sandbox has a network or an accelerator yet.
+            // No sandbox has a network yet, and only those of sessions have accelerators.
             ..Usage::default()
         };
         Counted {

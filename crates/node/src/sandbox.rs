@@ -17,6 +17,7 @@ use madang_sandbox::{CgroupLimits, Slot};
 use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnLimits, RunNumber, ToSlot};
 
 use crate::{
+    device::Hold,
     link::{Link, LinkError},
     meter::{Began, Meter},
     metering::SandboxMeter,
@@ -39,6 +40,8 @@ pub struct Binding {
     pub one_shot: bool,
     /// The directory of all slots.
     pub slots: PathBuf,
+    /// Devices that it was given.
+    pub hold: Option<Arc<Hold>>,
 }
 
 /// Runs whose last messages init still keeps; one more, and it may forget them all.
@@ -89,7 +92,7 @@ impl Sandbox {
         recipe: Option<Arc<Recipe>>,
         binding: Binding,
     ) -> Result<Self, NodeError> {
-        let (one_shot, slots) = (binding.one_shot, binding.slots);
+        let (one_shot, slots, hold) = (binding.one_shot, binding.slots, binding.hold);
         let Ready { slot, link, made_with } = ready;
         let mut spec = spec;
         // Files are memory; what the node writes into them for a guest would be counted as the node's own.
@@ -99,7 +102,7 @@ impl Sandbox {
             slot.cgroup.limit(&limits).map_err(|error| NodeError::Internal(format!("cannot set limits: {error}")))?;
         }
         let sandbox = Self {
-            meter: (!one_shot).then(|| Arc::new(SandboxMeter::start(&spec, &slot, &slots))),
+            meter: (!one_shot).then(|| Arc::new(SandboxMeter::start(&spec, &slot, &slots, hold))),
             cpus: binding.cpus.len() as u32,
             one_shot,
             began: OnceLock::new(),

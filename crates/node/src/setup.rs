@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 use crate::{
     agent::{Agent, WATCH_MAX},
     config::AgentConfig,
+    device::Devices,
     ledger::Ledger,
     maker::{Maker, MakerConfig},
     metering::Spool,
@@ -64,6 +65,7 @@ pub(crate) struct Setup {
     cgroups: Arc<Cgroups>,
     spool: Arc<Spool>,
     looked: recover::Looked,
+    devices: Devices,
 }
 
 impl Setup {
@@ -83,6 +85,7 @@ impl Setup {
         let availability = madang_languages::check_all(&recipes, "/".as_ref());
         let cgroups = Arc::new(Cgroups::open(&config.instance())?);
         let spool = Arc::new(Spool::open(config.home.join("readings"))?);
+        let devices = Devices::look(&config.devices, &config.home)?;
         let looked = recover::look(&slots, &cgroups, &spool)?;
         let maker = Maker::start(MakerConfig {
             program: config.program.clone(),
@@ -90,7 +93,7 @@ impl Setup {
             slots: slots.clone(),
             languages: madang_languages::extract_to(&config.home.join("languages"))?,
         })?;
-        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, spool, looked })
+        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, spool, looked, devices })
     }
 
     pub(crate) fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
@@ -106,7 +109,7 @@ impl Setup {
         let languages =
             self.recipes.iter().zip(self.availability).map(|(recipe, seen)| language_seen(recipe, seen)).collect();
         let directory = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-        let notes = self.maker.notes.clone();
+        let notes = self.maker.notes.iter().chain(&self.devices.notes).cloned().collect();
         let shop = Shop {
             maker: self.maker,
             pools: Pools::default(),
@@ -128,6 +131,7 @@ impl Setup {
             config: self.config,
             shop: Arc::new(shop),
             languages,
+            devices: self.devices,
             sandboxes: RwLock::default(),
             changes: broadcast::channel(WATCH_MAX).0,
             runs: KeptRuns::default(),

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::sync::oneshot;
 
 use crate::{
+    device::Given,
     ledger::Ledger,
     link::{Link, LinkError},
     maker::Maker,
@@ -70,15 +71,15 @@ impl Shop {
             }
             self.retirement.retire(ready.slot);
         }
-        self.make_apart(key).await
+        self.make_apart(key, Given::default()).await
     }
 
     /// Makes a slot for somebody who may stop waiting; then it goes again.
-    async fn make_apart(self: &Arc<Self>, key: &PoolKey) -> Result<Ready, NodeError> {
+    pub async fn make_apart(self: &Arc<Self>, key: &PoolKey, given: Given) -> Result<Ready, NodeError> {
         let (send, made) = oneshot::channel();
         let (shop, key) = (Arc::clone(self), key.clone());
         tokio::spawn(async move {
-            if let Err(Ok(unwanted)) = send.send(shop.make(&key).await) {
+            if let Err(Ok(unwanted)) = send.send(shop.make_given(&key, &given).await) {
                 shop.retirement.retire(unwanted.slot);
             }
         });
@@ -87,16 +88,21 @@ impl Shop {
 
     /// Makes a slot and waits until it is ready; once more if the spawner dies over it.
     pub async fn make(&self, key: &PoolKey) -> Result<Ready, NodeError> {
+        self.make_given(key, &Given::default()).await
+    }
+
+    /// The same, of a slot that sees what it is given.
+    async fn make_given(&self, key: &PoolKey, given: &Given) -> Result<Ready, NodeError> {
         let unavailable = |error| NodeError::Unavailable(format!("cannot make a sandbox: {error}"));
-        match self.make_once(key).await {
+        match self.make_once(key, given).await {
             Ok(made) => made,
-            Err(SpawnerError::Gone(_)) => self.make_once(key).await.map_err(unavailable)?,
+            Err(SpawnerError::Gone(_)) => self.make_once(key, given).await.map_err(unavailable)?,
             Err(error) => Err(unavailable(error)),
         }
     }
 
     /// The outer error is the spawner's: there is no slot.
-    async fn make_once(&self, key: &PoolKey) -> Result<Result<Ready, NodeError>, SpawnerError> {
+    async fn make_once(&self, key: &PoolKey, given: &Given) -> Result<Result<Ready, NodeError>, SpawnerError> {
         let recipe = key.language.as_ref().and_then(|language| self.recipes.get(language));
         let limits = recipe.map_or_else(Limits::default, |recipe| recipe.limits());
         let Ok(uid_base) = self.ledger.take() else {
@@ -110,6 +116,7 @@ impl Shop {
             uid_base,
             limits: made_with.cgroup,
             disk_bytes: made_with.disk_bytes,
+            mounts: given.mounts.clone(),
         };
         let name = spec.name.clone();
         let slot = match self.maker.make_slot(spec).await {
@@ -120,7 +127,8 @@ impl Shop {
                 return Err(error);
             }
         };
-        Ok(match tokio::time::timeout(READY_WAIT, self.prepare(&slot, key, recipe, &limits)).await {
+        let env = self.environment(&key.image, recipe, given);
+        Ok(match tokio::time::timeout(READY_WAIT, self.prepare(&slot, recipe, &limits, env)).await {
             Ok(Ok(link)) => Ok(Ready { slot, link, made_with }),
             Ok(Err(error)) => Err(self.give_up(slot, &error.to_string())),
             Err(_) => Err(self.give_up(slot, "it does not become ready")),
@@ -135,15 +143,15 @@ impl Shop {
     async fn prepare(
         &self,
         slot: &Slot,
-        key: &PoolKey,
         recipe: Option<&Arc<Recipe>>,
         limits: &Limits,
+        env: Vec<String>,
     ) -> Result<Link, LinkError> {
         let link = self.connect(&slot.name).await?;
         let driver = recipe.and_then(|recipe| recipe.driver.as_ref());
         let prepare = Prepare {
             filters: self.filters.clone(),
-            env: self.environment(&key.image, recipe),
+            env,
             driver: driver.map(|driver| driver.argv.clone()),
             open_files: limits.open_files,
             guest_id: (!self.rootless).then_some(GUEST_ID),
@@ -170,7 +178,7 @@ impl Shop {
         Ok(link)
     }
 
-    fn environment(&self, image: &str, recipe: Option<&Arc<Recipe>>) -> Vec<String> {
+    fn environment(&self, image: &str, recipe: Option<&Arc<Recipe>>, given: &Given) -> Vec<String> {
         let mut env: BTreeMap<String, String> = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
             ("HOME", "/home/work"),
@@ -185,6 +193,7 @@ impl Shop {
             env.extend(template.plan.env.clone());
         }
         env.extend(recipe.iter().flat_map(|recipe| recipe.env.clone()));
+        env.extend(given.env.clone());
         env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
     }
 

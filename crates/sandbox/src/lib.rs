@@ -14,7 +14,7 @@ pub mod spawner;
 
 pub use cgroup::{Cgroup, CgroupLimits, Cgroups, Counters};
 pub use slot::{Slot, SlotError};
-pub use spawner::{SlotSpec, Spawner, SpawnerError};
+pub use spawner::{MountAt, SlotMount, SlotSpec, Spawner, SpawnerError};
 
 /// The static program that is PID 1 of every slot.
 pub static SLOT_INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/madang-slot"));

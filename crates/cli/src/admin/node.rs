@@ -1,5 +1,7 @@
 //! `madang admin node` and `madang admin node-token`.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use madang_client::Client;
 use madang_ids::Millis;
@@ -129,12 +131,23 @@ fn list(nodes: &[NodeView], json: &JsonArgs) -> Result<u8, Failure> {
             node.sessions.to_string().into(),
             format!("{}", node.cpu_millis / 1_000).into(),
             format!("{} GiB", node.memory_bytes >> 30).into(),
+            devices(node).into(),
             node.version.clone().into(),
         ]
     };
     let rows: Vec<_> = nodes.iter().map(row).collect();
-    print::table(&["NODE", "ID", "GROUP", "STATE", "HEARD", "SESSIONS", "CPUS", "MEMORY", "VERSION"], &rows)?;
+    print::table(
+        &["NODE", "ID", "GROUP", "STATE", "HEARD", "SESSIONS", "CPUS", "MEMORY", "DEVICES", "VERSION"],
+        &rows,
+    )?;
     Ok(0)
+}
+
+/// How many of each kind, as in `2 cuda, 1 fake`.
+fn devices(node: &NodeView) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    node.devices.iter().for_each(|device| *kinds.entry(&device.kind).or_default() += 1);
+    kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
 }
 
 pub async fn token(args: TokenArgs) -> Result<u8, Failure> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use madang_node::device::{DeviceConfig, FakeDevices, NvmlConfig, SHARES_MAX};
 use madang_store::StoreConfig;
 
 use super::OnOff;
@@ -28,6 +29,24 @@ pub struct ServeArgs {
     pub nodes_advertise: Option<String>,
 }
 
+/// Where a node's accelerators come from. NVIDIA's are found by themselves.
+#[derive(Debug, Clone, Args)]
+pub struct DeviceArgs {
+    /// Declare accelerators that are none, to try things out, as in fake:2 or fake:2:4; repeat it for more kinds
+    #[arg(long, value_name = "KIND:COUNT[:SHARES]")]
+    pub fake_accelerator: Vec<FakeDevices>,
+    /// So many sandboxes may take turns on each accelerator that is found; 1: each is given whole only
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(SHARES_MAX)))]
+    pub accelerator_shares: u32,
+}
+
+impl From<DeviceArgs> for DeviceConfig {
+    fn from(args: DeviceArgs) -> Self {
+        let nvml = NvmlConfig { shares: args.accelerator_shares, ..NvmlConfig::default() };
+        Self { fakes: args.fake_accelerator, nvml }
+    }
+}
+
 /// Settings of the whole server on one machine.
 #[derive(Debug, Clone, Args)]
 pub struct UpArgs {
@@ -39,6 +58,8 @@ pub struct UpArgs {
     /// Keep sandboxes started ahead of need
     #[arg(long, default_value = "on", value_name = "on|off")]
     pub pools: OnOff,
+    #[command(flatten)]
+    pub devices: DeviceArgs,
 }
 
 /// Settings of a control process without a node of its own.
@@ -72,6 +93,8 @@ pub struct NodeArgs {
     /// Keep sandboxes started ahead of need
     #[arg(long, default_value = "on", value_name = "on|off")]
     pub pools: OnOff,
+    #[command(flatten)]
+    pub devices: DeviceArgs,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accelerator;
 mod contract;
 mod readings;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use madang_ids::SandboxId;
-use madang_node::{Agent, AgentConfig, Pools};
+use madang_node::{Agent, AgentConfig, Pools, device::DeviceConfig};
 use rustix::process::Pid;
 use tempfile::TempDir;
 
@@ -19,7 +20,7 @@ struct Home {
 }
 
 impl Home {
-    async fn new() -> Self {
+    async fn new(devices: DeviceConfig) -> Self {
         assert!(rustix::process::geteuid().is_root(), "this test makes sandboxes with all their walls and needs root");
         let directory = tempfile::tempdir().unwrap();
         let config = AgentConfig {
@@ -27,7 +28,7 @@ impl Home {
             program: PathBuf::from(env!("CARGO_BIN_EXE_madang")),
             pools: Pools::Off,
             labels: BTreeMap::new(),
-            devices: Vec::new(),
+            devices,
         };
         Self { agent: Agent::start(config).await.unwrap(), directory }
     }
@@ -54,7 +55,15 @@ impl Home {
 
 /// Runs `work` with an agent, and takes the agent apart whether it succeeds or not.
 async fn with_agent<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(Arc<Home>) -> F) {
-    let home = Arc::new(Home::new().await);
+    with_devices(DeviceConfig::default(), work).await;
+}
+
+/// The same, on a machine with accelerators.
+async fn with_devices<F: Future<Output = ()> + Send + 'static>(
+    devices: DeviceConfig,
+    work: impl FnOnce(Arc<Home>) -> F,
+) {
+    let home = Arc::new(Home::new(devices).await);
     let done = tokio::spawn(work(Arc::clone(&home))).await;
     home.close().await;
     if let Err(error) = done {

@@ -20,7 +20,7 @@ async fn opened(agent: &Agent) -> SandboxId {
     id
 }
 
-async fn answer(agent: &Agent, sandbox: SandboxId, code: &str) -> String {
+pub async fn answer(agent: &Agent, sandbox: SandboxId, code: &str) -> String {
     let mut handle = agent.run_start(sandbox, query(code, no_input())).await.unwrap();
     let (text, outcome) = said(&events_from(&mut handle, 0).await);
     assert_eq!(outcome.verdict, Verdict::Ok, "{text}");
@@ -36,7 +36,7 @@ async fn burn(agent: &Agent, sandbox: SandboxId, seconds: f64) -> u64 {
 }
 
 /// The next reading of the sandbox that `fits`; what comes before it is acknowledged.
-async fn reading(agent: &Agent, sandbox: SandboxId, fits: impl Fn(&Reading) -> bool) -> Reading {
+pub async fn reading(agent: &Agent, sandbox: SandboxId, fits: impl Fn(&Reading) -> bool) -> Reading {
     let wait = async {
         loop {
             let readings = agent.readings().await.unwrap();

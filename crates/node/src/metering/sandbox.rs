@@ -4,7 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,6 +16,7 @@ use madang_node_api::{READING_MS, READING_MS_MAX, READING_MS_MIN, SandboxSpec};
 use madang_sandbox::{Cgroup, Slot};
 
 use super::{Tally, clock};
+use crate::device::Hold;
 
 /// In a slot's directory: the tally as of the last reading.
 const FILE: &str = "meter.json";
@@ -30,6 +31,8 @@ pub struct SandboxMeter {
     directory: PathBuf,
     every_ms: AtomicU64,
     held: Mutex<Held>,
+    /// Devices count as long as they are held, and are held until the last reading is taken: nothing runs in the sandbox then.
+    hold: OnceLock<Arc<Hold>>,
 }
 
 #[derive(Debug)]
@@ -42,10 +45,19 @@ struct Held {
 
 impl SandboxMeter {
     /// Counts from now on, as the slot is given out.
-    pub fn start(spec: &SandboxSpec, slot: &Slot, slots: &Path) -> Self {
+    pub fn start(spec: &SandboxSpec, slot: &Slot, slots: &Path, hold: Option<Arc<Hold>>) -> Self {
         slot.cgroup.reset_peak();
         let tally = Tally::start(slot.cgroup.counters(), clock::up_us());
-        Self::of(spec, &slot.name, slot.cgroup.clone(), slots, tally)
+        let tally = tally.holding(hold.as_ref().map_or(0, |hold| hold.millis()));
+        let meter = Self::of(spec, &slot.name, slot.cgroup.clone(), slots, tally);
+        hold.into_iter().for_each(|hold| meter.holds(hold));
+        meter
+    }
+
+    /// The devices of its sandbox, also where it has held them since before this agent.
+    pub fn holds(&self, hold: Arc<Hold>) {
+        // A second time it is the same devices.
+        let _ = self.hold.set(hold);
     }
 
     /// Counts on where an agent before this one stopped: where the last reading stood, or else where `claimed` did.
@@ -65,6 +77,7 @@ impl SandboxMeter {
             directory: slots.join(name),
             every_ms: AtomicU64::new(READING_MS),
             held: Mutex::new(held),
+            hold: OnceLock::new(),
         }
     }
 

@@ -15,13 +15,21 @@ pub struct Tally {
     /// The number of the last reading.
     sequence: u64,
     usage: Usage,
+    /// Accelerators that are held, thousandths.
+    #[serde(default)]
+    accelerator_millis: u64,
 }
 
 impl Tally {
     /// Begins where the counters stand: what a slot used while it waited is nobody's.
     pub fn start(counters: Counters, now_us: u64) -> Self {
         let usage = Usage { memory_peak_bytes: counters.memory_bytes, ..Usage::default() };
-        Self { counters, looked_us: now_us, sequence: 0, usage }
+        Self { counters, looked_us: now_us, sequence: 0, usage, accelerator_millis: 0 }
+    }
+
+    /// The same, of a sandbox that holds accelerators.
+    pub fn holding(self, accelerator_millis: u64) -> Self {
+        Self { accelerator_millis, ..self }
     }
 
     /// As [`Tally::start`] did then, where all that was kept of it is where a meter began.
@@ -61,6 +69,8 @@ impl Tally {
         let kib_ms = both * u128::from(us) / (2 * 1024 * 1000);
         self.usage.memory_kib_ms = self.usage.memory_kib_ms.saturating_add(u64::try_from(kib_ms).unwrap_or(u64::MAX));
         self.usage.wall_us = self.usage.wall_us.saturating_add(us);
+        let held_us = u128::from(self.usage.wall_us) * u128::from(self.accelerator_millis) / 1_000;
+        self.usage.accelerator_us = u64::try_from(held_us).unwrap_or(u64::MAX);
         self.looked_us = self.looked_us.max(now_us);
         self.counters.memory_bytes = bytes;
         self.peak(bytes);
@@ -101,6 +111,16 @@ mod tests {
         assert_eq!((usage.cpu_user_us, usage.cpu_system_us, usage.wall_us), (100, 50, 2_000_000));
         // Two seconds of three KiB.
         assert_eq!((usage.memory_kib_ms, usage.memory_peak_bytes), (6_000, 4096));
+    }
+
+    #[test]
+    fn half_a_device_for_two_seconds_is_one_second_of_it() {
+        let mut tally = Tally::start(Counters::default(), 1_000_000).holding(500);
+        for now_us in (1_000_000..=3_000_000).step_by(333) {
+            tally.count(now_us, &Counters::default());
+        }
+        tally.count(3_000_000, &Counters::default());
+        assert_eq!((tally.usage().wall_us, tally.usage().accelerator_us), (2_000_000, 1_000_000));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
     cgroup::Cgroup,
     link::{SOCKET_NAME, path_of},
     spawner::{
-        SlotSpec,
+        SlotSpec, device,
         ground::{Ground, NEW_ROOT},
     },
 };
@@ -76,6 +76,7 @@ const LISTENER: i32 = 3;
 impl Ground {
     /// Starts a slot; its init will listen in the slot's directory. Returns the init's pid as we see it, and its pidfd.
     pub(super) fn give_birth(&self, spec: &SlotSpec) -> io::Result<(i32, OwnedFd)> {
+        let lent = self.lend(&spec.mounts)?;
         let listener = self.make_listener(&spec.name)?;
         let cgroup = self.cgroups.make(&spec.name)?;
         cgroup.limit(&spec.limits)?;
@@ -87,7 +88,7 @@ impl Ground {
                 let mut word = [0];
                 let told = rustix::io::read(&go_read, &mut word);
                 let result = match told {
-                    Ok(1) => become_slot(self, spec, &listener, &cpuinfo),
+                    Ok(1) => become_slot(self, spec, &listener, &cpuinfo, &lent),
                     _ => Err(io::Error::other("the spawner gave up")),
                 };
                 let why = result.err().map(|error| error.to_string()).unwrap_or_default();
@@ -183,7 +184,13 @@ fn clone_as_is(cgroup: &Cgroup) -> io::Result<Cloned> {
 }
 
 /// The child's part, as root of its new user namespace. Returns only to say what failed.
-fn become_slot(ground: &Ground, spec: &SlotSpec, listener: &OwnedFd, cpuinfo: &str) -> io::Result<()> {
+fn become_slot(
+    ground: &Ground,
+    spec: &SlotSpec,
+    listener: &OwnedFd,
+    cpuinfo: &str,
+    lent: &[OwnedFd],
+) -> io::Result<()> {
     become_root(spec.uid_base.is_some())?;
     let spaces = UnshareFlags::NEWNS
         | UnshareFlags::NEWUTS
@@ -195,7 +202,7 @@ fn become_slot(ground: &Ground, spec: &SlotSpec, listener: &OwnedFd, cpuinfo: &s
     rustix::process::umask(Mode::empty());
     rustix::system::sethostname(b"madang")?;
     raise_loopback()?;
-    assemble_root(spec, cpuinfo)?;
+    assemble_root(spec, cpuinfo, lent)?;
     enter_root()?;
     forbid_namespaces()?;
     exec_init(ground, listener)
@@ -225,11 +232,14 @@ fn raise_loopback() -> io::Result<()> {
 }
 
 /// The template's clone with the slot's own mounts on it, at [`NEW_ROOT`].
-fn assemble_root(spec: &SlotSpec, cpuinfo: &str) -> io::Result<()> {
+fn assemble_root(spec: &SlotSpec, cpuinfo: &str, lent: &[OwnedFd]) -> io::Result<()> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(CWD, Ground::template_path(&spec.template), flags)?;
     move_mount(&tree, "", CWD, NEW_ROOT, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     let at = |path: &str| format!("{NEW_ROOT}/{path}");
+    if !lent.is_empty() {
+        device::show_devices(&spec.mounts, lent)?;
+    }
     let guest = if spec.uid_base.is_some() { GUEST_ID } else { 0 };
 
     let harmless = MountFlags::NOSUID | MountFlags::NODEV;
@@ -242,6 +252,9 @@ fn assemble_root(spec: &SlotSpec, cpuinfo: &str) -> io::Result<()> {
         mount_bind(&source, at(target))?;
     }
     std::os::unix::fs::chown(at("run/madang/work"), Some(guest), Some(guest))?;
+    if !lent.is_empty() {
+        device::show_libraries(&spec.mounts, lent)?;
+    }
 
     mount("proc", at("proc"), "proc", harmless | MountFlags::NOEXEC, c"")?;
     mount(

@@ -4,6 +4,7 @@
 //! `madang spawner`, with one socket. It keeps no state that matters: killed, it is started again and the slots live on.
 
 mod birth;
+mod device;
 mod ground;
 mod serve;
 mod template;
@@ -46,7 +47,30 @@ pub struct SlotSpec {
     pub uid_base: Option<u32>,
     pub limits: CgroupLimits,
     pub disk_bytes: u64,
+    /// What this slot sees of the machine and others do not.
+    pub mounts: Vec<SlotMount>,
 }
+
+/// A file of this machine that one slot sees, read-only; a device is none the less for reading and writing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotMount {
+    pub source: PathBuf,
+    /// Inside its directory: a plain file name.
+    pub name: String,
+    pub at: MountAt,
+}
+
+/// Where a slot sees a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MountAt {
+    /// `/dev`.
+    Device,
+    /// [`LIBRARIES`].
+    Library,
+}
+
+/// Where a slot sees the libraries of its devices' drivers.
+pub const LIBRARIES: &str = "/run/madang/driver";
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Ask {

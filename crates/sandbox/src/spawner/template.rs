@@ -1,10 +1,10 @@
 //! Templates: the root file system of an image, assembled once, read-only, to be cloned for every slot.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     fs, io,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::{DirBuilderExt, PermissionsExt, symlink},
     },
     path::{Path, PathBuf},
@@ -25,9 +25,9 @@ use crate::spawner::ground::Ground;
 /// Where drivers are inside.
 const LANGUAGES: &str = "opt/madang/languages";
 /// Character devices of `/dev`: name, major, minor. Linux `Documentation/admin-guide/devices.txt`.
-const DEVICES: [(&str, u32, u32); 6] =
+pub(super) const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-const DEVICE_LINKS: [(&str, &str); 5] = [
+pub(super) const DEVICE_LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
@@ -120,7 +120,7 @@ fn overlay(layers: &[PathBuf], userxattr: bool) -> io::Result<OwnedFd> {
     Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?)
 }
 
-fn clone_tree(source: &Path) -> io::Result<OwnedFd> {
+pub(super) fn clone_tree(source: &Path) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     Ok(open_tree(CWD, source, flags)?)
 }
@@ -165,14 +165,24 @@ fn seal(root: &Path, also: u64) -> io::Result<()> {
         user_namespace: 0,
     };
     let path = CString::new(root.as_os_str().as_encoded_bytes())?;
+    set_attributes(CWD, &path, libc::AT_RECURSIVE, &attributes)
+}
+
+/// mount_setattr(2).
+pub(super) fn set_attributes(
+    directory: impl AsFd,
+    path: &CStr,
+    flags: libc::c_int,
+    attributes: &MountAttr,
+) -> io::Result<()> {
     // SAFETY: path and attributes outlive the call; their size is given.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            CWD.as_raw_fd(),
+            directory.as_fd().as_raw_fd(),
             path.as_ptr(),
-            libc::AT_RECURSIVE,
-            &raw const attributes,
+            flags,
+            std::ptr::from_ref(attributes),
             size_of::<MountAttr>(),
         )
     };
@@ -181,9 +191,9 @@ fn seal(root: &Path, also: u64) -> io::Result<()> {
 
 /// `struct mount_attr` of mount_setattr(2).
 #[repr(C)]
-struct MountAttr {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    user_namespace: u64,
+pub(super) struct MountAttr {
+    pub set: u64,
+    pub clear: u64,
+    pub propagation: u64,
+    pub user_namespace: u64,
 }

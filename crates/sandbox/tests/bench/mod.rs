@@ -55,6 +55,7 @@ impl Bench {
             template: "host".into(),
             uid_base: Some(0x2000_0000 + (std::process::id() % 1000) * 65536),
             limits,
+            mounts: Vec::new(),
             disk_bytes: 8 << 20,
         };
         let slot = spawner.make_slot(&spec).expect("the slot");

@@ -1,0 +1,80 @@
+//! The claim: a slot that waits, or one made for it, becomes somebody's sandbox.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use madang_languages::Recipe;
+use madang_node_api::{NodeError, SandboxSpec};
+use tokio::sync::oneshot;
+
+use crate::{
+    agent::Agent,
+    device::Lent,
+    sandbox::{Binding, Sandbox},
+};
+
+/// Starts whose latency is remembered for health.
+const STARTS_MAX: usize = 1000;
+
+/// What a claim must bring.
+pub(crate) struct Wanted {
+    /// Of the template.
+    pub key: String,
+    pub recipe: Option<Arc<Recipe>>,
+    pub uses_driver: bool,
+    pub one_shot: bool,
+    pub orphan_ms: u64,
+    /// Of the machine's devices.
+    pub lent: Option<Lent>,
+}
+
+impl Agent {
+    /// As [`Agent::claim`]; if the caller is gone by the time it is there, the sandbox goes too.
+    pub(crate) async fn claim_for_good(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
+        let gone = || NodeError::Unavailable("the node stops".to_owned());
+        let agent = self.me.upgrade().ok_or_else(gone)?;
+        let (answer, claimed) = oneshot::channel();
+        tokio::spawn(async move {
+            let sandbox = agent.claim(spec, wanted).await;
+            if let Err(Ok(unwanted)) = answer.send(sandbox) {
+                agent.shop.retirement.retire(unwanted.slot);
+            }
+        });
+        claimed.await.map_err(|_| gone())?
+    }
+
+    async fn claim(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
+        let Wanted { key, recipe, uses_driver, one_shot, orphan_ms, lent } = wanted;
+        let asked = Instant::now();
+        let key = Self::pool_for(key, recipe.as_ref(), uses_driver);
+        let ready = match &lent {
+            // Devices are seen from a slot's first moment or never: none that waits has any.
+            Some(lent) => self.shop.make_apart(&key, lent.given.clone()).await?,
+            None => self.shop.claim(&key).await?,
+        };
+        let binding = Binding {
+            cpus: self.shop.processors_for(spec.limits.cpu_millis),
+            orphan_ms,
+            one_shot,
+            slots: self.slots.clone(),
+            hold: lent.map(|lent| lent.hold),
+        };
+        let slot = Arc::clone(&ready.slot);
+        let bound = Sandbox::bind(ready, spec, recipe, binding).await;
+        if bound.is_err() {
+            self.shop.retirement.retire(slot);
+        }
+        self.remember_start(asked.elapsed());
+        bound
+    }
+
+    fn remember_start(&self, took: Duration) {
+        let mut starts = self.starts_us.lock().unwrap_or_else(PoisonError::into_inner);
+        if starts.len() == STARTS_MAX {
+            starts.pop_front();
+        }
+        starts.push_back(took.as_micros() as u64);
+    }
+}
