@@ -73,6 +73,11 @@ impl Store {
         Ok(groups.into_iter().collect())
     }
 
+    pub async fn node_get(&self, id: NodeId) -> Result<Option<NodeRecord>, StoreError> {
+        let found = row::Entity::find_by_id(id.to_string()).one(&self.reader).await;
+        found.map_err(doing("reading a node"))?.map(from_row).transpose()
+    }
+
     /// All, by name.
     pub async fn node_list(&self) -> Result<Vec<NodeRecord>, StoreError> {
         let all = row::Entity::find().order_by_asc(row::Column::Name);

@@ -120,13 +120,12 @@ impl Store {
 
     /// A node, if it has joined and was not removed.
     pub async fn node_get_joined(&self, id: NodeId) -> Result<Option<NodeRecord>, StoreError> {
-        const DOING: &str = "reading a node";
-        let joined = member::Entity::find_by_id(id.to_string()).one(&self.reader).await.map_err(doing(DOING))?;
+        let joined = member::Entity::find_by_id(id.to_string()).one(&self.reader).await;
+        let joined = joined.map_err(doing("reading who has joined"))?;
         if joined.is_none() {
             return Ok(None);
         }
-        let row = node::row::Entity::find_by_id(id.to_string()).one(&self.reader).await.map_err(doing(DOING))?;
-        row.map(node::from_row).transpose()
+        self.node_get(id).await
     }
 
     /// Forgets a node with its key and all its certificates; whether there was one.

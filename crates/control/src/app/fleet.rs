@@ -22,6 +22,8 @@ const SEEN_MAX: usize = 4_096;
 
 /// How long an order waits for a node that has not come yet.
 const ARRIVAL_WAIT: Duration = Duration::from_secs(10);
+/// Nodes that were removed and are remembered; the oldest are long out of their lease.
+const REMOVED_MAX: usize = 4_096;
 
 /// What is wanted of a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,7 +99,7 @@ pub struct Fleet {
     joined: RwLock<BTreeMap<NodeId, Joined>>,
     /// Where sandboxes are; what is not here is looked for.
     places: Mutex<HashMap<SandboxId, NodeId>>,
-    /// Nodes that were removed while something may still run there, and when: milliseconds since 1970.
+    /// Nodes that were removed while something may still run there, the newest, and when: milliseconds since 1970.
     removed: Mutex<HashMap<NodeId, u64>>,
     pub(super) seen: broadcast::Sender<SandboxSeen>,
     /// Somebody came, left, fell silent or was told something.
@@ -142,7 +144,15 @@ impl Fleet {
 
     /// A node that was told to go: what may still run there ends with its lease.
     pub(crate) fn remove(&self, id: NodeId, now_ms: u64) {
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner).insert(id, now_ms);
+        {
+            let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+            removed.insert(id, now_ms);
+            if removed.len() > REMOVED_MAX
+                && let Some(oldest) = removed.iter().min_by_key(|(_, at)| **at).map(|(id, _)| *id)
+            {
+                removed.remove(&oldest);
+            }
+        }
         self.leave(id);
     }
 

@@ -75,8 +75,7 @@ impl App {
     }
 
     async fn node_record(&self, id: NodeId) -> Result<NodeRecord, Failure> {
-        let found = self.store.node_list().await?.into_iter().find(|record| record.id == id);
-        found.ok_or_else(|| Failure::not_found(format!("node {id}")))
+        self.store.node_get(id).await?.ok_or_else(|| Failure::not_found(format!("node {id}")))
     }
 
     /// Cordons, drains, or opens a node again.
