@@ -10,6 +10,7 @@ use std::{
 };
 
 use madang_ids::{ControlId, SandboxId};
+use madang_model::SessionState;
 use madang_store::{Fence, Hint, Lease, LeaseView, Store, StoreError};
 use tokio::sync::watch;
 
@@ -297,6 +298,16 @@ impl App {
         let leader =
             |view: LeaseView| Some((view.lease.name.strip_prefix(LEASE_PREFIX)?.to_owned(), view.lease.holder));
         Ok(held.filter_map(leader).collect())
+    }
+
+    /// Whether nothing is in progress in the group that would notice another leader: no run, and no session on its way in or out.
+    pub fn group_rests(&self, group: &str) -> bool {
+        let settled = |state: &SessionState| matches!(state, SessionState::Running { .. } | SessionState::Queued);
+        let moves = |session: &Arc<LiveSession>| {
+            let record = session.record.borrow();
+            record.group() == group && !settled(&record.life.state)
+        };
+        !self.runs_live().iter().any(|run| run.facts.group == group) && !self.sessions_live().iter().any(moves)
     }
 
     /// Whether nodes of the group belong here, now or in a moment.

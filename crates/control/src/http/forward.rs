@@ -52,8 +52,8 @@ const HOPS_MAX: u8 = 3;
 /// By how much the clocks of two processes may differ.
 const SKEW_MS_MAX: u64 = 60_000;
 const RETRY_MS: u64 = 1_000;
-/// The longest answer of another process that is read here.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// The longest answer of another process that is read here: a page of a thousand sessions.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Not for another process: of this connection only, a secret that it does not need, or where somebody says that they are.
 const KEPT_HERE: [HeaderName; 12] = [
     header::AUTHORIZATION,

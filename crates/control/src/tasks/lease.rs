@@ -2,7 +2,7 @@
 //!
 //! Which process should lead a group all of them compute alike from who is there: the one whose hash with the group's name is the largest.
 //! It takes a group that nobody leads at once, any other one only if it still finds nobody a moment later. A process that leads what
-//! another one should hands it over, one group at a time, once the other has been there for a while.
+//! another one should hands it over, one group at a time, once the other has been there for a while and nothing runs in the group.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -136,11 +136,14 @@ impl Holder {
         ours.into_iter().cloned().chain(taken).collect()
     }
 
-    /// Lets go of a group that another process should lead, which has been there for a while.
+    /// Lets go of a group that another process should lead, which has been there for a while, at a moment when nobody waits for
+    /// anything there.
     async fn hand_over(&self, app: &Arc<App>, look: &Look, groups: &BTreeSet<String>) {
         let should = |group: &&String| {
             let settled = |best: &ControlProcess| look.now_ms.saturating_sub(best.started_ms) >= app.config.handover_ms;
-            app.leads(group) && look.best(group).is_some_and(|best| best.id != look.us && settled(best))
+            app.leads(group)
+                && look.best(group).is_some_and(|best| best.id != look.us && settled(best))
+                && app.group_rests(group)
         };
         let Some(group) = groups.iter().find(should) else { return };
         {
