@@ -79,8 +79,17 @@ pub struct Found {
 #[derive(Default)]
 pub struct Looked {
     pub found: Vec<Found>,
-    /// First ids of ranges whose processes would not go: they must not be given to anybody else.
-    pub held: Vec<u32>,
+    /// What could not be removed: its processes would not go, or there is no room to keep its last reading.
+    pub stuck: Vec<Stuck>,
+}
+
+/// A slot that has ended and is there still.
+#[derive(Debug)]
+pub struct Stuck {
+    name: OsString,
+    grouped: bool,
+    /// The first of its ids, which must not be given to anybody else.
+    pub uid_base: Option<u32>,
 }
 
 /// Looks through `slots` and the cgroups: what is claimed and lives comes back, all else is killed and removed. What was claimed and
@@ -98,13 +107,31 @@ pub fn look(slots: &Path, cgroups: &Cgroups, spool: &Spool) -> io::Result<Looked
             looked.found.push(alive);
             continue;
         }
-        let ended = read_last(slots, cgroups, &name, grouped).map(|last| last.map(|last| spool.end(last)));
-        if let Err(error) = ended.and_then(|_| clear(slots, cgroups, &name, grouped)) {
-            tracing::error!(slot = ?name, %error, "an old slot cannot be removed");
-            looked.held.extend(name.to_str().and_then(|name| id_range(cgroups, name)));
+        let uid_base = name.to_str().and_then(|name| read_claim(slots, name)?.uid_base);
+        if let Err(error) = end(slots, cgroups, spool, (&name, grouped)) {
+            tracing::error!(slot = ?name, %error, "an old slot cannot be removed yet");
+            let uid_base = uid_base.or_else(|| id_range(cgroups, name.to_str()?));
+            looked.stuck.push(Stuck { name, grouped, uid_base });
         }
     }
     Ok(looked)
+}
+
+fn end(slots: &Path, cgroups: &Cgroups, spool: &Spool, (name, grouped): (&OsStr, bool)) -> io::Result<()> {
+    if let Some(last) = read_last(slots, cgroups, name, grouped)? {
+        spool.end(last)?;
+    }
+    clear(slots, cgroups, name, grouped)
+}
+
+/// Tries once more; does not wait for processes. Whether it is gone.
+pub fn end_stuck(slots: &Path, cgroups: &Cgroups, spool: &Spool, stuck: &Stuck) -> bool {
+    let group = stuck.name.to_str().filter(|_| stuck.grouped).and_then(|name| cgroups.make(name).ok());
+    if let Some(group) = group.filter(|group| !group.processes().is_empty()) {
+        group.kill();
+        return false;
+    }
+    end(slots, cgroups, spool, (&stuck.name, stuck.grouped)).is_ok()
 }
 
 /// The spawner of a server that was killed finishes the slot it is making, and holds the directory until then.

@@ -1,6 +1,7 @@
 //! The thread that takes slots apart: kill, wait, remove what they leave.
 
 use std::{
+    cell::Cell,
     path::PathBuf,
     sync::{
         Arc,
@@ -14,6 +15,7 @@ use madang_sandbox::{Cgroups, Slot};
 use crate::{
     ledger::Ledger,
     metering::{Counted, SandboxMeter, Spool},
+    recover::Stuck,
 };
 
 /// A kernel that cannot end a slot's processes in this time has other troubles; we look again later.
@@ -52,7 +54,12 @@ impl Retirement {
     pub fn retire_metered(&self, slot: Arc<Slot>, meter: Option<Arc<SandboxMeter>>) {
         slot.kill();
         // The thread lives as long as the node does.
-        let _ = self.orders.send(Order::Bury(Dead { slot, meter }));
+        let _ = self.orders.send(Order::Bury(Dead { slot, meter, told: Cell::new(false) }));
+    }
+
+    /// What a former server has left and could not be removed goes when it can.
+    pub fn retire_stuck(&self, stuck: Stuck) {
+        let _ = self.orders.send(Order::End(stuck));
     }
 
     /// Whatever there is of a slot that was not made to its end goes, and its ids are free after that.
@@ -69,6 +76,7 @@ impl Retirement {
 
 enum Order {
     Bury(Dead),
+    End(Stuck),
     Clear {
         name: String,
         uid_base: Option<u32>,
@@ -80,6 +88,8 @@ enum Order {
 struct Dead {
     slot: Arc<Slot>,
     meter: Option<Arc<SandboxMeter>>,
+    /// That its last reading cannot be kept is in the log.
+    told: Cell<bool>,
 }
 
 struct Undertaker {
@@ -91,17 +101,19 @@ struct Undertaker {
 
 impl Undertaker {
     fn serve(&self, orders: Receiver<Order>) {
-        let mut slow: Vec<Dead> = Vec::new();
+        let (mut slow, mut stuck): (Vec<Dead>, Vec<Stuck>) = Default::default();
         loop {
             // One slot whose processes are slow to end must not keep the others waiting.
             slow.retain(|dead| !self.bury(dead, Duration::ZERO));
-            let order = match slow.is_empty() {
+            stuck.retain(|stuck| !self.end(stuck));
+            let order = match slow.is_empty() && stuck.is_empty() {
                 true => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 false => orders.recv_timeout(SLOW_AGAIN),
             };
             match order {
                 Ok(Order::Bury(dead)) if self.bury(&dead, QUICK_WAIT) => {}
                 Ok(Order::Bury(dead)) => slow.push(dead),
+                Ok(Order::End(left)) => stuck.push(left),
                 Ok(Order::Clear { name, uid_base }) => self.clear(&name, uid_base),
                 Ok(Order::Tell(done)) => {
                     slow.drain(..).for_each(|dead| self.bury_at_last(&dead));
@@ -117,8 +129,16 @@ impl Undertaker {
 
     fn bury_at_last(&self, dead: &Dead) {
         if !self.bury(dead, END_WAIT) {
-            tracing::error!(slot = dead.slot.name, "a slot's processes do not end");
+            tracing::error!(slot = dead.slot.name, "a slot's processes do not end, or its last reading cannot be kept");
         }
+    }
+
+    fn end(&self, stuck: &Stuck) -> bool {
+        let ended = crate::recover::end_stuck(&self.directory, &self.cgroups, &self.spool, stuck);
+        if ended {
+            self.ledger.free(stuck.uid_base);
+        }
+        ended
     }
 
     fn clear(&self, name: &str, uid_base: Option<u32>) {
@@ -136,7 +156,15 @@ impl Undertaker {
         }
         slot.cgroup.kill();
         // While its group is still there to say what the last of them used.
-        dead.meter.iter().for_each(|meter| self.spool.end(meter.end(Counted::Yes)));
+        if let Some(meter) = &dead.meter
+            && let Err(error) = self.spool.end(meter.end(Counted::Yes))
+        {
+            // The slot stays: without the file it is the only trace of what was used, should this process end now.
+            if !dead.told.replace(true) {
+                tracing::error!(sandbox = %meter.sandbox, %error, "a sandbox's last reading cannot be kept; it is tried again");
+            }
+            return false;
+        }
         match remove(&self.cgroups, &self.directory, &slot.name) {
             Ok(()) => self.ledger.free(slot.uid_base),
             Err(error) => tracing::error!(slot = slot.name, %error, "a slot's remains cannot be removed"),

@@ -5,7 +5,7 @@
 use std::{
     fs, io,
     net::{Ipv4Addr, TcpListener},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -78,6 +78,9 @@ fn judge(said: &str) -> Result<(), SelfTestError> {
     }
 }
 
+/// As long as any: the file is written over.
+const SECRET_BYTES: usize = 96;
+
 /// A readable file with a secret and a service, for the probe not to find.
 struct Planted {
     file: PathBuf,
@@ -90,10 +93,10 @@ impl Planted {
     fn plant(home: &Path) -> io::Result<Self> {
         let file = home.join("self-test");
         let secret = format!("{:?} {}", std::time::SystemTime::now(), std::process::id());
-        // Anybody may read it: only the walls are to keep it from guests.
-        let _ = fs::remove_file(&file);
-        let mut opened = fs::OpenOptions::new().create_new(true).write(true).mode(0o644).open(&file)?;
-        io::Write::write_all(&mut opened, secret.as_bytes())?;
+        let secret = format!("{secret:<SECRET_BYTES$}");
+        // Anybody may read it: only the walls are to keep it from guests. Over the one before: a node starts on a full disk too.
+        let opened = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o644).open(&file)?;
+        opened.write_all_at(secret.as_bytes(), 0)?;
         let inode = |name: &&str| Some(((*name).to_owned(), fs::metadata(format!("/proc/self/ns/{name}")).ok()?.ino()));
         Ok(Self {
             file,
@@ -112,12 +115,6 @@ impl Planted {
             namespaces: self.namespaces.clone(),
             wall_ms: PROBE_WALL_MS,
         }
-    }
-}
-
-impl Drop for Planted {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.file);
     }
 }
 

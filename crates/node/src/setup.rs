@@ -99,11 +99,12 @@ impl Setup {
     pub(crate) fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
         let rootless = !rustix::process::geteuid().is_root();
         let ledger = Arc::new(Ledger::new(rootless));
-        self.looked.held.iter().for_each(|&base| ledger.claim(Some(base)));
+        self.looked.stuck.iter().for_each(|stuck| ledger.claim(stuck.uid_base));
         // Before any slot is made: no two may have the same ids.
         self.looked.found.iter().for_each(|found| ledger.claim(found.claim.uid_base));
         let retirement =
             Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger), Arc::clone(&self.spool))?;
+        self.looked.stuck.into_iter().for_each(|stuck| retirement.retire_stuck(stuck));
         let lacks = |(recipe, seen): (&Recipe, &Availability)| Some((recipe.id.clone(), seen.unavailable.clone()?));
         let missing = self.recipes.iter().zip(&self.availability).filter_map(lacks).collect();
         let languages =

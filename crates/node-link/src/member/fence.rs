@@ -5,7 +5,8 @@
 //! silence goes on counting.
 
 use std::{
-    fs,
+    fs, io,
+    os::unix::fs::FileExt as _,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -69,12 +70,16 @@ impl Heard {
         at.uptime_ms = (self.uptime_ms)().saturating_sub(sent.elapsed().as_millis() as u64);
         if at.written.is_none_or(|written| written.elapsed() >= WRITE_EVERY) {
             at.written = Some(Instant::now());
-            let beside = self.file.with_extension("new");
-            let written = fs::write(&beside, format!("{} {}\n", boot_id(), at.uptime_ms));
-            if let Err(error) = written.and_then(|()| fs::rename(&beside, &*self.file)) {
+            if let Err(error) = self.write(at.uptime_ms) {
                 tracing::warn!(%error, "when control was heard cannot be written down");
             }
         }
+    }
+
+    /// In place and always as long: a disk that is full meanwhile has room for it, and must not make the silence look longer.
+    fn write(&self, uptime_ms: u64) -> io::Result<()> {
+        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&*self.file)?;
+        file.write_all_at(format!("{} {uptime_ms:020}\n", boot_id()).as_bytes(), 0)
     }
 
     /// How long control has been silent, by the clock that says more.

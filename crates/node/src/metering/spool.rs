@@ -67,12 +67,12 @@ impl Spool {
         self.arrived.notify_one();
     }
 
-    /// The sandbox has ended and this is all it used. Written down first.
-    pub fn end(&self, reading: Reading) {
-        if let Err(error) = keep(&self.directory, &reading) {
-            tracing::error!(sandbox = %reading.sandbox, %error, "a sandbox's last reading is in memory only");
-        }
+    /// The sandbox has ended and this is all it used. If it cannot be written down it is in memory only: what it was read from must
+    /// stay until it can.
+    pub fn end(&self, reading: Reading) -> io::Result<()> {
+        let kept = keep(&self.directory, &reading);
         self.push(reading);
+        kept
     }
 
     /// A sandbox that was to be closed before it was here: an order to open it that comes later is an old one.
@@ -227,9 +227,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let spool = Spool::open(home.path().to_owned()).unwrap();
         let last = Reading { last: true, ..reading(SandboxId::new(), 4) };
-        spool.end(last);
+        spool.end(last).unwrap();
         // Whoever finds the slot after a crash ends it once more.
-        spool.end(Reading { usage: Usage::default(), ..last });
+        spool.end(Reading { usage: Usage::default(), ..last }).unwrap();
         fs::write(home.path().join("torn.part"), b"{").unwrap();
         drop(spool);
         let spool = Spool::open(home.path().to_owned()).unwrap();
