@@ -1,6 +1,22 @@
 //! The wall clock, read at the rim only.
+//!
+//! [`now_ms`] does not jump: a clock that is set must not end sessions, runs and leases before their time, or never. It starts with the
+//! machine's clock, goes as time since boot goes, and follows the machine's clock by at most a tenth: an hour is made up for in ten. Who
+//! compares with what another machine wrote a moment ago asks [`wall_ms`].
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{LazyLock, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A clock that is further off was never set before: it is believed at once.
+const STEP_US_MAX: u64 = 86_400_000_000;
+/// Time here goes faster or slower by one part of so many while it follows.
+const SLEW: u64 = 10;
+/// What is said in the log.
+const STEP_US_TOLD: u64 = 1_000_000;
 
 /// Unix time, milliseconds.
 pub(crate) fn now_ms() -> u64 {
@@ -9,6 +25,99 @@ pub(crate) fn now_ms() -> u64 {
 
 /// Unix time, microseconds.
 pub(crate) fn now_us() -> u64 {
+    static STEADY: LazyLock<Mutex<Steady>> = LazyLock::new(|| Mutex::new(Steady::new(up_us(), wall_us())));
+    let mut steady = STEADY.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = steady.off_us;
+    let now = steady.read(up_us(), wall_us());
+    let off = steady.off_us;
+    drop(steady);
+    if off.abs_diff(before) > STEP_US_TOLD {
+        tracing::warn!(off_ms = off / 1_000, "the machine's clock was set; time here follows slowly");
+    }
+    now
+}
+
+/// Unix time as the machine has it at this moment, milliseconds.
+pub(crate) fn wall_ms() -> u64 {
+    wall_us() / 1_000
+}
+
+fn wall_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Since the machine started, sleep included; nobody can set it (clock_gettime(2)).
+fn up_us() -> u64 {
+    let up = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
+    u64::try_from(up.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Time that goes on evenly.
+#[derive(Debug)]
+struct Steady {
+    /// At the last look.
+    up_us: u64,
+    now_us: u64,
+    /// How far the machine's clock was ahead then.
+    off_us: i64,
+}
+
+impl Steady {
+    fn new(up_us: u64, wall_us: u64) -> Self {
+        Self { up_us, now_us: wall_us, off_us: 0 }
+    }
+
+    fn read(&mut self, up_us: u64, wall_us: u64) -> u64 {
+        let passed = up_us.saturating_sub(self.up_us);
+        let even = self.now_us.saturating_add(passed);
+        let off = wall_us.abs_diff(even);
+        let follow = if off > STEP_US_MAX { off } else { off.min(passed / SLEW) };
+        self.now_us = if wall_us > even { even.saturating_add(follow) } else { even.saturating_sub(follow) };
+        self.up_us = up_us;
+        self.off_us = wall_us.wrapping_sub(self.now_us).cast_signed();
+        self.now_us
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+    const HOUR: u64 = 3_600 * SECOND;
+    const BEGAN: u64 = 500_000 * HOUR;
+
+    #[test]
+    fn a_clock_that_is_right_is_followed_exactly() {
+        let mut steady = Steady::new(SECOND, BEGAN);
+        for second in 1..100 {
+            // A crystal's drift is far below a tenth.
+            let wall = BEGAN + second * SECOND + second * 50;
+            assert_eq!(steady.read(SECOND + second * SECOND, wall), wall);
+        }
+    }
+
+    #[test]
+    fn one_that_is_set_is_followed_slowly_and_never_backwards() {
+        for step in [HOUR.cast_signed(), -HOUR.cast_signed()] {
+            let mut steady = Steady::new(0, BEGAN);
+            let wall = |second: u64| (BEGAN + second * SECOND).saturating_add_signed(step);
+            let mut before = BEGAN;
+            for second in 1..=9 * 3_600 {
+                let now = steady.read(second * SECOND, wall(second));
+                assert!((SECOND * 9 / 10..=SECOND * 11 / 10).contains(&(now - before)), "{second}: {}", now - before);
+                before = now;
+            }
+            assert_ne!(before, wall(9 * 3_600), "not there yet");
+            assert_eq!(steady.read(10 * HOUR, wall(36_000)), wall(36_000));
+        }
+    }
+
+    #[test]
+    fn one_that_was_never_set_is_believed_once_it_is() {
+        let mut steady = Steady::new(0, 0);
+        assert_eq!(steady.read(SECOND, BEGAN), BEGAN);
+        assert_eq!(steady.read(2 * SECOND, 5 * SECOND), 5 * SECOND);
+    }
 }

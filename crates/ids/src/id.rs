@@ -108,6 +108,14 @@ id!(
     /// One execution inside a session.
     RunId, "run"
 );
+impl RunId {
+    /// The run that a sandbox begins with: whoever asks again for it finds the same.
+    #[must_use]
+    pub const fn first_in(sandbox: SandboxId) -> Self {
+        Self(sandbox.0)
+    }
+}
+
 id!(
     /// A machine that runs sandboxes.
     NodeId, "nod"

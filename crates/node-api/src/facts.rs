@@ -1,6 +1,6 @@
 //! What a node is, and whether it can be heard.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,14 +40,13 @@ pub struct DeviceSeen {
 }
 
 /// Whether what a node says is what is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "presence")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// It answers; what it has said is current.
     Here,
-    /// Nothing was heard since then (Unix time, milliseconds): its sandboxes may go on, what is known of them is old. Nobody may
-    /// conclude from it that one is gone.
-    Silent { since_ms: u64 },
+    /// Nothing was heard since then (Unix time, milliseconds, for people; and by a clock that nobody sets): its sandboxes may go on,
+    /// what is known of them is old. Nobody may conclude from it that one is gone.
+    Silent { since_ms: u64, since: Instant },
     /// This process has not heard of it yet; nothing at all is known.
     Unheard,
 }

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use madang_ids::{NodeId, SandboxId};
@@ -99,8 +99,8 @@ pub struct Fleet {
     joined: RwLock<BTreeMap<NodeId, Joined>>,
     /// Where sandboxes are; what is not here is looked for.
     places: Mutex<HashMap<SandboxId, NodeId>>,
-    /// Nodes that were removed while something may still run there, the newest, and when: milliseconds since 1970.
-    removed: Mutex<HashMap<NodeId, u64>>,
+    /// Nodes that were removed while something may still run there, the newest, and when.
+    removed: Mutex<HashMap<NodeId, Instant>>,
     pub(super) seen: broadcast::Sender<SandboxSeen>,
     /// Somebody came, left, fell silent or was told something.
     pub(crate) changed: Arc<Notify>,
@@ -143,10 +143,10 @@ impl Fleet {
     }
 
     /// A node that was told to go: what may still run there ends with its lease.
-    pub(crate) fn remove(&self, id: NodeId, now_ms: u64) {
+    pub(crate) fn remove(&self, id: NodeId) {
         {
             let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-            removed.insert(id, now_ms);
+            removed.insert(id, Instant::now());
             if removed.len() > REMOVED_MAX
                 && let Some(oldest) = removed.iter().min_by_key(|(_, at)| **at).map(|(id, _)| *id)
             {
@@ -157,7 +157,7 @@ impl Fleet {
     }
 
     /// When the node was removed, if it was.
-    pub(crate) fn removed_ms(&self, id: NodeId) -> Option<u64> {
+    pub(crate) fn removed_at(&self, id: NodeId) -> Option<Instant> {
         self.removed.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
     }
 

@@ -15,7 +15,6 @@ use madang_store::{Fence, Hint, Lease, LeaseView, Store, StoreError};
 use tokio::sync::watch;
 
 use super::{App, Failure, GROUP_DEFAULT, Wish, fleet::Member, live_places, live_session::LiveSession};
-use crate::clock::now_ms;
 
 /// How long a lease lasts if it is not taken again.
 pub(crate) const LEASE_MS: u64 = 3_000;
@@ -47,7 +46,7 @@ pub(crate) struct Leadership {
     /// One group at a time is taken up.
     taking_up: tokio::sync::Mutex<()>,
     /// Since when this process knows of the nodes of a group: when it began to lead it, else its own start. Milliseconds since 1970.
-    knows_since_ms: (u64, Mutex<BTreeMap<String, u64>>),
+    knows_since: (Instant, Mutex<BTreeMap<String, Instant>>),
     /// As they were when it was last looked.
     groups_with_nodes: Mutex<BTreeSet<String>>,
 }
@@ -92,8 +91,8 @@ impl Leadership {
 
     fn new(seats: Option<Mutex<BTreeMap<String, Seat>>>, secret: Vec<u8>) -> Self {
         let (changes, taking_up, knows, groups_with_nodes) = Default::default();
-        let knows_since_ms = (now_ms(), knows);
-        Self { us: ControlId::new(), seats, changes, secret, taking_up, knows_since_ms, groups_with_nodes }
+        let knows_since = (Instant::now(), knows);
+        Self { us: ControlId::new(), seats, changes, secret, taking_up, knows_since, groups_with_nodes }
     }
 
     pub fn secret(&self) -> &[u8] {
@@ -247,22 +246,22 @@ impl Leadership {
         self.seats().is_some_and(|seats| matches!(seats.get(group), Some(Seat::Ours { ready: false, .. })))
     }
 
-    /// Since when this process could have heard a node of the group: milliseconds since 1970.
-    pub fn knows_since_ms(&self, group: &str) -> u64 {
-        let (start, groups) = &self.knows_since_ms;
+    /// Since when this process could have heard a node of the group.
+    pub fn knows_since(&self, group: &str) -> Instant {
+        let (start, groups) = &self.knows_since;
         groups.lock().unwrap_or_else(PoisonError::into_inner).get(group).copied().unwrap_or(*start)
     }
 
     /// When this process last began to lead something: before that it could not have heard its nodes.
-    pub fn began_to_know_ms(&self) -> u64 {
-        let (start, groups) = &self.knows_since_ms;
+    pub fn began_to_know(&self) -> Instant {
+        let (start, groups) = &self.knows_since;
         let latest = groups.lock().unwrap_or_else(PoisonError::into_inner).values().max().copied();
         latest.map_or(*start, |latest| latest.max(*start))
     }
 
     fn knows_from_now_on(&self, group: &str) {
-        let mut groups = self.knows_since_ms.1.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.insert(group.to_owned(), now_ms());
+        let mut groups = self.knows_since.1.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.insert(group.to_owned(), Instant::now());
     }
 
     fn changed(&self) {

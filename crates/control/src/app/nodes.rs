@@ -112,7 +112,7 @@ impl App {
         if let Some(entrance) = self.entrance.get() {
             entrance.cut(id);
         }
-        self.fleet.remove(id, now_ms());
+        self.fleet.remove(id);
         self.store.hint(Hint::Node(id));
         for session in here.into_iter().filter(|session| session.record().spec.queueing.on_node_loss == OnNodeLoss::End)
         {
@@ -132,7 +132,7 @@ impl App {
         let member = self.fleet.of(record.id);
         let (presence, silent_since) = match member.as_ref().map(Member::presence) {
             Some(Presence::Here) => (NodePresence::Here, None),
-            Some(Presence::Silent { since_ms }) => (NodePresence::Silent, Some(Timestamp(since_ms))),
+            Some(Presence::Silent { since_ms, .. }) => (NodePresence::Silent, Some(Timestamp(since_ms))),
             Some(Presence::Unheard) | None => (NodePresence::Unheard, None),
         };
         let facts = member.as_ref().map(|member| member.node.facts()).unwrap_or_default();

@@ -13,7 +13,6 @@ use super::{
     App, Failure,
     fleet::{Member, MemberState},
 };
-use crate::clock::now_ms;
 
 /// How long nodes are waited for, from when this process began to listen to them: it may take one several attempts to find it.
 const NODES_WAIT_MS: u64 = 10_000;
@@ -48,7 +47,7 @@ impl App {
     }
 
     fn nodes_wait_left_ms(&self) -> u64 {
-        self.leadership.began_to_know_ms().saturating_add(NODES_WAIT_MS).saturating_sub(now_ms())
+        NODES_WAIT_MS.saturating_sub(self.leadership.began_to_know().elapsed().as_millis() as u64)
     }
 }
 

@@ -33,11 +33,28 @@ struct Collector {
 }
 
 /// Starts the run and follows it to its end.
-pub(crate) async fn collect<F>(app: Arc<App>, run: Arc<LiveRun>, mut wishes: mpsc::Receiver<Wish>, start: F)
+pub(crate) async fn collect<F>(app: Arc<App>, run: Arc<LiveRun>, wishes: mpsc::Receiver<Wish>, start: F)
 where
     F: Future<Output = Result<RunHandle, NodeError>> + Send,
 {
     let life = RunLife::starting(run.facts.created_us / 1_000);
+    collect_from(life, app, run, wishes, start).await;
+}
+
+/// As [`collect`], for one that runs already and has to be heard again: how long ago it began, and how long its node stays silent, does
+/// not end it.
+pub(crate) async fn collect_on<F>(app: Arc<App>, run: Arc<LiveRun>, wishes: mpsc::Receiver<Wish>, start: F)
+where
+    F: Future<Output = Result<RunHandle, NodeError>> + Send,
+{
+    let life = RunLife { state: RunState::Running, since_ms: now_ms() };
+    collect_from(life, app, run, wishes, start).await;
+}
+
+async fn collect_from<F>(life: RunLife, app: Arc<App>, run: Arc<LiveRun>, mut wishes: mpsc::Receiver<Wish>, start: F)
+where
+    F: Future<Output = Result<RunHandle, NodeError>> + Send,
+{
     let node = RunNode::new(&app.fleet, run.facts.sandbox);
     let mut collector = Collector { app, run, life, fold: RunFold::default(), control: None, node, left: false };
     match collector.start(&mut wishes, start).await {

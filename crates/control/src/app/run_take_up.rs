@@ -7,7 +7,7 @@ use madang_model::{RunEvent, RunEventBody, Verdict, run_state::broken};
 use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
 use madang_store::RunRecord;
 
-use super::{App, Failure, live_run::LiveRun, run_collect::collect, runs::facts_of};
+use super::{App, Failure, live_run::LiveRun, run_collect::collect_on, runs::facts_of};
 use crate::clock::{now_ms, now_us};
 
 /// What becomes of a run that nobody has any more.
@@ -74,7 +74,7 @@ impl App {
         self.run_register(&run)?;
         session.run_began();
         let (app, id, sandbox) = (Arc::clone(self), record.id, run.facts.sandbox);
-        tokio::spawn(collect(Arc::clone(self), run, wishes, async move { app.run_attach(id, sandbox).await }));
+        tokio::spawn(collect_on(Arc::clone(self), run, wishes, async move { app.run_attach(id, sandbox).await }));
         Ok(true)
     }
 

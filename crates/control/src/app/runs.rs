@@ -25,6 +25,8 @@ pub(crate) enum Start {
     Silent,
     /// Its id is told at once, so it is kept from the start.
     Told,
+    /// Its id was known before, and it is kept from the start.
+    KnownAs(RunId),
 }
 
 /// Where and for whom a run begins.
@@ -80,6 +82,10 @@ impl App {
             return Err(Failure::invalid("mode", "this session has no language to query; use `command` or `batch`"));
         }
         let run = run_plan::in_session(request, &record.spec, language.as_ref(), &self.config.limits_max)?;
+        let run = match start {
+            Start::KnownAs(id) => RunSpec { id, ..run },
+            Start::Silent | Start::Told => run,
+        };
         let what = (record.spec.image.clone(), record.spec.language.clone());
         let facts = facts(&run, record.owner, record.sandbox, what);
         let facts = RunFacts { session: Some(record.id), group: record.group().to_owned(), ..facts };
@@ -105,7 +111,7 @@ impl App {
             Claimed::Ours => {}
             Claimed::Before(known) => return known.parse().map_err(|_| Failure::conflict("the key made no run")),
         }
-        facts.kept_from_start = start == Start::Told || key.is_some();
+        facts.kept_from_start = start != Start::Silent || key.is_some();
         let kept_from_start = facts.kept_from_start;
         let (owner, session_id) = (facts.owner, facts.session);
         let (run, wishes) = LiveRun::new(facts);

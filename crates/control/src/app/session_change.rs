@@ -223,6 +223,12 @@ impl App {
 
     async fn startup_ended(self: &Arc<Self>, session: &Arc<LiveSession>, sandbox: SandboxId, event: &SessionEvent) {
         let record = session.record();
+        let may_restart = record.spec.queueing.on_node_loss == OnNodeLoss::Restart;
+        if may_restart && !self.node.sandboxes().iter().any(|seen| seen.id == sandbox) {
+            // It went with its sandbox: the session does not end, it starts elsewhere.
+            self.reconcile_soon.notify_one();
+            return;
+        }
         // What ended in a sandbox that was given up says nothing of the session.
         if record.spec.kind == SessionKind::Batch
             && record.sandbox == sandbox
@@ -235,7 +241,14 @@ impl App {
     /// A session's first run is its start-up command: it goes on, has ended, or was never begun.
     async fn session_startup_again(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), Failure> {
         let SessionRecord { id, sandbox, started_ms, .. } = session.record();
-        match self.store.run_first_of_session(id, started_ms.unwrap_or(0)).await? {
+        let begun = match self.store.run_get(RunId::first_in(sandbox)).await? {
+            // Servers before this one gave it another id.
+            None => {
+                self.store.run_first_of_session(id, started_ms.unwrap_or(0)).await?.filter(|run| run.verdict.is_none())
+            }
+            begun => begun,
+        };
+        match begun {
             None => self.session_startup(session),
             Some(RunRecord { id, verdict: None, .. }) => {
                 let (app, session) = (Arc::clone(self), Arc::clone(session));
@@ -262,10 +275,11 @@ impl App {
             request.limits.wall_ms = Some(record.spec.timeout_ms.min(self.config.limits_max.wall_ms));
             request.limits.cpu_ms = Some(self.config.limits_max.cpu_ms);
         }
-        let id = match self.run_in_session(session, request, Start::Told, None).await {
-            Ok(id) => id,
-            Err(failure) => return failed(failure.detail),
-        };
+        let id =
+            match self.run_in_session(session, request, Start::KnownAs(RunId::first_in(record.sandbox)), None).await {
+                Ok(id) => id,
+                Err(failure) => return failed(failure.detail),
+            };
         self.startup_followed(id).await
     }
 

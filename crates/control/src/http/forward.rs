@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     app::{App, Asker, Failure, Stage, leadership::Leader},
-    clock::now_ms,
+    clock::wall_ms,
     signin::cookie::CSRF_HEADER,
 };
 
@@ -264,7 +264,7 @@ pub(super) struct Vouching {
 /// `what.time.proof`, all of it safe in a header.
 fn prove(secret: &[u8], what: &impl Serialize, method: &Method, target: &str) -> Result<HeaderValue, Failure> {
     let json = serde_json::to_vec(what).map_err(|error| Failure::internal("forwarding a request", error))?;
-    let said = format!("{}.{}", URL_SAFE_NO_PAD.encode(json), now_ms());
+    let said = format!("{}.{}", URL_SAFE_NO_PAD.encode(json), wall_ms());
     let proof = URL_SAFE_NO_PAD.encode(mac(secret, &said, method, target).finalize().into_bytes());
     HeaderValue::from_str(&format!("{said}.{proof}")).map_err(|error| Failure::internal("forwarding a request", error))
 }
@@ -301,7 +301,7 @@ fn check<T: DeserializeOwned>(secret: &[u8], said: &str, method: &Method, target
     mac(secret, said, method, target).verify_slice(&proof).ok()?;
     let (what, at_ms) = said.split_once('.')?;
     let at_ms: u64 = at_ms.parse().ok()?;
-    (at_ms.abs_diff(now_ms()) <= SKEW_MS_MAX).then_some(())?;
+    (at_ms.abs_diff(wall_ms()) <= SKEW_MS_MAX).then_some(())?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(what).ok()?).ok()
 }
 
@@ -371,7 +371,7 @@ mod tests {
         assert_eq!(check::<Vouching>(b"secret", said, &Method::GET, "/a"), None);
         assert_eq!(check::<Vouching>(b"secret", &said.replacen('.', "x.", 1), &Method::GET, "/a?b"), None);
         let json = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&actor).unwrap());
-        let old = format!("{json}.{}", now_ms() - SKEW_MS_MAX - 1);
+        let old = format!("{json}.{}", wall_ms() - SKEW_MS_MAX - 1);
         let proof = URL_SAFE_NO_PAD.encode(mac(b"secret", &old, &Method::GET, "/").finalize().into_bytes());
         assert_eq!(check::<Vouching>(b"secret", &format!("{old}.{proof}"), &Method::GET, "/"), None);
     }

@@ -35,7 +35,7 @@ use subtle::ConstantTimeEq;
 use super::browser;
 use crate::{
     app::{App, Failure},
-    clock::now_ms,
+    clock::{now_ms, wall_ms},
 };
 
 /// What a key says where only the scheme that covers the body is taken.
@@ -264,7 +264,7 @@ enum BodyError {
 fn date(headers: &HeaderMap) -> Result<SignedDate, Failure> {
     let date = date_text(headers).and_then(SignedDate::parse);
     let date = date.ok_or_else(|| malformed("a signed request has its time as `Date`, in ISO 8601 with an offset"))?;
-    if !date.is_near(now_ms()) {
+    if !date.is_near(wall_ms()) {
         return Err(refused("the request's date is more than 15 minutes from the server's clock"));
     }
     Ok(date)

@@ -40,7 +40,7 @@ pub(crate) enum Step {
     /// A session that drains and whose sandbox may still be there.
     CloseAgain(SessionId),
     Tell(SessionId, SessionEvent),
-    /// Its node is lost, and it may start elsewhere.
+    /// Its node is lost or has ended it, and it may start elsewhere.
     Move(SessionId),
 }
 
@@ -96,6 +96,10 @@ fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Op
     }
     match (&record.life.state, seen.map(|seen| &seen.state)) {
         (SessionState::Draining { .. }, _) => Some(Step::CloseAgain(record.id)),
+        // Its node has ended it when it heard nobody for too long, or was started anew.
+        (SessionState::Running { .. }, None) if queueing.on_node_loss == OnNodeLoss::Restart => {
+            Some(Step::Move(record.id))
+        }
         (SessionState::Running { .. }, None) => {
             tell(SessionEvent::SandboxLost { why: "it is not there any more".into() })
         }
@@ -194,6 +198,15 @@ mod tests {
         };
         assert_eq!(lost(&[]).0, session.record.id);
         assert_eq!(lost(&[sandbox(&session, SandboxState::Ended { why: "oom".into() })]).1, "oom");
+    }
+
+    #[test]
+    fn one_that_may_start_elsewhere_does_when_its_node_has_ended_it() {
+        let mut session = running();
+        session.record.spec.queueing.on_node_loss = OnNodeLoss::Restart;
+        assert_eq!(plan_one(&session, &[], NOW), [Step::Move(session.record.id)]);
+        let seen = [sandbox(&session, SandboxState::Ended { why: "oom".into() })];
+        assert!(matches!(plan_one(&session, &seen, NOW).as_slice(), [Step::Tell(..)]), "that is not its node's fault");
     }
 
     #[test]

@@ -87,14 +87,14 @@ pub(super) async fn watch_node(app: Arc<App>) {
 /// Whether the node of a session is heard.
 fn heard(app: &App, record: &SessionRecord) -> Heard {
     let Some(id) = record.life.state.node() else { return Heard::Now };
-    let last_ms = match app.fleet.of(id).map(|member| member.presence()) {
+    let last = match app.fleet.of(id).map(|member| member.presence()) {
         Some(Presence::Here) => return Heard::Now,
-        Some(Presence::Silent { since_ms }) => since_ms,
+        Some(Presence::Silent { since, .. }) => since,
         // It may dial in a moment, or another process knew it: nobody heard it since we began to listen.
-        Some(Presence::Unheard) => app.leadership.knows_since_ms(record.group()),
-        None => app.fleet.removed_ms(id).unwrap_or_else(|| app.leadership.knows_since_ms(record.group())),
+        Some(Presence::Unheard) => app.leadership.knows_since(record.group()),
+        None => app.fleet.removed_at(id).unwrap_or_else(|| app.leadership.knows_since(record.group())),
     };
-    let lost = now_ms() >= last_ms.saturating_add(app.config.node_lease_ms);
+    let lost = last.elapsed() >= Duration::from_millis(app.config.node_lease_ms);
     if lost { Heard::Lost } else { Heard::Silent }
 }
 

@@ -226,7 +226,7 @@ impl Hub {
             tokio::time::sleep(LOOK_EVERY).await;
             let nodes: Vec<_> = self.lock().values().cloned().collect();
             for node in nodes {
-                if let Presence::Silent { since_ms } = node.look() {
+                if let Presence::Silent { since_ms, .. } = node.look() {
                     tracing::warn!(node = %node.id(), since_ms, "a node is silent");
                 }
             }

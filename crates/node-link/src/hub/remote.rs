@@ -168,7 +168,9 @@ impl RemoteNode {
         let quiet = self.made.elapsed().saturating_sub(heard);
         let before = *self.presence.borrow();
         if before == Presence::Here && quiet > self.silent {
-            let now = Presence::Silent { since_ms: now_ms().saturating_sub(quiet.as_millis() as u64) };
+            let since_ms = now_ms().saturating_sub(quiet.as_millis() as u64);
+            let now = std::time::Instant::now();
+            let now = Presence::Silent { since_ms, since: now.checked_sub(quiet).unwrap_or(now) };
             self.presence.send_replace(now);
             self.fail_pending("the node does not answer");
             return now;
