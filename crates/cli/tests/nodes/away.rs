@@ -82,7 +82,7 @@ impl World {
 const BESIDE_US: u64 = 3_000_000;
 
 /// CPU time in the records of a session's use, each counted once.
-async fn recorded_cpu_us(client: &Client, session: &str) -> u64 {
+pub async fn recorded_cpu_us(client: &Client, session: &str) -> u64 {
     let mut bytes = client.usage_records("format=ndjson").await.unwrap();
     let mut text = Vec::new();
     while let Some(piece) = bytes.next().await.unwrap() {

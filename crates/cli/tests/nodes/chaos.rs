@@ -1,4 +1,5 @@
-//! Chaos over three nodes: cables cut and healed, agents and control killed -9, sandboxes killed. Nothing is stuck, lost or run twice.
+//! Chaos over three nodes: cables cut and healed, also for longer than a lease, agents and control killed -9, sandboxes killed, disks
+//! full, clocks set. Nothing is stuck, lost or run twice, and nothing is left of what has ended.
 //!
 //! `MADANG_CHAOS_MINUTES` says for how long, `MADANG_CHAOS_SEED` repeats a run's choices. What is so is read from the kernel: processes,
 //! their control groups, the slots' claims.
@@ -6,28 +7,29 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use madang_client::Client;
 use madang_ids::RunId;
 use madang_public_api::{OnNodeLoss, RunMode, RunRequest, SessionCreate, SessionKind, SessionState};
-use rustix::process::{Pid, Signal, kill_process};
+
+mod fault;
+mod used;
+mod watch;
 
 #[allow(dead_code, reason = "another test uses the rest of it")]
 #[path = "../chaos/dice.rs"]
 mod dice;
 
 use crate::{
+    clock::Clock,
     network::{Network, Place},
-    process::{Role, control, here, says, session, soon, text, token},
+    process::{Ground, Role, control_on, here, says, session, soon, text, token},
 };
 use dice::Dice;
+use fault::Fault;
+use watch::{Watch, sleepers};
 
 /// In the suite.
 const BRIEFLY: Duration = Duration::from_secs(15);
@@ -38,9 +40,9 @@ const MARK: u64 = 86_310_000;
 const LEASE_MS: u64 = 12_000;
 /// A counter is read before that.
 const COUNT_MS_MAX: u64 = 600_000;
-/// Shorter than a lease.
-const CUT_MAX: Duration = Duration::from_secs(4);
-const DOWN_MAX: Duration = Duration::from_secs(2);
+const NAMES: [&str; 3] = ["one", "two", "three"];
+const NODE_DISK_BYTES: u64 = 32 << 20;
+const CONTROL_DISK_BYTES: u64 = 256 << 20;
 /// After so many rounds what the counters wrote is read whole, and they begin anew.
 const READ_EVERY: u64 = 8;
 
@@ -49,6 +51,8 @@ struct Counter {
     session: String,
     kept: u64,
     run: RunId,
+    /// CPU time in the records when they were last read.
+    recorded_us: u64,
 }
 
 /// A session that may start elsewhere and must never be in two places.
@@ -62,6 +66,8 @@ struct Chaos {
     nodes: Vec<(Place, Role)>,
     control: Role,
     network: Network,
+    /// Of the nodes, then of control; none where clocks cannot be set.
+    clocks: Vec<Clock>,
     client: Client,
     dice: Dice,
     counters: Vec<Counter>,
@@ -72,65 +78,46 @@ struct Chaos {
     lines: usize,
 }
 
-/// Looks at every process of the machine, all the time.
-struct Watch {
-    over: Arc<AtomicBool>,
-    twice: Arc<Mutex<Vec<String>>>,
-    thread: JoinHandle<u64>,
-}
-
-/// Programs that sleep for this mark.
-fn sleepers(mark: &str) -> Vec<String> {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let numbered = processes.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok());
-    let sleeps = |entry: &fs::DirEntry| {
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let words: Vec<_> = line.split(|byte| *byte == 0).collect();
-        words.len() > 1 && words[0].ends_with(b"sleep") && words[1] == mark.as_bytes()
+/// Slots of sessions on a node, with the session.
+fn claims(role: &Role) -> Vec<(String, String)> {
+    let slots = fs::read_dir(role.home().join("slots")).into_iter().flatten();
+    let claim = |slot: fs::DirEntry| {
+        let text = fs::read(slot.path().join("claim.json")).ok()?;
+        let claim: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        Some((slot.file_name().to_string_lossy().into_owned(), claim["spec"]["session"].as_str()?.to_owned()))
     };
-    numbered.filter(sleeps).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    slots.flatten().filter_map(claim).collect()
 }
 
-impl Watch {
-    fn begin(marks: Vec<String>) -> Self {
-        let (over, twice) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<String>>>::default());
-        let (ends, seen) = (Arc::clone(&over), Arc::clone(&twice));
-        let thread = std::thread::spawn(move || {
-            let mut looks = 0;
-            while !ends.load(Ordering::Relaxed) {
-                for mark in &marks {
-                    let pids = sleepers(mark);
-                    if pids.len() > 1 {
-                        seen.lock().unwrap().push(format!("{mark} runs as {pids:?}"));
-                    }
-                }
-                looks += 1;
-                std::thread::park_timeout(Duration::from_millis(100));
-            }
-            looks
-        });
-        Self { over, twice, thread }
-    }
-
-    fn end(self) -> u64 {
-        self.over.store(true, Ordering::Relaxed);
-        let looks = self.thread.join().unwrap();
-        assert_eq!(*self.twice.lock().unwrap(), Vec::<String>::new(), "something ran twice");
-        looks
-    }
+/// Names in a node's control groups and its directory of slots, and of whatever of its home is mounted.
+fn left(role: &Role) -> BTreeSet<String> {
+    let slots = role.home().join("slots");
+    let places = role.groups().into_iter().chain([slots.clone()]);
+    let entries = places.flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let below = format!("{}/", role.home().display());
+    let mounted = mounts.lines().filter(|line| line.contains(&below)).map(str::to_owned);
+    directories.map(|entry| entry.file_name().to_string_lossy().into_owned()).chain(mounted).collect()
 }
 
 impl Chaos {
     async fn begin() -> Self {
         let (mut network, place) = Network::new();
-        let control = control(Some(&place), &format!("node_lease_ms = {LEASE_MS}\n"));
+        // One for control, one for each node.
+        let clocks: Vec<_> = (0..=NAMES.len()).map_while(|_| Clock::new()).collect();
+        let settings = format!("node_lease_ms = {LEASE_MS}\n");
+        let disk_bytes = Some(CONTROL_DISK_BYTES);
+        let control = control_on(&Ground { place: Some(&place), settings, disk_bytes, clock: clocks.last() });
         let client = control.client();
         let mut nodes = Vec::new();
-        for name in ["one", "two", "three"] {
+        for (at, name) in NAMES.iter().enumerate() {
             let place = network.place();
             let (secret, join) = token(&control);
             let words = ["node", "--join", &join, "--token", &secret, "--name", name, "--pools", "off"];
-            nodes.push((place.clone(), Role::start(Some(&place), &words)));
+            let (disk_bytes, clock) = (Some(NODE_DISK_BYTES), clocks.get(at));
+            let ground = Ground { place: Some(&place), disk_bytes, clock, ..Ground::default() };
+            nodes.push((place.clone(), Role::start_on(&ground, &words)));
         }
         here(&client, 3).await;
         let words = ["admin", "group", "set", "default", "--prefer", "nothing", "--placement", "spread"];
@@ -138,7 +125,8 @@ impl Chaos {
         assert_eq!(code, 0, "{complaint}");
         let (dice, harmed) = (Dice::from_environment(), BTreeSet::new());
         let (counters, singles, befell) = Default::default();
-        let mut chaos = Self { nodes, control, network, client, dice, counters, singles, harmed, befell, lines: 0 };
+        let mut chaos =
+            Self { nodes, control, network, clocks, client, dice, counters, singles, harmed, befell, lines: 0 };
         for number in 0..SINGLES {
             chaos.single(format!("{}", MARK + u64::from(std::process::id()) % 1_000 * 10 + number)).await;
         }
@@ -165,89 +153,22 @@ impl Chaos {
         let kept = self.dice.below(1_000_000) as u64;
         says(&self.client, &session, &format!("kept = {kept}")).await;
         let run = self.count(&session).await;
-        self.counters.push(Counter { session, kept, run });
+        self.counters.push(Counter { session, kept, run, recorded_us: 0 });
     }
 
     async fn count(&self, session: &str) -> RunId {
         let code = "import os, time\nn = 0\nif os.path.exists('stop'): os.remove('stop')\n\
-                    while not os.path.exists('stop'):\n    print(n, flush=True)\n    n += 1\n    time.sleep(0.05)";
+                    while not os.path.exists('stop'):\n    print(n, flush=True)\n    n += 1\n    \
+                    busy = time.process_time() + 0.001\n    while time.process_time() < busy: pass\n    time.sleep(0.05)";
         let argv = vec!["python3".into(), "-c".into(), code.into()];
         let mut request = RunRequest { mode: RunMode::Command, argv, ..RunRequest::default() };
         request.limits.wall_ms = Some(COUNT_MS_MAX);
         self.client.session_run_begin(session, &request).await.unwrap().id
     }
 
-    fn befalls(&mut self, what: &'static str) {
-        *self.befell.entry(what).or_default() += 1;
-    }
-
-    async fn round(&mut self) {
-        let which = self.dice.below(self.nodes.len());
-        let (long, short) = (self.dice.moment(CUT_MAX), self.dice.moment(DOWN_MAX));
-        match self.dice.below(6) {
-            0 => {
-                self.befalls("cable cut");
-                self.network.cut(&self.nodes[which].0);
-                tokio::time::sleep(long).await;
-                self.network.heal(&self.nodes[which].0);
-            }
-            1 => {
-                self.befalls("agent killed");
-                self.nodes[which].1.kill();
-                tokio::time::sleep(short).await;
-                self.nodes[which].1.again();
-            }
-            2 => {
-                self.befalls("control killed");
-                self.control.kill();
-                tokio::time::sleep(short).await;
-                self.control.again();
-            }
-            3 => {
-                self.befalls("control killed while a cable is cut");
-                self.network.cut(&self.nodes[which].0);
-                self.control.kill();
-                tokio::time::sleep(short).await;
-                self.control.again();
-                self.network.heal(&self.nodes[which].0);
-            }
-            4 => {
-                self.befalls("agent killed behind a cut cable");
-                self.network.cut(&self.nodes[which].0);
-                self.nodes[which].1.kill();
-                self.nodes[which].1.again();
-                tokio::time::sleep(short).await;
-                self.network.heal(&self.nodes[which].0);
-            }
-            _ => self.kill_a_sandbox(),
-        }
-    }
-
-    fn kill_a_sandbox(&mut self) {
-        let chosen = self.counters[self.dice.below(self.counters.len())].session.clone();
-        let slot = self.claims().into_iter().find(|(_, session)| *session == chosen);
-        let Some((slot, session)) = slot else { return };
-        self.befalls("sandbox killed");
-        self.harmed.insert(session);
-        for pid in self.nodes.iter().flat_map(|(_, role)| role.sandbox_processes()) {
-            let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-            if groups.contains(&slot) {
-                // It may have ended with another.
-                let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
-            }
-        }
-    }
-
     /// Slots of sessions on all nodes, with the session.
     fn claims(&self) -> Vec<(String, String)> {
-        let slots =
-            self.nodes.iter().flat_map(|(_, role)| fs::read_dir(role.home().join("slots")).into_iter().flatten());
-        let claim = |slot: fs::DirEntry| {
-            let text = fs::read(slot.path().join("claim.json")).ok()?;
-            let claim: serde_json::Value = serde_json::from_slice(&text).ok()?;
-            Some((slot.file_name().to_string_lossy().into_owned(), claim["spec"]["session"].as_str()?.to_owned()))
-        };
-        slots.flatten().filter_map(claim).collect()
+        self.nodes.iter().flat_map(|(_, role)| claims(role)).collect()
     }
 
     /// Everything is as it should be, a little after it was healed.
@@ -278,6 +199,12 @@ impl Chaos {
             let mut wanted: Vec<_> = live.iter().map(|session| session.id.to_string()).collect();
             wanted.sort_unstable();
             if claimed == wanted { Ok(()) } else { Err(format!("sandboxes of {claimed:?}, sessions {wanted:?}")) }
+        })
+        .await;
+        soon("nothing is left of what has ended", async || {
+            let slots: BTreeSet<_> = self.claims().into_iter().map(|(slot, _)| slot).collect();
+            let left: BTreeSet<_> = self.nodes.iter().flat_map(|(_, role)| left(role)).collect();
+            if left == slots { Ok(()) } else { Err(format!("{left:?}, and in use {slots:?}")) }
         })
         .await;
         while self.counters.len() < COUNTERS {
@@ -329,20 +256,23 @@ async fn chaos_over_three_nodes_loses_nothing_and_runs_nothing_twice() {
     let watch = Watch::begin(chaos.singles.iter().map(|single| single.mark.clone()).collect());
     let (began, mut rounds, mut longest) = (Instant::now(), 0, Duration::ZERO);
     while began.elapsed() < length {
-        chaos.round().await;
+        chaos.round(if minutes.is_some() { Fault::ALL } else { Fault::BRIEF }).await;
         let healed = Instant::now();
         chaos.settle().await;
         longest = longest.max(healed.elapsed());
         rounds += 1;
         if rounds % READ_EVERY == 0 {
             chaos.read().await;
+            chaos.check_used().await;
         }
     }
     chaos.read().await;
+    chaos.check_used().await;
+    let used = chaos.end_used().await;
     let looks = watch.end();
     let Chaos { befell, lines, .. } = &chaos;
     println!(
-        "{rounds} rounds in {:.0} s, at rest {:.1} s after each at the latest; {befell:?}; {lines} lines read without a gap; {looks} looks for doubles",
+        "{rounds} rounds in {:.0} s, at rest {:.1} s after each at the latest; {befell:?}; {lines} lines read without a gap; {used} µs recorded of those that were left; {looks} looks for doubles",
         began.elapsed().as_secs_f64(),
         longest.as_secs_f64()
     );

@@ -5,6 +5,8 @@
 
 mod away;
 mod chaos;
+mod clock;
+mod disk;
 mod join;
 mod network;
 mod process;

@@ -8,6 +8,9 @@ use std::{
 /// Where control is; nodes count on from there.
 const FIRST: u32 = 1;
 
+/// Fixed: else the bridge takes another address when a cable is cut, and packets of the other nodes are lost until they have learnt it.
+const BRIDGE: &str = "02:4d:61:64:61:6e";
+
 static NETWORKS: AtomicU32 = AtomicU32::new(0);
 
 pub struct Network {
@@ -38,7 +41,7 @@ impl Network {
         let namespace = network.hub();
         ip(&format!("netns add {namespace}"));
         ip(&format!("-n {namespace} link set lo up"));
-        ip(&format!("-n {namespace} link add bridge type bridge"));
+        ip(&format!("-n {namespace} link add bridge address {BRIDGE} type bridge"));
         let address = Self::address(FIRST);
         ip(&format!("-n {namespace} addr add {address}/24 dev bridge"));
         ip(&format!("-n {namespace} link set bridge up"));

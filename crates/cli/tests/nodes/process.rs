@@ -16,7 +16,7 @@ use madang_public_api::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::network::Place;
+use crate::{clock::Clock, disk::Disk, network::Place};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -34,11 +34,27 @@ pub async fn soon<T>(what: &str, mut found: impl AsyncFnMut() -> Result<T, Strin
     }
 }
 
+/// What a process stands on.
+#[derive(Default)]
+pub struct Ground<'a> {
+    pub place: Option<&'a Place>,
+    /// Lines of its configuration.
+    pub settings: String,
+    /// The disk that its home is on; none for the machine's.
+    pub disk_bytes: Option<u64>,
+    pub clock: Option<&'a Clock>,
+}
+
 /// A process of our program with a home that outlives it.
 pub struct Role {
+    // Before the home: it is mounted there.
+    pub disk: Option<Disk>,
     home: TempDir,
+    /// Its log and configuration, which a full disk does not touch.
+    papers: TempDir,
     words: Vec<String>,
     namespace: Option<String>,
+    clock: Vec<(&'static str, String)>,
     child: Option<Child>,
     /// The first line that it printed.
     pub first_line: String,
@@ -52,14 +68,22 @@ impl Role {
 
     /// As [`Role::start`]; the settings are lines of its configuration.
     pub fn start_with(place: Option<&Place>, words: &[&str], settings: &str) -> Self {
+        Self::start_on(&Ground { place, settings: settings.to_owned(), ..Ground::default() }, words)
+    }
+
+    pub fn start_on(ground: &Ground<'_>, words: &[&str]) -> Self {
+        let home = TempDir::with_prefix("madang-nodes-").unwrap();
         let mut role = Self {
-            home: TempDir::with_prefix("madang-nodes-").unwrap(),
+            disk: ground.disk_bytes.map(|bytes| Disk::mount(home.path(), bytes)),
+            home,
+            papers: TempDir::with_prefix("madang-papers-").unwrap(),
             words: words.iter().map(|word| (*word).to_owned()).collect(),
-            namespace: place.map(|place| place.namespace.clone()),
+            namespace: ground.place.map(|place| place.namespace.clone()),
+            clock: ground.clock.map(Clock::environment).unwrap_or_default(),
             child: None,
             first_line: String::new(),
         };
-        fs::write(role.home.path().join("config.toml"), settings).unwrap();
+        fs::write(role.papers.path().join("config.toml"), &ground.settings).unwrap();
         role.again();
         role
     }
@@ -85,24 +109,34 @@ impl Role {
         for name in ["MADANG_HOME", "MADANG_ENDPOINT", "MADANG_TOKEN", "MADANG_NODE_TOKEN"] {
             command.env_remove(name);
         }
-        command.env("MADANG_CONFIG", self.home.path().join("config.toml"));
+        command.env("MADANG_CONFIG", self.papers.path().join("config.toml"));
+        command.envs(self.clock.iter().map(|(name, value)| (name, value)));
         command
     }
 
     /// Starts what has ended over what it left.
     pub fn again(&mut self) {
+        assert!(self.tried_again(), "{}", self.log());
+    }
+
+    /// Tries to; whether it has come up.
+    pub fn tried_again(&mut self) -> bool {
         assert!(self.child.is_none());
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.home.path().join("log")).unwrap();
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.papers.path().join("log")).unwrap();
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).env("MADANG_LOG", "info");
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         self.first_line.clear();
         lines.read_line(&mut self.first_line).unwrap();
+        if self.first_line.is_empty() {
+            child.wait().unwrap();
+            return false;
+        }
         // It prints a few more lines and must not find the pipe closed.
         std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
         self.child = Some(child);
-        assert!(!self.first_line.is_empty(), "{}", self.log());
+        true
     }
 
     pub fn home(&self) -> &Path {
@@ -110,7 +144,7 @@ impl Role {
     }
 
     pub fn log(&self) -> String {
-        fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.papers.path().join("log")).unwrap_or_default()
     }
 
     pub fn client(&self) -> Client {
@@ -183,7 +217,8 @@ impl Role {
         }
     }
 
-    fn groups(&self) -> Vec<PathBuf> {
+    /// Control groups of this node: one of each kind.
+    pub fn groups(&self) -> Vec<PathBuf> {
         let mounts = fs::read_to_string("/proc/mounts").unwrap();
         let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         let roots = fields.filter(|fields| fields[2].starts_with("cgroup")).map(|fields| PathBuf::from(fields[1]));
@@ -231,8 +266,12 @@ fn pids_below(group: &Path) -> Vec<i32> {
 
 /// A control process; the settings are lines of its configuration.
 pub fn control(place: Option<&Place>, settings: &str) -> Role {
-    let listen = place.map_or_else(|| "127.0.0.1:0".to_owned(), |place| format!("{}:8687", place.address));
-    Role::start_with(place, &["control", "--listen", "127.0.0.1:0", "--nodes-listen", &listen], settings)
+    control_on(&Ground { place, settings: settings.to_owned(), ..Ground::default() })
+}
+
+pub fn control_on(ground: &Ground<'_>) -> Role {
+    let listen = ground.place.map_or_else(|| "127.0.0.1:0".to_owned(), |place| format!("{}:8687", place.address));
+    Role::start_on(ground, &["control", "--listen", "127.0.0.1:0", "--nodes-listen", &listen])
 }
 
 /// A token for a node, and where it dials.
