@@ -23,7 +23,7 @@ pub const SHARES_MAX: u32 = 64;
 /// Devices of this machine.
 const DEVICES_MAX: usize = 64;
 /// What somebody else has is waited for: an old sandbox that nobody wants may still be ending.
-const HELD_WAIT: Duration = Duration::from_secs(10);
+const HELD_WAIT: Duration = Duration::from_secs(20);
 
 /// Where accelerators come from.
 #[derive(Debug, Clone, Default)]
