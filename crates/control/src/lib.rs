@@ -7,6 +7,7 @@
 mod admin_token;
 mod app;
 mod clock;
+mod cluster_key;
 mod config;
 mod connection;
 mod entrance;

@@ -164,9 +164,9 @@ pub fn throttled_millis(limits: &Limits) -> u64 {
     (limits.cpu_millis / THROTTLED_PART).max(THROTTLED_MILLIS_MIN).min(limits.cpu_millis)
 }
 
-/// The most that a session's sandbox uses in a time, of what its wishes say something about.
+/// The most that a session's sandboxes use in a time, of what its wishes say something about.
 pub fn most_in(spec: &SessionSpec, ms: u64) -> Usage {
-    let limits = &spec.limits;
+    let limits = spec.whole();
     Usage {
         wall_us: ms.saturating_mul(1_000),
         cpu_user_us: limits.cpu_millis.saturating_mul(ms),

@@ -176,6 +176,8 @@ pub struct Held {
 pub struct Wish<'a> {
     /// What it would hold.
     pub held: Held,
+    /// How many sandboxes it would have.
+    pub sandboxes: u64,
     /// Its image.
     pub image: &'a str,
     /// Its lifetime.
@@ -237,7 +239,7 @@ impl Bound {
         let sums = [
             ("sessions_max", limits.sessions_max, held.sessions, asked.sessions),
             ("sessions_pending_max", limits.sessions_pending_max, held.pending, asked.pending),
-            ("session_sandboxes_max", limits.session_sandboxes_max, 0, 1),
+            ("session_sandboxes_max", limits.session_sandboxes_max, 0, wish.sandboxes),
             ("cpu_millis_max", limits.cpu_millis_max, held.cpu_millis, asked.cpu_millis),
             ("memory_bytes_max", limits.memory_bytes_max, held.memory_bytes, asked.memory_bytes),
             ("disk_bytes_max", limits.disk_bytes_max, held.disk_bytes, asked.disk_bytes),
@@ -327,6 +329,7 @@ mod tests {
         let asked = Held { sessions: 1, memory_bytes: 50, ..Held::default() };
         let wish = Wish {
             held: asked,
+            sandboxes: 1,
             image: "host",
             timeout_ms: 10,
             idle_timeout_ms: 1,

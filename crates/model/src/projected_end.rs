@@ -95,6 +95,7 @@ mod tests {
             timeout_ms: 1_000,
             idle_timeout_ms: 100,
             queueing: crate::session_spec::Queueing::default(),
+            cluster: crate::Cluster::default(),
         };
         let used = |started_ms, active_ms, runs_live, underused_ends_ms| {
             let end = ProjectedEnd::of(&spec, &Activity { started_ms, active_ms, runs_live, underused_ends_ms });

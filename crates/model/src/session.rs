@@ -83,6 +83,10 @@ pub enum SessionEvent {
     SandboxLost {
         why: String,
     },
+    /// One of several sandboxes is not there; the others are.
+    ClusterBroken {
+        why: String,
+    },
     EndAsked {
         why: String,
     },
@@ -159,6 +163,9 @@ impl SessionLife {
             (S::Running { .. }, E::SandboxLost { why }) => {
                 let ending = ending(SessionOutcome::Failed, &format!("sandbox lost: {why}"));
                 go(S::Ended { ending }, &[SessionEffect::RunsAbandon, SessionEffect::SandboxClose], now_ms)
+            }
+            (S::Running { .. }, E::ClusterBroken { why }) => {
+                drain(SessionOutcome::Failed, &format!("sandbox lost: {why}"), now_ms)
             }
             (S::Placed { .. } | S::Starting { .. } | S::Running { .. }, E::Moved { .. }) => {
                 go(S::Queued, &[SessionEffect::RunsAbandon], now_ms)
@@ -293,6 +300,7 @@ impl SessionEvent {
             SessionEvent::SandboxReady => "sandbox-ready",
             SessionEvent::SandboxFailed { .. } => "sandbox-failed",
             SessionEvent::SandboxLost { .. } => "sandbox-lost",
+            SessionEvent::ClusterBroken { .. } => "cluster-broken",
             SessionEvent::EndAsked { .. } => "end-asked",
             SessionEvent::Moved { .. } => "moved",
             SessionEvent::CommandFinished { .. } => "command-finished",
@@ -333,6 +341,7 @@ mod tests {
             SessionEvent::SandboxReady,
             SessionEvent::SandboxFailed { why: why() },
             SessionEvent::SandboxLost { why: why() },
+            SessionEvent::ClusterBroken { why: why() },
             SessionEvent::EndAsked { why: why() },
             SessionEvent::Moved { why: why() },
             SessionEvent::CommandFinished { well: true, why: why() },

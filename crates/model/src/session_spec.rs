@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use madang_ids::{ReservationId, SessionId};
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
+use crate::{Cluster, Limits};
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,13 +37,27 @@ pub struct SessionSpec {
     pub idle_timeout_ms: u64,
     #[serde(default)]
     pub queueing: Queueing,
+    /// How many sandboxes it has; each holds `limits`.
+    #[serde(default, skip_serializing_if = "Cluster::is_one")]
+    pub cluster: Cluster,
 }
 
 impl SessionSpec {
-    /// All its accelerators together, thousandths of a device.
+    /// What all of its sandboxes hold together.
+    #[must_use]
+    pub fn whole(&self) -> Limits {
+        self.cluster.whole(&self.limits)
+    }
+}
+
+impl SessionSpec {
+    /// The accelerators of all of its sandboxes together, thousandths of a device.
     #[must_use]
     pub fn accelerator_millis(&self) -> u64 {
-        self.accelerators.values().fold(0, |sum, millis| sum.saturating_add(*millis))
+        self.accelerators
+            .values()
+            .fold(0, |sum: u64, millis| sum.saturating_add(*millis))
+            .saturating_mul(u64::from(self.cluster.size))
     }
 }
 

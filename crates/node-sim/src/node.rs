@@ -120,6 +120,11 @@ impl SimNode {
         self.remove(id, "its init died");
     }
 
+    /// What a sandbox that is there was made with.
+    pub fn spec(&self, id: SandboxId) -> Option<SandboxSpec> {
+        self.lock().get(&id).map(|held| held.spec.clone())
+    }
+
     /// Starts of runs that had been started before: none, where every order is done once.
     pub fn runs_doubled(&self) -> u64 {
         self.inner.runs.doubled()

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod bounds;
+pub mod cluster;
 pub mod event;
 pub mod file;
 pub mod language;
@@ -29,6 +30,7 @@ pub mod timestamp;
 pub mod usage;
 
 pub use audit::{AuditEntry, AuditOutcome};
+pub use cluster::{ClusterCreate, ClusterMode, ClusterView, SandboxView};
 pub use event::{ServerEvent, ServerEventBody};
 pub use file::{FileEntry, FileWritten};
 pub use language::{ImageView, LanguageView};

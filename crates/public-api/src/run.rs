@@ -69,6 +69,10 @@ pub enum RunMode {
 #[serde(deny_unknown_fields, default)]
 pub struct RunRequest {
     pub mode: RunMode,
+    /// The sandbox it runs in, where the session has several: `main1` where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
+    pub sandbox: Option<String>,
     /// Query: the code. Batch: the main file's content.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("6 * 7"))]

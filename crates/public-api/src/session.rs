@@ -7,7 +7,7 @@ use madang_model::Usage;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Timestamp;
+use crate::{ClusterCreate, ClusterView, Timestamp};
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -124,6 +124,9 @@ pub struct SessionCreate {
     pub wait_timeout_ms: Option<u64>,
     /// What becomes of it when its node is lost.
     pub on_node_loss: OnNodeLoss,
+    /// Several sandboxes; one where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterCreate>,
     /// Answer with the live session of this name where there is one.
     pub reuse_if_exists: bool,
 }
@@ -166,6 +169,7 @@ pub struct SessionView {
     pub image: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// Of each of its sandboxes.
     pub resources: Resources,
     /// Shown to whoever may act inside the session.
     pub env: BTreeMap<String, String>,
@@ -213,7 +217,10 @@ pub struct SessionView {
     #[schema(value_type = Vec<String>)]
     pub depends_on: Vec<SessionId>,
     pub on_node_loss: OnNodeLoss,
-    /// Where its sandbox is or is to be.
+    /// Its sandboxes, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterView>,
+    /// Where its sandbox is or is to be; the first of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub node: Option<NodeId>,

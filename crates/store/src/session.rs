@@ -10,6 +10,7 @@ use crate::{
     error::{corrupt, doing, inserting, signed, unsigned},
     owner::owner_read,
     retention::{Horizon, is_batch},
+    session_sandbox::SubSandbox,
 };
 
 /// A session as it is kept.
@@ -22,7 +23,10 @@ pub struct SessionRecord {
     pub owner: Owner,
     /// The access key that asked for it, if one did.
     pub access_key: Option<String>,
+    /// `main1` of a cluster.
     pub sandbox: SandboxId,
+    /// The others of a cluster, in their order.
+    pub subs: Vec<SubSandbox>,
     pub spec: SessionSpec,
     pub life: SessionLife,
     pub created_ms: u64,
@@ -44,6 +48,8 @@ impl SessionRecord {
 #[derive(Serialize, Deserialize)]
 struct Body {
     sandbox: SandboxId,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    subs: Vec<SubSandbox>,
     spec: SessionSpec,
     life: SessionLife,
     started_ms: Option<u64>,
@@ -180,8 +186,10 @@ impl Store {
 }
 
 pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreError> {
+    let whole = record.spec.whole();
     let body = Body {
         sandbox: record.sandbox,
+        subs: record.subs.clone(),
         spec: record.spec.clone(),
         life: record.life.clone(),
         started_ms: record.started_ms,
@@ -200,9 +208,9 @@ pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreEr
         owner: Set(record.owner.user.to_string()),
         project: Set(record.owner.project.to_string()),
         organization: Set(record.owner.organization.to_string()),
-        cpu_millis: Set(signed(record.spec.limits.cpu_millis)),
-        memory_bytes: Set(signed(record.spec.limits.memory_bytes)),
-        disk_bytes: Set(signed(record.spec.limits.disk_bytes)),
+        cpu_millis: Set(signed(whole.cpu_millis)),
+        memory_bytes: Set(signed(whole.memory_bytes)),
+        disk_bytes: Set(signed(whole.disk_bytes)),
         access_key: Set(record.access_key.clone()),
         accelerator_millis: Set(signed(record.spec.accelerator_millis())),
     })
@@ -217,6 +225,7 @@ pub(crate) fn from_row(row: row::Model) -> Result<SessionRecord, StoreError> {
         owner: owner_read(&row.owner, &row.project, &row.organization)?,
         access_key: row.access_key,
         sandbox: body.sandbox,
+        subs: body.subs,
         spec: body.spec,
         life: body.life,
         created_ms: unsigned(row.created_ms),

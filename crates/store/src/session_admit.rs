@@ -85,7 +85,7 @@ async fn refused(transaction: DatabaseTransaction, refusals: Vec<Refusal>) -> Re
 }
 
 fn wish(record: &SessionRecord) -> Wish<'_> {
-    let limits = &record.spec.limits;
+    let limits = record.spec.whole();
     Wish {
         held: Held {
             sessions: 1,
@@ -95,6 +95,7 @@ fn wish(record: &SessionRecord) -> Wish<'_> {
             disk_bytes: limits.disk_bytes,
             accelerator_millis: record.spec.accelerator_millis(),
         },
+        sandboxes: u64::from(record.spec.cluster.size),
         image: &record.spec.image,
         timeout_ms: record.spec.timeout_ms,
         idle_timeout_ms: record.spec.idle_timeout_ms,

@@ -6,4 +6,4 @@ pub mod contract;
 mod database;
 
 pub use database::TestDatabase;
-pub use madang_node_sim::{Script, SimNode};
+pub use madang_node_sim::{Script, SimNode, Start};

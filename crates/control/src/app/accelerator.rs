@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use madang_ids::NodeId;
 use madang_model::{DeviceGrant, DevicesHeld, accelerator};
 use madang_public_api::{DeviceHeldView, Resources, bounds};
 use madang_schedule::{DeviceWant, Grant, Placement};
@@ -42,17 +41,21 @@ pub(super) fn wanted(accelerators: &BTreeMap<String, u64>) -> Vec<DeviceWant> {
     accelerators.iter().map(|(kind, millis)| DeviceWant { kind: kind.clone(), millis: *millis }).collect()
 }
 
-/// What a decision gives to a session of one sandbox; none where it gives no devices.
+/// What a decision gives to the first sandbox of a session; none where it gives no devices.
 pub(super) fn given(placements: &[Placement]) -> Option<DevicesHeld> {
-    let placement = placements.first().filter(|placement| !placement.grants.is_empty())?;
-    let grant = |grant: &Grant| DeviceGrant { device: grant.device.clone(), millis: grant.millis };
-    Some(DevicesHeld { node: placement.node, grants: placement.grants.iter().map(grant).collect() })
+    places(placements).into_iter().next().filter(|place| !place.grants.is_empty())
 }
 
-/// What a session holds of a node, in the scheduler's words.
-pub(super) fn held(record: &SessionRecord, node: NodeId) -> Vec<Grant> {
-    let held = record.held.iter().filter(|held| held.node == node).flat_map(|held| &held.grants);
-    held.map(|grant| Grant { device: grant.device.clone(), millis: grant.millis }).collect()
+/// Where the sandboxes of a session go, and what each is given there.
+pub(super) fn places(placements: &[Placement]) -> Vec<DevicesHeld> {
+    let grant = |grant: &Grant| DeviceGrant { device: grant.device.clone(), millis: grant.millis };
+    let place = |place: &Placement| DevicesHeld { node: place.node, grants: place.grants.iter().map(grant).collect() };
+    placements.iter().map(place).collect()
+}
+
+/// What a sandbox was given, in the scheduler's words.
+pub(super) fn scheduled(grants: &[DeviceGrant]) -> Vec<Grant> {
+    grants.iter().map(|grant| Grant { device: grant.device.clone(), millis: grant.millis }).collect()
 }
 
 /// What a session asked for.
@@ -63,6 +66,6 @@ pub(super) fn resources(record: &SessionRecord) -> Resources {
 
 /// What it was given, while it lives.
 pub(super) fn devices_view(record: &SessionRecord) -> Vec<DeviceHeldView> {
-    let held = record.held.iter().filter(|_| record.life.is_live()).flat_map(|held| &held.grants);
-    held.map(|grant| DeviceHeldView { id: grant.device.clone(), amount: accelerator::amount(grant.millis) }).collect()
+    let held = record.grants().filter(|_| record.life.is_live()).flat_map(|(_, grants)| grants);
+    held.map(|grant| DeviceHeldView { amount: accelerator::amount(grant.millis), id: grant.device }).collect()
 }

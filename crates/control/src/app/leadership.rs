@@ -367,7 +367,7 @@ impl App {
         let of_group = |session: &LiveSession| session.record.borrow().group() == group;
         let let_go: Vec<_> = self.sessions().extract_if(|_, session| of_group(session)).collect();
         for (_, session) in let_go {
-            self.fleet.forget(session.record.borrow().sandbox);
+            self.sandboxes_forget(&session.record());
         }
         for run in self.runs_live().into_iter().filter(|run| run.facts.group == group) {
             run.wish(Wish::Leave);

@@ -1,11 +1,14 @@
 //! A session that has not ended: the present record, and what only memory knows of it.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use madang_ids::Millis;
+use madang_ids::{Millis, SandboxId};
 use madang_model::{
     Activity, DevicesHeld, Limits, ProjectedEnd, SessionState, Usage,
     utilization::{Underused, Utilization, UtilizationRule},
@@ -14,7 +17,10 @@ use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as Stat
 use madang_store::SessionRecord;
 use tokio::sync::watch;
 
-use super::{Failure, accelerator};
+use super::{
+    Failure, accelerator,
+    cluster::{cluster_view, sandbox_of},
+};
 use crate::clock::now_ms;
 
 #[derive(Debug)]
@@ -27,6 +33,8 @@ pub(crate) struct LiveSession {
     pub(super) refusal: OnceLock<Failure>,
     /// What its budget has come to.
     budgeted: Mutex<Budgeted>,
+    /// What those of its sandboxes used that are closed while others are not.
+    closed: Mutex<BTreeMap<SandboxId, Usage>>,
     runs: AtomicU64,
     active_ms: AtomicU64,
     utilization: Mutex<Watched>,
@@ -55,6 +63,7 @@ impl LiveSession {
             change: tokio::sync::Mutex::new(()),
             refusal: OnceLock::new(),
             budgeted: Mutex::default(),
+            closed: Mutex::default(),
             runs: AtomicU64::new(0),
             active_ms: AtomicU64::new(now_ms()),
             utilization: Mutex::default(),
@@ -72,6 +81,19 @@ impl LiveSession {
             SessionState::Running { .. } => Ok(record),
             ref state => Err(Failure::conflict(format!("the session is {}, not running", state.name()))),
         }
+    }
+
+    pub(super) fn closed(&self, sandbox: SandboxId) -> Option<Usage> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).get(&sandbox).copied()
+    }
+
+    pub(super) fn closed_set(&self, sandbox: SandboxId, usage: Usage) {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).entry(sandbox).or_insert(usage);
+    }
+
+    /// The sandbox that a request names, if programs can run in it now; the first where it names none.
+    pub fn sandbox(&self, name: Option<&str>) -> Result<SandboxId, Failure> {
+        sandbox_of(&self.running()?, name)
     }
 
     pub(super) fn budgeted(&self) -> Budgeted {
@@ -108,9 +130,13 @@ impl LiveSession {
 
     /// Takes what the session's programs have used so far; without a rule nothing is wanted of them. Says whether they have just come to use too little.
     pub fn used(&self, rule: Option<UtilizationRule>, cpu_us: u64) -> Option<Underused> {
-        let held_millis = self.record.borrow().spec.limits.cpu_millis;
+        let (held_millis, size) = {
+            let spec = &self.record.borrow().spec;
+            (spec.whole().cpu_millis, u64::from(spec.cluster.size))
+        };
         // One that may use less for its budget's sake is not to blame for it.
         let may_millis = self.budgeted.lock().unwrap_or_else(PoisonError::into_inner).cpu_millis;
+        let may_millis = may_millis.map(|each| each.saturating_mul(size));
         let cpu_millis = may_millis.map_or(held_millis, |may_millis| may_millis.min(held_millis));
         let mut watched = self.watched();
         let Some(rule) = rule else {
@@ -217,6 +243,7 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
             madang_model::OnNodeLoss::End => OnNodeLoss::End,
             madang_model::OnNodeLoss::Restart => OnNodeLoss::Restart,
         },
+        cluster: cluster_view(record),
         node: record.life.state.node(),
         queue: None,
         runs_live,
@@ -254,4 +281,6 @@ pub(crate) struct Observed {
     pub usage: Option<Usage>,
     /// With its place it was given these.
     pub held: Option<DevicesHeld>,
+    /// Where its sandboxes go, `main1` first, and what they are given there.
+    pub places: Vec<DevicesHeld>,
 }

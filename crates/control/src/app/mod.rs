@@ -3,10 +3,12 @@
 mod accelerator;
 mod asker;
 mod budget;
+pub(crate) mod cluster;
 pub(crate) mod event_ring;
 mod failure;
 pub(crate) mod fleet;
 mod fleet_node;
+pub(crate) mod heard;
 mod idempotency;
 pub(crate) mod identity;
 mod languages;
@@ -40,6 +42,7 @@ mod session_change;
 mod session_extend;
 mod session_logs;
 mod session_plan;
+mod session_sandbox;
 mod sessions;
 mod signed_in;
 mod spending;
@@ -212,6 +215,6 @@ fn local_node() -> NodeRecord {
 
 /// Where the sandboxes of live sessions are, as far as their records say.
 fn live_places(live: &[SessionRecord]) -> Vec<(SandboxId, NodeId)> {
-    let place = |record: &SessionRecord| Some((record.sandbox, record.life.state.node()?));
-    live.iter().filter_map(place).collect()
+    let placed = |(sandbox, node): (SandboxId, Option<NodeId>)| Some((sandbox, node?));
+    live.iter().flat_map(SessionRecord::sandboxes).filter_map(placed).collect()
 }

@@ -124,7 +124,7 @@ impl App {
     }
 
     fn sessions_on(&self, id: NodeId) -> Vec<Arc<LiveSession>> {
-        let on_it = |session: &Arc<LiveSession>| session.record().life.state.node() == Some(id);
+        let on_it = |session: &Arc<LiveSession>| session.record().is_on(id);
         self.sessions_live().into_iter().filter(on_it).collect()
     }
 

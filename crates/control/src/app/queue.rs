@@ -10,11 +10,11 @@ use std::{
 
 use madang_ids::{NodeId, ReservationId, SessionId};
 use madang_model::{
-    DevicesHeld, SessionKind, SessionState,
+    Cluster, ClusterMode, DevicesHeld, SessionKind, SessionState,
     session::{DRAINING_MS_MAX, STARTING_MS_MAX, SessionOutcome},
 };
 use madang_public_api::{ResourceGroupSettings, ResourceGroupView};
-use madang_schedule::{Amount, Decision, Ended, Gang, Group, Holding, Node, Reason, Session, Wait, Want};
+use madang_schedule::{Amount, Decision, Ended, Gang, GangMode, Group, Holding, Node, Reason, Session, Wait, Want};
 use madang_store::{ReservationRecord, SessionRecord};
 use tokio::sync::Notify;
 
@@ -56,9 +56,9 @@ pub(super) struct Lines {
 pub(crate) struct Entering<'a> {
     queue: &'a Queue,
     id: SessionId,
-    /// Where it may start at once.
-    pub node: Option<NodeId>,
-    /// With these devices.
+    /// Where its sandboxes may start at once, all of them, with which devices; none where it waits.
+    pub places: Vec<DevicesHeld>,
+    /// What the first is given.
     pub held: Option<DevicesHeld>,
     kept: bool,
 }
@@ -96,11 +96,11 @@ impl Queue {
         let name = record.spec.queueing.resource_group.clone();
         let placed = lines.group(&name).start_now(&wanted(record), now_ms());
         let placed = placed.unwrap_or_default();
-        let node = placed.first().map(|placement| placement.node);
-        if node.is_some() {
+        if !placed.is_empty() {
             lines.known.insert(record.id, name);
         }
-        Entering { queue: self, id: record.id, node, held: accelerator::given(&placed), kept: false }
+        let (places, held) = (accelerator::places(&placed), accelerator::given(&placed));
+        Entering { queue: self, id: record.id, places, held, kept: false }
     }
 
     /// Whether a session like this could start at once, and if not, why; changes nothing.
@@ -202,14 +202,9 @@ impl Queue {
         let mut missing = Vec::new();
         for record in live.iter().filter(|record| !lines.busy.contains(&record.id)).collect::<Vec<_>>() {
             let name = &record.spec.queueing.resource_group;
-            match (&record.life.state, record.life.state.node()) {
-                (SessionState::Queued, _) if !lines.group(name).knows(record.id) => missing.push(record.clone()),
-                (_, Some(node)) => lines.holds(record, node),
-                // Until nothing of it is left there.
-                (SessionState::Draining { .. }, None) => {
-                    record.held.iter().for_each(|held| lines.holds(record, held.node));
-                }
-                _ => {}
+            match &record.life.state {
+                SessionState::Queued if !lines.group(name).knows(record.id) => missing.push(record.clone()),
+                _ => lines.holds(record),
             }
         }
         missing
@@ -329,9 +324,15 @@ impl Lines {
     }
 
     /// What a session that has its place holds there.
-    fn holds(&mut self, record: &SessionRecord, node: NodeId) {
+    fn holds(&mut self, record: &SessionRecord) {
+        let held = record.holdings();
+        if held.is_empty() {
+            return;
+        }
         let name = record.spec.queueing.resource_group.clone();
-        if self.group(&name).placed(record.id).contains(&node) {
+        let known = self.group(&name).placed(record.id).to_vec();
+        let missing: Vec<_> = held.into_iter().filter(|(_, node, _)| !known.contains(node)).collect();
+        if missing.is_empty() {
             return;
         }
         let session = wanted(record);
@@ -342,13 +343,16 @@ impl Lines {
             priority: session.priority,
             preemptible: session.preemptible,
             amount: session.want.amount,
-            grants: accelerator::held(record, node),
+            grants: Vec::new(),
             reservation: session.reservation,
             since_ms,
             ends_ms: since_ms.saturating_add(session.lasts_ms_max),
         };
         self.known.insert(record.id, name.clone());
-        self.group(&name).holding_add(node, 0, holding);
+        for (number, node, grants) in missing {
+            let holding = Holding { grants: accelerator::scheduled(&grants), ..holding.clone() };
+            self.group(&name).holding_add(node, number, holding);
+        }
     }
 
     fn end(&mut self, id: SessionId, how: Ended) {
@@ -378,6 +382,14 @@ fn how_ended(record: &SessionRecord) -> Ended {
     }
 }
 
+fn gang(cluster: &Cluster) -> Gang {
+    let mode = match cluster.mode {
+        ClusterMode::SingleNode => GangMode::SingleNode,
+        ClusterMode::MultiNode => GangMode::MultiNode,
+    };
+    Gang { size: cluster.size, mode }
+}
+
 /// A session as the scheduler knows it.
 fn wanted(record: &SessionRecord) -> Session {
     let (spec, limits) = (&record.spec, &record.spec.limits);
@@ -388,7 +400,7 @@ fn wanted(record: &SessionRecord) -> Session {
         owner: record.owner.user.to_string(),
         priority: spec.queueing.priority,
         preemptible: spec.kind == SessionKind::Batch,
-        gang: Gang::default(),
+        gang: gang(&spec.cluster),
         want: Want { amount, devices: accelerator::wanted(&spec.accelerators) },
         image: spec.image.clone(),
         language: spec.language.clone().unwrap_or_default(),

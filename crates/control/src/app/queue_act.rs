@@ -70,11 +70,15 @@ impl App {
     }
 
     async fn queue_place(self: &Arc<Self>, place: Place) {
-        let (id, node) = (place.session, place.placements.first().map(|placement| placement.node));
-        let (Some(session), Some(node)) = (self.session_live(id), node) else { return self.queue.leave(id) };
-        self.fleet.place(session.record.borrow().sandbox, node);
+        let id = place.session;
+        let node = place.placements.first().map(|placement| placement.node);
+        let (Some(session), Some(node)) = (self.session_live(id), node) else {
+            return self.queue.leave(id);
+        };
         let events = [SessionEvent::Placed { node: Some(node) }, SessionEvent::StartAsked];
-        let observed = Observed { held: accelerator::given(&place.placements), ..Observed::default() };
+        let places = accelerator::places(&place.placements);
+        self.sandboxes_place(&session.record(), &places);
+        let observed = Observed { held: accelerator::given(&place.placements), places, ..Observed::default() };
         if let Err(failure) = self.session_apply_all(&session, &events, observed).await {
             tracing::warn!(session = %id, error = ?failure, "a session could not be placed yet");
         }
@@ -124,7 +128,7 @@ impl App {
         let members = self.fleet.members().into_iter();
         let draining: BTreeSet<NodeId> =
             members.filter(|member| member.state == MemberState::Draining).map(|member| member.id).collect();
-        let there = |record: &&SessionRecord| record.life.state.node().is_some_and(|node| draining.contains(&node));
+        let there = |record: &&SessionRecord| draining.iter().any(|node| record.is_on(*node));
         for record in live.iter().filter(there).filter(|record| may_move(record)) {
             self.session_move(record.id, Leaving::Drained).await;
         }
@@ -134,22 +138,21 @@ impl App {
     /// Gives up the session's sandbox and queues it again; it starts elsewhere when nothing of it is left where it was.
     pub async fn session_move(self: &Arc<Self>, id: SessionId, leaving: Leaving) {
         let Some(session) = self.session_live(id) else { return self.queue.leave(id) };
-        let old = session.record.borrow().sandbox;
+        let before = session.record();
         self.queue.busy(id);
         let event = SessionEvent::Moved { why: leaving.why().to_owned() };
         let moved = self.session_apply(&session, &event, Observed::default()).await;
         let record = session.record();
-        if moved.is_err() || record.sandbox == old {
+        if moved.is_err() || record.sandbox == before.sandbox {
             tracing::warn!(session = %id, ?moved, "a session could not be moved");
             return self.queue.busy_no_more(id);
         }
         tracing::info!(session = %id, why = leaving.why(), "a session waits for another place");
         let app = Arc::clone(self);
         tokio::spawn(async move {
-            if leaving != Leaving::Fenced {
-                app.sandbox_leave(&session, old).await;
-            }
-            app.fleet.forget(old);
+            let old: Vec<_> = before.sandboxes().map(|(sandbox, _)| sandbox).collect();
+            join_all(old.iter().map(|sandbox| app.sandbox_leave(&session, *sandbox, leaving))).await;
+            app.sandboxes_forget(&before);
             app.queue.leave(id);
             app.queue.busy_no_more(id);
             let record = session.record();
@@ -161,9 +164,12 @@ impl App {
         });
     }
 
-    /// Until it is closed, or nobody waits for that any more.
-    async fn sandbox_leave(&self, session: &LiveSession, sandbox: SandboxId) {
-        while session.record.borrow().life.state == SessionState::Queued {
+    /// Until it is closed, or nobody waits for that any more. What its node has ended by itself is not waited for; of a cluster others may
+    /// be on nodes that answer.
+    async fn sandbox_leave(&self, session: &LiveSession, sandbox: SandboxId, leaving: Leaving) {
+        let record = session.record();
+        let ended = || leaving == Leaving::Fenced && (record.subs.is_empty() || self.given_up(sandbox, record.group()));
+        while session.record.borrow().life.state == SessionState::Queued && !ended() {
             match self.node.sandbox_close(sandbox).await {
                 Ok(_) => return,
                 Err(error) => tracing::warn!(%sandbox, %error, "a sandbox that is left could not be closed yet"),

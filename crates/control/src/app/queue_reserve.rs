@@ -79,7 +79,7 @@ impl Queue {
         let left = |record: &&ReservationRecord| {
             let group = lines.groups.get(&record.resource_group);
             let state = group.and_then(|group| group.reservation_state(record.id));
-            state.is_some_and(|state| state.used < state.promised)
+            state.is_some_and(|state| state.used.saturating_add(spec.cluster.size) <= state.promised)
         };
         lines.reservations.values().filter(suits).find(left).map(|record| (record.id, record.ends_ms))
     }

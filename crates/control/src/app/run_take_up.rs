@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use madang_ids::{RunId, SandboxId};
+use madang_ids::RunId;
 use madang_model::{RunEvent, RunEventBody, Verdict, run_state::broken};
 use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
-use madang_store::RunRecord;
+use madang_store::{RunRecord, SessionRecord};
 
 use super::{App, Failure, live_run::LiveRun, run_collect::collect_on, runs::facts_of};
 use crate::clock::{now_ms, now_us};
@@ -64,24 +64,26 @@ impl App {
             return Ok(true);
         }
         let Some(session) = record.session.and_then(|id| self.session_live(id)) else { return Ok(false) };
+        let of = session.record();
         let facts = super::live_run::RunFacts {
-            sandbox: session.record.borrow().sandbox,
-            group: session.record.borrow().group().to_owned(),
+            // Which of several it is in only its node knows.
+            sandbox: seen.map_or(of.sandbox, |seen| seen.sandbox),
+            group: of.group().to_owned(),
             wall_ms: seen.map_or(WALL_MS_UNKNOWN, |seen| seen.wall_ms),
             ..facts_of(record)
         };
         let (run, wishes) = LiveRun::new(facts);
         self.run_register(&run)?;
         session.run_began();
-        let (app, id, sandbox) = (Arc::clone(self), record.id, run.facts.sandbox);
-        tokio::spawn(collect_on(Arc::clone(self), run, wishes, async move { app.run_attach(id, sandbox).await }));
+        let (app, id) = (Arc::clone(self), record.id);
+        tokio::spawn(collect_on(Arc::clone(self), run, wishes, async move { app.run_attach(id, &of).await }));
         Ok(true)
     }
 
     /// All events of the run from its first, from the node that has it; waits for one that cannot be heard.
-    async fn run_attach(&self, id: RunId, sandbox: SandboxId) -> Result<RunHandle, NodeError> {
+    async fn run_attach(&self, id: RunId, of: &SessionRecord) -> Result<RunHandle, NodeError> {
         loop {
-            let here = self.fleet.is_heard(sandbox);
+            let here = of.sandboxes().all(|(sandbox, _)| self.fleet.is_heard(sandbox));
             match self.node.run_attach(id, None).await {
                 Ok(handle) => return Ok(handle),
                 Err(NodeError::NotFound(_)) if here => return Err(NodeError::Unavailable(LOST.to_owned())),

@@ -81,15 +81,16 @@ impl App {
         if request.mode == RunMode::Query && language.is_none() {
             return Err(Failure::invalid("mode", "this session has no language to query; use `command` or `batch`"));
         }
+        let sandbox = session.sandbox(request.sandbox.as_deref())?;
         let run = run_plan::in_session(request, &record.spec, language.as_ref(), &self.config.limits_max)?;
         let run = match start {
             Start::KnownAs(id) => RunSpec { id, ..run },
             Start::Silent | Start::Told => run,
         };
         let what = (record.spec.image.clone(), record.spec.language.clone());
-        let facts = facts(&run, record.owner, record.sandbox, what);
+        let facts = facts(&run, record.owner, sandbox, what);
         let facts = RunFacts { session: Some(record.id), group: record.group().to_owned(), ..facts };
-        let (node, sandbox) = (Arc::clone(&self.node), record.sandbox);
+        let node = Arc::clone(&self.node);
         let wish = Beginning { session: Some(session), start, key };
         self.run_begin(facts, wish, async move { node.run_start(sandbox, run).await }).await
     }

@@ -7,7 +7,6 @@ use madang_model::{
     OnNodeLoss, SessionEvent, SessionKind, SessionLife, SessionState, Verdict,
     session::{SessionEffect, SessionRejected},
 };
-use madang_node_api::{Network, SandboxSpec};
 use madang_public_api::{RunMode, RunRequest, ServerEventBody};
 use madang_store::{RunRecord, SessionRecord, StoreError};
 
@@ -94,13 +93,14 @@ impl App {
             let before = std::mem::replace(&mut record.life, life);
             if events.iter().any(|event| matches!(event, SessionEvent::Moved { .. })) {
                 // Whatever still comes of the old one is nobody's.
-                record.sandbox = SandboxId::new();
+                record.sandboxes_renew();
                 record.started_ms = None;
                 record.held = None;
             }
             if let Some(held) = &observed.held {
                 record.held = Some(held.clone());
             }
+            record.subs_place(&observed.places);
             record.usage = observed.usage.or(record.usage);
             if matches!(record.life.state, SessionState::Running { .. }) {
                 record.started_ms = Some(now);
@@ -132,7 +132,7 @@ impl App {
     pub(super) fn session_changed(&self, session: &LiveSession, record: SessionRecord) {
         if !record.life.is_live() {
             self.sessions().remove(&record.id);
-            self.fleet.forget(record.sandbox);
+            self.sandboxes_forget(&record);
             self.queue.ended(&record);
         }
         self.session_told(&record);
@@ -157,20 +157,7 @@ impl App {
         let (app, session) = (Arc::clone(self), Arc::clone(session));
         tokio::spawn(async move {
             let record = session.record();
-            let may_restart = record.spec.queueing.on_node_loss == OnNodeLoss::Restart;
-            let spec = SandboxSpec {
-                id: record.sandbox,
-                session: record.id,
-                image: record.spec.image.clone(),
-                language: record.spec.language.clone(),
-                limits: record.spec.limits,
-                devices: record.held.map(|held| held.grants).unwrap_or_default(),
-                env: record.spec.env.clone(),
-                network: Network::None,
-                // Less than control waits: it has ended before it may start elsewhere.
-                lease_ms: may_restart.then_some(app.config.node_lease_ms / 4 * 3),
-            };
-            let opened = app.node.sandbox_open(spec).await;
+            let opened = app.sandboxes_open(&record).await;
             if session.record.borrow().sandbox != record.sandbox {
                 // It was given up meanwhile.
                 return app.reconcile_soon.notify_one();
@@ -196,15 +183,11 @@ impl App {
     pub fn session_close(self: &Arc<Self>, session: &Arc<LiveSession>) {
         let (app, session) = (Arc::clone(self), Arc::clone(session));
         tokio::spawn(async move {
-            let record = session.record();
-            match app.node.sandbox_close(record.sandbox).await {
-                Ok(usage) => {
-                    let observed = Observed { usage: Some(usage), ..Observed::default() };
-                    if let Err(failure) = app.session_apply(&session, &SessionEvent::Drained, observed).await {
-                        tracing::error!(session = %record.id, error = ?failure, "a session's end could not be kept");
-                    }
-                }
-                Err(error) => tracing::warn!(session = %record.id, %error, "a sandbox could not be closed yet"),
+            let Some(usage) = app.sandboxes_close(&session).await else { return };
+            let observed = Observed { usage: Some(usage), ..Observed::default() };
+            if let Err(failure) = app.session_apply(&session, &SessionEvent::Drained, observed).await {
+                let id = session.record.borrow().id;
+                tracing::error!(session = %id, error = ?failure, "a session's end could not be kept");
             }
         });
     }

@@ -9,7 +9,7 @@ use madang_model::{
 use madang_node_api::LanguageSeen;
 use madang_public_api::{Resources, SessionCreate};
 
-use super::{Failure, accelerator, validate};
+use super::{Failure, accelerator, cluster::cluster_asked, validate};
 use crate::ControlConfig;
 
 /// No session is so short that it could not start.
@@ -59,6 +59,7 @@ pub(crate) fn session_spec(
         timeout_ms,
         idle_timeout_ms: duration("idle_timeout_ms", request.idle_timeout_ms, idle_default, timeout_max)?,
         queueing: queueing(request)?,
+        cluster: cluster_asked(request.cluster.as_ref())?,
     })
 }
 

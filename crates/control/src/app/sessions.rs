@@ -8,7 +8,7 @@ use madang_model::{
     service::New, session::SessionOutcome,
 };
 use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, SessionExplained, SessionView};
-use madang_store::{Admit, SessionPage, SessionRecord};
+use madang_store::{Admit, SessionPage, SessionRecord, SubSandbox};
 
 use super::{
     App, Asker, Claimed, Failure, IdempotencyKey,
@@ -92,9 +92,11 @@ impl App {
         let bounds = self.people.now().bounds(&record.owner, &actor.by);
         self.queue.reservation_use(&mut record);
         let entering = self.queue.enter(&self.fleet, &record);
-        let node = entering.node;
+        let places = entering.places.clone();
+        let node = places.first().map(|place| place.node);
         record.held = entering.held.clone();
         record.life = admitted(node, record.created_ms)?;
+        record.subs_place(&places);
         let fence = self.leadership.fence(record.group());
         refused(self.store.session_admit(&record, &bounds, Admit::Keep(fence.as_ref())).await?)?;
         let id = record.id;
@@ -102,9 +104,9 @@ impl App {
         let session = LiveSession::new(record);
         session.budgeted_set(Budgeted { note: lowered, ..Budgeted::default() });
         self.sessions().insert(id, Arc::clone(&session));
-        if let Some(node) = node {
+        if node.is_some() {
             self.metrics.flow.session_placed(waited_ms);
-            self.fleet.place(session.record().sandbox, node);
+            self.sandboxes_place(&session.record(), &places);
         }
         entering.kept();
         if session.record.borrow().spec.queueing.reservation.is_some() {
@@ -220,7 +222,7 @@ impl App {
     pub async fn session_usage(&self, id: SessionId) -> Result<Usage, Failure> {
         let record = self.session_record(id).await?;
         if matches!(record.life.state, SessionState::Running { .. }) {
-            return Ok(self.node.usage(record.sandbox).await?);
+            return self.sandboxes_usage(&record).await;
         }
         Ok(record.usage.unwrap_or_default())
     }
@@ -259,6 +261,7 @@ fn session_record(
         owner,
         access_key: None,
         sandbox: SandboxId::new(),
+        subs: SubSandbox::make(&spec.cluster),
         spec,
         life: admitted(None, now)?,
         created_ms: now,

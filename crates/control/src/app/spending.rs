@@ -204,22 +204,19 @@ impl App {
         let is_near = people.budgets_of(&record.owner).any(|budget| near.contains(&budget.id));
         let mut told = session.budgeted();
         let every_ms = if is_near { READING_MS_NEAR } else { READING_MS_MAX };
-        if told.every_ms.unwrap_or(READING_MS_MAX) != every_ms
-            && self.node.sandbox_meter(record.sandbox, every_ms).await.is_ok()
-        {
+        if told.every_ms.unwrap_or(READING_MS_MAX) != every_ms && self.sandboxes_meter(&record, every_ms).await {
             told.every_ms = Some(every_ms);
         }
         let limits = &record.spec.limits;
         let millis = if level == BudgetLevel::Throttled { throttled_millis(limits) } else { limits.cpu_millis };
-        if told.cpu_millis.unwrap_or(limits.cpu_millis) != millis
-            && self.node.sandbox_throttle(record.sandbox, millis).await.is_ok()
-        {
+        if told.cpu_millis.unwrap_or(limits.cpu_millis) != millis && self.sandboxes_throttle(&record, millis).await {
             told.cpu_millis = Some(millis);
             tracing::info!(session = %record.id, millis, "a session has another share of its processors");
         }
         let of = limits.cpu_millis;
+        let each = if record.subs.is_empty() { "" } else { " in each sandbox" };
         told.note = (millis < of && told.cpu_millis == Some(millis))
-            .then(|| format!("{} is nearly spent: it has {millis} of {of} thousandths of a processor", named()));
+            .then(|| format!("{} is nearly spent: it has {millis} of {of} thousandths of a processor{each}", named()));
         session.budgeted_set(told);
     }
 }

@@ -118,7 +118,7 @@ pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Checked {
 }
 
 /// Enough of a client's own text to find the place by.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
 }
 

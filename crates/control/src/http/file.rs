@@ -30,7 +30,7 @@ use super::{
     Shared, archive,
     auth::Asking,
     body::{ApiQuery, too_large},
-    session_act::usable,
+    session_act::{SandboxQuery, usable},
     unpack,
 };
 use crate::app::{Asker, Failure, live_session::LiveSession};
@@ -47,6 +47,9 @@ pub(super) struct ListQuery {
     path: String,
     /// Everything below, not only the directory's own entries.
     recursive: bool,
+    /// The sandbox, where the session has several: `main1` where left out.
+    #[param(max_length = 64)]
+    sandbox: Option<String>,
 }
 
 /// The entries of a directory.
@@ -61,7 +64,7 @@ pub(super) async fn file_list(
     let session = usable(&app, &asker, &id).await?;
     app.check_path(&query.path)?;
     let depth = if query.recursive { Depth::All } else { Depth::Children };
-    let entries = app.node.file_list(session.running()?.sandbox, &query.path, depth).await?;
+    let entries = app.node.file_list(session.sandbox(query.sandbox.as_deref())?, &query.path, depth).await?;
     session.touch();
     Ok(Json(Page { items: entries.into_iter().map(entry).collect(), next_cursor: None }))
 }
@@ -73,6 +76,9 @@ pub(super) async fn file_list(
 pub(super) struct ReadQuery {
     /// `tar`: the path as an archive, whatever it is.
     archive: Option<String>,
+    /// The sandbox, where the session has several: `main1` where left out.
+    #[param(max_length = 64)]
+    sandbox: Option<String>,
 }
 
 /// A file's bytes. A directory comes as a tar archive.
@@ -89,7 +95,7 @@ pub(super) async fn file_read(
 ) -> Result<Response, Failure> {
     let session = usable(&app, &asker, &id).await?;
     app.check_path(&path)?;
-    let sandbox = session.running()?.sandbox;
+    let sandbox = session.sandbox(query.sandbox.as_deref())?;
     session.touch();
     match query.archive.as_deref() {
         None => {}
@@ -123,6 +129,9 @@ pub(super) async fn file_read(
 pub(super) struct WriteQuery {
     /// `tar`: the body is an archive to be unpacked into the directory `path`; `.` is `/home/work`.
     archive: Option<String>,
+    /// The sandbox, where the session has several: `main1` where left out.
+    #[param(max_length = 64)]
+    sandbox: Option<String>,
 }
 
 /// Writes a file, all or nothing; missing directories are made.
@@ -161,7 +170,7 @@ async fn write_place(
     app.check_takes(New::InSession)?;
     let session = usable(app, asker, id).await?;
     app.check_path(path)?;
-    let sandbox = session.running()?.sandbox;
+    let sandbox = session.sandbox(query.sandbox.as_deref())?;
     match query.archive.as_deref() {
         None if path.ends_with('/') => Err(Failure::invalid("path", "a file needs a name")),
         None | Some("tar") => Ok((session, sandbox)),
@@ -192,16 +201,17 @@ fn upload(request: Request) -> Result<(impl AsyncRead + Send + Unpin + use<>, Ar
 
 /// Removes a file, or a directory with all in it.
 #[utoipa::path(delete, path = "/api/v1/sessions/{id}/files/{*path}", tag = "file",
-    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`")),
+    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`"), SandboxQuery),
     responses((status = 204, description = "It is gone")))]
 pub(super) async fn file_remove(
     State(app): State<Shared>,
     Extension(asker): Asking,
     Path((id, path)): Path<(String, String)>,
+    ApiQuery(query): ApiQuery<SandboxQuery>,
 ) -> Result<StatusCode, Failure> {
     let session = usable(&app, &asker, &id).await?;
     app.check_path(&path)?;
-    app.node.file_remove(session.running()?.sandbox, &path).await?;
+    app.node.file_remove(session.sandbox(query.sandbox.as_deref())?, &path).await?;
     session.touch();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -29,16 +29,27 @@ pub(super) async fn usable(app: &Arc<App>, asker: &Asker, id: &str) -> Result<Ar
     app.session_usable(id).await
 }
 
+/// Which of a session's sandboxes.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SandboxQuery {
+    /// The sandbox, where the session has several: `main1` where left out.
+    #[param(max_length = 64)]
+    pub sandbox: Option<String>,
+}
+
 /// Ends every program in the session and starts its interpreter anew; files stay.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/restart", tag = "session", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/restart", tag = "session", params(("id" = String, Path), SandboxQuery),
     responses((status = 200, body = SessionView)))]
 pub(super) async fn session_restart(
     State(app): State<Shared>,
     Extension(asker): Asking,
     Path(id): Path<String>,
+    ApiQuery(query): ApiQuery<SandboxQuery>,
 ) -> Result<Json<SessionView>, Failure> {
     let session = usable(&app, &asker, &id).await?;
-    app.node.sandbox_restart(session.running()?.sandbox).await?;
+    app.node.sandbox_restart(session.sandbox(query.sandbox.as_deref())?).await?;
     session.touch();
     Ok(Json(session.view()))
 }
@@ -60,32 +71,34 @@ pub(super) async fn session_extend(
 }
 
 /// Interrupts what the session's interpreter is doing, as Ctrl-C does.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/interrupt", tag = "session", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/interrupt", tag = "session", params(("id" = String, Path), SandboxQuery),
     responses((status = 200, body = SessionView)))]
 pub(super) async fn session_interrupt(
     State(app): State<Shared>,
     Extension(asker): Asking,
     Path(id): Path<String>,
+    ApiQuery(query): ApiQuery<SandboxQuery>,
 ) -> Result<Json<SessionView>, Failure> {
     let session = usable(&app, &asker, &id).await?;
-    app.node.sandbox_interrupt(session.running()?.sandbox).await?;
+    app.node.sandbox_interrupt(session.sandbox(query.sandbox.as_deref())?).await?;
     session.touch();
     Ok(Json(session.view()))
 }
 
 /// Completes code in the session's interpreter.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/complete", tag = "session", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/complete", tag = "session", params(("id" = String, Path), SandboxQuery),
     request_body = CompleteRequest, responses((status = 200, body = CompletionsView)))]
 pub(super) async fn session_complete(
     State(app): State<Shared>,
     Extension(asker): Asking,
     Path(id): Path<String>,
+    ApiQuery(query): ApiQuery<SandboxQuery>,
     ApiJson(request): ApiJson<CompleteRequest>,
 ) -> Result<Json<CompletionsView>, Failure> {
     let session = usable(&app, &asker, &id).await?;
     let cursor = usize::try_from(request.cursor).ok().filter(|cursor| request.code.is_char_boundary(*cursor));
     let cursor = cursor.ok_or_else(|| Failure::invalid("cursor", "`cursor` is a byte offset into `code`"))?;
-    let found = app.node.complete(session.running()?.sandbox, request.code, cursor).await?;
+    let found = app.node.complete(session.sandbox(query.sandbox.as_deref())?, request.code, cursor).await?;
     session.touch();
     Ok(Json(CompletionsView { start: found.start as u64, items: found.items }))
 }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use madang_ids::RunId;
 use madang_model::{Blob, RunEventBody, TerminalSize};
 use madang_node_api::RunControl;
-use madang_public_api::{ProblemKind, StreamEvent, bounds};
+use madang_public_api::{ProblemKind, RunRequest, StreamEvent, bounds};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -80,11 +80,14 @@ pub(super) struct SizeQuery {
     rows: u16,
     #[param(minimum = 1)]
     cols: u16,
+    /// The sandbox, where the session has several: `main1` where left out.
+    #[param(max_length = 64)]
+    sandbox: Option<String>,
 }
 
 impl Default for SizeQuery {
     fn default() -> Self {
-        Self { rows: 24, cols: 80 }
+        Self { rows: 24, cols: 80, sandbox: None }
     }
 }
 
@@ -102,9 +105,10 @@ pub(super) async fn session_terminal(
         return Err(Failure::invalid("rows", "a terminal has at least one row and one column"));
     }
     let session = usable(&app, &asker, &id).await?;
-    session.running()?;
+    session.sandbox(size.sandbox.as_deref())?;
     let upgrade = bounded(upgrade)?;
     let request = App::terminal_request(TerminalSize { rows: size.rows, cols: size.cols });
+    let request = RunRequest { sandbox: size.sandbox, ..request };
     let run = app.run_in_session(&session, request, Start::Told, None).await?;
     let source = app.run_source(run).await?;
     if let RunSource::Live(run) = &source {

@@ -10,6 +10,8 @@ use madang_model::{Activity, OnNodeLoss, ProjectedEnd, SessionEvent, SessionStat
 use madang_node_api::{SandboxSeen, SandboxState};
 use madang_store::SessionRecord;
 
+use crate::app::{cluster::called, heard::Heard};
+
 /// A live session with what only memory knows of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
@@ -18,18 +20,8 @@ pub(crate) struct Wanted {
     pub active_ms: u64,
     /// When it ends because its programs use too little, if they do.
     pub underused_ends_ms: Option<u64>,
-    /// Whether its node is heard: of one that is silent nothing follows.
-    pub heard: Heard,
-}
-
-/// Whether what is known of a node is what is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heard {
-    Now,
-    /// Not for a while.
-    Silent,
-    /// Not for longer than its lease: what was there is given up.
-    Lost,
+    /// Whether the node of each of its sandboxes is heard: of one that is silent nothing follows.
+    pub heard: Vec<Heard>,
 }
 
 /// One thing to do.
@@ -50,6 +42,9 @@ pub(crate) const ORPHAN_GRACE_MS: u64 = 1_000;
 /// Sandboxes that nobody wants, and since when.
 pub(crate) type Orphans = BTreeMap<SandboxId, u64>;
 
+/// What is seen, by id.
+type Seen<'a> = BTreeMap<SandboxId, &'a SandboxSeen>;
+
 /// What was seen, in the order of the module's rule.
 #[derive(Debug)]
 pub(crate) struct Look<'a> {
@@ -61,9 +56,9 @@ pub(crate) struct Look<'a> {
 pub(crate) fn plan(look: &Look<'_>, orphans: &mut Orphans, now_ms: u64) -> Vec<Step> {
     let Look { running, seen, wanted } = look;
     let mut steps = Vec::new();
-    let by_id: BTreeMap<SandboxId, &SandboxSeen> = seen.iter().map(|sandbox| (sandbox.id, sandbox)).collect();
+    let by_id: Seen<'_> = seen.iter().map(|sandbox| (sandbox.id, sandbox)).collect();
     for session in *running {
-        steps.extend(session_step(session, by_id.get(&session.record.sandbox).copied(), now_ms));
+        steps.extend(session_step(session, &by_id, now_ms));
     }
     let there = seen.iter().filter(|sandbox| sandbox.state == SandboxState::Running);
     let now = there.map(|sandbox| sandbox.id).filter(|id| !wanted.contains(id));
@@ -73,7 +68,7 @@ pub(crate) fn plan(look: &Look<'_>, orphans: &mut Orphans, now_ms: u64) -> Vec<S
     steps
 }
 
-fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Option<Step> {
+fn session_step(session: &Wanted, seen: &Seen<'_>, now_ms: u64) -> Option<Step> {
     let record = &session.record;
     let tell = |event| Some(Step::Tell(record.id, event));
     if record.life.deadline_ms().is_some_and(|deadline| now_ms >= deadline) {
@@ -84,29 +79,22 @@ fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Op
     if record.life.state == SessionState::Queued && now_ms >= since_ms.saturating_add(queueing.wait_ms_max) {
         return tell(SessionEvent::Refused { limit: format!("no room within {} ms", queueing.wait_ms_max) });
     }
-    if session.heard == Heard::Lost && queueing.on_node_loss == OnNodeLoss::Restart {
+    if session.heard.contains(&Heard::Lost) && queueing.on_node_loss == OnNodeLoss::Restart {
         return record.life.state.node().map(|_| Step::Move(record.id));
     }
-    match (session.heard, record.life.node_is_known()) {
-        (Heard::Lost, true) => {
-            return tell(SessionEvent::SandboxLost { why: "its node was not heard for longer than its lease".into() });
-        }
-        (Heard::Silent, true) => return None,
-        _ => {}
-    }
-    match (&record.life.state, seen.map(|seen| &seen.state)) {
-        (SessionState::Draining { .. }, _) => Some(Step::CloseAgain(record.id)),
-        // Its node has ended it when it heard nobody for too long, or was started anew.
-        (SessionState::Running { .. }, None) if queueing.on_node_loss == OnNodeLoss::Restart => {
-            Some(Step::Move(record.id))
-        }
-        (SessionState::Running { .. }, None) => {
-            tell(SessionEvent::SandboxLost { why: "it is not there any more".into() })
-        }
-        (SessionState::Running { .. }, Some(SandboxState::Ended { why })) => {
-            tell(SessionEvent::SandboxLost { why: why.clone() })
-        }
-        (SessionState::Running { .. }, Some(SandboxState::Running)) => {
+    match &record.life.state {
+        SessionState::Draining { .. } => Some(Step::CloseAgain(record.id)),
+        SessionState::Running { .. } => {
+            // Its node has ended it when it heard nobody for too long, or was started anew.
+            if queueing.on_node_loss == OnNodeLoss::Restart && is_gone(session, seen) {
+                return Some(Step::Move(record.id));
+            }
+            if let Some(why) = sandbox_lost(session, seen) {
+                return tell(lost(record, why));
+            }
+            if record.life.node_is_known() && session.heard.contains(&Heard::Silent) {
+                return None;
+            }
             let (active_ms, runs_live) = (session.active_ms, session.runs_live);
             let underused_ends_ms = session.underused_ends_ms;
             let started_ms = record.started_ms.unwrap_or(record.created_ms);
@@ -114,6 +102,34 @@ fn session_step(session: &Wanted, seen: Option<&SandboxSeen>, now_ms: u64) -> Op
             if end.is_due(now_ms) { tell(end.because.event()) } else { None }
         }
         _ => None,
+    }
+}
+
+/// Whether a node that is heard has nothing of one of the sandboxes that should be there.
+fn is_gone(session: &Wanted, seen: &Seen<'_>) -> bool {
+    let sandboxes = session.record.sandboxes().map(|(sandbox, _)| sandbox).zip(&session.heard);
+    sandboxes.into_iter().any(|(sandbox, heard)| *heard == Heard::Now && !seen.contains_key(&sandbox))
+}
+
+/// Why one of the sandboxes that should be there is not, as far as their nodes are heard.
+fn sandbox_lost(session: &Wanted, seen: &Seen<'_>) -> Option<String> {
+    let record = &session.record;
+    let why = |(sandbox, heard): (SandboxId, &Heard)| match (heard, seen.get(&sandbox).map(|seen| &seen.state)) {
+        (Heard::Lost, _) => Some("its node was not heard for longer than its lease".to_owned()),
+        (Heard::Silent, _) | (Heard::Now, Some(SandboxState::Running)) => None,
+        (Heard::Now, None) => Some("it is not there any more".to_owned()),
+        (Heard::Now, Some(SandboxState::Ended { why })) => Some(why.clone()),
+    };
+    let sandboxes = record.sandboxes().map(|(sandbox, _)| sandbox).zip(&session.heard);
+    let (sandbox, why) = sandboxes.filter_map(|(sandbox, heard)| Some((sandbox, why((sandbox, heard))?))).next()?;
+    Some(called(record, sandbox).map_or_else(|| why.clone(), |name| format!("{name}: {why}")))
+}
+
+/// Of several sandboxes the others are still there: they must be closed and counted before the session is over.
+fn lost(record: &SessionRecord, why: String) -> SessionEvent {
+    match record.spec.cluster.is_one() {
+        true => SessionEvent::SandboxLost { why },
+        false => SessionEvent::ClusterBroken { why },
     }
 }
 
@@ -138,6 +154,7 @@ mod tests {
             timeout_ms: 500_000,
             idle_timeout_ms: 100_000,
             queueing: Default::default(),
+            cluster: Default::default(),
         };
         let record = SessionRecord {
             id: SessionId::new(),
@@ -146,6 +163,7 @@ mod tests {
             owner: Owner::DEFAULT,
             access_key: None,
             sandbox: SandboxId::new(),
+            subs: Vec::new(),
             spec,
             life: SessionLife { state, since_ms: NOW },
             created_ms: NOW,
@@ -154,7 +172,7 @@ mod tests {
             usage: None,
             held: None,
         };
-        Wanted { record, runs_live: 0, active_ms: NOW, underused_ends_ms: None, heard: Heard::Now }
+        Wanted { record, runs_live: 0, active_ms: NOW, underused_ends_ms: None, heard: vec![Heard::Now] }
     }
 
     fn running() -> Wanted {
@@ -212,9 +230,9 @@ mod tests {
     #[test]
     fn a_silent_node_loses_nothing_until_its_lease_is_over() {
         let mut session = session(SessionState::Running { node: Some(madang_ids::NodeId::new()) });
-        session.heard = Heard::Silent;
+        session.heard = vec![Heard::Silent];
         assert_eq!(plan_one(&session, &[], NOW + 200_000), []);
-        session.heard = Heard::Lost;
+        session.heard = vec![Heard::Lost];
         assert!(matches!(
             plan_one(&session, &[], NOW).as_slice(),
             [Step::Tell(_, SessionEvent::SandboxLost { why })] if why.contains("lease")

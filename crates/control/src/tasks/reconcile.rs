@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use madang_node_api::Presence;
-use madang_store::SessionRecord;
+use madang_ids::SandboxId;
 use tokio::sync::{Mutex, broadcast::error::RecvError};
 
 use super::{
     Done, TaskPlan,
-    plan::{Heard, Look, Orphans, Step, Wanted, plan},
+    plan::{Look, Orphans, Step, Wanted, plan},
 };
 use crate::{
     app::{App, Failure, Leaving, Stage, live_session::Observed},
@@ -84,20 +83,6 @@ pub(super) async fn watch_node(app: Arc<App>) {
     }
 }
 
-/// Whether the node of a session is heard.
-fn heard(app: &App, record: &SessionRecord) -> Heard {
-    let Some(id) = record.life.state.node() else { return Heard::Now };
-    let last = match app.fleet.of(id).map(|member| member.presence()) {
-        Some(Presence::Here) => return Heard::Now,
-        Some(Presence::Silent { since, .. }) => since,
-        // It may dial in a moment, or another process knew it: nobody heard it since we began to listen.
-        Some(Presence::Unheard) => app.leadership.knows_since(record.group()),
-        None => app.fleet.removed_at(id).unwrap_or_else(|| app.leadership.knows_since(record.group())),
-    };
-    let lost = last.elapsed() >= Duration::from_millis(app.config.node_lease_ms);
-    if lost { Heard::Lost } else { Heard::Silent }
-}
-
 /// Looks at the nodes of the groups that are led, and at nobody else's. Returns how many steps it took.
 async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans, leads: &impl Fn(&str) -> bool) -> usize {
     let running: Vec<_> = app
@@ -106,7 +91,7 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans, leads: &impl Fn(&str
         .filter(|session| leads(session.record.borrow().group()))
         .map(|session| {
             let record = session.record();
-            let heard = heard(app, &record);
+            let heard = app.heard(&record);
             Wanted {
                 record,
                 runs_live: session.runs_live(),
@@ -119,7 +104,10 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans, leads: &impl Fn(&str
     let members = app.fleet.members();
     let seen: Vec<_> =
         members.iter().filter(|member| leads(&member.group)).flat_map(|member| member.node.sandboxes()).collect();
-    let mut wanted: BTreeSet<_> = app.sessions_live().iter().map(|session| session.record().sandbox).collect();
+    let mut wanted: BTreeSet<SandboxId> = Default::default();
+    for session in app.sessions_live() {
+        wanted.extend(session.record().sandboxes().map(|(sandbox, _)| sandbox));
+    }
     wanted.extend(app.runs_live().iter().map(|run| run.facts.sandbox));
     let look = Look { running: &running, seen: &seen, wanted: &wanted };
     let steps = plan(&look, orphans, now_ms());

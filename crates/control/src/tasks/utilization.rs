@@ -51,7 +51,7 @@ async fn look_at(app: &App, session: Arc<LiveSession>, rule: Option<UtilizationR
         return false;
     }
     // What a node does not say counts neither way.
-    let Ok(usage) = app.node.usage(record.sandbox).await else { return session.underused_ends_ms().is_some() };
+    let Ok(usage) = app.sandboxes_usage(&record).await else { return session.underused_ends_ms().is_some() };
     let cpu_us = usage.cpu_user_us.saturating_add(usage.cpu_system_us);
     if let Some(low) = session.used(rule, cpu_us) {
         tracing::info!(session = %record.id, permille = low.permille, "a session's programs use too little of it");

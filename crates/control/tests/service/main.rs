@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod authorization;
 mod browser;
+mod clusters;
 mod deadlines;
 mod events;
 mod files;

@@ -39,6 +39,7 @@ fn session(name: &str) -> SessionRecord {
         timeout_ms: 1,
         idle_timeout_ms: 2,
         queueing: Default::default(),
+        cluster: Default::default(),
     };
     SessionRecord {
         id: SessionId::new(),
@@ -47,6 +48,7 @@ fn session(name: &str) -> SessionRecord {
         owner: Owner::DEFAULT,
         access_key: None,
         sandbox: SandboxId::new(),
+        subs: Vec::new(),
         spec,
         life: SessionLife::requested(5),
         created_ms: 5,
