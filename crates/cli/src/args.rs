@@ -1,5 +1,6 @@
 //! The command line: what may be said, and nothing of what it does.
 
+mod cluster;
 mod serve;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use madang_client::Endpoint;
 use madang_ids::{ByteSize, Millis};
 use madang_model::LimitsAsked;
 
+pub use cluster::{ClusterMode, SandboxArgs};
 pub use serve::{ControlArgs, NodeArgs, ServeArgs, UpArgs};
 
 /// A private sandbox for any program, in milliseconds.
@@ -172,9 +174,17 @@ pub enum SessionCommand {
         sessions: Vec<String>,
     },
     /// End every program in a session and start its interpreter anew; files stay
-    Restart { session: String },
+    Restart {
+        session: String,
+        #[command(flatten)]
+        at: SandboxArgs,
+    },
     /// Interrupt what a session's interpreter is doing
-    Interrupt { session: String },
+    Interrupt {
+        session: String,
+        #[command(flatten)]
+        at: SandboxArgs,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -236,6 +246,12 @@ pub struct SessionCreateArgs {
     /// Run this shell command and end with it
     #[arg(long, value_name = "COMMAND")]
     pub batch: Option<String>,
+    /// So many sandboxes, `main1`, `sub1`, …, which start and end together
+    #[arg(long, value_name = "N")]
+    pub cluster: Option<u32>,
+    /// Where they may be
+    #[arg(long, value_name = "MODE", requires = "cluster", default_value = "single-node")]
+    pub cluster_mode: ClusterMode,
     /// Take the session of this name where there is one
     #[arg(long, requires = "name")]
     pub reuse: bool,
@@ -247,6 +263,8 @@ pub struct SessionCreateArgs {
 #[derive(Debug, Args)]
 pub struct ExecArgs {
     pub session: String,
+    #[command(flatten)]
+    pub at: SandboxArgs,
     /// Run it on a terminal
     #[arg(short = 't', long = "tty")]
     pub terminal: bool,
@@ -267,6 +285,8 @@ pub struct QueryArgs {
     #[arg(allow_hyphen_values = true)]
     pub code: Option<String>,
     #[command(flatten)]
+    pub at: SandboxArgs,
+    #[command(flatten)]
     pub limits: LimitArgs,
     /// Print the result as JSON when it has finished
     #[arg(long)]
@@ -276,6 +296,8 @@ pub struct QueryArgs {
 #[derive(Debug, Args)]
 pub struct AttachArgs {
     pub session: String,
+    #[command(flatten)]
+    pub at: SandboxArgs,
 }
 
 #[derive(Debug, Args)]
@@ -291,6 +313,8 @@ pub struct CpArgs {
     pub source: String,
     /// A file, a directory, `-`, or SESSION:PATH
     pub destination: String,
+    #[command(flatten)]
+    pub at: SandboxArgs,
 }
 
 #[derive(Debug, Args)]

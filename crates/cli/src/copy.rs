@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use madang_client::{Client, FileBytes};
+use madang_client::{At, Client, FileBytes};
 use madang_public_api::file::FileEntryKind;
 use tokio::{
     fs::{self, File},
@@ -43,19 +43,22 @@ fn guest(path: &str) -> String {
 
 pub async fn run(args: CpArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
+    let at = &args.at;
     match (side(&args.source), side(&args.destination)) {
-        (Side::Stream, Side::Session { session, path }) => client.file_write(&session, &path, io::stdin()).await?,
-        (Side::Here(from), Side::Session { session, path }) => up(&client, &from, &session, path).await?,
-        (Side::Session { session, path }, Side::Stream) => {
-            pour(client.file_read(&session, &path).await?, &mut io::stdout(), "standard output").await?;
+        (Side::Stream, Side::Session { session, path }) => {
+            client.file_write(at.of(&session), &path, io::stdin()).await?
         }
-        (Side::Session { session, path }, Side::Here(to)) => down(&client, &session, path, to).await?,
+        (Side::Here(from), Side::Session { session, path }) => up(&client, &from, at.of(&session), path).await?,
+        (Side::Session { session, path }, Side::Stream) => {
+            pour(client.file_read(at.of(&session), &path).await?, &mut io::stdout(), "standard output").await?;
+        }
+        (Side::Session { session, path }, Side::Here(to)) => down(&client, at.of(&session), path, to).await?,
         _ => return Err(Failure::usage("one side must be SESSION:PATH, the other a file or `-`")),
     }
     Ok(0)
 }
 
-async fn up(client: &Client, from: &Path, session: &str, to: String) -> Result<(), Failure> {
+async fn up(client: &Client, from: &Path, at: At<'_>, to: String) -> Result<(), Failure> {
     let name = from.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // Like cp: into a directory where the target says that it is one.
     let top = if to.is_empty() || to.ends_with('/') { format!("{to}{name}") } else { to };
@@ -65,7 +68,7 @@ async fn up(client: &Client, from: &Path, session: &str, to: String) -> Result<(
         let seen =
             if depth == 0 { fs::metadata(&path).await } else { fs::symlink_metadata(&path).await }.map_err(fail)?;
         if seen.is_file() {
-            client.file_write(session, &target, File::open(&path).await.map_err(fail)?).await?;
+            client.file_write(at, &target, File::open(&path).await.map_err(fail)?).await?;
         } else if seen.is_dir() && depth < DEPTH_MAX {
             let mut entries = fs::read_dir(&path).await.map_err(fail)?;
             while let Some(entry) = entries.next_entry().await.map_err(fail)? {
@@ -79,22 +82,22 @@ async fn up(client: &Client, from: &Path, session: &str, to: String) -> Result<(
     Ok(())
 }
 
-async fn down(client: &Client, session: &str, from: String, to: PathBuf) -> Result<(), Failure> {
-    let name = Path::new(&from).file_name().map_or_else(|| session.into(), PathBuf::from);
+async fn down(client: &Client, at: At<'_>, from: String, to: PathBuf) -> Result<(), Failure> {
+    let name = Path::new(&from).file_name().map_or_else(|| at.session.into(), PathBuf::from);
     let top = if to.is_dir() { to.join(name) } else { to };
-    let directory = from.is_empty() || from.ends_with('/') || is_directory(client, session, &from).await?;
+    let directory = from.is_empty() || from.ends_with('/') || is_directory(client, at, &from).await?;
     if !directory {
-        return fetch(client, session, &from, &top).await;
+        return fetch(client, at, &from, &top).await;
     }
     let mut left = vec![(from.trim_end_matches('/').to_owned(), top, 0)];
     while let Some((path, target, depth)) = left.pop() {
         fs::create_dir_all(&target).await.map_err(|error| Failure::usage(format!("{}: {error}", target.display())))?;
-        for entry in client.file_list(session, &path).await? {
+        for entry in client.file_list(at, &path).await? {
             // The guest chose these names: only the last piece counts, and only if it is a plain one.
             let Some(name) = plain_name(&entry.path) else { continue };
             let inner = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
             match entry.kind {
-                FileEntryKind::File => fetch(client, session, &inner, &target.join(name)).await?,
+                FileEntryKind::File => fetch(client, at, &inner, &target.join(name)).await?,
                 FileEntryKind::Directory if depth < DEPTH_MAX => left.push((inner, target.join(name), depth + 1)),
                 _ => print::complain(&format!("{inner}: neither a file nor a directory, left out")),
             }
@@ -110,16 +113,16 @@ fn plain_name(path: &str) -> Option<&str> {
     }
 }
 
-async fn is_directory(client: &Client, session: &str, path: &str) -> Result<bool, Failure> {
+async fn is_directory(client: &Client, at: At<'_>, path: &str) -> Result<bool, Failure> {
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let entries = client.file_list(session, parent).await?;
+    let entries = client.file_list(at, parent).await?;
     let name = plain_name(path);
     Ok(entries.iter().any(|entry| plain_name(&entry.path) == name && entry.kind == FileEntryKind::Directory))
 }
 
 /// Writes beside the target and renames over it, so that a broken copy leaves no half file.
-async fn fetch(client: &Client, session: &str, from: &str, to: &Path) -> Result<(), Failure> {
-    let bytes = client.file_read(session, from).await?;
+async fn fetch(client: &Client, at: At<'_>, from: &str, to: &Path) -> Result<(), Failure> {
+    let bytes = client.file_read(at, from).await?;
     let mut part = to.as_os_str().to_owned();
     part.push(".madang-part");
     let fail = |error| Failure::usage(format!("{}: {error}", to.display()));

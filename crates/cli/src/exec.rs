@@ -14,8 +14,13 @@ use crate::{
 
 pub async fn exec(args: ExecArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    let mut request =
-        RunRequest { mode: RunMode::Command, argv: args.argv, limits: args.limits.asked(), ..RunRequest::default() };
+    let mut request = RunRequest {
+        mode: RunMode::Command,
+        argv: args.argv,
+        sandbox: args.at.sandbox,
+        limits: args.limits.asked(),
+        ..RunRequest::default()
+    };
     if args.terminal {
         request.terminal = Some(terminal::size());
         request.stdin_live = true;
@@ -32,7 +37,7 @@ pub async fn exec(args: ExecArgs) -> Result<u8, Failure> {
 
 pub async fn attach(args: AttachArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    terminal::lend(client.session_terminal(&args.session, terminal::size()).await?).await
+    terminal::lend(client.session_terminal(args.at.of(&args.session), terminal::size()).await?).await
 }
 
 /// Runs `request` in a session with `own` as its input, and shows what happens.

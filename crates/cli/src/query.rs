@@ -16,8 +16,13 @@ pub async fn run(args: QueryArgs) -> Result<u8, Failure> {
             (code, Own::Whole(Vec::new()))
         }
     };
-    let request =
-        RunRequest { mode: RunMode::Query, code: Some(code), limits: args.limits.asked(), ..RunRequest::default() };
+    let request = RunRequest {
+        mode: RunMode::Query,
+        sandbox: args.at.sandbox,
+        code: Some(code),
+        limits: args.limits.asked(),
+        ..RunRequest::default()
+    };
     if args.json {
         let view = client.session_run(&args.session, &request).await?;
         print::json(&view)?;

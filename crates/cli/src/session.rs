@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use madang_client::Client;
-use madang_public_api::{OnNodeLoss, Resources, SessionCreate, SessionKind, SessionState, SessionView};
+use madang_public_api::{
+    ClusterCreate, OnNodeLoss, Resources, SandboxView, SessionCreate, SessionKind, SessionState, SessionView,
+};
 use serde::Serialize;
 
 use crate::{
@@ -27,8 +29,8 @@ pub async fn run(args: SessionArgs) -> Result<u8, Failure> {
                 client.session_end(&session).await?;
             }
         }
-        SessionCommand::Restart { session } => client.session_restart(&session).await?,
-        SessionCommand::Interrupt { session } => client.session_interrupt(&session).await?,
+        SessionCommand::Restart { session, at } => client.session_restart(at.of(&session)).await?,
+        SessionCommand::Interrupt { session, at } => client.session_interrupt(at.of(&session)).await?,
     }
     Ok(0)
 }
@@ -58,6 +60,7 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         on_node_loss: if args.restart { OnNodeLoss::Restart } else { OnNodeLoss::End },
         kind: if args.batch.is_some() { SessionKind::Batch } else { SessionKind::Interactive },
         startup_command: args.batch,
+        cluster: args.cluster.map(|size| ClusterCreate { size, mode: args.cluster_mode.into() }),
         ..SessionCreate::default()
     };
     let session = client.session_create(&request).await?;
@@ -124,6 +127,7 @@ fn show(session: &SessionView, json: bool) -> Result<(), Failure> {
     rows.extend(session.started_at.map(|at| ("started", at.to_string())));
     rows.extend(session.ended_at.map(|at| ("ended", at.to_string())));
     rows.extend(session.outcome.clone().map(|outcome| ("outcome", outcome)));
+    rows.extend(session.cluster.iter().flat_map(|cluster| &cluster.sandboxes).map(sandbox));
     if let Some(queue) = &session.queue {
         rows.extend(queue.position.map(|position| ("place", position.to_string())));
         rows.push(("waits for", queue.waits_for.clone()));
@@ -133,6 +137,11 @@ fn show(session: &SessionView, json: bool) -> Result<(), Failure> {
     rows.push(("may", session.allowed_actions.join(", ")));
     let lines: String = rows.iter().map(|(name, value)| format!("{name:10}{value}\n")).collect();
     print::say(&lines)
+}
+
+fn sandbox(view: &SandboxView) -> (&'static str, String) {
+    let node = view.node.map_or_else(|| "-".to_owned(), |node| node.to_string());
+    ("sandbox", format!("{} {node}", view.name))
 }
 
 /// A value's name on the wire.

@@ -4,6 +4,7 @@
 //! server's Unix socket and keeps connections alive; it never starts a server, never retries what may have been executed, and never
 //! prints. Start at [`Client::discover`], then [`Client::run`]; [`endpoint`] says where a server is looked for.
 
+mod at;
 mod attach;
 mod client;
 mod endpoint;
@@ -14,6 +15,7 @@ mod signing;
 mod stream;
 mod transport;
 
+pub use at::At;
 pub use attach::{AttachedInput, AttachedOutput, Attachment, Said};
 pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError, Place, data_home};

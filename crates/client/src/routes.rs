@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::io::AsyncRead;
 
-use crate::{Attachment, Client, ClientError, FileBytes, RunStream};
+use crate::{At, Attachment, Client, ClientError, FileBytes, RunStream};
 
 /// Pages of a list that we follow, so that a server that never ends does not keep us forever.
 const PAGES_MAX: usize = 10_000;
@@ -98,13 +98,13 @@ impl Client {
     }
 
     /// Ends every program in it and starts its interpreter anew; files stay.
-    pub async fn session_restart(&self, session: &str) -> Result<(), ClientError> {
-        self.post::<Value>(&session_path(session, "/restart"), &Nothing {}).await.map(drop)
+    pub async fn session_restart<'a>(&self, at: impl Into<At<'a>>) -> Result<(), ClientError> {
+        self.post::<Value>(&at_path(at, "/restart"), &Nothing {}).await.map(drop)
     }
 
     /// Interrupts what its interpreter is doing.
-    pub async fn session_interrupt(&self, session: &str) -> Result<(), ClientError> {
-        self.post::<Value>(&session_path(session, "/interrupt"), &Nothing {}).await.map(drop)
+    pub async fn session_interrupt<'a>(&self, at: impl Into<At<'a>>) -> Result<(), ClientError> {
+        self.post::<Value>(&at_path(at, "/interrupt"), &Nothing {}).await.map(drop)
     }
 
     pub async fn session_complete(
@@ -140,31 +140,35 @@ impl Client {
     }
 
     /// A terminal in a session: a shell of its own, which ends when the attachment is dropped.
-    pub async fn session_terminal(&self, session: &str, size: TerminalSize) -> Result<Attachment, ClientError> {
+    pub async fn session_terminal<'a>(
+        &self,
+        at: impl Into<At<'a>>,
+        size: TerminalSize,
+    ) -> Result<Attachment, ClientError> {
         let TerminalSize { rows, cols } = size;
-        self.websocket(&session_path(session, &format!("/terminal?rows={rows}&cols={cols}"))).await
+        self.websocket(&at_path(at, &format!("/terminal?rows={rows}&cols={cols}"))).await
     }
 
-    pub async fn file_list(&self, session: &str, path: &str) -> Result<Vec<FileEntry>, ClientError> {
-        self.list(&session_path(session, &format!("/files?path={}", path_encoded(path).replace('/', "%2F")))).await
+    pub async fn file_list<'a>(&self, at: impl Into<At<'a>>, path: &str) -> Result<Vec<FileEntry>, ClientError> {
+        self.list(&at_path(at, &format!("/files?path={}", path_encoded(path).replace('/', "%2F")))).await
     }
 
-    pub async fn file_read(&self, session: &str, path: &str) -> Result<FileBytes, ClientError> {
-        let (response, lease) = self.bytes(&session_path(session, &format!("/files/{}", path_encoded(path)))).await?;
+    pub async fn file_read<'a>(&self, at: impl Into<At<'a>>, path: &str) -> Result<FileBytes, ClientError> {
+        let (response, lease) = self.bytes(&at_path(at, &format!("/files/{}", path_encoded(path)))).await?;
         Ok(FileBytes::new(response.into_body(), lease))
     }
 
-    pub async fn file_write(
+    pub async fn file_write<'a>(
         &self,
-        session: &str,
+        at: impl Into<At<'a>>,
         path: &str,
         bytes: impl AsyncRead + Send + 'static,
     ) -> Result<(), ClientError> {
-        self.put_bytes(&session_path(session, &format!("/files/{}", path_encoded(path))), bytes).await
+        self.put_bytes(&at_path(at, &format!("/files/{}", path_encoded(path))), bytes).await
     }
 
-    pub async fn file_remove(&self, session: &str, path: &str) -> Result<(), ClientError> {
-        self.delete::<Value>(&session_path(session, &format!("/files/{}", path_encoded(path)))).await.map(drop)
+    pub async fn file_remove<'a>(&self, at: impl Into<At<'a>>, path: &str) -> Result<(), ClientError> {
+        self.delete::<Value>(&at_path(at, &format!("/files/{}", path_encoded(path)))).await.map(drop)
     }
 
     /// The records of use as they come; `query` is as in the API's document, without its question mark.
@@ -194,6 +198,12 @@ impl Client {
         }
         Err(ClientError::answer(path, format_args!("the list has more than {PAGES_MAX} pages")))
     }
+}
+
+/// The same in one of a session's sandboxes.
+fn at_path<'a>(at: impl Into<At<'a>>, rest: &str) -> String {
+    let at = at.into();
+    at.query(session_path(at.session, rest))
 }
 
 fn session_path(session: &str, rest: &str) -> String {

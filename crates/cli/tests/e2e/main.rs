@@ -6,6 +6,7 @@
 mod admin;
 mod backup;
 mod batch;
+mod cluster;
 mod command;
 mod files;
 mod life;

@@ -288,7 +288,8 @@ async fn whatever_comes_and_goes_a_cluster_is_never_there_by_half() {
         let world = World::new().await;
         let (second, third) = (SimNode::new(), SimNode::new());
         group(&world, json!({"cpu_percent": 100})).await;
-        (join(&world, &second), join(&world, &third));
+        join(&world, &second);
+        join(&world, &third);
         let mut live: Vec<Value> = Vec::new();
         for _ in 0..25 {
             if live.len() > 6 || dice(&mut state, 3) == 0 && !live.is_empty() {
