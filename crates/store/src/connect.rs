@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, sqlx::sqlite};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr,
+    sqlx::{self, Connection as _, Sqlite, SqliteConnection, pool::PoolOptions, sqlite},
+};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -121,6 +124,7 @@ pub(crate) async fn connect(config: &StoreConfig, connections: u32) -> Result<Da
 fn sqlite(path: &Path) -> ConnectOptions {
     let path = path.to_owned();
     let mut options = ConnectOptions::new("sqlite::memory:");
+    options.map_sqlx_sqlite_pool_opts(only_at_rest);
     options.idle_timeout(None::<Duration>).test_before_acquire(false).map_sqlx_sqlite_opts(move |defaults| {
         defaults
             .in_memory(false)
@@ -135,6 +139,27 @@ fn sqlite(path: &Path) -> ConnectOptions {
     options
 }
 
+/// A connection comes back to be used again only if no transaction is open on it.
+///
+/// A disk that is full makes SQLite end a transaction by itself. To end it once more then fails, and sqlx goes on to count it as open: the
+/// next transaction is a savepoint to it, and when that one is rolled back, what it was a savepoint of stays open for good. Whatever is
+/// written from then on is there for that connection alone, and lost with it.
+fn only_at_rest(options: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
+    options.after_release(|connection, _| Box::pin(is_at_rest(connection)))
+}
+
+async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // What was dropped is rolled back when the connection gets to it.
+        connection.ping().await?;
+    }
+    let at_rest = !connection.is_in_transaction();
+    if !at_rest {
+        tracing::warn!("a connection to the database is in a transaction that would not end; another is made");
+    }
+    Ok(at_rest)
+}
+
 /// A connection is tried before it is used, so that a PostgreSQL that was started anew costs no request its answer.
 fn postgres(url: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
@@ -144,4 +169,31 @@ fn postgres(url: &str) -> ConnectOptions {
             .options([("lock_timeout", BUSY_MS_MAX), ("idle_in_transaction_session_timeout", FORGOTTEN_MS_MAX)])
     });
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::TransactionTrait as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_is_inside_a_transaction_that_the_database_has_ended() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreConfig::sqlite(home.path().join("madang.db"))).await.unwrap();
+        store.writer.execute_unprepared("CREATE TABLE kept (number INTEGER)").await.unwrap();
+        for number in 0..3 {
+            let broken = store.writer.begin().await.unwrap();
+            // As SQLite does by itself when the disk is full.
+            broken.execute_unprepared("ROLLBACK").await.unwrap();
+            drop(broken);
+            let refused = store.writer.begin().await.unwrap();
+            refused.execute_unprepared("INSERT INTO kept VALUES (7)").await.unwrap();
+            drop(refused);
+            store.writer.execute_unprepared(&format!("INSERT INTO kept VALUES ({number})")).await.unwrap();
+            let count = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, "SELECT count(*) AS n FROM kept");
+            let row = store.reader.query_one_raw(count).await.unwrap().unwrap();
+            assert_eq!(row.try_get::<i64>("", "n").unwrap(), number + 1, "others see it");
+        }
+    }
 }

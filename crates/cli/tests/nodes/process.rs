@@ -159,7 +159,12 @@ impl Role {
     /// Ends it at once, without a chance to do anything.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
-        self.child.take().unwrap().wait().unwrap();
+        let mut child = self.child.take().unwrap();
+        child.wait().unwrap();
+        // What libfaketime leaves of one that could not clean up.
+        for name in [format!("faketime_shm_{}", child.id()), format!("sem.faketime_sem_{}", child.id())] {
+            let _ = fs::remove_file(Path::new("/dev/shm").join(name));
+        }
     }
 
     /// Ends it and all that runs in its sandboxes, as if the machine had lost its power.

@@ -42,7 +42,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Those that take no longer than some seconds. Not a full disk of control: what is not right after it is in 0010's known limits.
+    /// Those that take no longer than some seconds.
     pub const BRIEF: &[Self] = &[
         Self::Cut,
         Self::AgentKilled,
@@ -53,6 +53,8 @@ impl Fault {
         Self::NodeFull,
         Self::NodeFullAgentKilled,
         Self::NodeFullSandboxKilled,
+        Self::ControlFull,
+        Self::ControlFullKilled,
         Self::NodeClock,
         Self::ControlClock,
     ];
