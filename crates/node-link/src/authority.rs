@@ -20,7 +20,7 @@ pub const SERVER_NAME: &str = "control.madang.internal";
 const CERTIFICATE: &str = "authority.pem";
 const KEY: &str = "authority.key";
 /// Clocks that are behind by less than this do no harm.
-const SKEW: Duration = Duration::hours(1);
+const SKEW: Duration = Duration::days(1);
 const AUTHORITY_LIFE: Duration = Duration::days(3650);
 /// A server certificate is made at each start and lives in memory only.
 const SERVER_LIFE: Duration = Duration::days(825);

@@ -64,10 +64,18 @@ pub(super) async fn client(dial: &dyn Dial, address: &str, tls: &Arc<ClientConfi
     Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX))
 }
 
-/// A certificate that will not become right by waiting.
+/// A certificate that will not become right by waiting. One whose time has not come or is over will: one of the two clocks was set, and
+/// whoever ended what runs for that would lose it to a clock.
 fn is_other_authority(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::General(_) | rustls::Error::InvalidCertificate(_)))
+    use rustls::CertificateError as Wrong;
+    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(wrong)) => !matches!(
+            wrong,
+            Wrong::NotValidYet | Wrong::NotValidYetContext { .. } | Wrong::Expired | Wrong::ExpiredContext { .. }
+        ),
+        Some(rustls::Error::General(_)) => true,
+        _ => false,
+    }
 }
 
 /// Gives the connection that stands already, once: a link that breaks is ours to make anew, not the channel's.
@@ -86,5 +94,21 @@ impl Service<http::Uri> for Once {
     fn call(&mut self, _: http::Uri) -> Self::Future {
         let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(async { stream.map(TokioIo::new).ok_or_else(|| io::ErrorKind::NotConnected.into()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{CertificateError, pki_types::UnixTime};
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_no_other_authority() {
+        let is_other = |wrong| is_other_authority(&io::Error::other(rustls::Error::InvalidCertificate(wrong)));
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        assert!(is_other(CertificateError::UnknownIssuer));
+        assert!(!is_other(CertificateError::NotValidYetContext { time: at(1), not_before: at(2) }));
+        assert!(!is_other(CertificateError::ExpiredContext { time: at(2), not_after: at(1) }));
     }
 }
