@@ -6,7 +6,7 @@ use madang_model::Usage;
 use madang_sandbox::{Cgroup, Counters};
 use serde::{Deserialize, Serialize};
 
-use crate::metering::unix_ms;
+use crate::metering::up_us;
 
 /// Memory and CPU of a run are looked at this often at least, while it is young; later ever more seldom.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
@@ -28,8 +28,13 @@ pub struct Meter {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Began {
     pub counters: Counters,
-    /// Unix time.
-    pub at_ms: u64,
+    /// Since the machine started, in milliseconds: a clock that is set makes no run older. A record without it counts from now on.
+    #[serde(default = "up_ms")]
+    pub up_ms: u64,
+}
+
+fn up_ms() -> u64 {
+    up_us() / 1_000
 }
 
 /// What changed since the start.
@@ -50,14 +55,14 @@ impl Meter {
 
     /// Goes on where another meter of the same group began.
     pub fn resume(began: Began) -> Self {
-        let age = Duration::from_millis(unix_ms().saturating_sub(began.at_ms));
+        let age = Duration::from_millis(up_ms().saturating_sub(began.up_ms));
         let start = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
         let counters = began.counters;
         Self { start: counters, began: start, looked: start, memory_bytes: counters.memory_bytes, kib_ms: 0.0 }
     }
 
     pub fn began(&self) -> Began {
-        Began { counters: self.start, at_ms: unix_ms().saturating_sub(self.began.elapsed().as_millis() as u64) }
+        Began { counters: self.start, up_ms: up_ms().saturating_sub(self.began.elapsed().as_millis() as u64) }
     }
 
     pub fn began_at(&self) -> Instant {

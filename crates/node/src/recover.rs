@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     meter::Began,
-    metering::{Counted, SandboxMeter, Spool, Tally, unix_ms, up_us},
+    metering::{Counted, SandboxMeter, Spool, Tally, up_us},
     sandbox::Sandbox,
 };
 
@@ -63,7 +63,7 @@ impl Claim {
     }
 
     fn meter(&self, name: &str, cgroup: Cgroup, slots: &Path) -> Arc<SandboxMeter> {
-        let tally = self.tally.or_else(|| Some(Tally::since(&self.began?, up_us(), unix_ms())));
+        let tally = self.tally.or_else(|| Some(Tally::since(&self.began?, up_us())));
         Arc::new(SandboxMeter::resume(&self.spec, name, cgroup, slots, tally))
     }
 }

@@ -33,9 +33,8 @@ impl Tally {
     }
 
     /// As [`Tally::start`] did then, where all that was kept of it is where a meter began.
-    pub fn since(began: &Began, now_us: u64, now_ms: u64) -> Self {
-        let age_us = now_ms.saturating_sub(began.at_ms).saturating_mul(1000);
-        Self::start(began.counters, now_us.saturating_sub(age_us))
+    pub fn since(began: &Began, now_us: u64) -> Self {
+        Self::start(began.counters, began.up_ms.saturating_mul(1000).min(now_us))
     }
 
     pub fn usage(&self) -> Usage {
