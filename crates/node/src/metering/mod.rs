@@ -10,7 +10,7 @@ mod sandbox;
 mod spool;
 mod tally;
 
-pub use clock::{unix_ms, up_us};
+pub use clock::up_us;
 pub use read::read_on_time;
 pub use sandbox::{Counted, SandboxMeter};
 pub use spool::{Refusal, Spool};
