@@ -112,8 +112,7 @@ async fn group_of_run(app: &App, text: &str) -> Result<Option<String>, Failure> 
 
 async fn group_of_node(app: &App, text: &str) -> Result<Option<String>, Failure> {
     let Ok(id) = text.parse::<NodeId>() else { return Ok(None) };
-    let known = app.store.node_list().await?.into_iter().find(|record| record.id == id);
-    Ok(known.map(|record| record.resource_group))
+    Ok(app.store.node_get(id).await?.map(|record| record.resource_group))
 }
 
 async fn group_of_reservation(app: &App, text: &str) -> Result<Option<String>, Failure> {
