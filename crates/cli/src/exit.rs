@@ -73,6 +73,7 @@ fn of_problem(kind: ProblemKind) -> u8 {
         | ProblemKind::TooLarge
         | ProblemKind::Limit
         | ProblemKind::TooMany
+        | ProblemKind::Unkeepable
         | ProblemKind::Capacity
         | ProblemKind::Frozen => REFUSED,
         ProblemKind::Deadline | ProblemKind::Internal => INTERNAL,

@@ -22,6 +22,7 @@ pub(crate) fn read_problem(status: StatusCode, body: &[u8]) -> Box<Problem> {
         limit: None,
         retry_after_ms: None,
         refusals: Vec::new(),
+        possible: None,
         request_id: String::new(),
     });
     Box::new(read)

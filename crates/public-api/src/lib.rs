@@ -42,7 +42,7 @@ pub use people::{
 };
 pub use policy::{PolicyView, SessionExplained};
 pub use problem::{Problem, ProblemKind};
-pub use reservation::{ReservationCreate, ReservationView};
+pub use reservation::{ReservationCreate, ReservationPossible, ReservationView};
 pub use resource_group::{Placement, Preference, QueueOrder, ResourceGroupSettings, ResourceGroupView};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;

@@ -6,6 +6,8 @@ use madang_model::policy::Refusal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ReservationPossible;
+
 /// The answer to a request that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -30,6 +32,9 @@ pub struct Problem {
     /// Everything that resource policies have against the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
+    /// What could be promised in place of a reservation that could not be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub possible: Option<ReservationPossible>,
     pub request_id: String,
 }
 
@@ -50,6 +55,8 @@ pub enum ProblemKind {
     Conflict,
     /// The idempotency key was used for another request.
     IdempotencyMismatch,
+    /// What is asked for later would not be there then.
+    Unkeepable,
     /// A body over a bound.
     TooLarge,
     /// A content type that this route does not read.
@@ -75,7 +82,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    pub const ALL: [ProblemKind; 20] = [
+    pub const ALL: [ProblemKind; 21] = [
         Self::Malformed,
         Self::Invalid,
         Self::Unsupported,
@@ -85,6 +92,7 @@ impl ProblemKind {
         Self::MethodNotAllowed,
         Self::Conflict,
         Self::IdempotencyMismatch,
+        Self::Unkeepable,
         Self::TooLarge,
         Self::MediaType,
         Self::UpgradeRequired,
@@ -110,6 +118,7 @@ impl ProblemKind {
             Self::MethodNotAllowed => (405, "method-not-allowed", "The method is not allowed here"),
             Self::Conflict => (409, "conflict", "The current state does not allow this"),
             Self::IdempotencyMismatch => (409, "idempotency-mismatch", "The key belongs to another request"),
+            Self::Unkeepable => (409, "unkeepable", "It could not be kept"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
             Self::MediaType => (415, "media-type", "The content type is not supported"),
             Self::UpgradeRequired => (426, "upgrade-required", "This route speaks WebSocket"),

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{Resources, Timestamp};
 
-/// `POST /reservations`: refused where it could not be kept. While it holds, new sessions of the project for the same image and
+/// `POST /reservations`: refused with what would be possible where it could not be kept. While it holds, new sessions of the project for the same image and
 /// language that are not larger than its slots use it, and end with it at the latest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +34,16 @@ pub struct ReservationCreate {
     /// Now, where it has passed.
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
+}
+
+/// What could be promised in place of what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReservationPossible {
+    /// The most slots for the same time.
+    pub slots: u32,
+    /// From when on all of them could be promised for as long, if sessions end when they must; left out where none is foreseen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<Timestamp>,
 }
 
 /// A reservation that is not over.

@@ -14,6 +14,10 @@ use crate::{
 
 /// The most slots of one reservation.
 const SLOTS_MAX: u32 = 100_000;
+/// So far after its own time another is looked for, where a reservation cannot be kept.
+const LOOK_AHEAD_MS: u64 = 30 * 86_400_000;
+/// At so many moments: each costs a look at all that nodes hold.
+const MOMENTS_MAX: usize = 16;
 
 /// So many slots, each as large as `want`, from then to then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +36,8 @@ pub struct Reservation {
 pub enum Refusal {
     /// It ends before it begins, is over, or asks for nothing.
     Senseless(&'static str),
-    /// So many slots are the most that can be promised for the time.
-    TooMany { possible: u32 },
+    /// So many slots are the most that can be promised for the time; all of them, for as long, from `starts_ms` on.
+    TooMany { possible: u32, starts_ms: Option<u64> },
 }
 
 /// How it stands with a reservation.
@@ -70,7 +74,7 @@ impl Group {
         let spots = self.spots(&reservation, reservation.slots, now_ms);
         let possible = spots.iter().map(|(_, count)| count).sum();
         if possible < reservation.slots {
-            return Err(Refusal::TooMany { possible });
+            return Err(Refusal::TooMany { possible, starts_ms: self.possible_from(&reservation, now_ms) });
         }
         self.reserved(reservation, spots);
         Ok(())
@@ -183,6 +187,33 @@ impl Group {
             let spots = self.spots(&reservation, missing, now_ms);
             self.reserved(reservation, spots);
         }
+    }
+
+    /// When all of it could be promised for as long, if what is there goes when it must: nothing is foreseen of what nobody holds yet.
+    fn possible_from(&self, reservation: &Reservation, now_ms: u64) -> Option<u64> {
+        let from_ms = reservation.starts_ms.max(now_ms);
+        let lasts_ms = reservation.ends_ms - from_ms;
+        let moments = self.moments_of_more_room(from_ms);
+        // Of many every n-th, and the last, at which most has ended.
+        let step = moments.len().div_ceil(MOMENTS_MAX).max(1);
+        moments.iter().rev().step_by(step).rev().copied().find(|starts_ms| {
+            let moved = Reservation {
+                starts_ms: *starts_ms,
+                ends_ms: starts_ms.saturating_add(lasts_ms),
+                ..reservation.clone()
+            };
+            self.spots(&moved, moved.slots, now_ms).iter().map(|(_, count)| count).sum::<u32>() == moved.slots
+        })
+    }
+
+    /// When something that holds room or is promised some ends, in order.
+    fn moments_of_more_room(&self, from_ms: u64) -> Vec<u64> {
+        let ends = self.members.values().filter(|member| member.open()).flat_map(|member| {
+            let held = member.holdings.values().map(|holding| holding.ends_ms);
+            held.chain(member.promises.iter().map(|promise| promise.ends_ms))
+        });
+        let soon = |at_ms: &u64| *at_ms > from_ms && *at_ms - from_ms <= LOOK_AHEAD_MS;
+        ends.filter(soon).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Where so many slots can be promised, the emptiest nodes first.

@@ -4,7 +4,7 @@ use std::{error::Error, sync::Arc};
 
 use madang_model::{limits::LimitsError, policy::Refusal};
 use madang_node_api::NodeError;
-use madang_public_api::ProblemKind;
+use madang_public_api::{ProblemKind, ReservationPossible};
 use madang_store::StoreError;
 
 use crate::signin::rate::Allowance;
@@ -32,7 +32,18 @@ pub struct Failure {
 #[error("{} limits of policies", .0.len())]
 pub(crate) struct Refusals(pub Vec<Refusal>);
 
+/// What could be promised instead: the source of a reservation's failure.
+#[derive(Debug, thiserror::Error)]
+#[error("{} slots are possible", .0.slots)]
+pub(crate) struct Unkeepable(pub ReservationPossible);
+
 impl Failure {
+    /// What could be promised, if it was a reservation that could not be kept.
+    pub fn possible(&self) -> Option<&ReservationPossible> {
+        let source = self.source.as_deref().and_then(|source| source.downcast_ref::<Unkeepable>());
+        source.map(|unkeepable| &unkeepable.0)
+    }
+
     /// What policies have against the request, if it is they who refused it.
     pub fn refusals(&self) -> &[Refusal] {
         let refusals = self.source.as_deref().and_then(|source| source.downcast_ref::<Refusals>());

@@ -1,16 +1,20 @@
 //! Reservations: promised by the scheduler or refused, kept in the store, made ready by the nodes' pools before their time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
 use madang_ids::{NodeId, ReservationId};
 use madang_model::{Actor, Owner};
 use madang_node_api::PoolWanted;
-use madang_public_api::{ProblemKind, ReservationCreate, ReservationView, SessionCreate, Timestamp};
+use madang_public_api::{
+    ProblemKind, ReservationCreate, ReservationPossible, ReservationView, SessionCreate, Timestamp,
+};
 use madang_schedule::{Amount, Refusal, ReservationState, Want};
 use madang_store::ReservationRecord;
 
-use super::{App, Failure, GROUP_DEFAULT, live_session::resources_view, session_plan::session_spec};
+use super::{
+    App, Failure, GROUP_DEFAULT, failure::Unkeepable, live_session::resources_view, session_plan::session_spec,
+};
 use crate::clock::now_ms;
 
 /// Reservations that are not over.
@@ -38,7 +42,7 @@ impl App {
         if self.queue.reservations().len() >= RESERVATIONS_MAX {
             return Err(Failure::too_many("RESERVATIONS_MAX", RESERVATIONS_MAX));
         }
-        self.queue.reserve(&self.fleet, &record).map_err(|refusal| impossible(&refusal, record.slots))?;
+        self.queue.reserve(&self.fleet, &record).map_err(|refusal| unkeepable(&refusal, record.slots))?;
         if let Err(error) = self.store.reservation_insert(&record).await {
             self.queue.reservation_end(record.id);
             return Err(error.into());
@@ -173,12 +177,16 @@ fn nothing() -> ReservationState {
     ReservationState { promised: 0, used: 0, nodes: BTreeMap::new() }
 }
 
-fn impossible(refusal: &Refusal, asked: u32) -> Failure {
+fn unkeepable(refusal: &Refusal, asked: u32) -> Failure {
     match refusal {
         Refusal::Senseless(why) => Failure::invalid("slots", *why),
-        Refusal::TooMany { possible } => {
-            let detail = format!("{asked} slots cannot be promised for this time, {possible} could be");
-            Failure::new(ProblemKind::Capacity, detail)
+        Refusal::TooMany { possible, starts_ms } => {
+            let possible = ReservationPossible { slots: *possible, starts_at: starts_ms.map(Timestamp) };
+            let later =
+                possible.starts_at.map(|at| format!("; all of them from {at} on, if sessions end when they must"));
+            let later = later.unwrap_or_default();
+            let detail = format!("{asked} slots cannot be promised for this time, {} could be{later}", possible.slots);
+            Failure { source: Some(Arc::new(Unkeepable(possible))), ..Failure::new(ProblemKind::Unkeepable, detail) }
         }
     }
 }

@@ -114,6 +114,7 @@ fn write_problem(response: &mut Response, failure: &Failure, id: &str) {
         limit: failure.limit.clone(),
         retry_after_ms: failure.retry_after_ms,
         refusals: failure.refusals().to_vec(),
+        possible: failure.possible().cloned(),
         request_id: id.to_owned(),
     };
     // A document of strings and numbers always becomes JSON.

@@ -36,10 +36,11 @@ async fn reservation_list(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// Promises slots for a time, or says how many could be promised. Sessions of the project that are like them use them.
+/// Promises slots for a time, or says how many could be promised, and when all could. Sessions of the project that are like them use them.
 #[utoipa::path(post, path = "/api/v1/reservations", tag = "queue", request_body = ReservationCreate, responses(
     (status = 201, body = ReservationView),
-    (status = 503, body = Problem, content_type = "application/problem+json", description = "It could not be kept"),
+    (status = 409, body = Problem, content_type = "application/problem+json",
+        description = "It could not be kept: `possible` says what could be"),
 ))]
 async fn reservation_create(
     State(app): State<Shared>,

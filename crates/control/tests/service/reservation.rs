@@ -39,12 +39,13 @@ fn learner() -> Value {
 async fn twelve_slots_are_ready_at_their_time_and_for_nobody_else() {
     let world = bounded().await;
     let starts_ms = now_ms() + 2_000;
-    let refused = world.post(RESERVATIONS, slots(17, starts_ms)).await.problem(503, "capacity");
+    let refused = world.post(RESERVATIONS, slots(17, starts_ms)).await.problem(409, "unkeepable");
     assert!(refused["detail"].as_str().unwrap().contains("16 could be"), "{refused}");
+    assert_eq!(refused["possible"], json!({"slots": 16}), "nothing holds room that could become free");
     let made = world.post(RESERVATIONS, slots(12, starts_ms)).await.expect(201);
     assert_eq!((&made["promised"], &made["used"]), (&json!(12), &json!(0)));
-    let refused = world.post(RESERVATIONS, slots(5, starts_ms)).await.problem(503, "capacity");
-    assert!(refused["detail"].as_str().unwrap().contains("4 could be"), "{refused}");
+    let refused = world.post(RESERVATIONS, slots(5, starts_ms)).await.problem(409, "unkeepable");
+    assert_eq!(refused["possible"], json!({"slots": 4, "starts_at": made["ends_at"]}), "when the first is over");
     let large = json!({"language": "sim", "resources": {"cpu": 4.0}});
     let large = world.post("/api/v1/sessions", large).await.expect(201);
     assert_eq!((&large["state"], &large["queue"]["reason"]), (&json!("queued"), &json!("promised")));
@@ -74,7 +75,7 @@ async fn a_promise_outlives_the_server_that_made_it() {
     let world = World::on(home, node, |_| {}).await;
     let page = world.get(RESERVATIONS).await.expect(200);
     assert_eq!((&page["items"][0]["id"], &page["items"][0]["promised"]), (&made["id"], &json!(12)));
-    world.post(RESERVATIONS, slots(5, now_ms() + 600_000)).await.problem(503, "capacity");
+    world.post(RESERVATIONS, slots(5, now_ms() + 600_000)).await.problem(409, "unkeepable");
 }
 
 #[tokio::test]

@@ -196,7 +196,10 @@ impl Stage {
         let said = match self.group.reserve(reservation, self.now_ms) {
             Ok(()) => "promised".to_owned(),
             Err(Refusal::Senseless(why)) => why.to_owned(),
-            Err(Refusal::TooMany { possible }) => format!("refused: {possible} are possible"),
+            Err(Refusal::TooMany { possible, starts_ms }) => {
+                let later = starts_ms.map_or("never".to_owned(), |at| format!("at {}", at / 1_000));
+                format!("refused: {possible} are possible, all of them {later}")
+            }
         };
         writeln!(self.out, "    {said}").unwrap();
     }
