@@ -4,6 +4,7 @@
 //! Start at [`Node`].
 
 mod device;
+mod drift;
 mod facts;
 
 use std::{collections::BTreeMap, fmt, pin::Pin};
@@ -18,6 +19,7 @@ use tokio::{
 };
 
 pub use device::devices_check;
+pub use drift::DriftSeen;
 pub use facts::{DeviceSeen, NodeFacts, PoolWanted, Presence};
 
 /// Bytes on their way into or out of a sandbox.
@@ -217,6 +219,9 @@ pub struct NodeHealth {
     pub pool_misses: u64,
     /// Seconds from request to program start, the last thousand starts; upper bounds in µs and counts.
     pub starts_us: Vec<u64>,
+    /// What was found other than wanted.
+    #[serde(default)]
+    pub drift: DriftSeen,
 }
 
 /// Readings in one answer of [`Node::readings`].

@@ -189,6 +189,9 @@ pub fn health(document: &[u8]) -> Checked<NodeHealth> {
     for each in health.pool_ready.values().chain([&health.sandboxes, &health.pool_hits, &health.pool_misses]) {
         number("health", *each)?;
     }
+    for (_, count) in health.drift.by_kind() {
+        number("health", count)?;
+    }
     health.notes.truncate(NOTES_MAX);
     health.notes.iter_mut().for_each(|note| *note = text(note));
     health.starts_us.truncate(STARTS_MAX);

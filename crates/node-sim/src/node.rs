@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use madang_ids::{RunId, SandboxId};
 use madang_model::{DeviceGrant, Limits, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, devices_check,
+    ByteStream, Completions, Depth, DriftSeen, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError,
+    NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    devices_check,
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
@@ -389,6 +390,7 @@ impl Node for SimNode {
             pool_hits: self.faults().hits,
             pool_misses: 0,
             starts_us: vec![1_000, 2_000],
+            drift: DriftSeen { strays: 2, ..DriftSeen::default() },
         }
     }
 

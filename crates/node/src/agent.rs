@@ -150,6 +150,7 @@ impl Agent {
 
     fn lost(&self, id: SandboxId, why: &str) {
         if let Some(sandbox) = self.forget(id) {
+            self.shop.drift.sandbox_ended(id, sandbox.spec.session, &sandbox.slot.name);
             self.runs.forget_of(id);
             let usage = sandbox.usage();
             self.retire(&sandbox);
@@ -427,6 +428,7 @@ impl Node for Agent {
             pool_hits: counts.hits,
             pool_misses: counts.misses,
             starts_us: self.starts_us.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect(),
+            drift: self.shop.drift.seen(),
         }
     }
 

@@ -10,6 +10,7 @@ mod claim;
 mod completion;
 mod config;
 pub mod device;
+mod drift;
 mod facts;
 mod files;
 mod ledger;

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     device::Given,
+    drift::Drift,
     ledger::Ledger,
     link::{Link, LinkError},
     maker::Maker,
@@ -47,6 +48,7 @@ pub struct Shop {
     pub pools: Pools,
     pub ledger: Arc<Ledger>,
     pub retirement: Retirement,
+    pub drift: Drift,
     pub recipes: BTreeMap<String, Arc<Recipe>>,
     pub slots: OwnedFd,
     pub filters: Vec<Vec<u8>>,
@@ -69,6 +71,7 @@ impl Shop {
             if is_alive(&ready.slot) {
                 return Ok(ready);
             }
+            self.drift.slot_ended(&ready.slot.name);
             self.retirement.retire(ready.slot);
         }
         self.make_apart(key, Given::default()).await
@@ -246,7 +249,7 @@ impl Shop {
 
     fn sweep(&self) {
         for dead in self.pools.take_if(|ready| !is_alive(&ready.slot)) {
-            tracing::warn!(slot = dead.slot.name, "a slot that waited in a pool has ended");
+            self.drift.slot_ended(&dead.slot.name);
             self.retirement.retire(dead.slot);
         }
     }

@@ -8,6 +8,7 @@ mod backup;
 mod batch;
 mod cluster;
 mod command;
+mod drift;
 mod files;
 mod life;
 mod metering;

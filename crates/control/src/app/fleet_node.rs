@@ -161,6 +161,7 @@ impl Node for Fleet {
             sum.pool_hits += one.pool_hits;
             sum.pool_misses += one.pool_misses;
             sum.starts_us.extend(one.starts_us);
+            sum.drift = sum.drift.plus(&one.drift);
             for (pool, ready) in one.pool_ready {
                 *sum.pool_ready.entry(pool).or_default() += ready;
             }

@@ -1,10 +1,13 @@
 //! What the server counts, as Prometheus reads it.
 
+mod drift;
 mod flow;
 mod world;
 
 use std::sync::atomic::Ordering;
 
+use drift::DriftCounts;
+pub(crate) use drift::DriftKind;
 use flow::Flow;
 use madang_model::Verdict;
 use madang_node_api::NodeHealth;
@@ -48,6 +51,7 @@ pub(crate) struct Metrics {
     runs_live: Gauge,
     world: World,
     pub flow: Flow,
+    pub drift: DriftCounts,
 }
 
 impl Metrics {
@@ -71,12 +75,14 @@ impl Metrics {
         registry.register("sandboxes", "Sandboxes that exist", sandboxes.clone());
         registry.register("sessions_live", "Sessions that have not ended", sessions.clone());
         registry.register("runs_live", "Runs in progress", runs_live.clone());
-        let (world, flow) = (World::default(), Flow::default());
+        let (world, flow, drift) = (World::default(), Flow::default(), DriftCounts::default());
         world.register(&mut registry);
         flow.register(&mut registry);
+        drift.register(&mut registry);
         Self {
             world,
             flow,
+            drift,
             registry,
             runs,
             requests,
@@ -113,6 +119,7 @@ impl Metrics {
     pub fn render(&self, app: &App, health: &NodeHealth) -> String {
         let (sessions, runs) = (app.sessions_live().len(), app.runs_live().len());
         self.world.look(app, health, now_ms());
+        self.drift.look(&health.drift);
         self.pool_hits.inner().store(health.pool_hits, Ordering::Relaxed);
         self.pool_misses.inner().store(health.pool_misses, Ordering::Relaxed);
         self.sandboxes.set(i64::try_from(health.sandboxes).unwrap_or(i64::MAX));

@@ -78,6 +78,7 @@ use fleet::{Fleet, Member, MemberState};
 use languages::Languages;
 use leadership::Leadership;
 use live_session::LiveSession;
+pub(crate) use metrics::DriftKind;
 use metrics::Metrics;
 use money::Money;
 use people::People;

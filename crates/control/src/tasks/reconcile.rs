@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use madang_ids::SandboxId;
+use madang_model::SessionEvent;
 use tokio::sync::{Mutex, broadcast::error::RecvError};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     plan::{Look, Orphans, Step, Wanted, plan},
 };
 use crate::{
-    app::{App, Failure, Leaving, Stage, live_session::Observed},
+    app::{App, DriftKind, Failure, Leaving, Stage, live_session::Observed},
     clock::now_ms,
 };
 
@@ -123,7 +124,14 @@ async fn do_step(app: &Arc<App>, step: Step) {
         // Whoever leads no more has forgotten what is wanted.
         Step::Close(id) if !app.sandbox_is_led(id) => {}
         Step::Close(id) => {
-            tracing::warn!(sandbox = %id, "closing a sandbox that nobody wants");
+            app.metrics.drift.found(DriftKind::SandboxUnwanted);
+            tracing::warn!(
+                kind = DriftKind::SandboxUnwanted.name(),
+                sandbox = %id,
+                expected = "no sandbox: no session and no run has it",
+                seen = "a sandbox that runs",
+                "drift: it is closed"
+            );
             let app = Arc::clone(app);
             tokio::spawn(async move {
                 if let Err(error) = app.node.sandbox_close(id).await {
@@ -139,7 +147,21 @@ async fn do_step(app: &Arc<App>, step: Step) {
         Step::Move(id) => app.session_move(id, Leaving::Fenced).await,
         Step::Tell(id, event) => {
             let Some(session) = app.session_live(id) else { return };
-            tracing::info!(session = %id, event = event.name(), "a session does not stay as it is");
+            match &event {
+                SessionEvent::SandboxLost { why } | SessionEvent::ClusterBroken { why } => {
+                    app.metrics.drift.found(DriftKind::SandboxMissing);
+                    let sandbox = session.record.borrow().sandbox;
+                    tracing::warn!(
+                        kind = DriftKind::SandboxMissing.name(),
+                        session = %id,
+                        %sandbox,
+                        expected = "a session that runs in its sandbox",
+                        seen = why,
+                        "drift: the session ends"
+                    );
+                }
+                event => tracing::info!(session = %id, event = event.name(), "a session does not stay as it is"),
+            }
             if let Err(failure) = app.session_apply(&session, &event, Observed::default()).await {
                 tracing::error!(session = %id, error = ?failure, "a session's change could not be kept");
             }

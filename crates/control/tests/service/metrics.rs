@@ -59,6 +59,8 @@ async fn sessions_nodes_and_refusals_are_counted() {
     assert_eq!(value(&text, r#"madang_nodes{state="silent"}"#), 0.0);
     assert_eq!(value(&text, r#"madang_service_state{state="running"}"#), 1.0);
     assert_eq!(value(&text, r#"madang_pool_ready{pool="host/sim"}"#), 4.0);
+    assert_eq!(value(&text, r#"madang_drift_total{kind="stray-process"}"#), 2.0);
+    assert_eq!(value(&text, r#"madang_drift_total{kind="sandbox-missing"}"#), 0.0);
     assert_eq!(value(&text, r#"madang_session_events_total{event="placed"}"#), 1.0);
     assert_eq!(value(&text, r#"madang_session_wait_seconds_count{stage="start"}"#), 1.0);
     let code = refused.json()["code"].as_str().unwrap().to_owned();
