@@ -25,6 +25,7 @@ use tokio::{
 
 use crate::{
     alone::Alone,
+    census,
     claim::Wanted,
     completion,
     config::{AgentConfig, Pools as PoolsWanted},
@@ -99,6 +100,7 @@ impl Agent {
         }
         adoptions.join_all().await;
         tokio::spawn(metering::read_on_time(agent.me.clone(), Arc::clone(&agent.meters_changed)));
+        census::start(agent.me.clone())?;
         if agent.config.pools == PoolsWanted::On {
             agent.open_pools();
             tokio::spawn(Arc::clone(&agent.shop).fill());

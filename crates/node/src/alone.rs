@@ -22,6 +22,10 @@ impl Alone {
         self.lock().get(&id)?.upgrade()
     }
 
+    pub fn all(&self) -> Vec<Arc<Sandbox>> {
+        self.lock().values().filter_map(Weak::upgrade).collect()
+    }
+
     pub fn forget(&self, id: SandboxId) {
         self.lock().remove(&id);
     }

@@ -1,9 +1,10 @@
-//! Names and id ranges of slots: who has which, so that no two have the same.
+//! Names and id ranges of slots: who has which, so that no two have the same, and what has none is nobody's.
 
 use std::{
     collections::BTreeSet,
+    ffi::{OsStr, OsString},
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::SystemTime,
@@ -19,6 +20,8 @@ pub const SLOTS_MAX: u32 = 16_384;
 #[derive(Debug)]
 pub struct Ledger {
     taken: Mutex<BTreeSet<u32>>,
+    /// Of everything that is there, is being made or is on its way out.
+    known: Mutex<BTreeSet<OsString>>,
     named: AtomicU64,
     epoch: u64,
     rootless: bool,
@@ -27,12 +30,34 @@ pub struct Ledger {
 impl Ledger {
     pub fn new(rootless: bool) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { taken: Mutex::default(), named: AtomicU64::new(0), epoch: since.as_millis() as u64, rootless }
+        Self {
+            taken: Mutex::default(),
+            known: Mutex::default(),
+            named: AtomicU64::new(0),
+            epoch: since.as_millis() as u64,
+            rootless,
+        }
     }
 
     /// A name no other slot of this instance has or had.
     pub fn name(&self) -> String {
-        format!("{:x}-{:x}", self.epoch, self.named.fetch_add(1, Ordering::Relaxed))
+        let name = format!("{:x}-{:x}", self.epoch, self.named.fetch_add(1, Ordering::Relaxed));
+        self.enlist(name.as_ref());
+        name
+    }
+
+    /// Something that was there before us, or that nobody of us made. False if it is known already.
+    pub fn enlist(&self, name: &OsStr) -> bool {
+        self.known().insert(name.to_owned())
+    }
+
+    /// Whether anything of this name is ours.
+    pub fn knows(&self, name: &OsStr) -> bool {
+        self.known().contains(name)
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeSet<OsString>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A free range; `Err` when all are taken. `Ok(None)` where there are no ranges.
@@ -56,7 +81,9 @@ impl Ledger {
         }
     }
 
-    pub fn free(&self, uid_base: Option<u32>) {
+    /// Nothing is left of it.
+    pub fn free(&self, name: &OsStr, uid_base: Option<u32>) {
+        self.known().remove(name);
         if let Some(index) = index(uid_base) {
             self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&index);
         }
@@ -78,7 +105,16 @@ mod tests {
         assert_eq!(all.len(), SLOTS_MAX as usize);
         assert_eq!(ledger.take(), Err(()));
         let some = *all.iter().nth(7).unwrap();
-        ledger.free(some);
+        ledger.free("".as_ref(), some);
         assert_eq!(ledger.take(), Ok(some));
+    }
+
+    #[test]
+    fn a_name_is_known_from_before_it_is_made_until_nothing_is_left() {
+        let ledger = Ledger::new(false);
+        let name = ledger.name();
+        assert!(ledger.knows(name.as_ref()) && !ledger.enlist(name.as_ref()) && !ledger.knows("other".as_ref()));
+        ledger.free(name.as_ref(), None);
+        assert!(!ledger.knows(name.as_ref()));
     }
 }

@@ -6,6 +6,7 @@
 mod adopt;
 mod agent;
 mod alone;
+mod census;
 mod claim;
 mod completion;
 mod config;

@@ -197,6 +197,11 @@ impl<R> Pools<R> {
         dead
     }
 
+    /// Something of each that waits.
+    pub fn of_all<T>(&self, of: impl Fn(&R) -> T) -> Vec<T> {
+        self.lock().values().flat_map(|pool| pool.ready.iter().map(&of).collect::<Vec<_>>()).collect()
+    }
+
     /// Takes everything that waits, so that it can be retired.
     pub fn drain(&self) -> Vec<R> {
         self.lock().values_mut().flat_map(|pool| pool.ready.drain(..).collect::<Vec<_>>()).collect()

@@ -86,7 +86,7 @@ pub struct Looked {
 /// A slot that has ended and is there still.
 #[derive(Debug)]
 pub struct Stuck {
-    name: OsString,
+    pub name: OsString,
     grouped: bool,
     /// The first of its ids, which must not be given to anybody else.
     pub uid_base: Option<u32>,
@@ -96,7 +96,7 @@ pub struct Stuck {
 /// has ended meanwhile leaves its last reading in `spool`.
 pub fn look(slots: &Path, cgroups: &Cgroups, spool: &Spool) -> io::Result<Looked> {
     wait_for_spawner(slots)?;
-    let groups: BTreeSet<OsString> = cgroups.names()?.into_iter().map(OsString::from).collect();
+    let groups = cgroups.names()?;
     let entries = fs::read_dir(slots)?.flatten().map(|entry| entry.file_name());
     let names: BTreeSet<OsString> = entries.chain(groups.iter().cloned()).collect();
     let mut looked = Looked::default();
@@ -126,12 +126,8 @@ fn end(slots: &Path, cgroups: &Cgroups, spool: &Spool, (name, grouped): (&OsStr,
 
 /// Tries once more; does not wait for processes. Whether it is gone.
 pub fn end_stuck(slots: &Path, cgroups: &Cgroups, spool: &Spool, stuck: &Stuck) -> bool {
-    let group = stuck.name.to_str().filter(|_| stuck.grouped).and_then(|name| cgroups.make(name).ok());
-    if let Some(group) = group.filter(|group| !group.processes().is_empty()) {
-        group.kill();
-        return false;
-    }
-    end(slots, cgroups, spool, (&stuck.name, stuck.grouped)).is_ok()
+    let empty = !stuck.grouped || cgroups.kill(&stuck.name);
+    empty && end(slots, cgroups, spool, (&stuck.name, stuck.grouped)).is_ok()
 }
 
 /// The spawner of a server that was killed finishes the slot it is making, and holds the directory until then.
@@ -165,9 +161,8 @@ fn read_last(slots: &Path, cgroups: &Cgroups, name: &OsStr, grouped: bool) -> io
         let nothing = Cgroups::none().make(name)?;
         return Ok(Some(claim.meter(name, nothing, slots).end(Counted::Gone)));
     }
-    let cgroup = cgroups.make(name)?;
-    empty(&cgroup);
-    Ok(Some(claim.meter(name, cgroup, slots).end(Counted::Yes)))
+    empty(cgroups, name.as_ref());
+    Ok(Some(claim.meter(name, cgroups.make(name)?, slots).end(Counted::Yes)))
 }
 
 fn find(slots: &Path, cgroups: &Cgroups, name: &str) -> Option<Found> {
@@ -184,11 +179,36 @@ fn find(slots: &Path, cgroups: &Cgroups, name: &str) -> Option<Found> {
 
 /// Ends and removes what there is under a slot's name, whatever it is; `grouped` if it has a cgroup.
 pub fn clear(slots: &Path, cgroups: &Cgroups, name: &OsStr, grouped: bool) -> io::Result<()> {
-    if let (true, Some(name)) = (grouped, name.to_str()) {
-        empty(&cgroups.make(name)?);
+    if grouped {
+        empty(cgroups, name);
         crate::retire::remove_group(cgroups, name)?;
     }
+    clear_directory(slots, name)
+}
+
+/// As [`clear`], without waiting for processes. Whether all is gone.
+pub fn clear_now(slots: &Path, cgroups: &Cgroups, name: &OsStr) -> io::Result<bool> {
+    if !cgroups.kill(name) {
+        return Ok(false);
+    }
+    match cgroups.remove(name) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => return Ok(false),
+        removed => removed?,
+    }
+    clear_directory(slots, name).map(|()| true)
+}
+
+/// Whether anything of this name is there.
+pub fn is_there(slots: &Path, cgroups: &Cgroups, name: &OsStr) -> bool {
+    cgroups.has(name) || fs::symlink_metadata(slots.join(name)).is_ok()
+}
+
+fn clear_directory(slots: &Path, name: &OsStr) -> io::Result<()> {
     let path = slots.join(name);
+    if holds_mounts(&path) {
+        // What is mounted there is somebody's, and would be emptied with it.
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, "something is mounted in its directory"));
+    }
     let removed = match fs::symlink_metadata(&path) {
         Ok(seen) if seen.is_dir() => fs::remove_dir_all(&path),
         Ok(_) => fs::remove_file(&path),
@@ -200,11 +220,17 @@ pub fn clear(slots: &Path, cgroups: &Cgroups, name: &OsStr, grouped: bool) -> io
     }
 }
 
+/// We mount nothing there that this process sees.
+fn holds_mounts(path: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    { points }.any(|point| Path::new(&point.replace("\\040", " ")).starts_with(path))
+}
+
 /// A process may fork between listing and killing; init's death ends that.
-fn empty(cgroup: &Cgroup) {
+fn empty(cgroups: &Cgroups, name: &OsStr) {
     let until = Instant::now() + EMPTY_WAIT;
-    while !cgroup.processes().is_empty() && Instant::now() < until {
-        cgroup.kill();
+    while !cgroups.kill(name) && Instant::now() < until {
         std::thread::sleep(LOOK_AGAIN);
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     metering::Spool,
     pool::Pools,
     recover,
-    retire::Retirement,
+    retire::{Grounds, Retirement},
     run::KeptRuns,
     shop::Shop,
     template::Template,
@@ -100,11 +100,23 @@ impl Setup {
     pub(crate) fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
         let rootless = !rustix::process::geteuid().is_root();
         let ledger = Arc::new(Ledger::new(rootless));
-        self.looked.stuck.iter().for_each(|stuck| ledger.claim(stuck.uid_base));
+        for stuck in &self.looked.stuck {
+            ledger.enlist(&stuck.name);
+            ledger.claim(stuck.uid_base);
+        }
         // Before any slot is made: no two may have the same ids.
-        self.looked.found.iter().for_each(|found| ledger.claim(found.claim.uid_base));
-        let retirement =
-            Retirement::start(self.cgroups, self.slots.clone(), Arc::clone(&ledger), Arc::clone(&self.spool))?;
+        for found in &self.looked.found {
+            ledger.enlist(found.slot.name.as_ref());
+            ledger.claim(found.claim.uid_base);
+        }
+        let drift = Arc::new(Drift::default());
+        let retirement = Retirement::start(Grounds {
+            cgroups: Arc::clone(&self.cgroups),
+            directory: self.slots.clone(),
+            ledger: Arc::clone(&ledger),
+            spool: Arc::clone(&self.spool),
+            drift: Arc::clone(&drift),
+        })?;
         self.looked.stuck.into_iter().for_each(|stuck| retirement.retire_stuck(stuck));
         let lacks = |(recipe, seen): (&Recipe, &Availability)| Some((recipe.id.clone(), seen.unavailable.clone()?));
         let missing = self.recipes.iter().zip(&self.availability).filter_map(lacks).collect();
@@ -117,7 +129,8 @@ impl Setup {
             pools: Pools::default(),
             ledger,
             retirement,
-            drift: Drift::default(),
+            cgroups: self.cgroups,
+            drift,
             recipes: self.recipes.into_iter().map(|recipe| (recipe.id.clone(), Arc::new(recipe))).collect(),
             slots: rustix::fs::open(&self.slots, directory, rustix::fs::Mode::empty()).map_err(io::Error::from)?,
             filters: madang_sandbox::seccomp::programs()?,

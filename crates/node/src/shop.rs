@@ -13,7 +13,7 @@ use std::{
 use madang_languages::Recipe;
 use madang_model::Limits;
 use madang_node_api::NodeError;
-use madang_sandbox::{Slot, SlotSpec, SpawnerError, spawner::GUEST_ID};
+use madang_sandbox::{Cgroups, Slot, SlotSpec, SpawnerError, spawner::GUEST_ID};
 use madang_slot_api::{FromSlot, Prepare, ToSlot, VERSION};
 use tokio::sync::Notify;
 
@@ -48,7 +48,8 @@ pub struct Shop {
     pub pools: Pools,
     pub ledger: Arc<Ledger>,
     pub retirement: Retirement,
-    pub drift: Drift,
+    pub cgroups: Arc<Cgroups>,
+    pub drift: Arc<Drift>,
     pub recipes: BTreeMap<String, Arc<Recipe>>,
     pub slots: OwnedFd,
     pub filters: Vec<Vec<u8>>,
@@ -126,7 +127,7 @@ impl Shop {
             Ok(slot) => Arc::new(slot),
             Err(error) => {
                 // Half of it may be there; its ids are free only when that is gone.
-                self.retirement.clear(name, uid_base);
+                self.retirement.clear(name.into(), uid_base);
                 return Err(error);
             }
         };

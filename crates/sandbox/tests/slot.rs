@@ -2,6 +2,8 @@
 
 mod bench;
 
+use std::collections::BTreeSet;
+
 use bench::Bench;
 use madang_slot_api::{FileAnswer, FileAsk, FromSlot, ToSlot};
 
@@ -49,7 +51,7 @@ fn killing_init_ends_everything() {
     bench.wait_for(|message| matches!(message, FromSlot::Started { .. }));
     bench.slot.kill();
     assert!(bench.slot.wait_ended(std::time::Duration::from_secs(5)).unwrap());
-    assert_eq!(bench.slot.cgroup.processes(), Vec::<i32>::new());
+    assert_eq!(bench.slot.cgroup.processes(), BTreeSet::new());
 }
 
 #[test]

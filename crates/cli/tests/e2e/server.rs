@@ -139,9 +139,12 @@ impl Server {
         roots.iter().flat_map(|root| below(root, 3)).filter(|path| path.ends_with(&group)).collect()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = self.child.lock().unwrap_or_else(PoisonError::into_inner).id();
-        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+        kill_process(Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap(), signal).unwrap();
     }
 
     fn ended(&self) -> ExitStatus {

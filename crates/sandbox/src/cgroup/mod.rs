@@ -1,9 +1,14 @@
 //! Control groups, both versions behind one description. Directories are held open: nothing is looked up by path later.
 
+mod tree;
 mod v1;
 mod v2;
 
+pub use tree::{Held, pid_namespace};
+
 use std::{
+    collections::BTreeSet,
+    ffi::OsString,
     fs::File,
     io::{self, Read, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -12,7 +17,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags, mkdirat, openat, unlinkat},
+    fs::{Mode, OFlags, mkdirat, openat},
     io::Errno,
 };
 
@@ -127,17 +132,6 @@ impl Cgroups {
         Ok(Cgroup { version: self.version, parents: Arc::clone(&self.parents), name: name.to_owned() })
     }
 
-    /// Removes the group; it must be empty of processes. A group that is not there is removed already.
-    pub fn remove(&self, name: &str) -> io::Result<()> {
-        for parent in self.parents.iter() {
-            match unlinkat(&parent.directory, name, AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
     /// Removes our parent groups if nothing is left in them; the next start makes them again.
     pub fn leave(&self) {
         for parent in self.parents.iter() {
@@ -147,17 +141,12 @@ impl Cgroups {
     }
 
     /// Names of every group below our parents.
-    pub fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = std::collections::BTreeSet::new();
+    pub fn names(&self) -> io::Result<BTreeSet<OsString>> {
+        let mut names = BTreeSet::new();
         for parent in self.parents.iter() {
-            for entry in Dir::read_from(&parent.directory)?.flatten() {
-                let name = entry.file_name().to_string_lossy();
-                if entry.file_type() == rustix::fs::FileType::Directory && !name.starts_with('.') {
-                    names.insert(name.into_owned());
-                }
-            }
+            names.extend(tree::names_in(&parent.directory)?);
         }
-        Ok(names.into_iter().collect())
+        Ok(names)
     }
 }
 
@@ -264,21 +253,9 @@ impl Cgroup {
         };
     }
 
-    /// Every process in the group, by pid as we see it.
-    pub fn processes(&self) -> Vec<i32> {
-        let Some(parent) = self.parents.first() else { return Vec::new() };
-        let text = self.whole_text(&parent.name, "cgroup.procs").unwrap_or_default();
-        text.lines().filter_map(|line| line.parse().ok()).collect()
-    }
-
-    /// Kills every process in the group.
-    pub fn kill(&self) {
-        if self.put("unified", "cgroup.kill", "1").is_ok() {
-            return;
-        }
-        for pid in self.processes().into_iter().filter_map(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+    /// Every process in the group, in any hierarchy, by pid as we see it.
+    pub fn processes(&self) -> BTreeSet<i32> {
+        (0..self.parents.len()).flat_map(|hierarchy| self.processes_in(hierarchy)).collect()
     }
 
     fn parent(&self, hierarchy: &str) -> io::Result<&Parent> {
@@ -286,12 +263,11 @@ impl Cgroup {
     }
 
     fn open(&self, parent: &Parent, file: &str, how: OFlags) -> io::Result<File> {
-        let path = format!("{}/{file}", self.name);
-        Ok(File::from(openat(&parent.directory, path, how | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?))
+        open_at(&parent.directory, format!("{}/{file}", self.name).as_ref(), how)
     }
 
     fn write(&self, parent: &Parent, file: &str, value: &str) -> io::Result<()> {
-        self.open(parent, file, OFlags::WRONLY)?.write_all(value.as_bytes())
+        write_at(&parent.directory, format!("{}/{file}", self.name).as_ref(), value)
     }
 
     fn put(&self, hierarchy: &str, file: &str, value: &str) -> io::Result<()> {
@@ -313,13 +289,6 @@ impl Cgroup {
         Ok(String::from_utf8_lossy(&text[..count]).into_owned())
     }
 
-    /// A list that may be long.
-    fn whole_text(&self, hierarchy: &str, file: &str) -> io::Result<String> {
-        let mut text = String::new();
-        self.open(self.parent(hierarchy)?, file, OFlags::RDONLY)?.read_to_string(&mut text)?;
-        Ok(text)
-    }
-
     fn number(&self, hierarchy: &str, file: &str) -> u64 {
         self.text(hierarchy, file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
@@ -327,6 +296,21 @@ impl Cgroup {
     fn field(&self, hierarchy: &str, file: &str, name: &str) -> u64 {
         field(&self.text(hierarchy, file).unwrap_or_default(), name)
     }
+}
+
+fn open_at(directory: &OwnedFd, path: &Path, how: OFlags) -> io::Result<File> {
+    Ok(File::from(openat(directory, path, how | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?))
+}
+
+fn write_at(directory: &OwnedFd, path: &Path, value: &str) -> io::Result<()> {
+    open_at(directory, path, OFlags::WRONLY)?.write_all(value.as_bytes())
+}
+
+/// A list that may be long.
+fn read_whole(directory: &OwnedFd, path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open_at(directory, path, OFlags::RDONLY)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The number after `name` in lines of `name number`.
