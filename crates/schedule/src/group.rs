@@ -16,7 +16,7 @@ use crate::{
     openings::{Openings, ShapeId},
     order::{Queue, QueueOrder},
     reserve::{Reservation, Reserved},
-    share::{Owner, Shares},
+    share::{HeldBefore, Owner, Shares},
     want::Session,
 };
 
@@ -63,8 +63,7 @@ pub struct Snapshot {
     pub holdings: Vec<(NodeId, u32, Holding)>,
     pub queue: Vec<Session>,
     pub reservations: Vec<Reservation>,
-    /// Dominant share times milliseconds that owners have used before.
-    pub used: Vec<(String, f64)>,
+    pub history: Vec<HeldBefore>,
 }
 
 /// A session that waits.
@@ -135,9 +134,7 @@ impl Group {
         for (node, number, holding) in snapshot.holdings {
             group.holding_add(node, number, holding);
         }
-        for (owner, share_ms) in snapshot.used {
-            group.usage_add(&owner, share_ms, now_ms);
-        }
+        group.history_set(snapshot.history, now_ms);
         for reservation in snapshot.reservations {
             group.reservation_restore(reservation, now_ms);
         }
@@ -278,11 +275,11 @@ impl Group {
         self.member_changed(node);
     }
 
-    /// What an owner has used, from records: dominant share times milliseconds.
-    pub fn usage_add(&mut self, owner: &str, share_ms: f64, at_ms: u64) {
-        let owner: Owner = Arc::from(owner);
-        self.shares.used_add(&owner, share_ms, at_ms);
-        self.queue.rescore(&owner, &self.shares);
+    /// What owners held, from records, of all that has ended by now; what was known of it is forgotten.
+    pub fn history_set(&mut self, history: Vec<HeldBefore>, now_ms: u64) {
+        self.shares.history_set(history, now_ms);
+        self.queue.rescore_all(&self.shares);
+        self.changed = true;
     }
 
     /// Where a session is.

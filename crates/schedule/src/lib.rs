@@ -31,4 +31,5 @@ pub use node::{Holding, Node, NodeState, pool_key};
 pub use order::QueueOrder;
 pub use reserve::{Refusal, Reservation, ReservationState};
 pub use room::{Device, Grant, Room};
+pub use share::{HALF_LIFE_MS, HeldBefore};
 pub use want::{Amount, DeviceWant, Gang, GangMode, Session, Want};

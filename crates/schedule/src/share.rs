@@ -8,11 +8,21 @@ use crate::{
 };
 
 /// What was used so long ago counts half.
-const HALF_LIFE_MS: f64 = 86_400_000.0;
+pub const HALF_LIFE_MS: u64 = 86_400_000;
 /// What is held now counts as if it had been used so long.
 const HELD_MS: f64 = 3_600_000.0;
 /// After so long the past is weighed anew.
 const WEIGH_MS: u64 = 1_200_000;
+
+/// What an owner held of a group before its scheduler was there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldBefore {
+    pub owner: String,
+    pub amount: Amount,
+    pub device_millis: u64,
+    /// For so long, what is long ago already counted less.
+    pub held_ms: f64,
+}
 
 /// An owner of sessions.
 pub(crate) type Owner = Arc<str>;
@@ -26,11 +36,15 @@ struct Account {
     device_millis: u64,
     /// Dominant share times milliseconds, as of `weighed_ms`.
     used: f64,
+    /// The same of what was held before: derived from `before` of all, whenever the group has another size.
+    used_before: f64,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shares {
     accounts: BTreeMap<Owner, Account>,
+    /// Kept as it was held: nodes, of which it is a share, may come later.
+    before: Vec<HeldBefore>,
     total: Amount,
     device_millis: u64,
     weighed_ms: u64,
@@ -50,7 +64,11 @@ impl Shares {
     pub fn total_set(&mut self, total: Amount, devices: u64) -> bool {
         let before = (self.total, self.device_millis);
         (self.total, self.device_millis) = (total, devices.saturating_mul(crate::want::WHOLE_MILLIS));
-        before != (self.total, self.device_millis)
+        let changed = before != (self.total, self.device_millis);
+        if changed {
+            self.before_sum_up();
+        }
+        changed
     }
 
     pub fn hold(&mut self, owner: &Owner, amount: &Amount, grants: &[Grant]) {
@@ -67,10 +85,22 @@ impl Shares {
         account.used += share * held_ms as f64;
     }
 
-    /// What was used before this scheduler was there.
-    pub fn used_add(&mut self, owner: &Owner, share_ms: f64, at_ms: u64) {
-        let weight = (at_ms as f64 - self.weighed_ms as f64) / HALF_LIFE_MS;
-        self.accounts.entry(Arc::clone(owner)).or_default().used += share_ms * weight.exp2();
+    /// All that was used, of everything that has ended by now.
+    pub fn history_set(&mut self, history: Vec<HeldBefore>, now_ms: u64) {
+        self.weigh(now_ms);
+        self.accounts.values_mut().for_each(|account| account.used = 0.0);
+        self.before = history;
+        let weight = (now_ms.saturating_sub(self.weighed_ms) as f64 / HALF_LIFE_MS as f64).exp2();
+        self.before.iter_mut().for_each(|held| held.held_ms *= weight);
+        self.before_sum_up();
+    }
+
+    fn before_sum_up(&mut self) {
+        self.accounts.values_mut().for_each(|account| account.used_before = 0.0);
+        for held in &self.before {
+            let used = self.dominant(&held.amount, held.device_millis) * held.held_ms;
+            self.accounts.entry(Arc::from(held.owner.as_str())).or_default().used_before += used;
+        }
     }
 
     /// Lets the past fade; true if every score is another now.
@@ -78,11 +108,15 @@ impl Shares {
         if now_ms.saturating_sub(self.weighed_ms) < WEIGH_MS {
             return false;
         }
-        let weight = (-((now_ms - self.weighed_ms) as f64) / HALF_LIFE_MS).exp2();
+        let weight = (-((now_ms - self.weighed_ms) as f64) / HALF_LIFE_MS as f64).exp2();
         for account in self.accounts.values_mut() {
             account.used *= weight;
+            account.used_before *= weight;
         }
-        self.accounts.retain(|_, account| account.used > 1e-3 || account.held != Amount::default());
+        self.before.iter_mut().for_each(|held| held.held_ms *= weight);
+        self.before.retain(|held| held.held_ms > 1.0);
+        let counts = |account: &Account| account.used + account.used_before > 1e-3;
+        self.accounts.retain(|_, account| counts(account) || account.held != Amount::default());
         self.weighed_ms = now_ms;
         true
     }
@@ -92,7 +126,7 @@ impl Shares {
         let held = self.dominant(&account.held, account.device_millis);
         match weigh {
             Weigh::Held => held.to_bits(),
-            Weigh::Used => (held * HELD_MS + account.used).to_bits(),
+            Weigh::Used => (held * HELD_MS + account.used + account.used_before).to_bits(),
         }
     }
 

@@ -82,6 +82,8 @@ pub(crate) mod row {
         pub disk_bytes: i64,
         pub access_key: Option<String>,
         pub accelerator_millis: i64,
+        pub resource_group: String,
+        pub started_ms: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -213,6 +215,8 @@ pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreEr
         disk_bytes: Set(signed(whole.disk_bytes)),
         access_key: Set(record.access_key.clone()),
         accelerator_millis: Set(signed(record.spec.accelerator_millis())),
+        resource_group: Set(record.group().to_owned()),
+        started_ms: Set(record.started_ms.map(signed)),
     })
 }
 

@@ -126,7 +126,7 @@ fn named(name: &NameMatch) -> SimpleExpr {
 }
 
 /// PostgreSQL reads no JSON text that has a NUL in it; what stands in its place is never shown.
-const POSTGRES_BODY: &str = r"(replace(body, '\u0000', '\ufffd')::json)";
+pub(crate) const POSTGRES_BODY: &str = r"(replace(body, '\u0000', '\ufffd')::json)";
 
 /// As `m0071_session_list` has it indexed, letter for letter.
 pub(crate) fn spec_field_sql(field: &str, backend: DbBackend) -> String {

@@ -341,6 +341,7 @@ impl App {
         self.people_refresh().await?;
         self.people.ended.store(0, Ordering::Relaxed);
         self.leadership.knows_from_now_on(group);
+        self.queue.history_forget(group);
         self.nodes_take_in(|led| led == group).await?;
         let mut live = self.store.session_list_live().await?;
         live.retain(|record| record.group() == group);

@@ -13,8 +13,10 @@ use madang_model::{
     Cluster, ClusterMode, DevicesHeld, SessionKind, SessionState,
     session::{DRAINING_MS_MAX, STARTING_MS_MAX, SessionOutcome},
 };
-use madang_public_api::{ResourceGroupSettings, ResourceGroupView};
-use madang_schedule::{Amount, Decision, Ended, Gang, GangMode, Group, Holding, Node, Reason, Session, Wait, Want};
+use madang_public_api::{QueueOrder, ResourceGroupSettings, ResourceGroupView};
+use madang_schedule::{
+    Amount, Decision, Ended, Gang, GangMode, Group, HeldBefore, Holding, Node, Reason, Session, Wait, Want,
+};
 use madang_store::{ReservationRecord, SessionRecord};
 use tokio::sync::Notify;
 
@@ -45,6 +47,8 @@ pub(super) struct Lines {
     /// Of the fleet, when `nodes` was looked up.
     revision: Option<u64>,
     pub reservations: BTreeMap<ReservationId, ReservationRecord>,
+    /// Groups that know what was held before this process led them.
+    histories: BTreeSet<String>,
     /// The group of every session that holds something or waits.
     known: HashMap<SessionId, String>,
     /// Sessions on their way in or between two places: whoever brings them there has the word.
@@ -220,7 +224,28 @@ impl Queue {
         lines.known.retain(|_, group| leads(group));
         lines.nodes.retain(|_, (group, _)| leads(group));
         lines.reservations.retain(|_, record| leads(&record.resource_group));
+        lines.histories.retain(|group| leads(group));
         lines.revision = None;
+    }
+
+    /// Groups whose order asks for what was held before and that do not know it.
+    pub fn without_history(&self) -> Vec<String> {
+        let lines = self.lines();
+        let asks = |(name, settings): &(&String, &ResourceGroupSettings)| {
+            settings.order == QueueOrder::FairShare && !lines.histories.contains(*name)
+        };
+        lines.settings.iter().filter(asks).map(|(name, _)| name.clone()).collect()
+    }
+
+    pub fn history_set(&self, group: &str, history: Vec<HeldBefore>) {
+        let mut lines = self.lines();
+        lines.histories.insert(group.to_owned());
+        lines.group(group).history_set(history, now_ms());
+    }
+
+    /// It is to be read again: others may have led the group meanwhile.
+    pub fn history_forget(&self, group: &str) {
+        self.lines().histories.remove(group);
     }
 
     /// The groups that are kept, and the default one.

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use madang_ids::{NodeId, SandboxId, SessionId};
 use madang_model::{OnNodeLoss, SessionEvent, SessionKind, SessionState};
 use madang_public_api::{QueueView, SessionView, Timestamp};
-use madang_schedule::{Decision, Place, Reason};
-use madang_store::SessionRecord;
+use madang_schedule::{Amount, Decision, HALF_LIFE_MS, HeldBefore, Place, Reason};
+use madang_store::{HeldQuery, SessionRecord, SessionsHeld};
 
 use super::{
     App, Failure, Stage, accelerator,
@@ -117,6 +117,8 @@ impl App {
 
     /// Compares the scheduler's memory with the sessions that live, and mends what differs; moves what is on nodes that drain.
     pub async fn queue_look(self: &Arc<Self>) -> Result<(), Failure> {
+        // Before what lives is known to the queue: what ends from then on it counts by itself.
+        self.histories_read().await?;
         let live: Vec<_> = self.sessions_live().iter().map(|session| session.record()).collect();
         for record in self.queue.compare(&self.fleet, &live) {
             self.session_line_up(&record).await?;
@@ -131,6 +133,17 @@ impl App {
         let there = |record: &&SessionRecord| draining.iter().any(|node| record.is_on(*node));
         for record in live.iter().filter(there).filter(|record| may_move(record)) {
             self.session_move(record.id, Leaving::Drained).await;
+        }
+        Ok(())
+    }
+
+    /// What was held in the groups that this process leads before it did.
+    async fn histories_read(&self) -> Result<(), Failure> {
+        for group in self.queue.without_history().into_iter().filter(|group| self.takes_nodes_of(group)) {
+            let query = HeldQuery { resource_group: &group, now_ms: now_ms(), half_life_ms: HALF_LIFE_MS };
+            let history = self.store.sessions_held(query).await?;
+            tracing::info!(group, sums = history.len(), "what was held before is known to fair share");
+            self.queue.history_set(&group, history.into_iter().map(held_before).collect());
         }
         Ok(())
     }
@@ -206,6 +219,12 @@ impl App {
             refused_at,
         }
     }
+}
+
+fn held_before(held: SessionsHeld) -> HeldBefore {
+    let SessionsHeld { owner, cpu_millis, memory_bytes, disk_bytes, accelerator_millis, held_ms } = held;
+    let amount = Amount { cpu_millis, memory_bytes, disk_bytes };
+    HeldBefore { owner: owner.to_string(), amount, device_millis: accelerator_millis, held_ms }
 }
 
 /// Whether nothing but time is lost when the session starts anew.

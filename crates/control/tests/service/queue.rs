@@ -1,12 +1,13 @@
 //! Sessions that wait: for room, for their turn, for others; and what moves them.
 
+use axum::http::Method;
 use madang_control::{Member, MemberState};
 use madang_ids::NodeId;
 use madang_node_api::Node;
 use madang_testkit::SimNode;
 use serde_json::{Value, json};
 
-use super::harness::World;
+use super::{harness::World, stage::Stage};
 
 /// A world whose node, of eight processors, is promised once and no more.
 async fn bounded() -> World {
@@ -140,6 +141,40 @@ async fn who_waits_still_waits_after_a_restart() {
     world.delete(&path(&first)).await.expect(200);
     until_state(&world, &third, "running").await;
     assert_eq!(world.node.sandboxes().len(), 2);
+}
+
+/// Ada, who comes first by her id and in time, has used the node; Ben has not.
+#[tokio::test]
+async fn who_has_used_less_is_first_also_after_a_restart() {
+    let stage = Stage::new().await;
+    let tokens = ["ada", "ben", "cleo"].map(|name| stage.token(name).to_owned());
+    let [ada, ben, cleo] = &tokens;
+    let world = stage.world;
+    let settings = json!({"cpu_percent": 100, "order": "fair-share"});
+    world.put("/api/v1/resource-groups/default", settings).await.expect(200);
+    let all = |world, token: &str| {
+        let asked = json!({"language": "sim", "resources": {"cpu": 8.0}});
+        let token = token.to_owned();
+        async move { World::send_as(world, &token, Method::POST, "/api/v1/sessions", asked).await.expect(201) }
+    };
+    let used = all(&world, ada).await;
+    assert_eq!(used["state"], "running", "{used}");
+    let since = std::time::Instant::now();
+    world.until("/readyz", |_| since.elapsed().as_millis() > 20).await;
+    world.delete(&path(&used)).await.expect(200);
+    until_state(&world, &used, "ended").await;
+    let holds = all(&world, cleo).await;
+    until_state(&world, &holds, "running").await;
+    let waiting = [all(&world, ada).await, all(&world, ben).await];
+    let fair = [waiting[1]["id"].clone(), waiting[0]["id"].clone()];
+    assert_eq!(queue(&world).await, fair);
+    world.stop.stop_now();
+    let (home, node) = world.stopped().await;
+    let world = World::on(home, node, |_| {}).await;
+    assert_eq!(queue(&world).await, fair, "what was used before counts");
+    world.delete(&path(&holds)).await.expect(200);
+    until_state(&world, &waiting[1], "running").await;
+    assert_eq!(queue(&world).await, fair[1..]);
 }
 
 #[tokio::test]

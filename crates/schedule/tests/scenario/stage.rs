@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use madang_ids::{NodeId, ReservationId, SessionId};
 use madang_schedule::{
-    Amount, Decision, Device, DeviceWant, Ended, Gang, GangMode, Group, GroupRules, Node, NodeState, Prefer,
-    QueueOrder, Refusal, Reservation, Session, Spreading, Want, pool_key,
+    Amount, Decision, Device, DeviceWant, Ended, Gang, GangMode, Group, GroupRules, HeldBefore, Node, NodeState,
+    Prefer, QueueOrder, Refusal, Reservation, Session, Spreading, Want, pool_key,
 };
 
 struct Stage {
@@ -126,7 +126,12 @@ impl Stage {
                 let session = Session { id, ..self.session(line) };
                 self.group.session_queue(session);
             }
-            "used" => self.group.usage_add(line.name, line.number("share-seconds", 0.0) * 1_000.0, self.now_ms),
+            "used" => {
+                let held_ms = line.millis("lasts", 0.0) as f64;
+                let held =
+                    HeldBefore { owner: line.name.to_owned(), amount: line.want().amount, device_millis: 0, held_ms };
+                self.group.history_set(vec![held], self.now_ms);
+            }
             "reserve" => self.reserve(line),
             "decide" => self.decide(),
             "wait" => self.wait(line),

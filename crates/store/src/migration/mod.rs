@@ -27,6 +27,7 @@ mod m0071_session_list;
 mod m0080_access_key_maker;
 mod m0081_retention;
 mod m0110_accelerator;
+mod m0140_session_held;
 
 pub(crate) struct Migrator;
 
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0050_node_member::Migration),
             Box::new(m0081_retention::Migration),
             Box::new(m0110_accelerator::Migration),
+            Box::new(m0140_session_held::Migration),
         ]
     }
 }

@@ -8,6 +8,7 @@ mod leases;
 mod opening;
 mod people;
 mod service;
+mod session_held;
 mod session_list;
 mod signin;
 mod usage;
