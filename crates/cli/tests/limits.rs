@@ -233,3 +233,29 @@ fn memory_available_kib() -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
+
+/// All the processes that a session may have, which go on when the first has ended.
+const CROWD: &str = "import os, time
+while True:
+ if os.fork() == 0:
+  while True:
+   try: os.fork()
+   except OSError: time.sleep(0.001)";
+const CROWDS: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_leaves_no_room_until_it_is_ended() {
+    let ground = Ground::new();
+    let client = ground.client();
+    let session = session(&client, "python").await;
+    let crowd = python("crowd", CROWD, &["process-limit"], "limits.pids");
+    for _ in 0..CROWDS {
+        let (first, _) = explode(&client, &session, &crowd).await.unwrap();
+        assert_eq!(verdict(&first), "process-limit", "{first:?}");
+        let (next, _) = explode(&client, &session, &crowd).await.unwrap();
+        let said = next.whole.detail.clone().unwrap_or_default();
+        assert_eq!((verdict(&next), said.starts_with("other programs")), ("process-limit", true), "{next:?}");
+        assert_eq!(left(&client, &session).await, None);
+    }
+    client.session_end(&session.id.to_string()).await.unwrap();
+}

@@ -50,6 +50,7 @@ pub fn outcome(evidence: &Evidence) -> Outcome {
     let died_of = signal.or(exit_code.map(|code| code - SHELL_SIGNAL_BASE));
     let verdict = match evidence {
         Evidence { cancelled: true, .. } if failed => Verdict::Cancelled,
+        Evidence { cause: Some(Cause::Crowded), .. } => Verdict::ProcessLimit,
         Evidence { cause: Some(Cause::Output), .. } => Verdict::OutputLimit,
         Evidence { cause: Some(Cause::WallTime), .. } | Evidence { wall_over: true, .. } => Verdict::TimeLimit,
         Evidence { cpu_over: true, .. } => Verdict::TimeLimit,
@@ -72,6 +73,9 @@ fn detail(verdict: Verdict, evidence: &Evidence) -> Option<String> {
         Verdict::TimeLimit => "it ran longer than it may (limits.wall_ms)",
         Verdict::MemoryLimit => "it needed more memory than it may have (limits.memory_bytes)",
         Verdict::OutputLimit => "it wrote more output than it may (limits.output_bytes)",
+        Verdict::ProcessLimit if evidence.cause == Some(Cause::Crowded) => {
+            "other programs of its sandbox hold all the processes there may be (limits.pids)"
+        }
         Verdict::ProcessLimit => "it started more processes than it may (limits.pids)",
         Verdict::DeniedSyscall => "it made a system call that no sandboxed program may make",
         _ => return None,
@@ -117,6 +121,7 @@ mod tests {
         assert_eq!(verdict(Evidence { fork_refusals: 4, end: End::Exited(1), ..FINE }), Verdict::ProcessLimit);
         assert_eq!(verdict(Evidence { cause: Some(Cause::WallTime), ..killed }), Verdict::TimeLimit);
         assert_eq!(verdict(Evidence { cause: Some(Cause::Output), ..killed }), Verdict::OutputLimit);
+        assert_eq!(verdict(Evidence { cause: Some(Cause::Crowded), ..killed }), Verdict::ProcessLimit);
         assert_eq!(verdict(Evidence { cancelled: true, cause: Some(Cause::Asked), ..killed }), Verdict::Cancelled);
         assert_eq!(verdict(Evidence { end: End::Exited(159), ..FINE }), Verdict::DeniedSyscall);
         assert_eq!(verdict(Evidence { end: End::Exited(-31), ..FINE }), Verdict::DeniedSyscall);

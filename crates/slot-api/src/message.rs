@@ -303,6 +303,8 @@ pub enum Cause {
     WallTime,
     Output,
     Asked,
+    /// It never began: others of its sandbox held every process there may be.
+    Crowded,
 }
 
 /// Work on files, done by init as the guest, beneath `/home/work`.

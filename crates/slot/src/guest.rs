@@ -54,9 +54,9 @@ fn never_block(descriptor: &OwnedFd) -> io::Result<()> {
 
 impl Guest {
     /// Starts a program on pipes. `input` replaces the stdin pipe: a file it reads by itself.
-    pub fn start_piped(program: &Program, walls: &Walls, input: Option<OwnedFd>) -> io::Result<Self> {
+    pub fn start_piped(program: &Program, walls: &Walls, input: Option<&OwnedFd>) -> io::Result<Self> {
         let (stdin, out, err) = (Pipe::into_guest()?, Pipe::out_of_guest()?, Pipe::out_of_guest()?);
-        let first = input.as_ref().map_or(stdin.theirs.as_fd(), AsFd::as_fd);
+        let first = input.map_or(stdin.theirs.as_fd(), AsFd::as_fd);
         let pid = program.start(walls, &[first, out.theirs.as_fd(), err.theirs.as_fd()], false)?;
         Ok(Self { pid, stdin: Inlet::new(stdin.ours), outlets: outlets(out.ours, err.ours), terminal: None })
     }

@@ -1,5 +1,6 @@
-//! The poll loop: who is waited for, and what each message does. What concerns the driver is in [`drive`].
+//! The poll loop: who is waited for, and what each message does. What concerns the driver is in [`drive`], what begins in [`begin`].
 
+mod begin;
 mod drive;
 
 use std::{
@@ -9,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use madang_slot_api::{Bind, Cause, FromSlot, Keep, Prepare, RunNumber, Start, Stream, ToSlot};
+use begin::Held;
+use madang_slot_api::{Bind, Cause, FromSlot, Keep, Prepare, RunNumber, Stream, ToSlot};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
     link::Link,
     outlet::{Budget, Drained, drain},
     process_tree,
-    program::{Program, resize_terminal},
+    program::resize_terminal,
     reap::Reaper,
     walls::{self, Walls},
 };
@@ -54,6 +56,7 @@ pub struct Init {
     driver: Option<Driver>,
     runs: BTreeMap<RunNumber, Run>,
     keep: Keep,
+    held: Option<Held>,
     /// Without a node, the slot ends then.
     orphan: Duration,
     alone_since: Option<Instant>,
@@ -96,6 +99,7 @@ impl Init {
             driver: None,
             runs: BTreeMap::new(),
             keep: Keep::Nothing,
+            held: None,
             orphan: FIRST_WORD,
             alone_since: Some(Instant::now()),
             over: false,
@@ -110,6 +114,7 @@ impl Init {
                 self.handle(wake);
             }
             self.reap();
+            self.attempt_held();
             self.end_late_runs();
             self.report_stdin();
             if self.over {
@@ -149,7 +154,7 @@ impl Init {
         if let Some(connection) = self.link.connection() {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::OUT, self.link.wants_to_send());
-            flags.set(PollFlags::IN, !self.stdin_is_full());
+            flags.set(PollFlags::IN, self.may_listen());
             all.push((Wake::Connection, connection, flags));
         }
         for (&number, run) in &self.runs {
@@ -175,6 +180,11 @@ impl Init {
         all
     }
 
+    /// Whether more may be taken from the node.
+    fn may_listen(&self) -> bool {
+        self.held.is_none() && !self.stdin_is_full()
+    }
+
     fn stdin_is_full(&self) -> bool {
         let runs = self.runs.values().map(|run| &run.guest);
         let guests = runs.chain(self.driver.iter().map(|driver| &driver.guest));
@@ -186,7 +196,8 @@ impl Init {
         let runs = self.runs.values().map(|run| run.budget.deadline);
         let serving = self.driver.iter().filter_map(|driver| Some(driver.serving.as_ref()?.budget.deadline));
         let idle = Instant::now() + Duration::from_secs(3600);
-        runs.chain(serving).chain(alone).min().unwrap_or(idle).min(idle)
+        let held = self.held.as_ref().map(Held::next_look);
+        runs.chain(serving).chain(alone).chain(held).min().unwrap_or(idle).min(idle)
     }
 
     fn handle(&mut self, wake: Wake) {
@@ -215,7 +226,7 @@ impl Init {
         for _ in 0..MESSAGES_A_TURN_MAX {
             let Some((message, descriptor)) = self.link.receive() else { return };
             self.obey(message, descriptor);
-            if self.stdin_is_full() {
+            if !self.may_listen() {
                 return;
             }
         }
@@ -243,10 +254,10 @@ impl Init {
                 self.link.send_with(&FromSlot::File { ask, answer }, descriptor);
             }
             ToSlot::Ping => self.link.send(&FromSlot::Pong),
-            ToSlot::Probe(probe) => {
-                let guest = Guest::start_probe(&probe, &self.walls);
-                self.begin(probe.run, guest, budget(probe.wall_ms, PROBE_OUTPUT_BYTES));
-            }
+            ToSlot::Probe(probe) => match Guest::start_probe(&probe, &self.walls) {
+                Ok(guest) => self.begin(probe.run, guest, budget(probe.wall_ms, PROBE_OUTPUT_BYTES)),
+                Err(error) => self.fault(Some(probe.run), format!("cannot start the probe: {error}")),
+            },
             ToSlot::Runs => {
                 let runs = self.link.journal.list();
                 self.link.send(&FromSlot::Runs { driver: self.driver_seen(), runs });
@@ -300,32 +311,6 @@ impl Init {
                 self.fault(None, format!("cannot bind the slot: {error}"));
                 self.over = true;
             }
-        }
-    }
-
-    fn start(&mut self, start: Start, input: Option<OwnedFd>) {
-        if !self.walls.bound {
-            return self.fault(Some(start.run), "nobody has claimed this slot".to_owned());
-        }
-        if !self.keep(start.run) {
-            return self.fault(Some(start.run), "there are too many runs whose end nobody has heard".to_owned());
-        }
-        let env: Vec<String> = self.env.iter().chain(&start.env).cloned().collect();
-        let program = Program::new(&start.argv, &env);
-        let guest = program.and_then(|program| match start.terminal {
-            Some(size) => Guest::start_on_terminal(&program, &self.walls, size),
-            None => Guest::start_piped(&program, &self.walls, input),
-        });
-        self.begin(start.run, guest, budget(start.wall_ms, start.output_bytes));
-    }
-
-    fn begin(&mut self, run: RunNumber, guest: io::Result<Guest>, budget: Budget) {
-        match guest {
-            Ok(guest) => {
-                self.runs.insert(run, Run { guest, budget });
-                self.link.send(&FromSlot::Started { run });
-            }
-            Err(error) => self.fault(Some(run), format!("cannot start the program: {error}")),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::walls::Walls;
 pub const WORK: &str = "/home/work";
 /// What a shell answers for a program it cannot find, or cannot start.
 const EXIT_NOT_FOUND: i32 = 127;
-const EXIT_CANNOT_EXECUTE: i32 = 126;
+pub const EXIT_CANNOT_EXECUTE: i32 = 126;
 /// Files that programs make are theirs alone to change, as everywhere.
 const UMASK: rustix::fs::Mode = rustix::fs::Mode::from_raw_mode(0o022);
 

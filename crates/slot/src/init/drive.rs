@@ -1,4 +1,4 @@
-//! Init's dealings with the driver: starting it, asking it, passing on what it says.
+//! Init's dealings with the driver: asking it, passing on what it says.
 
 use std::os::fd::OwnedFd;
 
@@ -16,17 +16,6 @@ use crate::{
 const EVENT_READS_A_TURN_MAX: usize = 4;
 
 impl Init {
-    pub(super) fn start_driver(&mut self) {
-        let Some(argv) = self.driver_argv.clone() else { return self.fault(None, "no driver here".to_owned()) };
-        if let Some(old) = self.driver.take() {
-            process_tree::kill_tree(old.guest.pid);
-        }
-        match Driver::start(&argv, &self.env, &self.walls) {
-            Ok(driver) => self.driver = Some(driver),
-            Err(error) => self.fault(None, format!("cannot start the driver: {error}")),
-        }
-    }
-
     pub(super) fn driver_seen(&self) -> DriverSeen {
         match &self.driver {
             Some(Driver { serving: Some(serving), .. }) => DriverSeen::Serving { run: serving.run },
