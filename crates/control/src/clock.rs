@@ -1,14 +1,23 @@
 //! The wall clock, read at the rim only.
 //!
 //! [`now_ms`] does not jump: a clock that is set must not end sessions, runs and leases before their time, or never. It starts with the
-//! machine's clock, goes as time since boot goes, and follows the machine's clock by at most a tenth: an hour is made up for in ten. Who
-//! compares with what another machine wrote a moment ago asks [`wall_ms`].
+//! machine's clock, goes as time since boot goes, and follows the machine's clock by at most a tenth: an hour is made up for in ten. It goes
+//! on so over restarts of the server ([`resume`]), not of the machine. Who compares with what another machine wrote a moment ago asks
+//! [`wall_ms`].
+
+mod kept;
 
 use std::{
-    sync::{LazyLock, Mutex, PoisonError},
+    io,
+    path::Path,
+    sync::{
+        LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use kept::Moment;
 use rustix::time::{ClockId, clock_gettime};
 
 /// A clock that is further off was never set before: it is believed at once.
@@ -18,6 +27,36 @@ const SLEW: u64 = 10;
 /// What is said in the log.
 const STEP_US_TOLD: u64 = 1_000_000;
 
+static STEADY: LazyLock<Mutex<Steady>> = LazyLock::new(|| Mutex::new(Steady::new(up_us(), wall_us())));
+
+/// Goes on where the last server of this home was, and keeps that from now on known; once in a process, before anything asks for the time.
+pub(crate) fn resume(home: &Path) {
+    static RESUMED: AtomicBool = AtomicBool::new(false);
+    if RESUMED.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let resumed = Moment::read(home).and_then(|kept| Steady::resumed(&kept, up_us(), wall_us()));
+    let Some(resumed) = resumed else { return };
+    if resumed.off_us.unsigned_abs() > STEP_US_TOLD {
+        tracing::warn!(off_ms = resumed.off_us / 1_000, "the machine's clock was set; time here follows slowly");
+    }
+    *steady() = resumed;
+}
+
+/// Keeps where time here is for the next server of this home.
+pub(crate) fn keep(home: &Path) -> io::Result<()> {
+    let now = {
+        let mut steady = steady();
+        steady.read(up_us(), wall_us());
+        Moment::of(&steady)?
+    };
+    now.write(home)
+}
+
+fn steady() -> MutexGuard<'static, Steady> {
+    STEADY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Unix time, milliseconds.
 pub(crate) fn now_ms() -> u64 {
     now_us() / 1_000
@@ -25,8 +64,7 @@ pub(crate) fn now_ms() -> u64 {
 
 /// Unix time, microseconds.
 pub(crate) fn now_us() -> u64 {
-    static STEADY: LazyLock<Mutex<Steady>> = LazyLock::new(|| Mutex::new(Steady::new(up_us(), wall_us())));
-    let mut steady = STEADY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut steady = steady();
     let before = steady.off_us;
     let now = steady.read(up_us(), wall_us());
     let off = steady.off_us;
@@ -66,6 +104,13 @@ struct Steady {
 impl Steady {
     fn new(up_us: u64, wall_us: u64) -> Self {
         Self { up_us, now_us: wall_us, off_us: 0 }
+    }
+
+    /// As if it had gone on since `kept`; none where the machine's clock is too far from that.
+    fn resumed(kept: &Moment, up_us: u64, wall_us: u64) -> Option<Self> {
+        let now_us = kept.now_us.saturating_add(up_us.checked_sub(kept.up_us)?);
+        let near = wall_us.abs_diff(now_us) <= STEP_US_MAX;
+        near.then(|| Self { up_us, now_us, off_us: wall_us.wrapping_sub(now_us).cast_signed() })
     }
 
     fn read(&mut self, up_us: u64, wall_us: u64) -> u64 {
@@ -112,6 +157,17 @@ mod tests {
             assert_ne!(before, wall(9 * 3_600), "not there yet");
             assert_eq!(steady.read(10 * HOUR, wall(36_000)), wall(36_000));
         }
+    }
+
+    #[test]
+    fn a_restart_under_a_set_clock_changes_nothing() {
+        let kept = Moment { boot: String::new(), up_us: HOUR, now_us: BEGAN };
+        for wall in [BEGAN - HOUR, BEGAN + HOUR] {
+            let steady = Steady::resumed(&kept, HOUR + SECOND, wall).unwrap();
+            assert_eq!(steady.now_us, BEGAN + SECOND);
+        }
+        assert!(Steady::resumed(&kept, HOUR + SECOND, BEGAN + 30 * HOUR).is_none(), "it was wrong then");
+        assert!(Steady::resumed(&kept, HOUR - SECOND, BEGAN).is_none(), "of another start");
     }
 
     #[test]

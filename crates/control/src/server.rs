@@ -21,6 +21,7 @@ use tokio::{
 use crate::{
     ControlConfig, admin_token,
     app::{App, Failure, Stage, fleet::Fleet},
+    clock,
     connection::{serve_tcp, serve_unix},
     entrance::{self, Entrance, EntranceError},
     http,
@@ -108,6 +109,7 @@ impl Server {
         }
         let home = config.home.clone();
         make_home(&home).map_err(|source| StartError::Home { path: home.clone(), source })?;
+        clock::resume(&home);
         let database = config.database.clone().unwrap_or_else(|| StoreConfig::sqlite(home.join(DATABASE)));
         if let Some(path) = database.path() {
             make_private(path).map_err(|source| StartError::Home { path: path.to_owned(), source })?;

@@ -1,6 +1,10 @@
 //! The server goes and comes back; sessions stay.
 
-use std::sync::Arc;
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use madang_client::Client;
 use madang_model::Verdict;
@@ -96,4 +100,31 @@ async fn a_server_that_is_asked_to_stop_leaves_sessions_and_nothing_else() {
     let left = std::fs::read_dir(home.path().join("slots")).unwrap().count();
     assert_eq!(left, 1, "only the session's slot stays");
     all_is_there(home, before).await;
+}
+
+/// The machine's clock was ahead when the last server ran, and is set right while it is away: time does not go back with it, or what was
+/// used since would count for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn time_goes_on_where_it_was_when_a_clock_is_set_meanwhile() {
+    const AHEAD: Duration = Duration::from_mins(30);
+    let server = Server::start();
+    let file = server.home().join("clock.json");
+    let mut kept = soon("the time is kept", async || {
+        let text = fs::read(&file).map_err(|error| error.to_string())?;
+        serde_json::from_slice::<serde_json::Value>(&text).map_err(|error| error.to_string())
+    })
+    .await;
+    let home = server.kill();
+    kept["now_us"] = (kept["now_us"].as_u64().unwrap() + AHEAD.as_micros() as u64).into();
+    fs::write(&file, kept.to_string()).unwrap();
+    let server = Server::start_in(home);
+    let once = OneShotRequest {
+        language: Some("python".to_owned()),
+        code: Some("print(1)".to_owned()),
+        ..OneShotRequest::default()
+    };
+    let view = server.client().run(&once).await.unwrap();
+    let machine = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let ahead = Duration::from_millis(view.created_at.0).saturating_sub(machine);
+    assert!(ahead > AHEAD * 9 / 10, "{ahead:?}");
 }

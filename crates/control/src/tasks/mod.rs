@@ -3,6 +3,7 @@
 //! Every task is a [`TaskPlan`] and an idempotent `async fn`; [`start`] names them all. [`runner`] runs them.
 
 mod budgets;
+mod clock;
 mod hint;
 mod lease;
 mod people;
@@ -40,6 +41,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     let listeners = readings::Listeners::default();
     spawn(kept(app, readings::PLAN, Arc::default(), move |app| listeners.clone().run(app)));
     spawn(kept(app, utilization::plan_of(app), Arc::default(), utilization::look));
+    spawn(kept(app, clock::PLAN, Arc::default(), clock::keep));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
     let holder = lease::Holder::default();
     spawn(kept(app, lease::PLAN, wakes.lease, move |app| holder.clone().run(app)));
