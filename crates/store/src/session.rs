@@ -1,8 +1,12 @@
 //! Sessions: what was asked for and where it stands.
 
+use std::collections::BTreeSet;
+
 use madang_ids::{SandboxId, SessionId, UserId};
 use madang_model::{DevicesHeld, Owner, SessionLife, SessionSpec, Usage};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QuerySelect,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -167,6 +171,25 @@ impl Store {
         rows.into_iter().map(from_row).collect()
     }
 
+    /// Of every session whose row says that it goes on. Less than [`Store::session_list_live`], for whoever asks often.
+    pub async fn session_ids_live(&self) -> Result<BTreeSet<SessionId>, StoreError> {
+        let rows: Vec<String> = row::Entity::find()
+            .select_only()
+            .column(row::Column::Id)
+            .filter(goes_on())
+            .into_tuple()
+            .all(&self.reader)
+            .await
+            .map_err(doing("listing live sessions"))?;
+        rows.iter().map(|id| id.parse().map_err(corrupt("reading a session's id"))).collect()
+    }
+
+    /// Whether there is a row of it that says that it goes on.
+    pub async fn session_is_live(&self, id: SessionId) -> Result<bool, StoreError> {
+        let found = row::Entity::find_by_id(id.to_string()).filter(goes_on()).count(&self.reader);
+        Ok(found.await.map_err(doing("reading whether a session is live"))? > 0)
+    }
+
     /// Forgets sessions that ended before a time; returns how many.
     pub async fn session_prune(&self, horizon: impl Into<Horizon>) -> Result<u64, StoreError> {
         let horizon = horizon.into();
@@ -185,6 +208,11 @@ impl Store {
             .map_err(doing("forgetting old sessions"))?;
         Ok(done.rows_affected)
     }
+}
+
+/// Whatever says that it is over is enough.
+fn goes_on() -> Condition {
+    Condition::all().add(row::Column::EndedMs.is_null()).add(row::Column::State.is_not_in(["ended", "refused"]))
 }
 
 pub(crate) fn to_row(record: &SessionRecord) -> Result<row::ActiveModel, StoreError> {

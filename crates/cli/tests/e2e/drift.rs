@@ -349,3 +349,32 @@ async fn a_server_that_is_moved_into_a_slot_is_moved_out_again() {
     still_works(&server, &session).await;
     said(&server, "stray-process", "slot", &slot.name).await;
 }
+
+/// Runs a statement in the server's database, as somebody does who has the file.
+fn by_hand(server: &Server, statement: &str) {
+    let code = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=60) as d: assert d.execute(sys.argv[2]).rowcount == 1";
+    let database = server.home().join("madang.db");
+    let done = Command::new("python3").arg("-c").arg(code).arg(database).arg(statement).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_in_the_database_ends() {
+    let server = Server::start();
+    for how in ["UPDATE session SET state = 'ended', ended_ms = created_ms WHERE", "DELETE FROM session WHERE"] {
+        let session = python(&server).await;
+        let slot = Slot::of(&server, &session);
+        by_hand(&server, &format!("{how} id = '{}'", session.id));
+        let changed = Instant::now();
+        slot.goes(&server).await;
+        mended(how, changed);
+        said(&server, "record-ended", "session", &session.id.to_string()).await;
+        soon("the session is no longer there", async || {
+            match server.client().session_get(&session.id.to_string()).await {
+                Ok(view) if view.state != SessionState::Ended => Err(format!("{view:?}")),
+                _ => Ok(()),
+            }
+        })
+        .await;
+    }
+}

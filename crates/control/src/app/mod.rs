@@ -39,6 +39,7 @@ mod run_take_up;
 mod runs;
 mod service;
 mod session_change;
+mod session_compare;
 mod session_extend;
 mod session_logs;
 mod session_plan;

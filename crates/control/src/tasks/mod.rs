@@ -12,6 +12,7 @@ mod prune;
 mod queue;
 mod readings;
 mod reconcile;
+mod records;
 mod runner;
 mod service;
 mod utilization;
@@ -42,6 +43,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     spawn(kept(app, readings::PLAN, Arc::default(), move |app| listeners.clone().run(app)));
     spawn(kept(app, utilization::plan_of(app), Arc::default(), utilization::look));
     spawn(kept(app, clock::PLAN, Arc::default(), clock::keep));
+    spawn(kept(app, records::PLAN, Arc::default(), records::compare));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));
     let holder = lease::Holder::default();
     spawn(kept(app, lease::PLAN, wakes.lease, move |app| holder.clone().run(app)));

@@ -10,6 +10,7 @@ mod authorization;
 mod browser;
 mod clusters;
 mod deadlines;
+mod drift;
 mod events;
 mod files;
 mod fleet;

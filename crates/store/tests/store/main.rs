@@ -13,7 +13,7 @@ mod session_list;
 mod signin;
 mod usage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use madang_ids::{RunId, SandboxId, SessionId, TokenId};
 use madang_model::{
@@ -22,6 +22,7 @@ use madang_model::{
 };
 use madang_store::{Claim, Horizon, IdempotencyRecord, RunRecord, SessionRecord, Store, StoreError, TokenRecord};
 use madang_testkit::TestDatabase;
+use sea_orm::ConnectionTrait as _;
 
 async fn open(database: &TestDatabase) -> Store {
     Store::open(&database.url().parse().unwrap()).await.unwrap()
@@ -128,6 +129,30 @@ async fn a_live_name_is_taken_and_an_ended_one_is_free() {
         store.session_insert(&session("a")).await.unwrap();
         assert_eq!(store.session_list_live().await.unwrap().len(), 1);
         assert_eq!(store.session_prune(10).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_row_says_of_its_end_is_enough() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let all = ["a", "b", "c", "d"].map(session);
+        for record in &all {
+            store.session_insert(record).await.unwrap();
+        }
+        let [a, b, c, d] = all.map(|record| record.id);
+        let by_hand = opening::bare(&database).await;
+        for statement in [
+            format!("UPDATE session SET state = 'ended' WHERE id = '{a}'"),
+            format!("UPDATE session SET ended_ms = 9 WHERE id = '{b}'"),
+            format!("DELETE FROM session WHERE id = '{c}'"),
+        ] {
+            by_hand.execute_unprepared(&statement).await.unwrap();
+        }
+        assert_eq!(store.session_ids_live().await.unwrap(), BTreeSet::from([d]));
+        for (id, live) in [(a, false), (b, false), (c, false), (d, true)] {
+            assert_eq!(store.session_is_live(id).await.unwrap(), live, "{id}");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 
 const SERVERS: usize = 6;
 
-async fn bare(database: &TestDatabase) -> DatabaseConnection {
+pub async fn bare(database: &TestDatabase) -> DatabaseConnection {
     Database::connect(database.url()).await.unwrap()
 }
 

@@ -16,15 +16,18 @@ pub(crate) enum DriftKind {
     SandboxUnwanted,
     /// A session runs and its sandbox is not there.
     SandboxMissing,
+    /// A session goes on and its row says that it has ended.
+    RecordEnded,
 }
 
 impl DriftKind {
-    pub const ALL: [Self; 2] = [Self::SandboxUnwanted, Self::SandboxMissing];
+    pub const ALL: [Self; 3] = [Self::SandboxUnwanted, Self::SandboxMissing, Self::RecordEnded];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::SandboxUnwanted => "sandbox-unwanted",
             Self::SandboxMissing => "sandbox-missing",
+            Self::RecordEnded => "record-ended",
         }
     }
 }

@@ -1,0 +1,50 @@
+//! Somebody changes the database while the server runs: what has ended there ends here.
+
+use std::time::Instant;
+
+use madang_model::SessionEvent;
+use madang_node_api::Node as _;
+use madang_store::{Store, StoreConfig};
+
+use crate::harness::{PATIENCE, World};
+
+async fn store_of(world: &World) -> Store {
+    let config = world.home.database().unwrap_or_else(|| StoreConfig::sqlite(world.home.path().join("madang.db")));
+    Store::open(&config).await.unwrap()
+}
+
+async fn until_no_sandbox(world: &World) {
+    let began = Instant::now();
+    while !world.node.sandboxes().is_empty() {
+        assert!(began.elapsed() < PATIENCE, "{:?} stay", world.node.sandboxes());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_another_program_has_ended_ends_with_its_sandbox() {
+    let world = World::new().await;
+    let (theirs, other) = (world.session().await, world.session().await);
+    let store = store_of(&world).await;
+    let mut record = store.session_get(theirs.parse().unwrap()).await.unwrap().unwrap();
+    for event in [SessionEvent::EndAsked { why: "by hand".into() }, SessionEvent::Drained] {
+        record.life = record.life.apply(&event, record.created_ms + 1).unwrap().0;
+    }
+    record.ended_ms = Some(record.created_ms + 1);
+    store.session_update(&record).await.unwrap();
+    let view = world.until(&format!("/api/v1/sessions/{theirs}"), |view| view["state"] == "ended").await;
+    assert_eq!(view["why"], "by hand");
+    let began = Instant::now();
+    while world.node.sandboxes().iter().any(|seen| seen.session.to_string() == theirs) {
+        assert!(began.elapsed() < PATIENCE, "its sandbox stays");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let text = String::from_utf8(world.get("/metrics").await.body.to_vec()).unwrap();
+    assert!(text.contains("madang_drift_total{kind=\"record-ended\"} 1"), "{text}");
+    // Whose row is as it was goes on, and ends in the usual way without a word about drift.
+    assert_eq!(world.get(&format!("/api/v1/sessions/{other}")).await.json()["state"], "running");
+    world.delete(&format!("/api/v1/sessions/{other}")).await.expect(200);
+    until_no_sandbox(&world).await;
+    let text = String::from_utf8(world.get("/metrics").await.body.to_vec()).unwrap();
+    assert!(text.contains("madang_drift_total{kind=\"record-ended\"} 1"), "{text}");
+}
