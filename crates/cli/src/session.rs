@@ -64,6 +64,9 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         ..SessionCreate::default()
     };
     let session = client.session_create(&request).await?;
+    if let Some(queue) = &session.queue {
+        print::complain(&format!("queued: {}", queue.waits_for));
+    }
     match args.json {
         true => print::json(&session),
         false => print::say(&format!("{}\n", session.id)),

@@ -38,4 +38,7 @@ pub struct SessionExplained {
     /// What it would have to wait for; absent where it would start at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// Why it could never start on the nodes that are there; it would be refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impossible: Option<String>,
 }

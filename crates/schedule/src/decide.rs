@@ -211,9 +211,8 @@ impl Group {
         if walk.head.is_some() {
             return Go::On;
         }
-        if !self.could_ever_fit(session) {
+        if let Some(why) = self.why_never(session) {
             self.session_unqueue(session.id);
-            let why = "no node of the resource group is large enough, or has what it asks for".to_owned();
             walk.decisions.push(Decision::Refuse { session: session.id, why });
             return Go::On;
         }

@@ -13,6 +13,7 @@ use crate::{
     Group,
     node::Member,
     preempt::Spots,
+    room::Room,
     want::{Amount, GangMode, Session},
 };
 
@@ -90,9 +91,14 @@ impl Group {
         (self.find(session, now_ms).is_none() || self.head.is_some()).then(|| self.reason(session, now_ms))
     }
 
-    /// Whether any node could take it, with nothing else there.
-    pub fn possible(&self, session: &Session) -> bool {
-        self.could_ever_fit(session)
+    /// Why a session could not start here even if nothing else were there; none as long as no node takes anything: some may come.
+    pub fn why_never(&self, session: &Session) -> Option<String> {
+        if self.index.is_empty() || self.could_ever_fit(session) {
+            return None;
+        }
+        let members = self.members.values().filter(|member| member.suits(session));
+        let short = short(session, members.map(Member::whole));
+        Some(format!("no node of the resource group is large enough, or has what it asks for: {}", short.join("; ")))
     }
 
     fn reason(&self, session: &Session, now_ms: u64) -> Reason {
@@ -107,7 +113,7 @@ impl Group {
             return Reason::Turn;
         }
         let members = self.members.values().filter(|member| member.open() && member.suits(session));
-        let short = short(session, members);
+        let short = short(session, members.map(|member| member.free.clone()));
         if short.is_empty() { Reason::Promised } else { Reason::Room { short } }
     }
 
@@ -186,21 +192,20 @@ fn earliest_on(member: &Member, session: &Session, need: u32, within_ms: Range<u
 }
 
 /// What is short on every node that would suit, with the most that one has.
-fn short<'a>(session: &Session, members: impl Iterator<Item = &'a Member>) -> Vec<String> {
+fn short(session: &Session, rooms: impl Iterator<Item = Room>) -> Vec<String> {
     let mut most = Amount::default();
     let (mut nodes, mut fits) = (0_u32, false);
     let mut devices: Vec<u64> = vec![0; session.want.devices.len()];
     let want = &session.want;
-    for member in members {
+    for free in rooms {
         nodes += 1;
-        let free = &member.free;
         most.cpu_millis = most.cpu_millis.max(free.amount.cpu_millis);
         most.memory_bytes = most.memory_bytes.max(free.amount.memory_bytes);
         most.disk_bytes = most.disk_bytes.max(free.amount.disk_bytes);
         for (most, want) in devices.iter_mut().zip(&want.devices) {
             *most = (*most).max(free.most_of(want));
         }
-        fits |= free.clone().times(want, session.gang.size) >= session.gang.size;
+        fits |= free.times(want, session.gang.size) >= session.gang.size;
     }
     if nodes == 0 {
         return vec!["no node has the labels or the language it asks for".into()];

@@ -4,7 +4,7 @@ use madang_client::{At, Client};
 use madang_public_api::{RunRequest, SessionState};
 
 use crate::{
-    server::{Server, soon},
+    server::{Server, shared, soon},
     session::{command, query, told},
 };
 
@@ -69,4 +69,27 @@ async fn three_sandboxes_know_who_they_are_and_outlive_their_server() {
     let (code, _, err) = server.madang(&["session", "rm", "three"]);
     assert_eq!(code, 0, "{err}");
     // That no slot stays behind is seen when the server goes.
+}
+
+#[test]
+fn what_no_node_has_is_refused_before_there_is_an_id() {
+    let server = shared();
+    for more in [&[][..], &["--cluster", "2", "--cluster-mode", "multi-node"]] {
+        let words = [&["session", "create", "--accelerator", "fake=3"], more].concat();
+        let (code, out, err) = server.madang(&words);
+        assert_eq!((code, out.as_str()), (122, ""), "{err}");
+        assert!(err.contains("fake (thousandths): 3000 wanted, 0 at most"), "{err}");
+    }
+}
+
+#[test]
+fn what_waits_says_so_beside_its_id() {
+    let server = shared();
+    let (code, first, err) = server.madang(&["session", "create"]);
+    assert_eq!((code, err.as_str()), (0, ""), "it runs");
+    let (code, second, err) = server.madang(&["session", "create", "--after", first.trim()]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains(&format!("queued: it waits for the end of {}", first.trim())), "{err}");
+    let (code, _, err) = server.madang(&["session", "rm", second.trim(), first.trim()]);
+    assert_eq!(code, 0, "{err}");
 }

@@ -7,6 +7,7 @@ use futures_util::future::select_all;
 use madang_ids::SandboxId;
 use madang_model::service::New;
 use madang_node_api::{LanguageSeen, Presence};
+use madang_store::SessionRecord;
 use tokio::sync::watch;
 
 use super::{
@@ -43,6 +44,20 @@ impl App {
         let left_ms = self.nodes_wait_left_ms();
         if left_ms > 0 {
             within(left_ms, self.fleet.presence(sandbox).into_iter().collect()).await;
+        }
+    }
+
+    /// Why a session could never start on the nodes there are, once all of those have been heard that are expected.
+    pub(super) async fn impossible(&self, record: &SessionRecord) -> Option<String> {
+        loop {
+            let why = self.queue.why_never(&self.fleet, record)?;
+            let expected = self.fleet.members().into_iter().filter(|member| member.state == MemberState::Schedulable);
+            let expected: Vec<_> = expected.map(|member| member.node.presence()).collect();
+            let left_ms = self.nodes_wait_left_ms();
+            if left_ms == 0 || expected.iter().all(|presence| *presence.borrow() != Presence::Unheard) {
+                return Some(why);
+            }
+            within(left_ms, expected).await;
         }
     }
 

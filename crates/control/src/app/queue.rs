@@ -122,6 +122,13 @@ impl Queue {
         group.why_not(&session, now).map(|reason| reason.to_string())
     }
 
+    /// Why a session like this could never start on the nodes there are.
+    pub fn why_never(&self, fleet: &Fleet, record: &SessionRecord) -> Option<String> {
+        let mut lines = self.lines();
+        lines.nodes_look(fleet);
+        lines.group(&record.spec.queueing.resource_group).why_never(&wanted(record))
+    }
+
     /// A session that waits from now on, for the room and for those of its dependencies that have not ended well yet.
     pub fn line_up(&self, record: &SessionRecord, depends_on: BTreeSet<SessionId>) {
         let mut lines = self.lines();

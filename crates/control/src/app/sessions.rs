@@ -63,9 +63,10 @@ impl App {
         let refusals = self.store.session_admit(&record, &people.bounds(&owner, &actor.by), Admit::Try).await?;
         let budget = self.check_budget(&owner);
         let view = session_view(&record, 0);
-        let waits_for = self.queue.why_not(&self.fleet, &record);
+        let impossible = self.impossible(&record).await;
+        let waits_for = self.queue.why_not(&self.fleet, &record).filter(|_| impossible.is_none());
         Ok(SessionExplained {
-            admitted: refusals.is_empty() && budget.is_ok(),
+            admitted: refusals.is_empty() && budget.is_ok() && impossible.is_none(),
             refusals,
             project: view.project,
             image: view.image,
@@ -75,6 +76,7 @@ impl App {
             cost: self.cost_estimate(&record.spec),
             budget: budget.unwrap_or_else(|failure| Some(failure.detail)),
             waits_for,
+            impossible,
         })
     }
 
@@ -88,6 +90,9 @@ impl App {
         let lowered = self.check_budget(&record.owner)?;
         if lowered.is_some() {
             record.spec.queueing.priority = record.spec.queueing.priority.min(PRIORITY_THROTTLED);
+        }
+        if let Some(why) = self.impossible(&record).await {
+            return Err(impossible(&why));
         }
         let bounds = self.people.now().bounds(&record.owner, &actor.by);
         self.queue.reservation_use(&mut record);
@@ -136,6 +141,8 @@ impl App {
         }
         let record = session.record();
         match &record.life.state {
+            // Its nodes have gone meanwhile, or what it waits for did not end well.
+            SessionState::Refused { limit } => Err(impossible(limit)),
             SessionState::Draining { ending } | SessionState::Ended { ending }
                 if ending.outcome == SessionOutcome::Failed =>
             {
@@ -245,6 +252,11 @@ impl App {
         };
         self.sessions().values().find(theirs).cloned()
     }
+}
+
+/// Asking again is of no use as long as the nodes are what they are.
+fn impossible(why: &str) -> Failure {
+    Failure { limit: Some("resource_group".to_owned()), ..Failure::new(ProblemKind::Limit, why) }
 }
 
 fn session_record(

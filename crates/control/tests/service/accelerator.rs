@@ -91,12 +91,13 @@ async fn whole_devices_are_whole_and_what_no_node_has_is_refused() {
     }
     assert_eq!(until_state(&world, &both, "running").await["devices"].as_array().unwrap().len(), 2);
     for never in [3.0, 0.2] {
-        let refused = create(&world, never).await;
-        assert_eq!(refused["state"], "refused", "{refused}");
+        let refused = world.post("/api/v1/sessions", asked(never)).await.problem(422, "limit");
+        assert_eq!(refused["limit"], "resource_group", "{refused}");
     }
     let other = json!({"language": "sim", "resources": {"accelerators": {"rocm": 1}}});
     let explained = world.post("/api/v1/sessions?explain=true", other).await.expect(200);
-    assert!(explained["waits_for"].as_str().unwrap().contains("rocm"), "{explained}");
+    assert!(explained["impossible"].as_str().unwrap().contains("rocm"), "{explained}");
+    assert_eq!(explained["admitted"], false);
     assert_eq!(explained["resources"]["accelerators"], json!({"rocm": 1.0}));
 }
 
@@ -196,9 +197,9 @@ async fn a_session_goes_to_a_node_with_its_labels_or_waits_or_is_refused() {
     assert_eq!((east.sandboxes().len(), world.node.sandboxes().len()), (3, 0));
     let nowhere = labelled(json!({"zone": "west"}));
     let explained = world.post("/api/v1/sessions?explain=true", nowhere.clone()).await.expect(200);
-    assert!(explained["waits_for"].as_str().unwrap().contains("labels"), "{explained}");
-    let refused = world.post("/api/v1/sessions", nowhere).await.expect(201);
-    assert_eq!(refused["state"], "refused", "{refused}");
+    assert!(explained["impossible"].as_str().unwrap().contains("labels"), "{explained}");
+    let refused = world.post("/api/v1/sessions", nowhere).await.problem(422, "limit");
+    assert_eq!(refused["detail"], explained["impossible"]);
     let long = labelled(json!({"zone": "x".repeat(257)}));
     assert_eq!(world.post("/api/v1/sessions", long).await.problem(422, "limit")["field"], "labels");
 }

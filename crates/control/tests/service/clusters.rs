@@ -295,20 +295,23 @@ async fn whatever_comes_and_goes_a_cluster_is_never_there_by_half() {
             if live.len() > 6 || dice(&mut state, 3) == 0 && !live.is_empty() {
                 let view = live.swap_remove(dice(&mut state, live.len() as u64) as usize);
                 world.delete(&path(&view)).await.expect(200);
-                // More than a node has is refused at once.
-                world.until(&path(&view), |view| view["state"] == "ended" || view["state"] == "refused").await;
+                until_state(&world, &view, "ended").await;
                 continue;
             }
             let mode = if dice(&mut state, 2) == 0 { "single-node" } else { "multi-node" };
             let (size, cpu) = (1 + dice(&mut state, 4), 1 + dice(&mut state, 4));
             let asked =
                 json!({"language": "sim", "resources": {"cpu": cpu as f64}, "cluster": {"size": size, "mode": mode}});
+            if mode == "single-node" && size * cpu > 8 {
+                // More than a node has.
+                world.post("/api/v1/sessions", asked).await.problem(422, "limit");
+                continue;
+            }
             live.push(create(&world, asked).await);
         }
         let nodes = [&world.node, &second, &third];
         for view in &live {
-            let settled =
-                |view: &Value| view["state"] == "running" || view["state"] == "queued" || view["state"] == "refused";
+            let settled = |view: &Value| view["state"] == "running" || view["state"] == "queued";
             let view = world.until(&path(view), settled).await;
             let of =
                 |node: &&SimNode| node.sandboxes().iter().filter(|seen| view["id"] == seen.session.to_string()).count();

@@ -89,9 +89,13 @@ async fn what_finds_no_room_waits_says_for_what_and_starts_in_its_turn() {
 async fn what_could_never_start_is_refused_and_what_waits_too_long_as_well() {
     let world = bounded().await;
     let asked = json!({"language": "sim", "resources": {"cpu": 9.0}});
-    let large = world.post("/api/v1/sessions", asked).await.expect(201);
-    assert_eq!(large["state"], "refused", "{large}");
-    assert!(large["why"].as_str().unwrap().contains("large enough"), "{large}");
+    let explained = world.post("/api/v1/sessions?explain=true", asked.clone()).await.expect(200);
+    assert_eq!((&explained["admitted"], &explained["waits_for"]), (&json!(false), &Value::Null), "{explained}");
+    let large = world.post("/api/v1/sessions", asked).await.problem(422, "limit");
+    assert_eq!(large["limit"], "resource_group");
+    assert!(large["detail"].as_str().unwrap().contains("cpu_millis: 9000 wanted, 8000 at most"), "{large}");
+    assert_eq!(large["detail"], explained["impossible"]);
+    assert_eq!(world.get("/api/v1/sessions").await.expect(200)["items"], json!([]), "nothing is kept of it");
     let _full = (half(&world, json!({})).await, half(&world, json!({})).await);
     let late = half(&world, json!({"wait_timeout_ms": 1_000})).await;
     assert_eq!(late["state"], "queued");
