@@ -9,14 +9,12 @@ use std::{
 
 use madang_ids::TokenId;
 use madang_model::{Scopes, person::ADMINISTRATOR};
-use madang_store::{Store, StoreError, TokenRecord};
+use madang_store::{Store, StoreError, TOKEN_IN_FILE as NAME, TokenRecord};
 
 use crate::{app::identity::hash_hex, clock::now_ms};
 
 /// File name below the home directory.
 pub(crate) const FILE: &str = "admin.token";
-/// Its name; nobody may give it to another token.
-pub(crate) const NAME: &str = "administrator";
 /// Enough to tell the processes of one installation apart.
 const PLACE_DIGITS: usize = 12;
 const RANDOM_BYTES: usize = 32;

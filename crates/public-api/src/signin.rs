@@ -132,6 +132,10 @@ pub struct LinkCreate {
     /// Id or name.
     pub user: String,
     pub kind: LinkKind,
+    /// Also ends, at once, every other way to be that user: browsers are signed out, tokens revoked, access keys suspended. For where somebody
+    /// else may have them.
+    #[serde(default)]
+    pub revoke_all: bool,
 }
 
 /// What a one-time link is for.
@@ -174,6 +178,9 @@ pub struct LinkUse {
     /// The new password.
     #[schema(min_length = 10, max_length = 1024)]
     pub password: String,
+    /// Also revokes all of the user's tokens and suspends all access keys. Without it those that the user made stay.
+    #[serde(default)]
+    pub revoke_all: bool,
 }
 
 impl std::fmt::Debug for LinkUse {
@@ -191,6 +198,9 @@ pub struct PasswordChange {
     pub current: String,
     #[schema(min_length = 10, max_length = 1024)]
     pub password: String,
+    /// Also revokes all of the user's tokens and suspends all access keys, the one that asks among them.
+    #[serde(default)]
+    pub revoke_all: bool,
 }
 
 impl std::fmt::Debug for PasswordChange {

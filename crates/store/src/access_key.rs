@@ -2,12 +2,12 @@
 
 use madang_ids::UserId;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
     sea_query::Expr,
 };
 
 use crate::{
-    Store, StoreError,
+    Store, StoreError, TurnOver,
     error::{corrupt, doing, inserting, signed, unsigned},
 };
 
@@ -144,18 +144,22 @@ impl Store {
 }
 
 /// Has those of a user's keys refused whose secrets somebody else made, or nobody knows who.
-pub(crate) async fn suspend_known_to_others(
+pub(crate) async fn suspend(
     connection: &impl ConnectionTrait,
     owner: UserId,
+    which: TurnOver,
     now_ms: u64,
 ) -> Result<(), DbErr> {
     use row::Column as C;
-    let by_others = C::MadeBy.is_null().or(C::MadeBy.ne(owner.to_string()));
+    let which = match which {
+        TurnOver::KnownToOthers => Condition::all().add(C::MadeBy.is_null().or(C::MadeBy.ne(owner.to_string()))),
+        TurnOver::All => Condition::all(),
+    };
     row::Entity::update_many()
         .col_expr(C::SuspendedMs, Expr::value(signed(now_ms)))
         .filter(C::Owner.eq(owner.to_string()))
         .filter(C::SuspendedMs.is_null())
-        .filter(by_others)
+        .filter(which)
         .exec(connection)
         .await?;
     Ok(())

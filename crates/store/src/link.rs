@@ -26,6 +26,15 @@ pub struct LinkRecord {
     pub used_ms: Option<u64>,
 }
 
+/// What ends of the ways to be a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnOver {
+    /// What others may know: unused links, browsers that are signed in, keys whose secret somebody else made.
+    KnownToOthers,
+    /// That, and all of the user's own keys and tokens.
+    All,
+}
+
 mod row {
     use sea_orm::entity::prelude::*;
 
@@ -102,9 +111,24 @@ impl Store {
         found.map(from_row).transpose()
     }
 
-    /// Uses a link up, keeps the password's hash and signs the user's browsers out: all or nothing. False if the link is good no more; of several
+    /// Ends every way to be this user but the password.
+    pub async fn user_turn_over(&self, user: UserId, now_ms: u64) -> Result<(), StoreError> {
+        const DOING: &str = "ending all ways to be a user";
+        self.directory_change(async |connection| {
+            turn_over(connection, user, TurnOver::All, now_ms).await.map_err(doing(DOING))
+        })
+        .await
+    }
+
+    /// Uses a link up, keeps the password's hash and ends what a new one ends: all or nothing. False if the link is good no more; of several
     /// at once one gets true.
-    pub async fn link_use(&self, link: &LinkRecord, password: &str, now_ms: u64) -> Result<bool, StoreError> {
+    pub async fn link_use(
+        &self,
+        link: &LinkRecord,
+        password: &str,
+        ends: TurnOver,
+        now_ms: u64,
+    ) -> Result<bool, StoreError> {
         use row::Column as C;
         const DOING: &str = "using a one-time link";
         let transaction = self.writer.begin().await.map_err(doing(DOING))?;
@@ -121,7 +145,7 @@ impl Store {
             return Ok(false);
         }
         set_password(&transaction, link.user, password, now_ms).await.map_err(doing(DOING))?;
-        turn_over(&transaction, link.user, now_ms).await.map_err(doing(DOING))?;
+        turn_over(&transaction, link.user, ends, now_ms).await.map_err(doing(DOING))?;
         transaction.commit().await.map_err(doing(DOING))?;
         self.hint(Hint::Access);
         Ok(true)
@@ -133,14 +157,20 @@ impl Store {
         Ok(found.map_err(doing("reading a password's hash"))?.map(|row| row.hash))
     }
 
-    /// Replaces the password that has the hash `seen`, with all that follows from a new one; false if the password is another by now.
-    pub async fn password_change(&self, user: UserId, seen: &str, hash: &str, now_ms: u64) -> Result<bool, StoreError> {
+    /// Replaces the password that has the hash `seen` by one with the hash `new`, with all that follows; false if the password is another by now.
+    pub async fn password_change(
+        &self,
+        user: UserId,
+        [seen, new]: [&str; 2],
+        ends: TurnOver,
+        now_ms: u64,
+    ) -> Result<bool, StoreError> {
         use password::Column as C;
         const DOING: &str = "changing a password";
         let transaction = self.writer.begin().await.map_err(doing(DOING))?;
         crate::directory::grow(&transaction).await.map_err(doing(DOING))?;
         let changed = password::Entity::update_many()
-            .col_expr(C::Hash, Expr::value(hash))
+            .col_expr(C::Hash, Expr::value(new))
             .col_expr(C::ChangedMs, Expr::value(signed(now_ms)))
             .filter(C::User.eq(user.to_string()))
             .filter(C::Hash.eq(seen))
@@ -150,7 +180,7 @@ impl Store {
         if changed.rows_affected != 1 {
             return Ok(false);
         }
-        turn_over(&transaction, user, now_ms).await.map_err(doing(DOING))?;
+        turn_over(&transaction, user, ends, now_ms).await.map_err(doing(DOING))?;
         transaction.commit().await.map_err(doing(DOING))?;
         self.hint(Hint::Access);
         Ok(true)
@@ -165,11 +195,19 @@ impl Store {
 
 /// What others may know of a way to be this user is good no more: unused links, keys that others made, and browsers that are signed in.
 /// For when the user has a new password, or may do other things than before; the version of the people has to grow before, in the transaction.
-pub(crate) async fn turn_over(transaction: &DatabaseTransaction, user: UserId, now_ms: u64) -> Result<(), DbErr> {
+pub(crate) async fn turn_over(
+    transaction: &DatabaseTransaction,
+    user: UserId,
+    ends: TurnOver,
+    now_ms: u64,
+) -> Result<(), DbErr> {
     let unused = row::Column::UsedMs.is_null();
     row::Entity::delete_many().filter(row::Column::User.eq(user.to_string())).filter(unused).exec(transaction).await?;
     crate::signin::end_all(transaction, user).await?;
-    crate::access_key::suspend_known_to_others(transaction, user, now_ms).await
+    if ends == TurnOver::All {
+        crate::token::end_all(transaction, user).await?;
+    }
+    crate::access_key::suspend(transaction, user, ends, now_ms).await
 }
 
 /// Whether a password's hash is still this one. It stays so until the transaction has ended.

@@ -2,7 +2,9 @@
 
 use madang_ids::{TokenId, UserId};
 use madang_model::Scopes;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+};
 
 use crate::{
     Store, StoreError,
@@ -23,6 +25,9 @@ pub struct TokenRecord {
     /// It is for nothing any more from then on.
     pub expires_ms: Option<u64>,
 }
+
+/// What the names of tokens begin with that servers keep in files of their own; nobody may name another token so.
+pub const TOKEN_IN_FILE: &str = "administrator";
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -109,6 +114,16 @@ impl Store {
         })
         .await
     }
+}
+
+/// Ends every token of a user that somebody may have taken along: those that a server keeps in a file of its own stay, their names are theirs alone.
+pub(crate) async fn end_all(connection: &impl ConnectionTrait, owner: UserId) -> Result<(), DbErr> {
+    row::Entity::delete_many()
+        .filter(row::Column::Owner.eq(owner.to_string()))
+        .filter(row::Column::Name.starts_with(TOKEN_IN_FILE).not())
+        .exec(connection)
+        .await?;
+    Ok(())
 }
 
 fn from_row(row: row::Model) -> Result<TokenRecord, StoreError> {

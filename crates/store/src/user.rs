@@ -85,7 +85,9 @@ impl Store {
             row::Entity::update_many().set(to_row(record)).filter(whose).exec(connection).await.map_err(taken)?;
             // Whoever made a link or a key for a user might otherwise become what the user becomes.
             if record.role != seen.role || (is_stopped(record) && !is_stopped(seen)) {
-                crate::link::turn_over(connection, seen.id, now_ms).await.map_err(doing(DOING))?;
+                crate::link::turn_over(connection, seen.id, crate::TurnOver::KnownToOthers, now_ms)
+                    .await
+                    .map_err(doing(DOING))?;
             }
             Ok(())
         })

@@ -13,6 +13,9 @@ pub struct LinkArgs {
     /// What it is for: an invitation is good for a week, a reset for an hour
     #[arg(long, default_value = "reset")]
     kind: Kind,
+    /// Also sign the user out everywhere, revoke all tokens and suspend all access keys, now
+    #[arg(long)]
+    revoke_all: bool,
     #[command(flatten)]
     json: JsonArgs,
 }
@@ -28,7 +31,7 @@ pub async fn run(args: LinkArgs) -> Result<u8, Failure> {
         Kind::Invitation => LinkKind::Invitation,
         Kind::Reset => LinkKind::Reset,
     };
-    let request = LinkCreate { user: args.user, kind };
+    let request = LinkCreate { user: args.user, kind, revoke_all: args.revoke_all };
     let made: LinkMade = Client::discover()?.post(&format!("{BASE_PATH}/links"), &request).await?;
     if args.json.json {
         print::json(&made)?;

@@ -3,10 +3,10 @@
 use madang_ids::{TokenId, UserId};
 use madang_model::{ProjectRole, Role, Scope, Scopes};
 use madang_public_api::{TokenCreate, TokenMade, TokenView, UserChange, UserCreate, UserView, bounds};
-use madang_store::{MembershipRecord, TokenRecord, UserRecord};
+use madang_store::{MembershipRecord, TOKEN_IN_FILE, TokenRecord, UserRecord};
 
 use super::{App, Asker, Failure, identity::hash_hex, people_view::token_view, validate};
-use crate::{admin_token, clock::now_ms};
+use crate::clock::now_ms;
 
 const SECRET_BYTES: usize = 32;
 /// No token is so short-lived that it could not be used.
@@ -91,8 +91,8 @@ impl App {
     /// A token of the asker's own. It can do no more than what the asker has signed in with.
     pub async fn token_create(&self, asker: &Asker, request: TokenCreate) -> Result<TokenMade, Failure> {
         validate::session_name(&request.name)?;
-        if request.name == admin_token::NAME {
-            return Err(Failure::invalid("name", "this name belongs to the token in the server's own file"));
+        if request.name.starts_with(TOKEN_IN_FILE) {
+            return Err(Failure::invalid("name", "names that begin so belong to the tokens in servers' own files"));
         }
         let scopes = request.scopes.unwrap_or_else(|| [Scope::Read, Scope::Run].into_iter().collect());
         if scopes == Scopes::default() || !scopes.within(asker.scopes) {

@@ -160,7 +160,8 @@ pub(super) async fn browser_end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Changes the asking user's password. Every browser is signed out; unused links, and keys that others made for the user, are good no more.
+/// Changes the asking user's password. Every browser is signed out; unused links, and keys that others made for the user, are good no more; with
+/// `revoke_all` neither are all other keys and tokens.
 #[utoipa::path(put, path = "/api/v1/password", tag = "signin", request_body = PasswordChange,
     responses((status = 204, description = "Changed")))]
 pub(super) async fn password_change(
@@ -174,7 +175,8 @@ pub(super) async fn password_change(
     let asked = Try { name: &asking.name, origin, headers: &headers };
     let known = browser::prove(&app, asked, request.current).await?;
     let hash = app.signin.passwords.hash(request.password).await?;
-    if !app.store.password_change(asking.user, &known.hash, &hash, now_ms()).await? {
+    let ends = link::ends(request.revoke_all);
+    if !app.store.password_change(asking.user, [&known.hash, &hash], ends, now_ms()).await? {
         return Err(Failure::conflict("the password was changed meanwhile"));
     }
     app.people_refresh().await?;
@@ -193,6 +195,10 @@ pub(super) async fn link_create(
 ) -> Result<Response, Failure> {
     app.check_whole(&asking)?;
     let user = app.user_asked(&asking, &request.user)?;
+    if request.revoke_all {
+        app.store.user_turn_over(user, now_ms()).await?;
+        app.people_refresh().await?;
+    }
     let made = link::make(&app, user, request.kind).await?;
     let base = app.base_url(&headers, origin);
     let view = LinkMade {
@@ -218,7 +224,8 @@ pub(super) async fn link_use(
     State(app): State<Shared>,
     ApiJson(request): ApiJson<LinkUse>,
 ) -> Result<Response, Failure> {
-    let user = link::take(&app, &request.secret, request.password).await?;
+    let ends = link::ends(request.revoke_all);
+    let user = link::take(&app, &request.secret, request.password, ends).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.extensions_mut().insert(subject(user));
     Ok(response)

@@ -2,7 +2,7 @@
 
 use madang_ids::{LinkId, UserId};
 use madang_public_api::{LinkKind, ProblemKind};
-use madang_store::LinkRecord;
+use madang_store::{LinkRecord, TurnOver};
 
 use super::{cookie::new_secret, password};
 use crate::{
@@ -44,15 +44,20 @@ pub(crate) async fn make(app: &App, user: UserId, kind: LinkKind) -> Result<Made
     Ok(Made { record, secret })
 }
 
+/// What a new password ends.
+pub(crate) fn ends(revoke_all: bool) -> TurnOver {
+    if revoke_all { TurnOver::All } else { TurnOver::KnownToOthers }
+}
+
 /// Uses a link up: the password is set, browsers are signed out. Returns whose link it was.
-pub(crate) async fn take(app: &App, secret: &str, new: String) -> Result<UserId, Failure> {
+pub(crate) async fn take(app: &App, secret: &str, new: String, ends: TurnOver) -> Result<UserId, Failure> {
     let gone = || Failure::new(ProblemKind::NotFound, "this link was used, has expired, or never was; ask for another");
     let found = app.store.link_find(&hash_hex(secret.as_bytes()), now_ms()).await?.ok_or_else(gone)?;
     let directory = app.people.now();
     let user = directory.users.get(&found.user).filter(|user| user.is_active()).ok_or_else(gone)?;
     password::check_new(&new, &user.name)?;
     let hash = app.signin.passwords.hash(new).await?;
-    if !app.store.link_use(&found, &hash, now_ms()).await? {
+    if !app.store.link_use(&found, &hash, ends, now_ms()).await? {
         return Err(gone());
     }
     app.people_refresh().await?;

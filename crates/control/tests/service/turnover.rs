@@ -101,6 +101,62 @@ async fn a_new_password_ends_links_browsers_and_keys_that_others_made() {
     assert!(signs(&world, &ways.theirs).await, "the user may have it taken again");
 }
 
+/// A token that ada makes for herself, in her browser.
+async fn token(world: &World, ways: &Ways) -> String {
+    let asked = json!({"name": "mine", "scopes": ["read"]});
+    let (status, made) = ask(world, &ways.browser, Method::POST, "/api/v1/tokens", asked).await;
+    assert_eq!(status, 201, "{made}");
+    made["secret"].as_str().unwrap().to_owned()
+}
+
+async fn is_good(world: &World, token: &str) -> bool {
+    world.send_as(token, Method::GET, "/api/v1/me", Value::Null).await.status == 200
+}
+
+#[tokio::test]
+async fn whoever_fears_a_thief_ends_tokens_and_keys_as_well() {
+    let world = world().await;
+    let ways = Ways::new(&world).await;
+    let mine = token(&world, &ways).await;
+    // A reset alone leaves what ada made.
+    use_link(&world, &ways.link, PASSWORD).await.expect(204);
+    assert!(signs(&world, &ways.own).await && is_good(&world, &mine).await);
+    // With a link that an administrator makes all of it ends before the link is used.
+    let asked = json!({"user": "ada", "kind": "reset", "revoke_all": true});
+    let browser = sign_in(&world, PASSWORD).await.unwrap();
+    let made = world.post("/api/v1/links", asked).await.expect(201);
+    assert!(!signs(&world, &ways.own).await && !is_good(&world, &mine).await);
+    assert_eq!(me(&world, &browser.0).await, 401);
+    world.get("/api/v1/me").await.expect(200);
+    use_link(&world, made["secret"].as_str().unwrap(), PASSWORD).await.expect(204);
+    // What ada makes from then on is ended by a change of her own.
+    let ways = Ways::new(&world).await;
+    let mine = token(&world, &ways).await;
+    let change = json!({"current": PASSWORD, "password": "the next password", "revoke_all": true});
+    assert_eq!(ask(&world, &ways.browser, Method::PUT, "/api/v1/password", change).await.0, 204);
+    assert!(!signs(&world, &ways.own).await && !is_good(&world, &mine).await);
+    // Or by the link.
+    let secret = link(&world, "reset").await;
+    let browser = sign_in(&world, "the next password").await.unwrap();
+    let resume = format!("/api/v1/access-keys/{}/resume", ways.own.access);
+    assert_eq!(ask(&world, &browser, Method::POST, &resume, json!({})).await.0, 200);
+    assert!(signs(&world, &ways.own).await);
+    let body = json!({"secret": secret, "password": PASSWORD, "revoke_all": true}).to_string();
+    let headers = [("content-type", "application/json")];
+    world.send_bare(Method::POST, "/api/v1/links/use", &headers, body).await.expect(204);
+    assert!(!signs(&world, &ways.own).await);
+}
+
+#[tokio::test]
+async fn the_token_in_a_servers_own_file_is_nobodys_to_revoke_from_afar() {
+    let world = world().await;
+    let made = world.token_with(&["read"]).await;
+    let asked = json!({"user": "administrator", "kind": "reset", "revoke_all": true});
+    world.post("/api/v1/links", asked).await.expect(201);
+    assert!(!is_good(&world, made["secret"].as_str().unwrap()).await);
+    world.get("/api/v1/me").await.expect(200);
+}
+
 #[tokio::test]
 async fn another_role_and_a_suspension_do_so_too() {
     let world = world().await;

@@ -4,7 +4,7 @@ use madang_ids::{AuditId, LinkId, SigninId};
 use madang_model::person::ADMINISTRATOR;
 use madang_store::{
     AccessKeyRecord, Attempt, AttemptDelay, AuditOutcome, AuditQuery, AuditRecord, LinkRecord, ServerKeyRecord,
-    SigninRecord,
+    SigninRecord, TurnOver,
 };
 use madang_testkit::TestDatabase;
 use sea_orm::{ConnectionTrait, Database};
@@ -121,9 +121,12 @@ async fn a_link_sets_one_password_however_many_use_it() {
         assert_eq!(store.link_find("h", 100).await.unwrap(), None, "expired");
         let uses = (0..10).map(|number| {
             let (store, link) = (store.clone(), link.clone());
-            tokio::spawn(
-                async move { (number, store.link_use(&link, &format!("password {number}"), 50).await.unwrap()) },
-            )
+            tokio::spawn(async move {
+                (
+                    number,
+                    store.link_use(&link, &format!("password {number}"), TurnOver::KnownToOthers, 50).await.unwrap(),
+                )
+            })
         });
         let mut winners = Vec::new();
         for used in uses.collect::<Vec<_>>() {
@@ -152,13 +155,13 @@ async fn nobody_signs_in_or_changes_a_password_with_one_that_is_another_by_now()
             used_ms: None,
         };
         store.link_insert(&link).await.unwrap();
-        assert!(store.link_use(&link, "old", 2).await.unwrap());
+        assert!(store.link_use(&link, "old", TurnOver::KnownToOthers, 2).await.unwrap());
         assert!(store.signin_insert_proved(&browser("b1"), "old").await.unwrap());
-        assert!(store.password_change(ADMINISTRATOR, "old", "new", 3).await.unwrap());
+        assert!(store.password_change(ADMINISTRATOR, ["old", "new"], TurnOver::KnownToOthers, 3).await.unwrap());
         assert_eq!(store.signin_find("b1", 1).await.unwrap(), None, "signed out");
         assert!(!store.signin_insert_proved(&browser("b2"), "old").await.unwrap());
         assert_eq!(store.signin_find("b2", 1).await.unwrap(), None);
-        assert!(!store.password_change(ADMINISTRATOR, "old", "stolen", 4).await.unwrap());
+        assert!(!store.password_change(ADMINISTRATOR, ["old", "stolen"], TurnOver::KnownToOthers, 4).await.unwrap());
         assert_eq!(store.password_get(ADMINISTRATOR).await.unwrap().as_deref(), Some("new"));
         // Many at once: whatever the order, nobody who proved the old one is signed in at the end.
         let tries = (0..16).map(|number| {
@@ -166,7 +169,7 @@ async fn nobody_signs_in_or_changes_a_password_with_one_that_is_another_by_now()
             tokio::spawn(async move {
                 let name = format!("many {number}");
                 if number == 8 {
-                    store.password_change(ADMINISTRATOR, "new", "newest", 5).await.unwrap();
+                    store.password_change(ADMINISTRATOR, ["new", "newest"], TurnOver::KnownToOthers, 5).await.unwrap();
                 } else {
                     store.signin_insert_proved(&browser(&name), "new").await.unwrap();
                 }

@@ -23,7 +23,8 @@ function on(form, act) {
 
 if (location.pathname === '/signin/link') {
   on(byId('link'), async () => {
-    await send('/api/v1/links/use', { secret: location.hash.slice(1), password: byId('new').value });
+    const password = { secret: location.hash.slice(1), password: byId('new').value, revoke_all: byId('revoke').checked };
+    await send('/api/v1/links/use', password);
     history.replaceState(null, '', '/signin');
     byId('link').hidden = true;
     say('The password is set. Reload this page to sign in.');
