@@ -43,6 +43,7 @@ fmt:
 lint:
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@cargo clippy --workspace --bin madang --features madang-cli/otlp --locked -- -D warnings
 
 tidy:
 	@cargo run --quiet --locked -p xtask -- tidy

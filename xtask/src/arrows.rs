@@ -10,14 +10,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("languages", &["ids", "model"]),
     ("public-api", &["ids", "model"]),
     ("node-api", &["ids", "model"]),
-    ("node-link", &["ids", "model", "node-api"]),
+    ("trace", &[]),
+    ("otlp", &["trace"]),
+    ("node-link", &["ids", "model", "node-api", "trace"]),
     ("slot-api", &["ids", "model"]),
     ("sandbox", &["ids", "model", "slot-api"]),
     ("slot", &["ids", "slot-api"]),
     ("image", &["ids", "model"]),
     ("store", &["ids", "model"]),
-    ("node", &["ids", "model", "node-api", "slot-api", "sandbox", "image", "languages"]),
-    ("control", &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule"]),
+    ("node", &["ids", "model", "node-api", "slot-api", "sandbox", "image", "languages", "trace"]),
+    ("control", &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule", "trace"]),
     ("client", &["ids", "model", "public-api"]),
     ("node-sim", &["ids", "model", "node-api"]),
     ("testkit", &["ids", "model", "node-api", "node-sim", "public-api", "client"]),
@@ -39,6 +41,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "control",
             "client",
             "bench",
+            "trace",
+            "otlp",
         ],
     ),
     ("xtask", &[]),
@@ -46,8 +50,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What any crate's tests may name besides.
 const TESTS_MAY_NAME: &[&str] = &["testkit"];
 /// What one crate's tests may name, beyond that: a sandbox is tried with the host image as its root, a link
-/// with nodes whose clocks a simulation holds.
-const TEST_ARROWS: &[(&str, &str)] = &[("sandbox", "image"), ("node-link", "node-sim")];
+/// with nodes whose clocks a simulation holds, traces with whatever they go through.
+const TEST_ARROWS: &[(&str, &str)] = &[
+    ("sandbox", "image"),
+    ("node-link", "node-sim"),
+    ("otlp", "control"),
+    ("otlp", "node-api"),
+    ("otlp", "node-link"),
+];
 /// Rooms that only compute.
 const PURE: &[&str] = &["ids", "model", "schedule", "slot-api", "languages"];
 /// What a room that only computes must not name.

@@ -74,7 +74,7 @@ impl Registry for Open {
 }
 
 pub fn run(args: BenchControlArgs) -> Result<u8, Failure> {
-    up::stay(serve(args))
+    up::stay("bench", serve(args))
 }
 
 async fn serve(args: BenchControlArgs) -> Result<u8, Failure> {

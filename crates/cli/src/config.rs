@@ -14,9 +14,25 @@ const SCOPES: [&str; 3] = ["profile", "email", "groups"];
 /// The claim with a user's groups where the file names none.
 const GROUPS_CLAIM: &str = "groups";
 
+/// Where spans go, beside what the environment says of it; see `madang-otlp`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    pub endpoint: Option<String>,
+    pub service: Option<String>,
+}
+
 /// Applies the file that the environment names, if it names one.
 pub fn apply(config: &mut ControlConfig) -> Result<(), Failure> {
-    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(()) };
+    read(config).map(drop)
+}
+
+/// What the file says of spans, for any role; the rest of it is checked as well.
+pub fn traces() -> Result<Traces, Failure> {
+    read(&mut ControlConfig::new(std::path::PathBuf::new()))
+}
+
+fn read(config: &mut ControlConfig) -> Result<Traces, Failure> {
+    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(Traces::default()) };
     let path = Path::new(&path);
     let failed = |why: String| Failure::usage(format!("{VARIABLE} {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
@@ -24,7 +40,7 @@ pub fn apply(config: &mut ControlConfig) -> Result<(), Failure> {
 }
 
 /// Every problem, if there are any; `config` counts only without.
-fn apply_text(text: &str, config: &mut ControlConfig) -> Result<(), Vec<String>> {
+fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Traces, Vec<String>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| vec![one_line(&error)])?;
     let mut file = Section::new(String::new(), table);
     if let Some(listen) = file.parsed("listen", "ADDRESS:PORT") {
@@ -54,8 +70,14 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<(), Vec<String>>
         config.providers.push(provider(&mut section));
         file.problems.extend(section.end());
     }
+    let traces = file.section("traces").map(|mut section| {
+        let endpoint = section.checked("endpoint", "http:// or https://", is_web);
+        let service = section.text("service");
+        file.problems.extend(section.end());
+        Traces { endpoint, service }
+    });
     let problems = file.end();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    if problems.is_empty() { Ok(traces.unwrap_or_default()) } else { Err(problems) }
 }
 
 fn provider(section: &mut Section) -> ProviderConfig {
@@ -235,8 +257,13 @@ mod tests {
             client_secret = "s"
             organization = "default"
             groups.physics = ["lab", "other/lab"]
+            [traces]
+            endpoint = "http://collector.example:4318"
+            service = "school"
         "#;
-        apply_text(text, &mut config).unwrap();
+        let traces = apply_text(text, &mut config).unwrap();
+        assert_eq!(traces.endpoint.as_deref(), Some("http://collector.example:4318"));
+        assert_eq!(traces.service.as_deref(), Some("school"));
         assert_eq!(config.listen, Some("127.0.0.1:9000".parse().unwrap()));
         assert!(config.database.as_ref().is_some_and(|database| database.is_shared()));
         assert_eq!((config.trusted_proxies.len(), config.keep_audit_days), (2, 30));
@@ -260,6 +287,8 @@ mod tests {
             name = "Our School"
             issuer = "http://id.school.example"
             groups.physics = "lab"
+            [traces]
+            endpoint = "collector.example:4318"
         "#;
         let problems = apply_text(text, &mut ControlConfig::new("/nowhere")).unwrap_err().join("\n");
         for part in [
@@ -273,6 +302,7 @@ mod tests {
             "`provider[0].issuer` is https://",
             "`provider[0].client_id` is missing",
             "`provider[0].groups.physics` is a list",
+            "`traces.endpoint` is http://",
         ] {
             assert!(problems.contains(part), "{part} in\n{problems}");
         }

@@ -12,7 +12,7 @@ use crate::{
 
 /// Starts a control process and stays until it is told to stop.
 pub fn run(args: ControlArgs) -> Result<u8, Failure> {
-    up::stay(serve(args))
+    up::stay("control", serve(args))
 }
 
 async fn serve(args: ControlArgs) -> Result<u8, Failure> {

@@ -16,6 +16,7 @@ mod exec;
 mod exit;
 mod image;
 mod lists;
+mod log;
 mod node;
 mod print;
 mod query;

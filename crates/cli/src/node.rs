@@ -20,7 +20,7 @@ const MEMBERSHIP: &str = "membership";
 
 /// Joins, and stays until it is told to stop or to go.
 pub fn run(args: NodeArgs) -> Result<u8, Failure> {
-    up::stay(serve(args))
+    up::stay("node", serve(args))
 }
 
 async fn serve(args: NodeArgs) -> Result<u8, Failure> {

@@ -10,33 +10,27 @@ use crate::{
     args::{OnOff, ServeArgs, UpArgs},
     config,
     exit::Failure,
+    log::Log,
 };
-
-/// What is logged where `MADANG_LOG` does not say.
-const LOG_DEFAULT: &str = "info";
 
 /// Starts the server and stays until it is told to stop.
 pub fn run(args: UpArgs) -> Result<u8, Failure> {
-    stay(serve(args))
+    stay("up", serve(args))
 }
 
 /// Everything that a process with a role of its own does, from its first line of log to its last.
-pub(crate) fn stay(role: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    log_to_stderr();
+pub(crate) fn stay(role: &'static str, work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::internal(format!("starting: {error}")))?;
-    let ended = runtime.block_on(role);
+    let ended = runtime.block_on(async {
+        let log = Log::begin(role)?;
+        let ended = work.await;
+        log.end().await;
+        ended
+    });
     // What still blocks is nobody's any more.
     runtime.shutdown_background();
     ended
-}
-
-pub(crate) fn log_to_stderr() {
-    let filter = std::env::var("MADANG_LOG").unwrap_or_else(|_| LOG_DEFAULT.to_owned());
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second subscriber would mean that a test set one up before.
-    let _ = if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.try_init() } else { log.json().try_init() };
 }
 
 async fn serve(args: UpArgs) -> Result<u8, Failure> {

@@ -39,6 +39,17 @@ pub enum Step {
     Exec,
 }
 
+impl Step {
+    /// As it stands in requests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Build => "build",
+            Self::Exec => "exec",
+        }
+    }
+}
+
 /// Rows and columns of a terminal, in characters.
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

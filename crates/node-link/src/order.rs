@@ -84,6 +84,32 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// Of what the node does for it.
+    pub(crate) fn span_name(&self) -> &'static str {
+        match self {
+            Self::SandboxOpen { .. } => "node sandbox_open",
+            Self::SandboxClose { .. } => "node sandbox_close",
+            Self::SandboxRestart { .. } => "node sandbox_restart",
+            Self::SandboxInterrupt { .. } => "node sandbox_interrupt",
+            Self::Usage { .. } => "node usage",
+            Self::RunStart { .. } => "node run_start",
+            Self::RunOnce { .. } => "node run_once",
+            Self::RunAttach { .. } => "node run_attach",
+            Self::RunForget { .. } => "node run_forget",
+            Self::Readings => "node readings",
+            Self::ReadingsAck { .. } => "node readings_ack",
+            Self::SandboxMeter { .. } => "node sandbox_meter",
+            Self::SandboxThrottle { .. } => "node sandbox_throttle",
+            Self::Complete { .. } => "node complete",
+            Self::FileRead { .. } => "node file_read",
+            Self::FileWrite { .. } => "node file_write",
+            Self::FileList { .. } => "node file_list",
+            Self::FileRemove { .. } => "node file_remove",
+            Self::Images => "node images",
+            Self::PoolWant { .. } => "node pool_want",
+        }
+    }
+
     /// Whether an agent that was started anew meanwhile, and so does not remember that it did it, may be asked again.
     pub fn may_repeat(&self) -> bool {
         match self {

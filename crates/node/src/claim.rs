@@ -8,6 +8,7 @@ use std::{
 use madang_languages::Recipe;
 use madang_node_api::{NodeError, SandboxSpec};
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, field::Empty};
 
 use crate::{
     agent::Agent,
@@ -36,12 +37,14 @@ impl Agent {
         let gone = || NodeError::Unavailable("the node stops".to_owned());
         let agent = self.me.upgrade().ok_or_else(gone)?;
         let (answer, claimed) = oneshot::channel();
-        tokio::spawn(async move {
+        let span = madang_trace::span!("claim", madang.pool = Empty, madang.sandbox.id = %spec.id);
+        let claim = async move {
             let sandbox = agent.claim(spec, wanted).await;
             if let Err(Ok(unwanted)) = answer.send(sandbox) {
                 agent.shop.retirement.retire(unwanted.slot);
             }
-        });
+        };
+        tokio::spawn(claim.instrument(span));
         claimed.await.map_err(|_| gone())?
     }
 

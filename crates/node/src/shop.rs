@@ -15,9 +15,8 @@ use madang_model::Limits;
 use madang_node_api::NodeError;
 use madang_sandbox::{Cgroups, Slot, SlotSpec, SpawnerError, spawner::GUEST_ID};
 use madang_slot_api::{FromSlot, Prepare, ToSlot, VERSION};
-use tokio::sync::Notify;
-
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     device::Given,
@@ -70,6 +69,7 @@ impl Shop {
     pub async fn claim(self: &Arc<Self>, key: &PoolKey) -> Result<Ready, NodeError> {
         while let Some(ready) = self.pools.take(key) {
             if is_alive(&ready.slot) {
+                Span::current().record("madang.pool", "hit");
                 return Ok(ready);
             }
             self.drift.slot_ended(&ready.slot.name);
@@ -80,13 +80,15 @@ impl Shop {
 
     /// Makes a slot for somebody who may stop waiting; then it goes again.
     pub async fn make_apart(self: &Arc<Self>, key: &PoolKey, given: Given) -> Result<Ready, NodeError> {
+        Span::current().record("madang.pool", "miss");
         let (send, made) = oneshot::channel();
         let (shop, key) = (Arc::clone(self), key.clone());
-        tokio::spawn(async move {
+        let make = async move {
             if let Err(Ok(unwanted)) = send.send(shop.make_given(&key, &given).await) {
                 shop.retirement.retire(unwanted.slot);
             }
-        });
+        };
+        tokio::spawn(make.instrument(madang_trace::span!("make")));
         made.await.unwrap_or_else(|_| Err(NodeError::Internal("making a sandbox was given up".to_owned())))
     }
 

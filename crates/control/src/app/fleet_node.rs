@@ -11,6 +11,7 @@ use madang_node_api::{
     NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
 };
 use tokio::sync::broadcast;
+use tracing::{Instrument as _, field::Empty};
 
 use super::fleet::{Fleet, Member};
 
@@ -23,7 +24,10 @@ impl Fleet {
 #[async_trait]
 impl Node for Fleet {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
-        self.reach(spec.id).await?.sandbox_open(spec).await
+        let span = madang_trace::span!(
+            "sandbox_open", otel.kind = "client", madang.sandbox.id = %spec.id, madang.session.id = %spec.session
+        );
+        async { self.reach(spec.id).await?.sandbox_open(spec).await }.instrument(span).await
     }
 
     async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
@@ -56,13 +60,18 @@ impl Node for Fleet {
     }
 
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
-        self.reach(sandbox).await?.run_start(sandbox, run).await
+        let span = madang_trace::span!("run_start", otel.kind = "client", madang.sandbox.id = %sandbox);
+        async { self.reach(sandbox).await?.run_start(sandbox, run).await }.instrument(span).await
     }
 
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
-        let member = self.quickest(&sandbox.image, sandbox.language.as_deref())?;
+        let placement = madang_trace::span!("placement", madang.node.id = Empty);
+        let member = placement.in_scope(|| self.quickest(&sandbox.image, sandbox.language.as_deref()))?;
+        placement.record("madang.node.id", tracing::field::display(member.id));
+        drop(placement);
         self.place(sandbox.id, member.id);
-        member.node.run_once(sandbox, run).await
+        let span = madang_trace::span!("run_once", otel.kind = "client", madang.sandbox.id = %sandbox.id);
+        member.node.run_once(sandbox, run).instrument(span).await
     }
 
     fn runs(&self) -> Vec<RunSeen> {

@@ -15,6 +15,7 @@ use madang_model::{
 };
 use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
 use madang_store::SessionRecord;
+use madang_trace::Context;
 use tokio::sync::watch;
 
 use super::{
@@ -38,6 +39,8 @@ pub(crate) struct LiveSession {
     runs: AtomicU64,
     active_ms: AtomicU64,
     utilization: Mutex<Watched>,
+    /// Of whoever made it: it may wait for long, and start much later.
+    pub(super) trace: Context,
 }
 
 /// What is known of how much of the session its programs use.
@@ -67,6 +70,7 @@ impl LiveSession {
             runs: AtomicU64::new(0),
             active_ms: AtomicU64::new(now_ms()),
             utilization: Mutex::default(),
+            trace: Context::here(),
         })
     }
 

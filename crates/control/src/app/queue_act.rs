@@ -8,6 +8,7 @@ use madang_model::{OnNodeLoss, SessionEvent, SessionKind, SessionState};
 use madang_public_api::{QueueView, SessionView, Timestamp};
 use madang_schedule::{Amount, Decision, HALF_LIFE_MS, HeldBefore, Place, Reason};
 use madang_store::{HeldQuery, SessionRecord, SessionsHeld};
+use tracing::Instrument as _;
 
 use super::{
     App, Failure, Stage, accelerator,
@@ -75,11 +76,19 @@ impl App {
         let (Some(session), Some(node)) = (self.session_live(id), node) else {
             return self.queue.leave(id);
         };
+        let (created_ms, now) = (session.record.borrow().created_ms, now_ms());
+        let span = madang_trace::span!(
+            root "placement",
+            madang.session.id = %id,
+            madang.node.id = %node,
+            madang.waited_ms = now.saturating_sub(created_ms),
+        );
+        let span = session.trace.begin(span);
         let events = [SessionEvent::Placed { node: Some(node) }, SessionEvent::StartAsked];
         let places = accelerator::places(&place.placements);
         self.sandboxes_place(&session.record(), &places);
         let observed = Observed { held: accelerator::given(&place.placements), places, ..Observed::default() };
-        if let Err(failure) = self.session_apply_all(&session, &events, observed).await {
+        if let Err(failure) = self.session_apply_all(&session, &events, observed).instrument(span).await {
             tracing::warn!(session = %id, error = ?failure, "a session could not be placed yet");
         }
         let placed = session.record.borrow().life.state.node() == Some(node);

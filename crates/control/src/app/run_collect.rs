@@ -13,6 +13,7 @@ use madang_node_api::{NodeError, RunControl, RunHandle};
 use madang_public_api::{RunFold, ServerEventBody};
 use madang_store::StoreError;
 use tokio::{sync::mpsc, time::Instant};
+use tracing::{Instrument as _, Span};
 
 use super::{
     App, Failure,
@@ -171,7 +172,11 @@ impl Collector {
         let RunState::Finished { outcome } = self.life.state.clone() else {
             return self.leave();
         };
-        let kept = if self.left { return self.leave() } else { self.store(outcome.clone()).await };
+        if self.left {
+            return self.leave();
+        }
+        Span::current().record("madang.verdict", outcome.verdict.name());
+        let kept = self.store(outcome.clone()).instrument(madang_trace::span!("store")).await;
         let outcome = match kept {
             Ok(()) => outcome,
             Err(StoreError::Fenced { .. }) => return self.leave(),

@@ -7,7 +7,9 @@ use madang_model::{Actor, Owner, RunEvent, RunSpec, Work, service::New};
 use madang_node_api::{NodeError, RunHandle};
 use madang_public_api::{OneShotRequest, RunFold, RunMode, RunRequest, RunView, ServerEventBody};
 use madang_store::RunRecord;
+use madang_trace::Context;
 use tokio::sync::watch;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{
     App, Asker, Claimed, Failure, IdempotencyKey,
@@ -55,7 +57,8 @@ impl App {
         let language = self.language_wanted(request.language.as_deref()).await?;
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
-        self.check_run_policy(actor, &owner, &plan.sandbox.limits, &plan.sandbox.image)?;
+        let (limits, image) = (&plan.sandbox.limits, &plan.sandbox.image);
+        madang_trace::span!("admission").in_scope(|| self.check_run_policy(actor, &owner, limits, image))?;
         let (image, language) = (plan.sandbox.image.clone(), plan.sandbox.language.clone());
         let facts =
             RunFacts { group: self.one_shot_group(), ..facts(&plan.run, owner, plan.sandbox.id, (image, language)) };
@@ -129,7 +132,8 @@ impl App {
             session.run_began();
         }
         self.events.push(Some(owner), ServerEventBody::RunStarted { run: id, session: session_id });
-        tokio::spawn(collect(Arc::clone(self), run, wishes, begin));
+        let span = run.facts.span();
+        tokio::spawn(collect(Arc::clone(self), run, wishes, begin).instrument(span));
         Ok(id)
     }
 
@@ -236,6 +240,22 @@ fn facts(run: &RunSpec, owner: Owner, sandbox: SandboxId, (image, language): (St
 }
 
 impl RunFacts {
+    /// From now to its end, which whoever asked may not wait for.
+    fn span(&self) -> Span {
+        let span = madang_trace::span!(
+            root "run",
+            madang.run.id = %self.id,
+            madang.run.mode = mode_name(self.mode),
+            madang.language = self.language.as_deref(),
+            madang.session.id = Empty,
+            madang.verdict = Empty,
+        );
+        if let Some(session) = self.session {
+            span.record("madang.session.id", tracing::field::display(session));
+        }
+        Context::here().begin(span)
+    }
+
     /// The record of a run that has just begun.
     pub(super) fn record(&self) -> RunRecord {
         RunRecord {

@@ -9,6 +9,7 @@ use madang_model::{
 };
 use madang_public_api::{RunMode, RunRequest, ServerEventBody};
 use madang_store::{RunRecord, SessionRecord, StoreError};
+use tracing::Instrument as _;
 
 use super::{
     App, Failure, Start, Wish,
@@ -155,7 +156,9 @@ impl App {
     /// Makes the sandbox in the background; idempotent under its id.
     pub fn session_open(self: &Arc<Self>, session: &Arc<LiveSession>) {
         let (app, session) = (Arc::clone(self), Arc::clone(session));
-        tokio::spawn(async move {
+        let id = session.record.borrow().id;
+        let span = session.trace.begin(madang_trace::span!(root "session start", madang.session.id = %id));
+        let start = async move {
             let record = session.record();
             let opened = app.sandboxes_open(&record).await;
             if session.record.borrow().sandbox != record.sandbox {
@@ -176,7 +179,8 @@ impl App {
             }
             // It may have been ended meanwhile; then the reconciler finds the sandbox and closes it.
             app.reconcile_soon.notify_one();
-        });
+        };
+        tokio::spawn(start.instrument(span));
     }
 
     /// Ends what is in the sandbox, in the background; what fails is tried again by the reconciler.

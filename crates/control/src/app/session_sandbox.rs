@@ -7,6 +7,7 @@ use madang_ids::SandboxId;
 use madang_model::{DevicesHeld, OnNodeLoss, Usage};
 use madang_node_api::{Network, NodeError, SandboxSpec};
 use madang_store::SessionRecord;
+use tracing::Instrument as _;
 
 use super::{
     App, Failure,
@@ -37,7 +38,7 @@ impl App {
         // Each goes on by itself where another has failed: what it makes is closed with the rest.
         let opening = specs.into_iter().map(|spec| {
             let (app, name) = (Arc::clone(self), called(record, spec.id).unwrap_or_default());
-            let opening = tokio::spawn(async move { app.node.sandbox_open(spec).await });
+            let opening = tokio::spawn(async move { app.node.sandbox_open(spec).await }.in_current_span());
             async move {
                 let opened = opening.await.unwrap_or_else(|error| Err(NodeError::Internal(error.to_string())));
                 opened.map_err(|error| named(&name, error))

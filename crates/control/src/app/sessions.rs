@@ -9,6 +9,7 @@ use madang_model::{
 };
 use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, SessionExplained, SessionView};
 use madang_store::{Admit, SessionPage, SessionRecord, SubSandbox};
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     App, Asker, Claimed, Failure, IdempotencyKey,
@@ -96,14 +97,19 @@ impl App {
         }
         let bounds = self.people.now().bounds(&record.owner, &actor.by);
         self.queue.reservation_use(&mut record);
-        let entering = self.queue.enter(&self.fleet, &record);
+        let placement = madang_trace::span!("placement", madang.session.id = %record.id, madang.node.id = Empty);
+        let entering = placement.in_scope(|| self.queue.enter(&self.fleet, &record));
         let places = entering.places.clone();
         let node = places.first().map(|place| place.node);
+        placement.record("madang.node.id", node.map(tracing::field::display));
+        drop(placement);
         record.held = entering.held.clone();
         record.life = admitted(node, record.created_ms)?;
         record.subs_place(&places);
         let fence = self.leadership.fence(record.group());
-        refused(self.store.session_admit(&record, &bounds, Admit::Keep(fence.as_ref())).await?)?;
+        let admission = madang_trace::span!("admission", madang.session.id = %record.id);
+        let admitted = self.store.session_admit(&record, &bounds, Admit::Keep(fence.as_ref()));
+        refused(admitted.instrument(admission).await?)?;
         let id = record.id;
         let waited_ms = now_ms().saturating_sub(record.created_ms);
         let session = LiveSession::new(record);

@@ -26,6 +26,7 @@ use madang_public_api::ProblemKind;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use tokio::net::TcpStream;
+use tracing::Instrument as _;
 
 use super::{
     Shared,
@@ -177,7 +178,9 @@ async fn send(
     if let Ok(host) = HeaderValue::from_str(host) {
         onward.headers_mut().insert(header::HOST, host);
     }
-    let mut response = exchange(host, stream, onward).await?;
+    let span = madang_trace::span!("forward", otel.kind = "client");
+    super::span::onward(&span, onward.headers_mut());
+    let mut response = exchange(host, stream, onward).instrument(span).await?;
     let inside = response.headers_mut().remove(INSIDE);
     if let Some(owner) = inside.and_then(|owner| owner.to_str().ok()?.parse().ok()) {
         response.extensions_mut().insert(Inside(owner));

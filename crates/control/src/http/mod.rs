@@ -32,6 +32,7 @@ mod session_act;
 mod session_list;
 mod signin;
 mod socket;
+mod span;
 mod stream;
 mod system;
 mod task;

@@ -14,12 +14,13 @@ use axum::{
 };
 use madang_ids::RunId;
 use madang_public_api::{Problem, ProblemKind};
+use tracing::Instrument as _;
 
 use super::{
     Peer, Shared,
     origin::origin,
     patience::{BodyWait, impatient},
-    rate,
+    rate, span,
 };
 use crate::app::Failure;
 
@@ -56,10 +57,13 @@ pub(super) async fn rim(State(app): State<Shared>, mut request: Request, next: N
     let request = request.map(|body| impatient(body, wait));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let mut response = next.run(request).await;
-    if let Some(failure) = failure(&response) {
-        app.metrics.flow.refused(&failure);
-        write_problem(&mut response, &failure, &id);
+    let counted = counted_as(&method);
+    let span = span::begin(&request, (counted, &route), &id);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let failure = failure(&response);
+    if let Some(failure) = &failure {
+        app.metrics.flow.refused(failure);
+        write_problem(&mut response, failure, &id);
         if failure.kind == ProblemKind::Internal {
             tracing::error!(request = %id, %method, route, error = ?failure.source, "{}", failure.detail);
         }
@@ -68,11 +72,11 @@ pub(super) async fn rim(State(app): State<Shared>, mut request: Request, next: N
             tracing::info!(request = %id, %method, route, %origin, why, "refused: {}", failure.detail);
         }
     }
+    span::end(&span, &mut response, failure.map(|failure| failure.kind.row().1));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let status = response.status().as_u16();
-    let counted = counted_as(&method);
     app.metrics.request(counted, &route, status);
     app.metrics.flow.answered(counted, &route, began.elapsed().as_secs_f64());
     tracing::debug!(request = %id, %method, route, status, took_us = began.elapsed().as_micros(), "answered");

@@ -14,6 +14,7 @@ use madang_ids::{NodeId, SandboxId};
 use madang_node_api::{
     ByteStream, LanguageSeen, NodeError, NodeFacts, NodeHealth, Presence, RunSeen, SandboxSeen, SandboxState,
 };
+use madang_trace::Context;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     time::Instant,
@@ -97,10 +98,18 @@ pub(super) struct Connected {
 
 struct Pending {
     document: Bytes,
+    trace: Context,
     may_repeat: bool,
     /// What is true from the moment the answer is here.
     then: Then,
     answer: oneshot::Sender<Result<Told, NodeError>>,
+}
+
+impl Pending {
+    fn message(&self, number: u64) -> Order {
+        let (traceparent, tracestate) = (self.trace.parent().to_owned(), self.trace.state().to_owned());
+        Order { order: number, document: self.document.clone(), traceparent, tracestate }
+    }
 }
 
 /// What an order that was done has changed.
@@ -225,8 +234,7 @@ impl RemoteNode {
 
     /// Orders whose answer was not heard, to be sent again.
     pub(super) fn unanswered(&self) -> Vec<Order> {
-        let order = |(number, order): (&u64, &Pending)| Order { order: *number, document: order.document.clone() };
-        lock(&self.pending).iter().map(order).collect()
+        lock(&self.pending).iter().map(|(number, order)| order.message(*number)).collect()
     }
 
     pub(super) fn disconnected(&self, number: u64) {
@@ -325,19 +333,20 @@ impl RemoteNode {
         let document: Bytes =
             serde_json::to_vec(ask).map_err(|error| NodeError::Internal(format!("writing an order: {error}")))?.into();
         let (answer, answered) = oneshot::channel();
-        let may_repeat = ask.may_repeat();
+        let order = Pending { document, trace: Context::here(), may_repeat: ask.may_repeat(), then, answer };
+        let message = order.message(number);
         {
             let mut pending = lock(&self.pending);
             if pending.len() >= ORDERS_MAX {
                 return Err(NodeError::Capacity("too many orders wait for this node".to_owned()));
             }
-            pending.insert(number, Pending { document: document.clone(), may_repeat, then, answer });
+            pending.insert(number, order);
         }
         let _given_up = GivenUp { node: self, number };
         let out = lock(&self.state).out.clone();
         if let Some(out) = out {
             // A link that is gone meanwhile is no loss: the next one begins with what is unanswered.
-            let _ = out.send(Ok(to(to_node::Body::Order(Order { order: number, document })))).await;
+            let _ = out.send(Ok(to(to_node::Body::Order(message)))).await;
         }
         match tokio::time::timeout(self.order_wait, answered).await {
             Ok(Ok(answer)) => answer,

@@ -143,7 +143,7 @@ impl Link<'_> {
                 let sent = self.began + Duration::from_millis(heard.sent_ms.min(u64::from(u32::MAX)));
                 self.shared.heard.answered(sent.min(Instant::now()));
             }
-            Some(to_node::Body::Order(order)) => self.shared.orders.take(control, order.order, order.document),
+            Some(to_node::Body::Order(order)) => self.shared.orders.take(control, order),
             // A later control plane may say more.
             Some(to_node::Body::Welcome(_)) | None => {}
         }

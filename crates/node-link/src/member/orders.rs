@@ -7,13 +7,18 @@ use std::{
 
 use bytes::Bytes;
 use madang_node_api::{Node, NodeError, RunHandle};
+use madang_trace::Context;
 use tokio::sync::{mpsc, watch};
+use tracing::{Instrument as _, Span};
 
 use super::{
     Standing, file,
     run::{self, Life, Ordered},
 };
-use crate::order::{Ask, READINGS_WAIT, Told};
+use crate::{
+    order::{Ask, READINGS_WAIT, Told},
+    wire::Order,
+};
 
 /// Orders being done at once.
 const RUNNING_MAX: usize = 4_096;
@@ -46,7 +51,8 @@ impl Orders {
     }
 
     /// An order came, for the first time or again.
-    pub fn take(self: &Arc<Self>, control: &Arc<str>, number: u64, document: Bytes) {
+    pub fn take(self: &Arc<Self>, control: &Arc<str>, order: Order) {
+        let number = order.order;
         let key = (Arc::clone(control), number);
         let mut known = self.lock();
         match known.orders.get(&key) {
@@ -60,15 +66,15 @@ impl Orders {
             None => {
                 known.orders.insert(key.clone(), None);
                 known.running += 1;
-                tokio::spawn(Arc::clone(self).see_through(key, document));
+                tokio::spawn(Arc::clone(self).see_through(key, order));
             }
         }
     }
 
-    async fn see_through(self: Arc<Self>, key: Key, document: Bytes) {
+    async fn see_through(self: Arc<Self>, key: Key, order: Order) {
         // In a task of its own: a panic in it must not leave the order unanswered.
         let (work, (control, number)) = (Arc::clone(&self), key.clone());
-        let told = tokio::spawn(async move { work.obey(control, number, &document).await });
+        let told = tokio::spawn(async move { work.obey(control, number, &order).await });
         let gone = |_| NodeError::Internal("the node failed over this order".to_owned()).into();
         let told = told.await.unwrap_or_else(gone);
         let number = key.1;
@@ -86,12 +92,13 @@ impl Orders {
         self.lock().orders.get(&(Arc::clone(control), number)).cloned().flatten()
     }
 
-    async fn obey(&self, control: Arc<str>, number: u64, document: &[u8]) -> Told {
-        let ask: Ask = match serde_json::from_slice(document) {
+    async fn obey(&self, control: Arc<str>, number: u64, order: &Order) -> Told {
+        let ask: Ask = match serde_json::from_slice(&order.document) {
             Ok(ask) => ask,
             Err(error) => return NodeError::Invalid(format!("this node does not know the order: {error}")).into(),
         };
-        self.obey_ask(control, number, ask).await.unwrap_or_else(Told::from)
+        let span = span(order, &ask);
+        self.obey_ask(control, number, ask).instrument(span).await.unwrap_or_else(Told::from)
     }
 
     async fn obey_ask(&self, control: Arc<str>, number: u64, ask: Ask) -> Result<Told, NodeError> {
@@ -165,6 +172,15 @@ impl Known {
             }
         }
     }
+}
+
+/// What is done for nobody in particular, such as readings, has no span.
+fn span(order: &Order, ask: &Ask) -> Span {
+    let trace = Context::said(Some(&order.traceparent), Some(&order.tracestate));
+    if trace.is_empty() {
+        return Span::none();
+    }
+    trace.begin(madang_trace::span!(root "node", otel.name = ask.span_name(), otel.kind = "server"))
 }
 
 fn answer(told: &Told) -> Bytes {

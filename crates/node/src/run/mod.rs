@@ -16,7 +16,9 @@ use madang_languages::{BatchPlan, Recipe, plan_batch};
 use madang_model::{Blob, Limits, Outcome, RunEventBody, RunSpec, Stdin, Step, Steps, Usage, Verdict, Work};
 use madang_node_api::{NodeError, RunControl, RunHandle};
 use madang_slot_api::{RunNumber, Verb};
+use madang_trace::Context;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     link::LinkError,
@@ -36,10 +38,12 @@ const FILES_SEEN_MAX: usize = 1000;
 pub fn start(sandbox: Arc<Sandbox>, spec: RunSpec) -> (RunHandle, oneshot::Receiver<()>) {
     let (mut run, handle) = Run::new(sandbox, spec, None);
     let (ended, on_end) = oneshot::channel();
-    tokio::spawn(async move {
+    let span = run.span();
+    let drive = async move {
         run.drive().await;
         let _ = ended.send(());
-    });
+    };
+    tokio::spawn(drive.instrument(span));
     (handle, on_end)
 }
 
@@ -51,7 +55,8 @@ pub async fn start_kept(sandbox: Arc<Sandbox>, spec: RunSpec) -> Result<(RunHand
     let (mut run, handle) = Run::new(sandbox, spec, Some(Arc::clone(&tape)));
     run.past.marks.push_back(first.body.clone());
     run.emitter.tell_first(first);
-    tokio::spawn(async move { run.drive().await });
+    let span = run.span();
+    tokio::spawn(async move { run.drive().await }.instrument(span));
     Ok((handle, tape))
 }
 
@@ -151,6 +156,13 @@ impl Run {
         (run, handle)
     }
 
+    /// Of what is done in the sandbox; it lasts longer than whatever asked for it.
+    fn span(&self) -> Span {
+        let sandbox = self.sandbox.spec.id;
+        Context::here()
+            .begin(madang_trace::span!(root "program", madang.run.id = %self.spec.id, madang.sandbox.id = %sandbox))
+    }
+
     async fn drive(&mut self) {
         self.mark(RunEventBody::Started).await;
         let outcome = match self.work().await {
@@ -190,7 +202,7 @@ impl Run {
             Work::Command { argv, terminal } => {
                 let ask = Ask::Program { argv, env: self.environment(), terminal };
                 let input = self.input();
-                self.step(ask, input).await
+                self.step(ask, input).instrument(madang_trace::span!("step", madang.step = "command")).await
             }
             Work::Batch { steps, main, args } => self.batch(&steps, main.as_deref(), &args).await,
         }
@@ -206,7 +218,8 @@ impl Run {
         *alive = false;
         let ask = Ask::Driver { verb: Verb::Exec, payload: code.into_bytes() };
         let input = self.input();
-        let (outcome, lives) = self.step_with_driver(ask, input).await?;
+        let span = madang_trace::span!("step", madang.step = "query");
+        let (outcome, lives) = self.step_with_driver(ask, input).instrument(span).await?;
         *alive = lives;
         Ok(outcome)
     }
@@ -292,7 +305,9 @@ impl Run {
             .collect();
         self.begin_step(Step::Exec, None).await;
         let input = self.input();
-        let (outcome, _) = self.step_with_driver(Ask::Driver { verb: Verb::Script, payload }, input).await?;
+        let ask = Ask::Driver { verb: Verb::Script, payload };
+        let span = madang_trace::span!("step", madang.step = "script");
+        let (outcome, _) = self.step_with_driver(ask, input).instrument(span).await?;
         self.end_step(Step::Exec, None, &outcome).await;
         Ok(outcome)
     }
@@ -314,7 +329,9 @@ impl Run {
             Input::Whole(Blob::default())
         };
         self.begin_step(step, index).await;
-        let outcome = self.step(Ask::Program { argv, env, terminal: None }, input).await?;
+        let ask = Ask::Program { argv, env, terminal: None };
+        let span = madang_trace::span!("step", madang.step = step.name());
+        let outcome = self.step(ask, input).instrument(span).await?;
         self.end_step(step, index, &outcome).await;
         Ok(outcome)
     }
