@@ -1,6 +1,7 @@
 //! The command line: what may be said, and nothing of what it does.
 
 mod cluster;
+mod later;
 mod serve;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use madang_ids::{ByteSize, Millis};
 use madang_model::LimitsAsked;
 
 pub use cluster::{ClusterMode, SandboxArgs};
+pub use later::Later;
 pub use serve::{ControlArgs, NodeArgs, ServeArgs, UpArgs};
 
 /// A private sandbox for any program, in milliseconds.
@@ -25,45 +27,45 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start everything on this machine; prints the address and how to sign in
-    Up(UpArgs),
+    Up(Later<UpArgs>),
     /// Start a control plane whose nodes are other machines; several on one PostgreSQL stand in for each other
-    Control(ControlArgs),
+    Control(Later<ControlArgs>),
     /// Make this machine a node of a control plane elsewhere
-    Node(Box<NodeArgs>),
+    Node(Later<Box<NodeArgs>>),
     /// Run a program in a fresh sandbox
     Run(Box<RunArgs>),
     /// Create, list and end sessions
-    Session(SessionArgs),
+    Session(Later<SessionArgs>),
     /// Run a command in a session
-    Exec(ExecArgs),
+    Exec(Later<ExecArgs>),
     /// Run code in a session's interpreter, which keeps its state
-    Query(QueryArgs),
+    Query(Later<QueryArgs>),
     /// Open a terminal in a session
-    Attach(AttachArgs),
+    Attach(Later<AttachArgs>),
     /// Print what a session's programs wrote
-    Logs(LogsArgs),
+    Logs(Later<LogsArgs>),
     /// Copy files into or out of a session: `madang cp FILE SESSION:PATH` or the other way round
-    Cp(CpArgs),
+    Cp(Later<CpArgs>),
     /// Pull, import, list and remove images
-    Image(ImageArgs),
+    Image(Later<ImageArgs>),
     /// Languages
-    Lang(LangArgs),
+    Lang(Later<LangArgs>),
     /// Say what you have used, and what it cost
-    Usage(crate::usage::UsageArgs),
+    Usage(Later<crate::usage::UsageArgs>),
     /// Administer a server: access keys, one-time links, the audit log, copies of its database
-    Admin(AdminArgs),
+    Admin(Later<AdminArgs>),
     /// Say what works here, what is missing, and what that costs
-    Doctor(JsonArgs),
+    Doctor(Later<JsonArgs>),
     /// Measure what SPECIFICATION.md promises
-    Bench(BenchArgs),
+    Bench(Later<BenchArgs>),
     /// Print the versions of this program and of the server
-    Version(JsonArgs),
+    Version(Later<JsonArgs>),
     /// Greet from every available language through the public API
     #[command(hide = true)]
-    Smoke(SmokeArgs),
+    Smoke(Later<SmokeArgs>),
     /// The control process that `bench schedule` measures
     #[command(hide = true)]
-    BenchControl(BenchControlArgs),
+    BenchControl(Later<BenchControlArgs>),
 }
 
 #[derive(Debug, Args)]

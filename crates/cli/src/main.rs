@@ -32,7 +32,7 @@ mod watch;
 use clap::Parser as _;
 
 use crate::{
-    args::{Cli, Command},
+    args::{Cli, Command, Later},
     exit::Failure,
 };
 
@@ -51,11 +51,11 @@ fn main() {
 
 fn dispatch(cli: Cli) -> u8 {
     let ended = match cli.command {
-        Command::Up(args) => up::run(args),
-        Command::Control(args) => control::run(args),
-        Command::Node(args) => node::run(*args),
-        Command::Bench(args) => bench::run(args),
-        Command::BenchControl(args) => bench_control::run(args),
+        Command::Up(Later(args)) => up::run(args),
+        Command::Control(Later(args)) => control::run(args),
+        Command::Node(Later(args)) => node::run(*args),
+        Command::Bench(Later(args)) => bench::run(args),
+        Command::BenchControl(Later(args)) => bench_control::run(args),
         command => runtime().and_then(|runtime| runtime.block_on(talk(command))),
     };
     ended.unwrap_or_else(|failure| {
@@ -75,19 +75,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 async fn talk(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => run::run(*args).await,
-        Command::Session(args) => session::run(args).await,
-        Command::Exec(args) => exec::exec(args).await,
-        Command::Attach(args) => exec::attach(args).await,
-        Command::Query(args) => query::run(args).await,
-        Command::Logs(args) => lists::logs(args).await,
-        Command::Cp(args) => copy::run(args).await,
-        Command::Image(args) => image::run(args).await,
-        Command::Lang(args) => lists::languages(args).await,
-        Command::Usage(args) => usage::run(args).await,
-        Command::Admin(args) => admin::run(args).await,
-        Command::Doctor(args) => doctor::run(args).await,
-        Command::Version(args) => lists::version(args).await,
-        Command::Smoke(args) => smoke::run(args).await,
+        Command::Session(Later(args)) => session::run(args).await,
+        Command::Exec(Later(args)) => exec::exec(args).await,
+        Command::Attach(Later(args)) => exec::attach(args).await,
+        Command::Query(Later(args)) => query::run(args).await,
+        Command::Logs(Later(args)) => lists::logs(args).await,
+        Command::Cp(Later(args)) => copy::run(args).await,
+        Command::Image(Later(args)) => image::run(args).await,
+        Command::Lang(Later(args)) => lists::languages(args).await,
+        Command::Usage(Later(args)) => usage::run(args).await,
+        Command::Admin(Later(args)) => admin::run(args).await,
+        Command::Doctor(Later(args)) => doctor::run(args).await,
+        Command::Version(Later(args)) => lists::version(args).await,
+        Command::Smoke(Later(args)) => smoke::run(args).await,
         Command::Up(_) | Command::Control(_) | Command::Node(_) | Command::Bench(_) | Command::BenchControl(_) => {
             Err(Failure::internal("this command takes another way".to_owned()))
         }
