@@ -51,13 +51,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const TESTS_MAY_NAME: &[&str] = &["testkit"];
 /// What one crate's tests may name, beyond that: a sandbox is tried with the host image as its root, a link
 /// with nodes whose clocks a simulation holds, traces with whatever they go through.
-const TEST_ARROWS: &[(&str, &str)] = &[
-    ("sandbox", "image"),
-    ("node-link", "node-sim"),
-    ("otlp", "control"),
-    ("otlp", "node-api"),
-    ("otlp", "node-link"),
-];
+const TEST_ARROWS: &[(&str, &str)] =
+    &[("sandbox", "image"), ("node-link", "node-sim"), ("otlp", "control"), ("otlp", "node-link"), ("otlp", "store")];
 /// Rooms that only compute.
 const PURE: &[&str] = &["ids", "model", "schedule", "slot-api", "languages"];
 /// What a room that only computes must not name.

@@ -11,7 +11,7 @@ use madang_node_api::{
     NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
 };
 use tokio::sync::broadcast;
-use tracing::{Instrument as _, field::Empty};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::fleet::{Fleet, Member};
 
@@ -21,13 +21,26 @@ impl Fleet {
     }
 }
 
+/// What a node could not do is a failure in its span; why is not said there, because it may be in a user's words.
+async fn told<T>(span: Span, work: impl Future<Output = Result<T, NodeError>>) -> Result<T, NodeError> {
+    let done = work.instrument(span.clone()).await;
+    if done.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
+    done
+}
+
 #[async_trait]
 impl Node for Fleet {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
         let span = madang_trace::span!(
-            "sandbox_open", otel.kind = "client", madang.sandbox.id = %spec.id, madang.session.id = %spec.session
+            "sandbox_open",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            madang.sandbox.id = %spec.id,
+            madang.session.id = %spec.session,
         );
-        async { self.reach(spec.id).await?.sandbox_open(spec).await }.instrument(span).await
+        told(span, async { self.reach(spec.id).await?.sandbox_open(spec).await }).await
     }
 
     async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
@@ -60,18 +73,23 @@ impl Node for Fleet {
     }
 
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
-        let span = madang_trace::span!("run_start", otel.kind = "client", madang.sandbox.id = %sandbox);
-        async { self.reach(sandbox).await?.run_start(sandbox, run).await }.instrument(span).await
+        let span = madang_trace::span!(
+            "run_start", otel.kind = "client", otel.status_code = Empty, madang.sandbox.id = %sandbox
+        );
+        told(span, async { self.reach(sandbox).await?.run_start(sandbox, run).await }).await
     }
 
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
-        let placement = madang_trace::span!("placement", madang.node.id = Empty);
-        let member = placement.in_scope(|| self.quickest(&sandbox.image, sandbox.language.as_deref()))?;
+        let placement = madang_trace::span!("placement", otel.status_code = Empty, madang.node.id = Empty);
+        let chosen = async { self.quickest(&sandbox.image, sandbox.language.as_deref()) };
+        let member = told(placement.clone(), chosen).await?;
         placement.record("madang.node.id", tracing::field::display(member.id));
         drop(placement);
         self.place(sandbox.id, member.id);
-        let span = madang_trace::span!("run_once", otel.kind = "client", madang.sandbox.id = %sandbox.id);
-        member.node.run_once(sandbox, run).instrument(span).await
+        let span = madang_trace::span!(
+            "run_once", otel.kind = "client", otel.status_code = Empty, madang.sandbox.id = %sandbox.id
+        );
+        told(span, member.node.run_once(sandbox, run)).await
     }
 
     fn runs(&self) -> Vec<RunSeen> {

@@ -6,7 +6,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use madang_model::{
-    Outcome, RunEvent, RunEventBody, RunLife, RunState, RunStateEvent,
+    Outcome, RunEvent, RunEventBody, RunLife, RunState, RunStateEvent, Verdict,
     run_state::{RunEffect, broken},
 };
 use madang_node_api::{NodeError, RunControl, RunHandle};
@@ -176,6 +176,9 @@ impl Collector {
             return self.leave();
         }
         Span::current().record("madang.verdict", outcome.verdict.name());
+        if outcome.verdict == Verdict::InternalError {
+            Span::current().record("otel.status_code", "ERROR");
+        }
         let kept = self.store(outcome.clone()).instrument(madang_trace::span!("store")).await;
         let outcome = match kept {
             Ok(()) => outcome,
@@ -230,6 +233,7 @@ impl Collector {
 
     /// The node did not take it: whoever asked gets the reason, and nothing of it stays.
     async fn refuse(self, failure: Failure) {
+        Span::current().record("otel.status_code", "ERROR");
         if self.run.facts.kept_from_start {
             let outcome = broken(&failure.detail);
             if let Err(error) = self.store(outcome).await {

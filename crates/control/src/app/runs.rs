@@ -244,6 +244,7 @@ impl RunFacts {
     fn span(&self) -> Span {
         let span = madang_trace::span!(
             root "run",
+            otel.status_code = Empty,
             madang.run.id = %self.id,
             madang.run.mode = mode_name(self.mode),
             madang.language = self.language.as_deref(),

@@ -192,10 +192,14 @@ impl Run {
         let files = std::mem::take(&mut self.spec.files);
         // Once a step has begun they are there, and the program may have changed them.
         let begun = self.past.step.is_some() || !self.past.marks.is_empty();
-        for file in files.iter().filter(|_| !begun) {
-            if let Err(error) = self.sandbox.put(&file.path, &file.content.0).await {
-                return Ok(refused(&error));
+        let put = async {
+            for file in files.iter().filter(|_| !begun) {
+                self.sandbox.put(&file.path, &file.content.0).await?;
             }
+            Ok(())
+        };
+        if let Err(error) = put.instrument(madang_trace::span!("files", madang.files = files.len())).await {
+            return Ok(refused(&error));
         }
         match self.spec.work.clone() {
             Work::Query { code } => self.query(code).await,

@@ -1,6 +1,7 @@
 //! What a request leaves at a collector.
 
 use http::Method;
+use madang_testkit::{SimNode, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::{
@@ -152,4 +153,44 @@ async fn a_session_that_waits_is_placed_in_the_trace_that_asked_for_it() {
     assert!(placement.attribute("madang.node.id").is_some_and(|node| node.starts_with("nod_")), "{placement:?}");
     assert_eq!(named(&spans, "session start").parent(), request.id());
     no_secret_in(&spans);
+}
+
+#[tokio::test]
+async fn what_nobody_can_do_is_a_failure_wherever_it_was_asked_for() {
+    let (collector, world) = (shared(), World::new().await);
+    let trace = "6af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-01");
+    world.cordon_own().await;
+    let request = json!({"language": "sim", "code": "print wonderful", "wait": true});
+    let answer = world.post("/api/v1/run", &[("traceparent", &parent)], request).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    let spans = collector.trace(trace, has(&["POST /api/v1/run", "run", "placement"])).await;
+    for name in ["POST /api/v1/run", "run", "placement"] {
+        assert!(named(&spans, name).is_failure(), "{name} in {spans:#?}");
+    }
+    assert!(!named(&spans, "admission").is_failure());
+    no_secret_in(&spans);
+}
+
+#[tokio::test]
+async fn a_request_that_another_process_answers_is_one_trace_in_both() {
+    let Some(database) = TestDatabase::postgres_if_any().await else { return };
+    let (collector, node) = (shared(), SimNode::new());
+    let first = World::on(Some(database.url().parse().unwrap()), node.clone()).await;
+    // It must lead before there is another.
+    assert_eq!(first.send(Method::GET, "/api/v1/languages", &[], Value::Null).await.status, 200);
+    let second = World::on(Some(database.url().parse().unwrap()), node).await;
+    let trace = "7af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-01");
+    let request = json!({"language": "sim", "code": "print wonderful", "wait": true});
+    let answer = second.post("/api/v1/run", &[("traceparent", &parent)], request).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["stdout"]), (200, &json!("wonderful\n")), "{}", answer.body);
+    let both = |spans: &[Seen]| spans.iter().filter(|span| span.name() == "POST /api/v1/run").count() == 2;
+    let spans = collector.trace(trace, |spans| both(spans) && has(&["forward", "run"])(spans)).await;
+    let forward = named(&spans, "forward");
+    let far = spans.iter().find(|span| span.parent() == forward.id()).unwrap();
+    let near = spans.iter().find(|span| span.id() == forward.parent()).unwrap();
+    assert_eq!((near.name(), near.parent()), ("POST /api/v1/run", "b7ad6b7169203331".to_owned()));
+    assert_eq!((far.name(), &named(&spans, "run").parent()), ("POST /api/v1/run", &far.id()));
+    assert_eq!(answer.headers["traceresponse"], format!("00-{trace}-{}-01", near.id()));
 }

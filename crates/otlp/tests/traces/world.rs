@@ -9,6 +9,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use madang_control::{ControlConfig, Server, StopHandle};
 use madang_node_link::{Member, MemberConfig, member::Tcp};
+use madang_store::StoreConfig;
 use madang_testkit::SimNode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,11 +35,18 @@ pub struct Answer {
 
 impl World {
     pub async fn new() -> Self {
+        Self::on(None, SimNode::new()).await
+    }
+
+    /// One of several on the same database, which see the same node.
+    pub async fn on(database: Option<StoreConfig>, node: SimNode) -> Self {
         let home = TempDir::new().unwrap();
         let mut config = ControlConfig::new(home.path());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        (config.listen, config.nodes_listen) = (Some(any), Some(any));
-        let server = Server::build(config, Some(Arc::new(SimNode::new()))).await.unwrap();
+        (config.listen, config.database) = (Some(any), database);
+        // Several that see one node are all at home on this machine.
+        config.nodes_listen = config.database.is_none().then_some(any);
+        let server = Server::build(config, Some(Arc::new(node))).await.unwrap();
         let token = std::fs::read_to_string(server.admin_token_path()).unwrap().trim().to_owned();
         let (address, nodes) = (server.address().unwrap(), server.nodes_address());
         let running = server.spawn();
