@@ -103,6 +103,23 @@ async fn each_sandbox_knows_who_it_is_and_all_share_their_secrets() {
 }
 
 #[tokio::test]
+async fn on_several_nodes_each_is_counted_among_those_beside_it() {
+    let world = World::new().await;
+    let second = SimNode::new();
+    group(&world, json!({"placement": "spread"})).await;
+    join(&world, &second);
+    create(&world, three("multi-node")).await;
+    let ranks = |node: &SimNode| -> Vec<String> {
+        let mut ranks: Vec<_> = specs(node).values().map(|it| it.env["MADANG_CLUSTER_LOCAL_RANK"].clone()).collect();
+        ranks.sort_unstable();
+        ranks
+    };
+    let mut all = [ranks(&world.node), ranks(&second)];
+    all.sort_by_key(Vec::len);
+    assert_eq!(all, [vec!["0".to_owned()], vec!["0".to_owned(), "1".to_owned()]]);
+}
+
+#[tokio::test]
 async fn what_is_done_in_a_session_is_done_in_the_sandbox_that_is_named() {
     let world = World::new().await;
     let view = create(&world, three("single-node")).await;
@@ -224,6 +241,15 @@ async fn one_that_is_lost_ends_all_and_what_all_used_is_summed_up() {
     assert_eq!(ended["outcome"], "failed", "{ended}");
     assert!(ended["why"].as_str().unwrap().contains("sandbox lost: sub1: "), "{ended}");
     until_empty(&world, &[&world.node]).await;
+    // Of one that is ended all are counted, too.
+    let view = create(&world, three("single-node")).await;
+    for (name, ms) in [("main1", 100), ("sub1", 200), ("sub2", 400)] {
+        world.node.use_up(sandbox(&world.node, name), used(ms)).unwrap();
+    }
+    world.delete(&path(&view)).await.expect(200);
+    until_state(&world, &view, "ended").await;
+    let usage = world.get(&format!("{}/usage", path(&view))).await.expect(200);
+    assert_eq!(usage["cpu_user_us"], 350_000, "{usage}");
 }
 
 #[tokio::test]
@@ -273,6 +299,33 @@ async fn all_of_a_cluster_is_found_again_after_a_restart() {
     world.delete(&path(&view)).await.expect(200);
     until_state(&world, &view, "ended").await;
     until_empty(&world, &[&world.node]).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_all_of_them_still_hold_their_room() {
+    let world = World::new().await;
+    group(&world, json!({"cpu_percent": 100})).await;
+    let asked = json!({"language": "sim", "resources": {"cpu": 4.0}, "cluster": {"size": 2}});
+    let view = create(&world, asked).await;
+    assert_eq!(view["state"], "running", "{view}");
+    world.stop.stop_now();
+    let (home, node) = world.stopped().await;
+    let world = World::on(home, node, |_| {}).await;
+    let waits = create(&world, json!({"language": "sim", "resources": {"cpu": 1.0}})).await;
+    assert_eq!((&waits["state"], &waits["queue"]["reason"]), (&json!("queued"), &json!("room")), "{waits}");
+    world.delete(&path(&view)).await.expect(200);
+    until_state(&world, &waits, "running").await;
+}
+
+#[tokio::test]
+async fn the_accelerators_of_all_of_them_count() {
+    let world = World::new().await;
+    let asked = json!({"language": "sim", "resources": {"accelerators": {"fake": 1}}, "cluster": {"size": 3}});
+    for (most, refused) in [(2_000, 1), (3_000, 0)] {
+        world.put("/api/v1/policies/default", json!({"accelerator_millis_max": most})).await.expect(200);
+        let explained = world.post("/api/v1/sessions?explain=true", asked.clone()).await.expect(200);
+        assert_eq!(explained["refusals"].as_array().map_or(0, Vec::len), refused, "{explained}");
+    }
 }
 
 /// The same from the same seed; a generator that needs no more than this test.
