@@ -277,6 +277,19 @@ async fn a_session_ends_with_the_node_of_any_of_its_sandboxes_or_starts_elsewher
 }
 
 #[tokio::test]
+async fn one_that_may_start_again_does_so_when_any_of_them_is_gone() {
+    let world = World::new().await;
+    let view = create(&world, with(three("single-node"), json!({"on_node_loss": "restart"}))).await;
+    let before: BTreeSet<_> = world.node.sandboxes().into_iter().map(|seen| seen.id).collect();
+    world.node.lose(sandbox(&world.node, "sub1"));
+    let anew = || {
+        let now: BTreeSet<_> = world.node.sandboxes().into_iter().map(|seen| seen.id).collect();
+        now.len() == 3 && now.is_disjoint(&before)
+    };
+    world.until(&path(&view), |view| view["state"] == "running" && anew()).await;
+}
+
+#[tokio::test]
 async fn all_of_a_cluster_is_found_again_after_a_restart() {
     let world = World::new().await;
     let view = create(&world, three("single-node")).await;
