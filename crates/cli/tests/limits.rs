@@ -248,7 +248,8 @@ async fn a_crowd_leaves_no_room_until_it_is_ended() {
     let ground = Ground::new();
     let client = ground.client();
     let session = session(&client, "python").await;
-    let crowd = python("crowd", CROWD, &["process-limit"], "limits.pids");
+    let limits = LimitsAsked { wall_ms: Some(WALL_LONG_MS), ..NO_LIMITS };
+    let crowd = Bomb { limits, ..python("crowd", CROWD, &["process-limit"], "limits.pids") };
     for _ in 0..CROWDS {
         let (first, _) = explode(&client, &session, &crowd).await.unwrap();
         assert_eq!(verdict(&first), "process-limit", "{first:?}");

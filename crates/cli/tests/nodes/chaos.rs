@@ -157,9 +157,10 @@ impl Chaos {
     }
 
     async fn count(&self, session: &str) -> RunId {
-        let code = "import os, time\nn = 0\nif os.path.exists('stop'): os.remove('stop')\n\
+        // It removes what ended it only then: what is there before it has begun is meant for it.
+        let code = "import os, time\nn = 0\n\
                     while not os.path.exists('stop'):\n    print(n, flush=True)\n    n += 1\n    \
-                    busy = time.process_time() + 0.001\n    while time.process_time() < busy: pass\n    time.sleep(0.05)";
+                    busy = time.process_time() + 0.001\n    while time.process_time() < busy: pass\n    time.sleep(0.05)\nos.remove('stop')";
         let argv = vec!["python3".into(), "-c".into(), code.into()];
         let mut request = RunRequest { mode: RunMode::Command, argv, ..RunRequest::default() };
         request.limits.wall_ms = Some(COUNT_MS_MAX);

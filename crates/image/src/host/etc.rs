@@ -127,8 +127,13 @@ fn prepare_from(source: &Path, dest: &Path, extra: &[String]) -> Result<PathBuf,
     fs::create_dir_all(dest).map_err(HostError::io("create", dest))?;
     let temporary = dest.join(format!(".new-{}", std::process::id()));
     remove(&temporary)?;
-    write_all(&temporary, &entries)?;
-    fs::rename(&temporary, &path).map_err(HostError::io("rename to", &path))?;
+    let made = write_all(&temporary, &entries)
+        .and_then(|()| fs::rename(&temporary, &path).map_err(HostError::io("rename to", &path)));
+    if made.is_err() {
+        // Half of it must not take the room that the next attempt needs.
+        let _ = remove(&temporary);
+    }
+    made?;
     File::open(dest).and_then(|directory| directory.sync_all()).map_err(HostError::io("sync", dest))?;
     Ok(path)
 }
