@@ -23,6 +23,9 @@ const SPARE: Duration = Duration::from_secs(4);
 /// What the host may have less of afterwards; other things run on it too.
 const MEMORY_LOST_MAX_KIB: u64 = 1 << 20;
 
+/// What one test does to the machine is not to be seen by the other.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 const WALL_MS: u64 = 3000;
 /// For bombs that must meet another limit first, however little of a busy machine they get.
 const WALL_LONG_MS: u64 = 20_000;
@@ -183,6 +186,7 @@ fn wrong_end(bomb: &Bomb, (view, took): &(RunView, Duration)) -> Option<String> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bombs_end_with_the_right_word_and_the_neighbour_hardly_notices() {
+    let _alone = ALONE.lock().await;
     let mut ground = Ground::new();
     let mut planted = Planted::new();
     let client = ground.client();
@@ -240,23 +244,39 @@ while True:
  if os.fork() == 0:
   while True:
    try: os.fork()
-   except OSError: time.sleep(0.001)";
+   except OSError: time.sleep(0.02)";
 const CROWDS: usize = 2;
+const CROWD_TRIES: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_leaves_no_room_until_it_is_ended() {
+    let _alone = ALONE.lock().await;
     let ground = Ground::new();
     let client = ground.client();
     let session = session(&client, "python").await;
+    let mut wrong = Vec::new();
+    for _ in 0..CROWDS {
+        wrong.extend(no_room_in_a_crowd(&client, &session).await);
+        wrong.extend(left(&client, &session).await);
+    }
+    // Before anything is judged: a crowd must not outlive a test that failed.
+    client.session_end(&session.id.to_string()).await.unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with how a run ends that others leave no room.
+async fn no_room_in_a_crowd(client: &Client, session: &SessionView) -> Option<String> {
     let limits = LimitsAsked { wall_ms: Some(WALL_LONG_MS), ..NO_LIMITS };
     let crowd = Bomb { limits, ..python("crowd", CROWD, &["process-limit"], "limits.pids") };
-    for _ in 0..CROWDS {
-        let (first, _) = explode(&client, &session, &crowd).await.unwrap();
-        assert_eq!(verdict(&first), "process-limit", "{first:?}");
-        let (next, _) = explode(&client, &session, &crowd).await.unwrap();
-        let said = next.whole.detail.clone().unwrap_or_default();
-        assert_eq!((verdict(&next), said.starts_with("other programs")), ("process-limit", true), "{next:?}");
-        assert_eq!(left(&client, &session).await, None);
+    // The first one's own place is free for a moment, and whoever begins may be quicker than the crowd.
+    for _ in 0..CROWD_TRIES {
+        let ended = explode(client, session, &crowd).await.unwrap();
+        if let Some(why) = wrong_end(&crowd, &ended) {
+            return Some(why);
+        }
+        if ended.0.whole.detail.is_some_and(|said| said.starts_with("other programs")) {
+            return None;
+        }
     }
-    client.session_end(&session.id.to_string()).await.unwrap();
+    Some("there is always room in a crowd".to_owned())
 }
