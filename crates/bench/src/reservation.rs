@@ -38,6 +38,10 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<(), Ben
     report.metric("running", running as f64);
     report.failures += (learners - running) as u64;
     server.client.delete::<ReservationView>(&format!("{BASE_PATH}/{PATH}/{}", made.id)).await?;
+    // Sessions outlive their server, and these are nobody's.
+    for session in server.client.sessions(Some("live")).await? {
+        server.client.session_end(&session.id.to_string()).await?;
+    }
     server.stop().await?;
     Ok(())
 }
