@@ -37,10 +37,15 @@ pub(crate) fn resume(home: &Path) {
     }
     let resumed = Moment::read(home).and_then(|kept| Steady::resumed(&kept, up_us(), wall_us()));
     let Some(resumed) = resumed else { return };
-    if resumed.off_us.unsigned_abs() > STEP_US_TOLD {
-        tracing::warn!(off_ms = resumed.off_us / 1_000, "the machine's clock was set; time here follows slowly");
-    }
+    tell_step(0, resumed.off_us);
     *steady() = resumed;
+}
+
+/// Says in the log when the machine's clock is another way off than `before`.
+fn tell_step(before_us: i64, off_us: i64) {
+    if off_us.abs_diff(before_us) > STEP_US_TOLD {
+        tracing::warn!(off_ms = off_us / 1_000, "the machine's clock was set; time here follows slowly");
+    }
 }
 
 /// Keeps where time here is for the next server of this home.
@@ -69,9 +74,7 @@ pub(crate) fn now_us() -> u64 {
     let now = steady.read(up_us(), wall_us());
     let off = steady.off_us;
     drop(steady);
-    if off.abs_diff(before) > STEP_US_TOLD {
-        tracing::warn!(off_ms = off / 1_000, "the machine's clock was set; time here follows slowly");
-    }
+    tell_step(before, off);
     now
 }
 

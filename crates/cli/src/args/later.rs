@@ -1,4 +1,5 @@
-//! Arguments that are described only once their command is asked for: describing all of them cost `madang run` a tenth of its time.
+//! Arguments that are described only once their command is asked for: describing all of them was a third of what a command
+//! executed before it did anything (callgrind: 0.87 of 2.4 million instructions).
 
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
