@@ -121,6 +121,14 @@ id!(
     NodeId, "nod"
 );
 id!(
+    /// Storage that outlives sessions: of a user or of a project.
+    FolderId, "fld"
+);
+id!(
+    /// A service inside a session that can be reached from outside.
+    AppId, "app"
+);
+id!(
     /// Slots of a resource group promised for a time.
     ReservationId, "rsv"
 );

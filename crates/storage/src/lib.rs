@@ -1,0 +1,34 @@
+//! Folders: storage that outlives sessions.
+//!
+//! Two halves meet in [`Roots`]: *volumes* know where a folder's bytes are and hold its owner to a quota; *transfers* move bytes in and out
+//! of a folder over HTTP for whoever holds a ticket. Nothing here knows who may do what: control signs tickets, and they are checked.
+
+use std::os::fd::OwnedFd;
+
+use madang_ids::FolderId;
+
+/// Where folders are: what a transfer asks of a volume.
+pub trait Roots: Send + Sync + 'static {
+    /// The top directory of a folder, opened for resolving paths beneath it (`O_PATH`). Blocking.
+    fn root(&self, folder: FolderId) -> Result<OwnedFd, StorageError>;
+}
+
+/// What may go wrong with a folder, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The request makes no sense: a path that leaves the folder, a name that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0} not found")]
+    NotFound(String),
+    #[error("{0}")]
+    Conflict(String),
+    /// The owner's quota is used up.
+    #[error("{0}")]
+    Full(String),
+    /// The folder cannot be reached now.
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{doing}: {source}")]
+    Io { doing: String, source: std::io::Error },
+}
