@@ -11,6 +11,11 @@ use madang_ids::FolderId;
 pub trait Roots: Send + Sync + 'static {
     /// The top directory of a folder, opened for resolving paths beneath it (`O_PATH`). Blocking.
     fn root(&self, folder: FolderId) -> Result<OwnedFd, StorageError>;
+
+    /// A directory of this folder alone for what is not yet, or no longer, a part of it: beside the folder, so that nobody who has the
+    /// folder mounted sees it; through the same mount as [`Roots::root`], so that a rename goes from one to the other; in the quota of the
+    /// folder's owner; writable for the ids that guests have (1000). Made where it is not there. Blocking.
+    fn staging(&self, folder: FolderId) -> Result<OwnedFd, StorageError>;
 }
 
 /// What may go wrong with a folder, by what the caller can do about it.
