@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["ids", "model"]),
     ("storage", &["ids", "model", "sandbox", "ticket"]),
     ("node", &["ids", "model", "node-api", "slot-api", "sandbox", "image", "languages", "trace"]),
-    ("control", &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule", "trace"]),
+    ("control", &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule", "ticket", "trace"]),
     ("client", &["ids", "model", "public-api"]),
     ("node-sim", &["ids", "model", "node-api"]),
     ("testkit", &["ids", "model", "node-api", "node-sim", "public-api", "client"]),

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use madang_model::Limits;
+use madang_model::{AppsAddress, Limits};
 use madang_store::StoreConfig;
 
 use crate::signin::{address::AddressRange, oidc::ProviderConfig, rate::RateLimits};
@@ -62,6 +62,8 @@ pub struct ControlConfig {
     pub key_file: Option<PathBuf>,
     /// Where people reach the server, as in `https://madang.example.org`. None: where they say they did.
     pub public_url: Option<String>,
+    /// Where people reach apps of sessions. None: nowhere, and whoever opens one is told so.
+    pub apps: Option<AppsAddress>,
     /// Proxies whose word about a client's address and TLS is taken.
     pub trusted_proxies: Vec<AddressRange>,
     /// How long a connection may take for the head of its next request.
@@ -114,6 +116,7 @@ impl ControlConfig {
             keep_usage_days: 400,
             key_file: None,
             public_url: None,
+            apps: None,
             trusted_proxies: Vec::new(),
             // Proxies keep connections for a minute.
             head_wait_ms: 65_000,

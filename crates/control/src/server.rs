@@ -13,6 +13,7 @@ use madang_model::person::ADMINISTRATOR;
 use madang_node_api::Node;
 use madang_public_api::LinkKind;
 use madang_store::{Store, StoreConfig, StoreError};
+use madang_ticket::Verifier;
 use tokio::{
     net::{TcpListener, UnixListener, UnixStream},
     task::JoinSet,
@@ -139,6 +140,11 @@ impl Server {
     /// The nodes: whoever links others joins them here.
     pub fn fleet(&self) -> Arc<Fleet> {
         Arc::clone(&self.app.fleet)
+    }
+
+    /// What tickets that this server signs are checked with.
+    pub fn ticket_verifier(&self) -> Verifier {
+        self.app.signin.tickets.verifier()
     }
 
     /// The TCP address that was bound.

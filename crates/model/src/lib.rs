@@ -7,6 +7,7 @@
 
 pub mod accelerator;
 pub mod access;
+pub mod app_route;
 pub mod blob;
 pub mod budget;
 pub mod cluster;
@@ -31,6 +32,7 @@ pub mod verdict;
 
 pub use accelerator::{DeviceGrant, DevicesHeld};
 pub use access::{Actor, Decision, Scope, Scopes, Sight, SignedInBy};
+pub use app_route::{AppPrefix, AppProtocol, AppsAddress};
 pub use blob::Blob;
 pub use budget::{Budget, BudgetHolder};
 pub use cluster::{Cluster, ClusterMode};

@@ -8,6 +8,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use madang_ids::{AppId, FolderId, SandboxId, UserId};
+use madang_model::{AppPrefix, AppProtocol};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +31,8 @@ pub struct Ticket {
 /// What a ticket opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Right {
-    /// One app of one sandbox.
-    App { app: AppId, sandbox: SandboxId },
+    /// One app of one sandbox, and what the proxy needs to know of it.
+    App { app: AppId, sandbox: SandboxId, protocol: AppProtocol, prefix: AppPrefix },
     /// What is at and beneath a path of a folder; the empty path is all of it.
     Folder { folder: FolderId, path: String, may: FolderMay },
 }

@@ -20,6 +20,7 @@ use madang_model::{
     access::{Belonging, Rule},
 };
 use madang_store::{ServerKeyRecord, Store, StoreConfig, StoreError, UserRecord};
+use madang_ticket::Signer;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -37,6 +38,8 @@ use signed::UNJUDGED_MAX;
 #[derive(Debug)]
 pub(crate) struct Signin {
     pub key: ServerKey,
+    /// Signs rights that are checked elsewhere; every control process of an installation signs alike.
+    pub tickets: Signer,
     pub passwords: Passwords,
     /// Turns of large bodies whose senders are not known yet.
     pub unjudged: Semaphore,
@@ -68,6 +71,7 @@ impl Signin {
         let providers = config.providers.iter().cloned().map(Provider::new).collect::<Result<_, _>>();
         let providers = providers.map_err(|error| SigninError::Provider(error.to_string()))?;
         Ok(Self {
+            tickets: Signer::from_seed(&key.derived("ticket", b"")),
             key,
             passwords: Passwords::new(),
             unjudged: Semaphore::new(UNJUDGED_MAX),
