@@ -5,6 +5,7 @@
 
 mod device;
 mod drift;
+mod exec;
 mod facts;
 
 use std::{collections::BTreeMap, fmt, pin::Pin};
@@ -20,6 +21,7 @@ use tokio::{
 
 pub use device::devices_check;
 pub use drift::DriftSeen;
+pub use exec::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};
 pub use facts::{DeviceSeen, NodeFacts, PoolWanted, Presence};
 
 /// Bytes on their way into or out of a sandbox.
@@ -264,6 +266,11 @@ pub trait Node: Send + Sync + 'static {
     async fn run_attach(&self, run: RunId, after: Option<u64>) -> Result<RunHandle, NodeError>;
     /// The run's end is kept; the node forgets the run. Unknown ones are forgotten already.
     async fn run_forget(&self, run: RunId) -> Result<(), NodeError>;
+
+    /// Starts a program in a sandbox that is open, held by its standard streams. It ends with its handle.
+    async fn exec_start(&self, sandbox: SandboxId, _spec: ExecSpec) -> Result<ExecHandle, NodeError> {
+        Err(NodeError::Unavailable(format!("no program can be held in sandbox {sandbox}: its node does not know how")))
+    }
 
     /// Waits until there are readings that nobody has acknowledged, and returns the oldest of them, at most [`READINGS_MAX`]. The
     /// same ones come again until [`Node::readings_ack`]: who reads them counts by (sandbox, sequence).

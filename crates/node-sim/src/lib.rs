@@ -6,6 +6,7 @@
 //! [`SimNode`].
 
 mod clock;
+mod exec;
 mod meter;
 mod node;
 mod past;

@@ -13,13 +13,15 @@ use async_trait::async_trait;
 use madang_ids::{RunId, SandboxId};
 use madang_model::{DeviceGrant, Limits, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, DriftSeen, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError,
-    NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
-    devices_check,
+    ByteStream, Completions, Depth, DriftSeen, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen,
+    Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
+    SandboxState, devices_check,
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
-use crate::{Script, Start, clock::SimClock, meter::SimMeter, past::Past, program, run::SimRuns, sandbox::SimSandbox};
+use crate::{
+    Script, Start, clock::SimClock, exec, meter::SimMeter, past::Past, program, run::SimRuns, sandbox::SimSandbox,
+};
 
 /// Changes that a watcher may lag behind.
 const WATCH_MAX: usize = 64;
@@ -304,6 +306,11 @@ impl Node for SimNode {
     async fn run_forget(&self, run: RunId) -> Result<(), NodeError> {
         self.inner.runs.forget(run);
         Ok(())
+    }
+
+    async fn exec_start(&self, sandbox: SandboxId, spec: ExecSpec) -> Result<ExecHandle, NodeError> {
+        self.with(sandbox, |_| Ok(()))?;
+        Ok(exec::start(spec))
     }
 
     async fn readings(&self) -> Result<Vec<Reading>, NodeError> {

@@ -14,8 +14,9 @@ use madang_image::{ImageCatalog, host::HOST_IMAGE};
 use madang_languages::Recipe;
 use madang_model::{Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node,
+    NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
+    SandboxState,
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use tokio::{
@@ -360,6 +361,10 @@ impl Node for Agent {
     async fn run_forget(&self, run: RunId) -> Result<(), NodeError> {
         self.runs.forget(run);
         Ok(())
+    }
+
+    async fn exec_start(&self, sandbox: SandboxId, spec: ExecSpec) -> Result<ExecHandle, NodeError> {
+        run::exec::start(self.find(sandbox)?, spec).await
     }
 
     async fn readings(&self) -> Result<Vec<Reading>, NodeError> {

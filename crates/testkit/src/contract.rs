@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, io::Cursor, sync::Arc, time::Duration};
 use madang_ids::{RunId, SandboxId, SessionId};
 use madang_model::{Limits, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Verdict, Work};
 use madang_node_api::{
-    Depth, FileKind, Network, Node, NodeError, PoolWanted, Presence, RunControl, RunHandle, SandboxSpec,
+    Depth, ExecEnd, ExecEvent, ExecInput, ExecSpec, FileKind, Network, Node, NodeError, PoolWanted, Presence,
+    RunControl, RunHandle, SandboxSpec,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -66,6 +67,47 @@ pub async fn check(node: Arc<dyn Node>, dialect: &Dialect) {
     much_output_arrives_whole(&*node, dialect).await;
     one_shots_leave_nothing(&*node, dialect).await;
     files_go_in_and_out(&*node, dialect).await;
+}
+
+/// Of nodes that hold programs by their streams.
+pub async fn programs_are_held(node: &dyn Node, dialect: &Dialect) {
+    let spec = sandbox(dialect);
+    let id = spec.id;
+    in_time("opening", node.sandbox_open(spec)).await.expect("a sandbox opens");
+    let cat = || ExecSpec { argv: vec!["cat".to_owned()], ..ExecSpec::default() };
+    let mut held = in_time("starting a held program", node.exec_start(id, cat())).await.expect("it starts");
+    let sent: Vec<u8> = (0..3 << 20).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let writer = tokio::spawn({
+        let (input, sent) = (held.input.clone(), sent.clone());
+        async move {
+            for piece in sent.chunks(60_000) {
+                input.send(ExecInput::Bytes(piece.to_vec())).await.expect("it takes its input");
+            }
+            input.send(ExecInput::End).await.expect("it takes its end");
+        }
+    });
+    let mut heard = Vec::new();
+    let end = loop {
+        match in_time("a held program's next word", held.events.recv()).await.expect("it ends with Ended") {
+            ExecEvent::Stdout(bytes) => heard.extend(bytes),
+            ExecEvent::Stderr(bytes) => panic!("{}", String::from_utf8_lossy(&bytes)),
+            ExecEvent::Ended(end) => break end,
+        }
+    };
+    writer.await.expect("everything was written");
+    assert_eq!(end, ExecEnd::Exited(0));
+    assert!(heard == sent, "{} bytes came back of {}", heard.len(), sent.len());
+    let missing = ExecSpec { argv: vec!["no-such-program".to_owned()], ..ExecSpec::default() };
+    let mut held = in_time("starting", node.exec_start(id, missing)).await.expect("it starts, and says what is wrong");
+    let end = loop {
+        if let ExecEvent::Ended(end) = in_time("its end", held.events.recv()).await.expect("it ends with Ended") {
+            break end;
+        }
+    };
+    assert_eq!(end, ExecEnd::Exited(127));
+    in_time("closing", node.sandbox_close(id)).await.expect("it closes");
+    let gone = in_time("starting in nothing", node.exec_start(id, cat())).await;
+    assert!(matches!(gone, Err(NodeError::NotFound(_))), "{gone:?}");
 }
 
 /// A sandbox that nobody else has.

@@ -6,5 +6,9 @@ use crate::with_agent;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_agent_keeps_it() {
-    with_agent(async |home| contract::check(home.agent.clone(), &contract::PYTHON).await).await;
+    with_agent(async |home| {
+        contract::check(home.agent.clone(), &contract::PYTHON).await;
+        contract::programs_are_held(&*home.agent, &contract::PYTHON).await;
+    })
+    .await;
 }

@@ -7,8 +7,8 @@ use futures_util::future::{join_all, select_all};
 use madang_ids::{RunId, SandboxId};
 use madang_model::{Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
+    ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node,
+    NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
 };
 use tokio::sync::broadcast;
 use tracing::{Instrument as _, Span, field::Empty};
@@ -106,6 +106,13 @@ impl Node for Fleet {
             Some(holder) => holder.node.run_forget(run).await,
             None => Ok(()),
         }
+    }
+
+    async fn exec_start(&self, sandbox: SandboxId, spec: ExecSpec) -> Result<ExecHandle, NodeError> {
+        let span = madang_trace::span!(
+            "exec_start", otel.kind = "client", otel.status_code = Empty, madang.sandbox.id = %sandbox
+        );
+        told(span, async { self.reach(sandbox).await?.exec_start(sandbox, spec).await }).await
     }
 
     /// Of whoever says something first; they come again until they are acknowledged, so that the others lose nothing.

@@ -9,6 +9,7 @@ use crate::harness::World;
 #[tokio::test]
 async fn a_simulated_node_keeps_it() {
     contract::check(Arc::new(SimNode::new()), &contract::SIM).await;
+    contract::programs_are_held(&SimNode::new(), &contract::SIM).await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! those of runs that outlive their agent, and [`resume`] goes on with such a run.
 
 mod emit;
+pub mod exec;
 mod kept;
 mod step;
 pub mod tape;

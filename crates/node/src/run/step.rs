@@ -27,16 +27,16 @@ const INTERRUPT_GRACE_MS: u64 = 1000;
 /// Init keeps the deadline; if it does not by so much, the sandbox is ended from outside.
 const OVERDUE: Duration = Duration::from_secs(5);
 /// Standard input goes to init in pieces.
-const STDIN_PIECE_BYTES: usize = 32 << 10;
+pub(super) const STDIN_PIECE_BYTES: usize = 32 << 10;
 /// Standard input kept for a program whose build is in progress; past it whoever sends it waits.
 const HELD_BYTES_MAX: usize = 4 << 20;
 /// Live standard input on its way that the program has not taken; more is held here, so that messages never wait behind it.
-const STDIN_WINDOW_BYTES: u64 = 256 << 10;
+pub(super) const STDIN_WINDOW_BYTES: u64 = 256 << 10;
 /// Init cuts output at its limit; one that sends so much more is no init of ours.
-const OUTPUT_SPARE_BYTES: u64 = 4 << 20;
+pub(super) const OUTPUT_SPARE_BYTES: u64 = 4 << 20;
 
 /// Messages of init are confirmed when they weigh so much together, and at the end of a step.
-const CONFIRM_BYTES: u64 = 64 << 10;
+pub(super) const CONFIRM_BYTES: u64 = 64 << 10;
 
 /// What to follow.
 pub enum Ask {
@@ -418,7 +418,7 @@ impl Watch {
 }
 
 /// What of a run's usage its sandbox's group does not count.
-fn not_counted(sandbox: &Sandbox, usage: &Usage) -> Usage {
+pub(super) fn not_counted(sandbox: &Sandbox, usage: &Usage) -> Usage {
     let files = Usage { read_bytes: usage.read_bytes, written_bytes: usage.written_bytes, ..Usage::default() };
     match sandbox.slot.cgroup.counts() {
         true => files,
