@@ -3,8 +3,13 @@
 //! Two halves meet in [`Roots`]: *volumes* know where a folder's bytes are and hold its owner to a quota; *transfers* move bytes in and out
 //! of a folder over HTTP for whoever holds a ticket. Nothing here knows who may do what: control signs tickets, and they are checked.
 
+pub mod http;
+pub mod transfer;
+pub mod tree;
+
 use std::os::fd::OwnedFd;
 
+pub use http::{Clock, router};
 use madang_ids::FolderId;
 
 /// Where folders are: what a transfer asks of a volume.
@@ -28,6 +33,18 @@ pub enum StorageError {
     NotFound(String),
     #[error("{0}")]
     Conflict(String),
+    /// The permission bits of a file or directory are against it.
+    #[error("{0}")]
+    Denied(String),
+    /// What came is not what it was said to be.
+    #[error("{0}")]
+    Mismatch(String),
+    /// What came ended before its end.
+    #[error("{0}")]
+    Broken(String),
+    /// As many as may be at once; some will end.
+    #[error("{0}")]
+    Limit(String),
     /// The owner's quota is used up.
     #[error("{0}")]
     Full(String),

@@ -1,0 +1,180 @@
+//! Directories made, names moved and removed.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmod, mkdirat, renameat_with, statat, unlinkat},
+    io::Errno,
+};
+
+use super::{Tree, TreePath, failed, open_beneath};
+use crate::{StorageError, transfer::token};
+
+const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
+/// Removal goes so deep with directories open; what is deeper is first brought up.
+const OPEN_DEPTH_MAX: usize = 32;
+/// A directory that somebody fills again while it is emptied is left for later after so many rounds.
+const EMPTY_ROUNDS_MAX: usize = 4;
+/// What a directory on its way out is called in the staging directory.
+pub(crate) const GONE: &str = ".gone";
+
+/// Directories on the way to what is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parents {
+    MustExist,
+    Make,
+}
+
+/// What is there already under that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    Refuse,
+    /// A directory that is to be made is there then; a file makes place for the new one.
+    Accept,
+}
+
+impl Tree {
+    pub fn make_directory(&self, path: &TreePath, parents: Parents, existing: Existing) -> Result<(), StorageError> {
+        let Some((above, name)) = path.split_last() else {
+            return match existing {
+                Existing::Accept => Ok(()),
+                Existing::Refuse => Err(StorageError::Conflict("the folder is there already".to_owned())),
+            };
+        };
+        let parent = self.open_parents(&above, parents)?;
+        match mkdirat(&parent, name, DIRECTORY_MODE) {
+            Err(Errno::EXIST) if existing == Existing::Accept => {
+                // A file of that name is none.
+                open_beneath(&parent, name, OFlags::PATH | OFlags::DIRECTORY).map(drop).map_err(|errno| match errno {
+                    Errno::NOTDIR => StorageError::Conflict(format!("{path} is there already and is no directory")),
+                    errno => failed(path)(errno),
+                })
+            }
+            made => made.map_err(failed(path)),
+        }
+    }
+
+    /// The directory at `path`, made with all above it if that is wanted.
+    pub(crate) fn open_parents(&self, path: &TreePath, parents: Parents) -> Result<OwnedFd, StorageError> {
+        match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
+            Err(StorageError::NotFound(_)) if parents == Parents::Make => {}
+            other => return other,
+        }
+        let mut at = self.open(&TreePath::default(), OFlags::PATH | OFlags::DIRECTORY)?;
+        for name in path.names() {
+            match mkdirat(&at, name, DIRECTORY_MODE) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(failed(path)(errno)),
+            }
+            at = open_beneath(&at, name, OFlags::PATH | OFlags::DIRECTORY).map_err(failed(path))?;
+        }
+        Ok(at)
+    }
+
+    /// Another name, in this directory or elsewhere in the folder.
+    pub fn rename(&self, from: &TreePath, to: &TreePath, existing: Existing) -> Result<(), StorageError> {
+        if to != from && to.is_within(from) {
+            return Err(StorageError::Conflict(format!("{to} is inside of {from}")));
+        }
+        let (old, old_name) = self.parent(from)?;
+        statat(&old, old_name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(from))?;
+        let (new, new_name) = self.parent(to)?;
+        let flags = rename_flags(existing);
+        renameat_with(&old, old_name, &new, new_name, flags).map_err(failed(to))
+    }
+
+    /// A file, a link, an empty directory.
+    pub fn remove(&self, path: &TreePath) -> Result<(), StorageError> {
+        let (parent, name) = self.parent(path)?;
+        match unlinkat(&parent, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => unlinkat(&parent, name, AtFlags::REMOVEDIR),
+            other => other,
+        }
+        .map_err(failed(path))
+    }
+
+    /// Whatever is there, with all beneath it: out of sight in one step, and then gone bit by bit. What a crash leaves is removed by
+    /// [`Tree::clear_gone`].
+    pub fn remove_all(&self, path: &TreePath) -> Result<(), StorageError> {
+        let (parent, name) = self.parent(path)?;
+        let stat = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(path))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            return self.remove(path);
+        }
+        let gone = format!("{}{GONE}", token()?);
+        match renameat_with(&parent, name, &self.staging, gone.as_str(), RenameFlags::NOREPLACE) {
+            // A directory that its owner may not write cannot get another parent.
+            Err(Errno::ACCESS) => {
+                permit(&open_beneath(&parent, name, OFlags::PATH | OFlags::DIRECTORY).map_err(failed(path))?);
+                renameat_with(&parent, name, &self.staging, gone.as_str(), RenameFlags::NOREPLACE)
+            }
+            other => other,
+        }
+        .map_err(failed(path))?;
+        self.clear(gone).map_err(failed(path))
+    }
+
+    /// Removes what removals that were cut off have left.
+    pub(crate) fn clear_gone(&self) -> Result<(), Errno> {
+        let mut left = Vec::new();
+        for entry in Dir::read_from(&open_beneath(&self.staging, b".", OFlags::RDONLY | OFlags::DIRECTORY)?)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(GONE) {
+                left.push(name);
+            }
+        }
+        left.into_iter().try_for_each(|name| self.clear(name))
+    }
+
+    fn clear(&self, gone: String) -> Result<(), Errno> {
+        let mut left = vec![gone];
+        while let Some(name) = left.pop() {
+            self.empty(&self.staging, name.as_bytes(), 0, &mut left)?;
+        }
+        Ok(())
+    }
+
+    fn empty(&self, parent: &OwnedFd, name: &[u8], depth: usize, left: &mut Vec<String>) -> Result<(), Errno> {
+        permit(&open_beneath(parent, name, OFlags::PATH | OFlags::DIRECTORY)?);
+        for _ in 0..EMPTY_ROUNDS_MAX {
+            let directory = open_beneath(parent, name, OFlags::RDONLY | OFlags::DIRECTORY)?;
+            for entry in Dir::read_from(&directory)? {
+                let entry = entry?;
+                let name = entry.file_name().to_bytes();
+                if name == b"." || name == b".." {
+                    continue;
+                }
+                match unlinkat(&directory, name, AtFlags::empty()) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(Errno::ISDIR) if depth < OPEN_DEPTH_MAX => self.empty(&directory, name, depth + 1, left)?,
+                    Err(Errno::ISDIR) => left.push(self.bring_up(&directory, name)?),
+                    Err(errno) => return Err(errno),
+                }
+            }
+            match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+                Err(Errno::NOTEMPTY) => {}
+                other => return other,
+            }
+        }
+        Err(Errno::BUSY)
+    }
+
+    fn bring_up(&self, from: &OwnedFd, name: &[u8]) -> Result<String, Errno> {
+        permit(&open_beneath(from, name, OFlags::PATH | OFlags::DIRECTORY)?);
+        let gone = format!("{}{GONE}", token().map_err(|_| Errno::IO)?);
+        renameat_with(from, name, &self.staging, gone.as_str(), RenameFlags::NOREPLACE)?;
+        Ok(gone)
+    }
+}
+
+pub(crate) fn rename_flags(existing: Existing) -> RenameFlags {
+    match existing {
+        Existing::Refuse => RenameFlags::NOREPLACE,
+        Existing::Accept => RenameFlags::empty(),
+    }
+}
+
+/// Lets its owner into a directory that is to be removed. Where that fails, removing it says why.
+fn permit(directory: &OwnedFd) {
+    let _ = chmod(format!("/proc/self/fd/{}", directory.as_raw_fd()), Mode::RWXU);
+}
