@@ -137,7 +137,12 @@ impl Storage {
         // With the server's own rights: a volume may have to be mounted.
         let opened = tokio::task::spawn_blocking(move || {
             let root = roots.root(folder)?;
-            Ok(Arc::new(Tree::new(root, roots.staging(folder)?)))
+            let staging = match roots.staging(folder) {
+                Ok(staging) => Ok(staging),
+                Err(StorageError::Full(why)) => Err(why),
+                Err(error) => return Err(error),
+            };
+            Ok(Arc::new(Tree::new(root, staging)))
         });
         let tree =
             opened.await.unwrap_or_else(|_| Err(StorageError::Unavailable("opening a folder broke off".into())))?;

@@ -84,9 +84,9 @@ impl Partial {
             return Err(StorageError::Invalid("the metadata of an upload is too long".to_owned()));
         }
         // Last, because an upload is there once its note is.
-        if let Err(errno) = write_note(tree, &partial.id, &text) {
+        if let Err(error) = write_note(tree, &partial.id, &text) {
             partial.discard(tree);
-            return Err(failed("making an upload")(errno));
+            return Err(error);
         }
         Ok(partial)
     }
@@ -95,7 +95,7 @@ impl Partial {
     pub fn plain(tree: &Tree, note: Note) -> Result<Self, StorageError> {
         let id = token()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(&tree.staging, format!("{id}{PART}"), flags, FILE_MODE);
+        let made = openat(tree.staging()?, format!("{id}{PART}"), flags, FILE_MODE);
         let file = made.map_err(failed("making an upload"))?;
         let touched_ms = touched_ms(&fstat(&file).map_err(failed("looking at an upload"))?);
         Ok(Self { id, note, file, offset: 0, touched_ms })
@@ -107,9 +107,10 @@ impl Partial {
         if id.is_empty() || id.len() > 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(none());
         }
+        let staging = tree.staging()?;
         let open = |ending: &str, flags| {
             let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            openat(&tree.staging, format!("{id}{ending}"), flags, Mode::empty())
+            openat(staging, format!("{id}{ending}"), flags, Mode::empty())
         };
         let missing = |errno| if errno == Errno::NOENT { none() } else { failed("opening an upload")(errno) };
         let note = open(NOTE, OFlags::RDONLY).map_err(missing)?;
@@ -126,7 +127,7 @@ impl Partial {
     pub fn set_length(&mut self, tree: &Tree, length: u64) -> Result<(), StorageError> {
         self.note.length = Some(length);
         let text = serde_json::to_vec(&self.note).map_err(|error| StorageError::Invalid(error.to_string()))?;
-        write_note(tree, &self.id, &text).map_err(failed("writing an upload's note"))
+        write_note(tree, &self.id, &text)
     }
 
     /// Forgets the bytes behind `offset`.
@@ -158,9 +159,10 @@ impl Partial {
         let parent = tree.open_parents(&above, if self.note.parents { Parents::Make } else { Parents::MustExist })?;
         let part = format!("{}{PART}", self.id);
         let flags = rename_flags(if self.note.replace { Existing::Accept } else { Existing::Refuse });
-        renameat_with(&tree.staging, part, &parent, name, flags).map_err(crate::tree::failed(&path))?;
+        let staging = tree.staging()?;
+        renameat_with(staging, part, &parent, name, flags).map_err(crate::tree::failed(&path))?;
         // Without its part a note is nothing, and is swept away.
-        let _ = unlinkat(&tree.staging, format!("{}{NOTE}", self.id), AtFlags::empty());
+        let _ = unlinkat(staging, format!("{}{NOTE}", self.id), AtFlags::empty());
         let stat = fstat(&self.file).map_err(failed("looking at a file"))?;
         Ok(Done { path, stat })
     }
@@ -173,45 +175,49 @@ impl Partial {
 /// Ends what nobody goes on with, and removals that were cut off.
 pub fn sweep(tree: &Tree, now_ms: u64) -> Result<(), StorageError> {
     let doing = failed("sweeping what uploads have left");
-    for name in names(tree).map_err(&doing)? {
-        let Ok(stat) = statat(&tree.staging, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+    // Where nothing may be written now there is a next time.
+    let Ok(staging) = tree.staging() else { return Ok(()) };
+    for name in names(staging).map_err(&doing)? {
+        let Ok(stat) = statat(staging, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
         let old = touched_ms(&stat).saturating_add(UPLOAD_KEPT_MS) <= now_ms;
         // A note's own time is that of the upload's beginning.
         let part = name.strip_suffix(NOTE).map(|id| format!("{id}{PART}"));
-        let lives = part.is_some_and(|part| statat(&tree.staging, part, AtFlags::SYMLINK_NOFOLLOW).is_ok());
+        let lives = part.is_some_and(|part| statat(staging, part, AtFlags::SYMLINK_NOFOLLOW).is_ok());
         if old && !lives && !name.ends_with(crate::tree::GONE) {
-            let _ = unlinkat(&tree.staging, name.as_str(), AtFlags::empty());
+            let _ = unlinkat(staging, name.as_str(), AtFlags::empty());
         }
     }
     tree.clear_gone().map_err(doing)
 }
 
 fn count(tree: &Tree) -> Result<usize, StorageError> {
-    let names = names(tree).map_err(failed("counting uploads"))?;
+    let names = names(tree.staging()?).map_err(failed("counting uploads"))?;
     Ok(names.iter().filter(|name| name.ends_with(PART)).count())
 }
 
 /// No more than a little above what may be there: our own names are few.
-fn names(tree: &Tree) -> Result<Vec<String>, Errno> {
-    let directory = openat(&tree.staging, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+fn names(staging: &OwnedFd) -> Result<Vec<String>, Errno> {
+    let directory = openat(staging, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let names = Dir::read_from(directory.as_fd())?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     names.filter(|name| !matches!(name.as_deref(), Ok("." | ".."))).take(4 * UPLOADS_KEPT_MAX).collect()
 }
 
-fn write_note(tree: &Tree, id: &str, text: &[u8]) -> Result<(), Errno> {
+fn write_note(tree: &Tree, id: &str, text: &[u8]) -> Result<(), StorageError> {
+    let (staging, doing) = (tree.staging()?, failed("writing an upload's note"));
     let (draft, name) = (format!("{id}.draft"), format!("{id}{NOTE}"));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(&tree.staging, draft.as_str(), flags, FILE_MODE)?;
-    if pwrite(&file, text, 0)? < text.len() {
-        return Err(Errno::NOSPC);
+    let file = openat(staging, draft.as_str(), flags, FILE_MODE).map_err(&doing)?;
+    if pwrite(&file, text, 0).map_err(&doing)? < text.len() {
+        return Err(doing(Errno::NOSPC));
     }
-    renameat(&tree.staging, draft, &tree.staging, name)
+    renameat(staging, draft, staging, name).map_err(doing)
 }
 
 fn discard(tree: &Tree, id: &str) {
     // What cannot be removed now is swept away later.
+    let Ok(staging) = tree.staging() else { return };
     for ending in [NOTE, PART, ".draft"] {
-        let _ = unlinkat(&tree.staging, format!("{id}{ending}"), AtFlags::empty());
+        let _ = unlinkat(staging, format!("{id}{ending}"), AtFlags::empty());
     }
 }
 

@@ -101,35 +101,40 @@ impl Tree {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             return self.remove(path);
         }
+        let Ok(staging) = self.staging() else {
+            // Nothing may be written; what is there may go all the same, if not in one step.
+            return self.empty(&parent, name, 0, &mut Vec::new()).map_err(failed(path));
+        };
         let gone = format!("{}{GONE}", token()?);
-        match renameat_with(&parent, name, &self.staging, gone.as_str(), RenameFlags::NOREPLACE) {
+        match renameat_with(&parent, name, staging, gone.as_str(), RenameFlags::NOREPLACE) {
             // A directory that its owner may not write cannot get another parent.
             Err(Errno::ACCESS) => {
                 permit(&open_beneath(&parent, name, OFlags::PATH | OFlags::DIRECTORY).map_err(failed(path))?);
-                renameat_with(&parent, name, &self.staging, gone.as_str(), RenameFlags::NOREPLACE)
+                renameat_with(&parent, name, staging, gone.as_str(), RenameFlags::NOREPLACE)
             }
             other => other,
         }
         .map_err(failed(path))?;
-        self.clear(gone).map_err(failed(path))
+        self.clear(staging, gone).map_err(failed(path))
     }
 
     /// Removes what removals that were cut off have left.
     pub(crate) fn clear_gone(&self) -> Result<(), Errno> {
+        let Ok(staging) = self.staging() else { return Ok(()) };
         let mut left = Vec::new();
-        for entry in Dir::read_from(&open_beneath(&self.staging, b".", OFlags::RDONLY | OFlags::DIRECTORY)?)? {
+        for entry in Dir::read_from(&open_beneath(staging, b".", OFlags::RDONLY | OFlags::DIRECTORY)?)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             if name.ends_with(GONE) {
                 left.push(name);
             }
         }
-        left.into_iter().try_for_each(|name| self.clear(name))
+        left.into_iter().try_for_each(|name| self.clear(staging, name))
     }
 
-    fn clear(&self, gone: String) -> Result<(), Errno> {
+    fn clear(&self, staging: &OwnedFd, gone: String) -> Result<(), Errno> {
         let mut left = vec![gone];
         while let Some(name) = left.pop() {
-            self.empty(&self.staging, name.as_bytes(), 0, &mut left)?;
+            self.empty(staging, name.as_bytes(), 0, &mut left)?;
         }
         Ok(())
     }
@@ -161,8 +166,9 @@ impl Tree {
 
     fn bring_up(&self, from: &OwnedFd, name: &[u8]) -> Result<String, Errno> {
         permit(&open_beneath(from, name, OFlags::PATH | OFlags::DIRECTORY)?);
+        let staging = self.staging().map_err(|_| Errno::NOSPC)?;
         let gone = format!("{}{GONE}", token().map_err(|_| Errno::IO)?);
-        renameat_with(from, name, &self.staging, gone.as_str(), RenameFlags::NOREPLACE)?;
+        renameat_with(from, name, staging, gone.as_str(), RenameFlags::NOREPLACE)?;
         Ok(gone)
     }
 }

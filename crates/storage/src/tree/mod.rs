@@ -38,12 +38,18 @@ const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
 #[derive(Debug)]
 pub struct Tree {
     pub(crate) root: OwnedFd,
-    pub(crate) staging: OwnedFd,
+    /// Or why there is none: a folder of an owner who may write nothing more can be read all the same.
+    staging: Result<OwnedFd, String>,
 }
 
 impl Tree {
-    pub fn new(root: OwnedFd, staging: OwnedFd) -> Self {
+    /// With a place beside it, or why nothing may be written.
+    pub fn new(root: OwnedFd, staging: Result<OwnedFd, String>) -> Self {
         Self { root, staging }
+    }
+
+    pub(crate) fn staging(&self) -> Result<&OwnedFd, StorageError> {
+        self.staging.as_ref().map_err(|why| StorageError::Full(why.clone()))
     }
 
     /// A file's bytes, and what it was when it was opened. Nothing waits: not even a pipe without a writer.

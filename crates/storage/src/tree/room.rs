@@ -8,7 +8,7 @@ use crate::StorageError;
 impl Tree {
     /// Refuses what cannot fit before its first byte.
     pub(crate) fn check_room(&self, bytes: u64) -> Result<(), StorageError> {
-        let room = fstatvfs(&self.staging).map(|room| room.f_bavail.saturating_mul(room.f_frsize));
+        let room = fstatvfs(&self.root).map(|room| room.f_bavail.saturating_mul(room.f_frsize));
         match room {
             Ok(room) if bytes > room => Err(self.full()),
             // Where it cannot be known writing tells.
@@ -18,7 +18,7 @@ impl Tree {
 
     /// What to tell whoever meets the end of a quota.
     pub(crate) fn full(&self) -> StorageError {
-        let left = match fstatvfs(&self.staging) {
+        let left = match fstatvfs(&self.root) {
             Ok(room) => format!(
                 ": of {} bytes {} are left, and room for {} files",
                 room.f_blocks.saturating_mul(room.f_frsize),

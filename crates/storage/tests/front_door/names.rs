@@ -8,6 +8,7 @@ use std::{
 };
 
 use madang_ids::{AppId, FolderId, SandboxId};
+use madang_model::{AppPrefix, AppProtocol};
 use madang_ticket::{FolderMay, Right};
 
 use crate::ground::{Ground, own};
@@ -131,7 +132,12 @@ async fn a_ticket_goes_as_far_as_it_says() {
     remover.send("POST", "move/a/y?to=a/z", &[], b"").await.expect(200);
     let now = ground.now_ms.load(Ordering::Relaxed);
     let right = |folder| Right::Folder { folder, path: String::new(), may: FolderMay::Delete };
-    let app = Right::App { app: AppId::new(), sandbox: SandboxId::new() };
+    let app = Right::App {
+        app: AppId::new(),
+        sandbox: SandboxId::new(),
+        protocol: AppProtocol::Http,
+        prefix: AppPrefix::default(),
+    };
     for (right, expires, status) in
         [(right(ground.folder), now, 401), (right(FolderId::new()), now + 1_000, 403), (app, now + 1_000, 403)]
     {
