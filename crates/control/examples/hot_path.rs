@@ -68,6 +68,7 @@ async fn node_alone() -> Result<(), Failed> {
             env: env.clone(),
             network,
             lease_ms: None,
+            mounts: Vec::new(),
         };
         let work = Work::Query { code: "print 1".into() };
         let stdin = Stdin::Whole { bytes: Blob::default() };

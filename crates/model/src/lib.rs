@@ -36,7 +36,7 @@ pub use app_route::{AppPrefix, AppProtocol, AppsAddress};
 pub use blob::Blob;
 pub use budget::{Budget, BudgetHolder};
 pub use cluster::{Cluster, ClusterMode};
-pub use folder::{FolderMount, FolderOwner, FolderQuota, MountAccess};
+pub use folder::{FolderMount, FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, MountAccess};
 pub use limits::{Limits, LimitsAsked};
 pub use person::{Owner, ProjectRole, Role};
 pub use price::{Price, PricedUnit, Tariff};

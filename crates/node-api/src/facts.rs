@@ -24,6 +24,28 @@ pub struct NodeFacts {
     pub devices: Vec<DeviceSeen>,
     /// What whoever started the agent says of it.
     pub labels: BTreeMap<String, String>,
+    /// Where folders are, and how their owners are held to their quotas; none where there is no place for folders.
+    pub volume: Option<VolumeSeen>,
+}
+
+/// A node's place for folders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSeen {
+    pub enforcement: Enforcement,
+    /// Why it is not better; empty where nothing is.
+    pub note: String,
+}
+
+/// What holds the owner of folders to a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Enforcement {
+    /// The file system's own, by project.
+    Project,
+    /// All folders of one owner are a file system in a file of just that size.
+    Image,
+    /// Nothing of the kernel's: what is uploaded is counted, sandboxes may only read.
+    Counted,
 }
 
 /// An accelerator that sandboxes may be given, whole or in shares.

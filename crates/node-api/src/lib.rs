@@ -11,8 +11,11 @@ mod facts;
 use std::{collections::BTreeMap, fmt, pin::Pin};
 
 use async_trait::async_trait;
-use madang_ids::{RunId, SandboxId, SessionId};
-use madang_model::{DeviceGrant, Limits, Reading, RunEvent, RunSpec, TerminalSize, Usage};
+use madang_ids::{FolderId, RunId, SandboxId, SessionId};
+use madang_model::{
+    DeviceGrant, FolderMount, FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Limits, Reading,
+    RunEvent, RunSpec, TerminalSize, Usage,
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::AsyncRead,
@@ -22,7 +25,7 @@ use tokio::{
 pub use device::devices_check;
 pub use drift::DriftSeen;
 pub use exec::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};
-pub use facts::{DeviceSeen, NodeFacts, PoolWanted, Presence};
+pub use facts::{DeviceSeen, Enforcement, NodeFacts, PoolWanted, Presence, VolumeSeen};
 
 /// Bytes on their way into or out of a sandbox.
 pub type ByteStream = Pin<Box<dyn AsyncRead + Send>>;
@@ -46,6 +49,9 @@ pub struct SandboxSpec {
     /// elsewhere; none for one that goes on alone.
     #[serde(default)]
     pub lease_ms: Option<u64>,
+    /// Folders of this node that its programs see. Each is there before anything runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<FolderMount>,
 }
 
 /// What a sandbox may reach.
@@ -226,6 +232,8 @@ pub struct NodeHealth {
     pub drift: DriftSeen,
 }
 
+/// Folders that one sandbox sees at most.
+pub const MOUNTS_MAX: usize = 32;
 /// Readings in one answer of [`Node::readings`].
 pub const READINGS_MAX: usize = 1_000;
 /// A sandbox is read this often unless told otherwise.
@@ -293,6 +301,22 @@ pub trait Node: Send + Sync + 'static {
     async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError>;
     /// Removes a file, or a directory with all in it.
     async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError>;
+
+    /// From now on all folders of this owner together hold no more than this. Grows at once; a quota below what they hold is refused
+    /// with [`NodeError::Conflict`]. The first one makes room for the owner.
+    async fn folder_owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), NodeError>;
+    /// What all folders of this owner hold, as the file system counts it; [`NodeError::NotFound`] of one that has no quota here.
+    async fn folder_owner_usage(&self, owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError>;
+    /// Makes an empty folder; one that is there already stays as it is.
+    async fn folder_make(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError>;
+    /// Removes a folder with all in it, for good. [`NodeError::Conflict`] says in which session it is mounted. Unknown ones are gone
+    /// already. Its name is free when this returns; the room it took may come back a little later.
+    async fn folder_remove(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError>;
+    /// What a folder holds. Looks at every file of it.
+    async fn folder_usage(&self, owner: FolderOwner, folder: FolderId) -> Result<FolderUsage, NodeError>;
+    /// Makes `to` a copy of `from`, whole or not at all; where `to` is there already nothing is done. May take as long as copying takes:
+    /// who gives up waiting may ask again, and joins.
+    async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError>;
 
     fn languages(&self) -> Vec<LanguageSeen>;
     async fn images(&self) -> Result<Vec<ImageSeen>, NodeError>;

@@ -3,10 +3,10 @@
 //! Each function takes a document as it came and gives a value that is safe to keep, to show and to compute with, or says why not.
 //! What is too much is cut where a shorter text says the same, and refused where it does not.
 
-use madang_model::{Reading, Usage};
+use madang_model::{FolderUsage, Reading, Usage};
 use madang_node_api::{
     DeviceSeen, FileSeen, ImageSeen, LanguageSeen, NodeFacts, NodeHealth, READINGS_MAX, RunSeen, SandboxSeen,
-    SandboxState,
+    SandboxState, VolumeSeen,
 };
 use serde::de::DeserializeOwned;
 
@@ -152,6 +152,7 @@ pub fn facts(document: &[u8]) -> Checked<NodeFacts> {
         os: short(&facts.os),
         os_version: short(&facts.os_version),
         arch: short(&facts.arch),
+        volume: facts.volume.map(|volume| VolumeSeen { note: text(&volume.note), ..volume }),
         ..facts
     })
 }
@@ -222,10 +223,20 @@ pub fn told(document: &[u8]) -> Checked<Told> {
             readings.iter().try_for_each(reading)?;
         }
         Told::Written { bytes } => number("file", *bytes)?,
+        Told::FolderUsed { usage } => folder(*usage)?,
+        Told::FolderOwnerUsed { usage } => {
+            folder(usage.used)?;
+            folder(FolderUsage { bytes: usage.quota.bytes, files: usage.quota.files })?;
+        }
         Told::Failed { kind, text: why } => return Ok(Told::Failed { kind: *kind, text: text(why) }),
         Told::Done | Told::RunStarted { .. } => {}
     }
     Ok(told)
+}
+
+fn folder(usage: FolderUsage) -> Checked<()> {
+    number("folder", usage.bytes)?;
+    number("folder", usage.files)
 }
 
 fn image(image: &ImageSeen) -> Checked<()> {
@@ -277,6 +288,7 @@ mod tests {
         assert!(sandboxes(&json(&vec![one.clone(), one.clone()])).is_err());
         assert_eq!(sandboxes(&json(&vec![one])).unwrap().len(), 1);
         assert!(told(&json(&Told::Written { bytes: u64::MAX })).is_err());
+        assert!(told(&json(&Told::FolderUsed { usage: FolderUsage { bytes: 1, files: u64::MAX } })).is_err());
         let facts_of = |shares| NodeFacts {
             devices: vec![DeviceSeen { id: "a".into(), kind: "fake".into(), shares, ..DeviceSeen::default() }],
             ..NodeFacts::default()

@@ -1,7 +1,7 @@
 //! What control orders and what a node answers: the operations of `Node`, one variant each.
 
 use madang_ids::{RunId, SandboxId};
-use madang_model::{Reading, RunSpec, Usage};
+use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{Completions, Depth, FileSeen, ImageSeen, NodeError, PoolWanted, ReadingAck, SandboxSpec};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const READINGS_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// An order. It may come twice under one number, and is done once.
+#[allow(clippy::large_enum_variant, reason = "few are held at a time, each only until it is written or read")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "ask")]
 pub enum Ask {
@@ -81,6 +82,26 @@ pub enum Ask {
     PoolWant {
         wanted: PoolWanted,
     },
+    FolderOwnerSet {
+        owner: FolderOwner,
+        quota: FolderQuota,
+    },
+    FolderOwnerUsage {
+        owner: FolderOwner,
+    },
+    FolderMake {
+        place: FolderPlace,
+    },
+    FolderRemove {
+        place: FolderPlace,
+    },
+    FolderUsage {
+        place: FolderPlace,
+    },
+    FolderClone {
+        from: FolderPlace,
+        to: FolderPlace,
+    },
 }
 
 impl Ask {
@@ -107,6 +128,12 @@ impl Ask {
             Self::FileRemove { .. } => "node file_remove",
             Self::Images => "node images",
             Self::PoolWant { .. } => "node pool_want",
+            Self::FolderOwnerSet { .. } => "node folder_owner_set",
+            Self::FolderOwnerUsage { .. } => "node folder_owner_usage",
+            Self::FolderMake { .. } => "node folder_make",
+            Self::FolderRemove { .. } => "node folder_remove",
+            Self::FolderUsage { .. } => "node folder_usage",
+            Self::FolderClone { .. } => "node folder_clone",
         }
     }
 
@@ -124,7 +151,13 @@ impl Ask {
             | Self::ReadingsAck { .. }
             | Self::SandboxMeter { .. }
             | Self::SandboxThrottle { .. }
-            | Self::PoolWant { .. } => true,
+            | Self::PoolWant { .. }
+            | Self::FolderOwnerSet { .. }
+            | Self::FolderOwnerUsage { .. }
+            | Self::FolderMake { .. }
+            | Self::FolderRemove { .. }
+            | Self::FolderUsage { .. }
+            | Self::FolderClone { .. } => true,
             Self::SandboxRestart { .. }
             | Self::SandboxInterrupt { .. }
             | Self::RunStart { .. }
@@ -171,6 +204,12 @@ pub enum Told {
     Failed {
         kind: FailureKind,
         text: String,
+    },
+    FolderUsed {
+        usage: FolderUsage,
+    },
+    FolderOwnerUsed {
+        usage: FolderOwnerUsage,
     },
 }
 

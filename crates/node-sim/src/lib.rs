@@ -14,6 +14,7 @@ mod program;
 mod run;
 mod sandbox;
 mod script;
+mod volume;
 
 pub use node::SimNode;
 pub use script::{Clock, Script, Start};

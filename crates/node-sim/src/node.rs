@@ -10,8 +10,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use madang_ids::{RunId, SandboxId};
-use madang_model::{DeviceGrant, Limits, Reading, RunSpec, Usage};
+use madang_ids::{FolderId, RunId, SandboxId};
+use madang_model::{
+    DeviceGrant, FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Limits, Reading, RunSpec, Usage,
+};
 use madang_node_api::{
     ByteStream, Completions, Depth, DriftSeen, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen,
     Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
@@ -21,6 +23,7 @@ use tokio::{io::AsyncReadExt, sync::broadcast};
 
 use crate::{
     Script, Start, clock::SimClock, exec, meter::SimMeter, past::Past, program, run::SimRuns, sandbox::SimSandbox,
+    volume::SimVolume,
 };
 
 /// Changes that a watcher may lag behind.
@@ -46,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) runs: SimRuns,
     pub(crate) meter: SimMeter,
     faults: Mutex<Faults>,
+    /// Locked while `sandboxes` is.
+    volume: Mutex<SimVolume>,
     facts: NodeFacts,
     /// How starts go, in turn.
     starts: Vec<Start>,
@@ -94,6 +99,7 @@ impl SimNode {
             runs: SimRuns::default(),
             meter: SimMeter::default(),
             faults: Mutex::default(),
+            volume: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -104,6 +110,7 @@ impl SimNode {
         let booted = Self::scripted(script);
         *booted.ended() = self.ended().clone();
         booted.inner.meter.take_over(&self.inner.meter);
+        *booted.volume() = self.volume().clone();
         for (id, mut sandbox) in self.lock().drain() {
             booted.ended().put(id);
             if !sandbox.one_shot {
@@ -189,6 +196,15 @@ impl SimNode {
         self.inner.ended.lock().expect("no holder of this lock panics")
     }
 
+    fn volume(&self) -> MutexGuard<'_, SimVolume> {
+        self.inner.volume.lock().expect("no holder of this lock panics")
+    }
+
+    /// A folder that has taken so much, as by sandboxes that write.
+    pub fn folder_fill(&self, place: FolderPlace, usage: FolderUsage) -> Result<(), NodeError> {
+        self.volume().fill(place, usage)
+    }
+
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.inner.faults.lock().expect("no holder of this lock panics")
     }
@@ -225,6 +241,7 @@ impl SimNode {
         if !sandboxes.contains_key(&spec.id) {
             let held = sandboxes.values().flat_map(|sandbox| &sandbox.spec.devices);
             devices_check(&self.inner.facts.devices, held, &spec.devices)?;
+            self.volume().mount(&spec.mounts)?;
         }
         sandboxes.entry(spec.id).or_insert_with(|| SimSandbox::new(spec));
         drop(sandboxes);
@@ -364,6 +381,36 @@ impl Node for SimNode {
 
     async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
         self.with(sandbox, |sandbox| sandbox.remove(path))
+    }
+
+    async fn folder_owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), NodeError> {
+        self.volume().owner_set(owner, quota)
+    }
+
+    async fn folder_owner_usage(&self, owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError> {
+        self.volume().owner_usage(owner)
+    }
+
+    async fn folder_make(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
+        self.volume().make(FolderPlace { owner, folder })
+    }
+
+    async fn folder_remove(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
+        let sandboxes = self.lock();
+        let sees = |sandbox: &&SimSandbox| sandbox.spec.mounts.iter().any(|mount| mount.folder == folder);
+        if let Some(sandbox) = sandboxes.values().find(sees) {
+            return Err(NodeError::Conflict(format!("it is mounted in session {}", sandbox.spec.session)));
+        }
+        self.volume().remove(FolderPlace { owner, folder });
+        Ok(())
+    }
+
+    async fn folder_usage(&self, owner: FolderOwner, folder: FolderId) -> Result<FolderUsage, NodeError> {
+        self.volume().usage(FolderPlace { owner, folder })
+    }
+
+    async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {
+        self.volume().copy(from, to)
     }
 
     fn languages(&self) -> Vec<LanguageSeen> {

@@ -1,6 +1,6 @@
 //! What a simulated node does, written down before it does it.
 
-use madang_node_api::{NodeError, NodeFacts};
+use madang_node_api::{Enforcement, NodeError, NodeFacts, VolumeSeen};
 
 /// How a node's time passes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,6 +47,7 @@ impl Default for Script {
             arch: "sim64".into(),
             cpu_millis: 8_000,
             memory_bytes: 16 << 30,
+            volume: Some(VolumeSeen { enforcement: Enforcement::Project, note: "simulated".into() }),
             ..NodeFacts::default()
         };
         Self { facts, clock: Clock::Still, starts: Vec::new() }

@@ -9,10 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use madang_ids::{RunId, SandboxId};
+use madang_ids::{FolderId, RunId, SandboxId};
 use madang_image::{ImageCatalog, host::HOST_IMAGE};
 use madang_languages::Recipe;
-use madang_model::{Reading, RunSpec, Usage};
+use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
     ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node,
     NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
@@ -227,6 +227,10 @@ impl Agent {
     }
 }
 
+fn no_volume() -> NodeError {
+    NodeError::Unavailable("this node has no place for folders".to_owned())
+}
+
 #[async_trait]
 impl Node for Agent {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
@@ -408,6 +412,30 @@ impl Node for Agent {
 
     async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
         files::remove(&*self.find(sandbox)?, path).await
+    }
+
+    async fn folder_owner_set(&self, _owner: FolderOwner, _quota: FolderQuota) -> Result<(), NodeError> {
+        Err(no_volume())
+    }
+
+    async fn folder_owner_usage(&self, _owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError> {
+        Err(no_volume())
+    }
+
+    async fn folder_make(&self, _owner: FolderOwner, _folder: FolderId) -> Result<(), NodeError> {
+        Err(no_volume())
+    }
+
+    async fn folder_remove(&self, _owner: FolderOwner, _folder: FolderId) -> Result<(), NodeError> {
+        Err(no_volume())
+    }
+
+    async fn folder_usage(&self, _owner: FolderOwner, _folder: FolderId) -> Result<FolderUsage, NodeError> {
+        Err(no_volume())
+    }
+
+    async fn folder_clone(&self, _from: FolderPlace, _to: FolderPlace) -> Result<(), NodeError> {
+        Err(no_volume())
     }
 
     fn languages(&self) -> Vec<LanguageSeen> {

@@ -20,6 +20,7 @@ pub fn look(config: &AgentConfig, devices: &Devices) -> NodeFacts {
         memory_bytes: memory_bytes(),
         devices: devices.seen(),
         labels: config.labels.clone(),
+        volume: None,
     }
 }
 

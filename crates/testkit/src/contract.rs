@@ -2,6 +2,8 @@
 //!
 //! Each check takes the node and the [`Dialect`] that its programs are written in, and panics where the contract is broken.
 
+mod folder;
+
 use std::{collections::BTreeMap, io::Cursor, sync::Arc, time::Duration};
 
 use madang_ids::{RunId, SandboxId, SessionId};
@@ -67,6 +69,7 @@ pub async fn check(node: Arc<dyn Node>, dialect: &Dialect) {
     much_output_arrives_whole(&*node, dialect).await;
     one_shots_leave_nothing(&*node, dialect).await;
     files_go_in_and_out(&*node, dialect).await;
+    folder::check(&*node, dialect).await;
 }
 
 /// Of nodes that hold programs by their streams.
@@ -122,6 +125,7 @@ pub fn sandbox(dialect: &Dialect) -> SandboxSpec {
         env: BTreeMap::new(),
         network: Network::None,
         lease_ms: None,
+        mounts: Vec::new(),
     }
 }
 

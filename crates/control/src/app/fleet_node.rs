@@ -1,11 +1,11 @@
 //! The fleet answers like one node: whoever has a sandbox need not know where it is.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, select_all};
-use madang_ids::{RunId, SandboxId};
-use madang_model::{Reading, RunSpec, Usage};
+use madang_ids::{FolderId, RunId, SandboxId};
+use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
     ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node,
     NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
@@ -18,6 +18,16 @@ use super::fleet::{Fleet, Member};
 impl Fleet {
     fn holder(&self, run: RunId) -> Option<Member> {
         self.members().into_iter().find(|member| member.node.runs().iter().any(|seen| seen.id == run))
+    }
+
+    /// The node that has folders, where there is one. Where there are several, whoever asks has to know which: see [`Fleet::of`].
+    fn volume(&self) -> Result<Arc<dyn Node>, NodeError> {
+        let mut with = self.members().into_iter().filter(|member| member.node.facts().volume.is_some());
+        match (with.next(), with.next()) {
+            (Some(only), None) => Ok(only.node),
+            (None, _) => Err(NodeError::Unavailable("no node that is heard has a place for folders".into())),
+            _ => Err(NodeError::Conflict("several nodes have places for folders".into())),
+        }
     }
 }
 
@@ -161,6 +171,30 @@ impl Node for Fleet {
         self.reach(sandbox).await?.file_remove(sandbox, path).await
     }
 
+    async fn folder_owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), NodeError> {
+        self.volume()?.folder_owner_set(owner, quota).await
+    }
+
+    async fn folder_owner_usage(&self, owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError> {
+        self.volume()?.folder_owner_usage(owner).await
+    }
+
+    async fn folder_make(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
+        self.volume()?.folder_make(owner, folder).await
+    }
+
+    async fn folder_remove(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
+        self.volume()?.folder_remove(owner, folder).await
+    }
+
+    async fn folder_usage(&self, owner: FolderOwner, folder: FolderId) -> Result<FolderUsage, NodeError> {
+        self.volume()?.folder_usage(owner, folder).await
+    }
+
+    async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {
+        self.volume()?.folder_clone(from, to).await
+    }
+
     /// What any of them can run; why not only where none can.
     fn languages(&self) -> Vec<LanguageSeen> {
         let mut known: BTreeMap<String, LanguageSeen> = BTreeMap::new();
@@ -211,6 +245,7 @@ impl Node for Fleet {
             sum.cpu_millis += other.cpu_millis;
             sum.memory_bytes += other.memory_bytes;
             sum.devices.extend(other.devices);
+            sum.volume = sum.volume.or(other.volume);
         }
         sum
     }

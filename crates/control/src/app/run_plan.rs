@@ -42,6 +42,7 @@ pub(crate) fn one_shot(
         env: BTreeMap::new(),
         network: Network::None,
         lease_ms: None,
+        mounts: Vec::new(),
     };
     let work = Work::Batch { steps: Default::default(), main, args: request.args };
     let run = RunSpec { id: RunId::new(), work, files, stdin, inputs: request.inputs, env: BTreeMap::new(), limits };

@@ -60,6 +60,7 @@ impl App {
             network: Network::None,
             // Less than control waits: it has ended before it may start elsewhere.
             lease_ms: may_restart.then_some(self.config.node_lease_ms / 4 * 3),
+            mounts: Vec::new(),
         };
         record.grants().zip(environments(record, &self.signin.key)).map(spec).collect()
     }

@@ -43,6 +43,7 @@ async fn a_sandbox_that_nobody_wants_is_closed() {
         env: BTreeMap::new(),
         network: Network::None,
         lease_ms: None,
+        mounts: Vec::new(),
     });
     assert_eq!(world.node.sandboxes().len(), 2);
     world.until("/readyz", |_| world.node.sandboxes().len() == 1).await;

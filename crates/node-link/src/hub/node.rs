@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use madang_ids::{RunId, SandboxId};
-use madang_model::{Reading, RunSpec, Usage};
+use madang_ids::{FolderId, RunId, SandboxId};
+use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
     ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
     NodeHealth, PoolWanted, Presence, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
@@ -186,6 +186,36 @@ impl Node for RemoteNode {
 
     async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
         self.done(Ask::FileRemove { sandbox, path: path.to_owned() }).await
+    }
+
+    async fn folder_owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), NodeError> {
+        self.done(Ask::FolderOwnerSet { owner, quota }).await
+    }
+
+    async fn folder_owner_usage(&self, owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError> {
+        match self.ask(Ask::FolderOwnerUsage { owner }, Then::Nothing).await? {
+            Told::FolderOwnerUsed { usage } => Ok(usage),
+            _ => Err(misfit()),
+        }
+    }
+
+    async fn folder_make(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
+        self.done(Ask::FolderMake { place: FolderPlace { owner, folder } }).await
+    }
+
+    async fn folder_remove(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
+        self.done(Ask::FolderRemove { place: FolderPlace { owner, folder } }).await
+    }
+
+    async fn folder_usage(&self, owner: FolderOwner, folder: FolderId) -> Result<FolderUsage, NodeError> {
+        match self.ask(Ask::FolderUsage { place: FolderPlace { owner, folder } }, Then::Nothing).await? {
+            Told::FolderUsed { usage } => Ok(usage),
+            _ => Err(misfit()),
+        }
+    }
+
+    async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {
+        self.done(Ask::FolderClone { from, to }).await
     }
 
     fn languages(&self) -> Vec<LanguageSeen> {

@@ -148,6 +148,14 @@ impl Orders {
             Ask::FileRemove { sandbox, path } => node.file_remove(sandbox, &path).await.map(|()| Told::Done)?,
             Ask::Images => Told::Images { images: node.images().await? },
             Ask::PoolWant { wanted } => node.pool_want(wanted).await.map(|()| Told::Done)?,
+            Ask::FolderOwnerSet { owner, quota } => node.folder_owner_set(owner, quota).await.map(|()| Told::Done)?,
+            Ask::FolderOwnerUsage { owner } => Told::FolderOwnerUsed { usage: node.folder_owner_usage(owner).await? },
+            Ask::FolderMake { place } => node.folder_make(place.owner, place.folder).await.map(|()| Told::Done)?,
+            Ask::FolderRemove { place } => node.folder_remove(place.owner, place.folder).await.map(|()| Told::Done)?,
+            Ask::FolderUsage { place } => {
+                Told::FolderUsed { usage: node.folder_usage(place.owner, place.folder).await? }
+            }
+            Ask::FolderClone { from, to } => node.folder_clone(from, to).await.map(|()| Told::Done)?,
         })
     }
 
