@@ -9,7 +9,7 @@ use rustix::{
     process::{PidfdFlags, geteuid, pidfd_open},
 };
 
-use crate::cgroup::{Hierarchy, Version, hierarchies};
+use crate::cgroup::{Hierarchy, Swap, Version, hierarchies};
 
 /// One thing that a kernel has or has not.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -42,6 +42,8 @@ pub fn look() -> Vec<Feature> {
     let mut all = vec![privileges()];
     all.extend(cgroups(&found, version));
     all.push(quick_moves(version));
+    all.push(freezer(&found, version));
+    all.push(swap_for_the_frozen());
     all.push(user_namespaces());
     all.extend(calls());
     all.push(landlock());
@@ -116,6 +118,30 @@ fn swap(found: &[Hierarchy], version: Version) -> Feature {
         (Version::V2, _) => in_use(NAME, "memory.swap.max"),
         _ if no_swap => in_use(NAME, "this machine has no swap"),
         _ => missing(NAME, "the kernel does not account swap (swapaccount=1 turns it on)", COST),
+    }
+}
+
+fn freezer(found: &[Hierarchy], version: Version) -> Feature {
+    const NAME: &str = "freezer";
+    const COST: &str = "sessions cannot be suspended";
+    let hierarchy = found.iter().find(|hierarchy| hierarchy.name == "freezer");
+    match (version, hierarchy) {
+        (Version::V1, Some(hierarchy)) => in_use(NAME, hierarchy.mount.display().to_string()),
+        (Version::V2, _) => in_use(NAME, "cgroup.freeze"),
+        (Version::V1, None) => missing(NAME, "control groups of version 1, and no freezer among them", COST),
+        (Version::Missing, _) => missing(NAME, "no control groups that we may use", COST),
+    }
+}
+
+fn swap_for_the_frozen() -> Feature {
+    const NAME: &str = "memory of what is suspended";
+    const COST: &str = "a suspended session gives back cached files and keeps its programs' memory and its own files (zram is swap enough)";
+    let swap = Swap::of_machine();
+    let mib = swap.total_bytes >> 20;
+    match swap.total_bytes {
+        0 => missing(NAME, "this machine has no swap", COST),
+        _ if swap.zram => in_use(NAME, format!("{mib} MiB of compressed memory")),
+        _ => in_use(NAME, format!("{mib} MiB of swap")),
     }
 }
 

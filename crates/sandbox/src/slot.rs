@@ -47,6 +47,8 @@ impl Slot {
     pub fn kill(&self) {
         // It may have ended already.
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        // What is frozen dies when it thaws, and does nothing before. A group that was never frozen has nothing to thaw.
+        let _ = self.cgroup.thaw();
     }
 
     /// Waits for the end of everything in the slot. Blocking.

@@ -1,9 +1,11 @@
 //! Control groups, both versions behind one description. Directories are held open: nothing is looked up by path later.
 
+mod freeze;
 mod tree;
 mod v1;
 mod v2;
 
+pub use freeze::{GivenBack, Swap};
 pub use tree::{Held, pid_namespace};
 
 use std::{
@@ -91,8 +93,14 @@ impl Cgroups {
         let v1: Vec<_> = found.iter().filter(|hierarchy| v1::CONTROLLERS.contains(&hierarchy.name.as_str())).collect();
         if !v1.is_empty() {
             let parents = v1.iter().map(|hierarchy| Parent::open(hierarchy, &group)).collect::<io::Result<Vec<_>>>();
+            let freezer = found.iter().find(|hierarchy| hierarchy.name == v1::FREEZER);
             return match parents {
-                Ok(parents) => Ok(Self { version: Version::V1, missing: missing(&parents), parents: parents.into() }),
+                Ok(mut parents) => {
+                    let missing = missing(&parents);
+                    // The last, after those that count. Without it nothing can be frozen, and that is all.
+                    parents.extend(freezer.and_then(|hierarchy| Parent::open(hierarchy, &group).ok()));
+                    Ok(Self { version: Version::V1, missing, parents: parents.into() })
+                }
                 Err(error) => Self::without(error),
             };
         }
@@ -123,7 +131,7 @@ impl Cgroups {
 
     /// The group called `name`, made if it is not there.
     pub fn make(&self, name: &str) -> io::Result<Cgroup> {
-        for parent in self.parents.iter() {
+        for parent in self.parents.iter().filter(|parent| parent.counts()) {
             match mkdirat(&parent.directory, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
@@ -164,6 +172,11 @@ impl Parent {
         let root = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { name: hierarchy.name.clone(), path, directory: root })
     }
+
+    /// Whether every slot has a group here: entering one costs milliseconds, and most slots are never frozen.
+    fn counts(&self) -> bool {
+        self.name != v1::FREEZER
+    }
 }
 
 /// One slot's group in every hierarchy. It holds no descriptor of its own: a node has thousands of these.
@@ -177,7 +190,8 @@ pub struct Cgroup {
 impl Cgroup {
     /// Moves a process in. Version 2 processes are better born inside, see [`Cgroup::birthplace`].
     pub fn attach(&self, pid: i32) -> io::Result<()> {
-        self.parents.iter().try_for_each(|parent| self.write(parent, "cgroup.procs", &pid.to_string()))
+        let mut counting = self.parents.iter().filter(|parent| parent.counts());
+        counting.try_for_each(|parent| self.write(parent, "cgroup.procs", &pid.to_string()))
     }
 
     /// Whether anything is limited and counted at all.
@@ -332,7 +346,7 @@ pub(crate) fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
         let (kind, options) = (right.next()?, right.nth(1)?);
         let names: Vec<String> = match kind {
             "cgroup2" => vec!["unified".to_owned()],
-            "cgroup" => options.split(',').filter(|name| v1::CONTROLLERS.contains(name)).map(str::to_owned).collect(),
+            "cgroup" => options.split(',').filter(|name| v1::is_known(name)).map(str::to_owned).collect(),
             _ => return None,
         };
         Some(names.into_iter().map(move |name| Hierarchy { name, mount: mount.clone() }))
@@ -349,9 +363,10 @@ mod tests {
         let text = "30 25 0:26 / /sys/fs/cgroup/memory rw,nosuid shared:9 - cgroup cgroup rw,memory\n\
                     31 25 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
                     32 25 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+                    34 25 0:30 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n\
                     33 25 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
         let names: Vec<_> = hierarchies(text).into_iter().map(|h| h.name).collect();
-        assert_eq!(names, ["memory", "cpu", "cpuacct", "unified"]);
+        assert_eq!(names, ["memory", "cpu", "cpuacct", "freezer", "unified"]);
     }
 
     #[test]

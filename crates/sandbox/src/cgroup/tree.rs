@@ -22,9 +22,9 @@ use super::{Cgroup, Cgroups, Parent, Version, read_whole, write_at};
 const BELOW_MAX: usize = 1024;
 
 impl Cgroups {
-    /// How many hierarchies our groups are in.
+    /// How many hierarchies the group of every slot is in.
     pub fn hierarchies(&self) -> usize {
-        self.parents.len()
+        self.parents.iter().filter(|parent| parent.counts()).count()
     }
 
     /// Whether there is a group of this name in any of them.
@@ -48,6 +48,8 @@ impl Cgroups {
             }
             pids.into_iter().filter_map(|pid| Held::there(&self.parents, &at, pid)).for_each(|held| held.end());
         }
+        // What is frozen does not even die.
+        self.thaw(name);
         empty
     }
 

@@ -6,6 +6,12 @@ use super::{Cgroup, CgroupLimits, Counters};
 
 /// What limits and counts need. cpuset is left out on purpose: entering it costs milliseconds.
 pub(super) const CONTROLLERS: &[&str] = &["memory", "pids", "cpu", "cpuacct"];
+/// Slots enter it when they are frozen for the first time.
+pub(super) const FREEZER: &str = "freezer";
+
+pub(super) fn is_known(controller: &str) -> bool {
+    CONTROLLERS.contains(&controller) || controller == FREEZER
+}
 
 const PERIOD_US: u64 = 100_000;
 /// Buffers of sockets are no part of the memory limit in version 1; they get this part of it besides.

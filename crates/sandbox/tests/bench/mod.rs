@@ -189,7 +189,7 @@ impl Drop for Bench {
     fn drop(&mut self) {
         self.slot.kill();
         let _ = self.slot.wait_ended(Duration::from_secs(5));
-        for mount in ["memory", "pids", "cpu", "cpuacct"] {
+        for mount in ["memory", "pids", "cpu", "cpuacct", "freezer"] {
             let parent = Path::new("/sys/fs/cgroup").join(mount).join(format!("madang-{}", self.instance));
             let _ = std::fs::remove_dir(parent.join("s0"));
             let _ = std::fs::remove_dir(parent);
