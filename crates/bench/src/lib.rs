@@ -16,6 +16,7 @@ mod sample;
 mod schedule;
 mod server;
 mod start;
+mod suspend;
 mod throughput;
 
 use std::{io, path::PathBuf, time::Duration};
@@ -41,6 +42,8 @@ pub enum Bench {
     Reservation,
     /// The scheduler by itself, and a control process with a thousand nodes that are simulated.
     Schedule,
+    /// Sessions suspended and resumed at random while they are asked.
+    Suspend,
 }
 
 impl Bench {
@@ -53,6 +56,7 @@ impl Bench {
             Bench::Compile => "compile",
             Bench::Reservation => "reservation",
             Bench::Schedule => "schedule",
+            Bench::Suspend => "suspend",
         }
     }
 }
@@ -64,13 +68,13 @@ pub struct Settings {
     pub madang: PathBuf,
     /// A server to measure instead of one that we start; what needs our own is then left out.
     pub endpoint: Option<Endpoint>,
-    /// `throughput`, `compile`: how long to load the server; `reservation`: how long ahead.
+    /// `throughput`, `compile`, `suspend`: how long to load the server; `reservation`: how long ahead.
     pub duration: Option<Duration>,
-    /// `throughput`, `compile`, `density`: requests in flight at once.
+    /// `throughput`, `compile`, `density`, `suspend`: requests in flight at once.
     pub concurrency: Option<usize>,
-    /// `start`, `query`: how often.
+    /// `start`, `query`, `suspend`: how often.
     pub rounds: Option<usize>,
-    /// `density`, `reservation`: how many sessions.
+    /// `density`, `reservation`, `suspend`: how many sessions.
     pub sessions: Option<usize>,
     /// `schedule`: how many nodes join.
     pub nodes: Option<usize>,
@@ -115,6 +119,7 @@ pub fn run(bench: Bench, settings: &Settings) -> Result<Report, BenchError> {
             Bench::Compile => compile::measure(settings, &mut report).await,
             Bench::Reservation => reservation::measure(settings, &mut report).await,
             Bench::Schedule => schedule::measure(settings, &mut report).await,
+            Bench::Suspend => suspend::measure(settings, &mut report).await,
         }
     })?;
     Ok(report)

@@ -175,6 +175,15 @@ pub enum SessionCommand {
         #[arg(required = true)]
         sessions: Vec<String>,
     },
+    /// Let a session's programs stand still and give its memory back; whatever uses it next resumes it
+    Suspend {
+        session: String,
+        /// Also runs that are in progress
+        #[arg(long)]
+        now: bool,
+    },
+    /// Let a suspended session go on
+    Resume { session: String },
     /// End every program in a session and start its interpreter anew; files stay
     Restart {
         session: String,
@@ -230,6 +239,9 @@ pub struct SessionCreateArgs {
     /// End the session when nothing has run in it for this long
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<Millis>,
+    /// Suspend the session when nothing has run in it for this long; 0: never
+    #[arg(long, value_name = "TIME")]
+    pub suspend_after: Option<Millis>,
     /// Resource group
     #[arg(long)]
     pub group: Option<String>,
@@ -444,6 +456,8 @@ pub enum BenchName {
     Reservation,
     /// The scheduler by itself, and a control process with a thousand simulated nodes
     Schedule,
+    /// Sessions suspended and resumed at random while they are asked
+    Suspend,
 }
 
 #[derive(Debug, Args)]

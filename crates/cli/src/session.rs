@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use madang_client::Client;
+use madang_ids::ByteSize;
 use madang_public_api::{
     ClusterCreate, OnNodeLoss, Resources, SandboxView, SessionCreate, SessionKind, SessionState, SessionView,
+    session::{SessionSuspended, SuspendWhen},
 };
 use serde::Serialize;
 
@@ -29,6 +31,11 @@ pub async fn run(args: SessionArgs) -> Result<u8, Failure> {
                 client.session_end(&session).await?;
             }
         }
+        SessionCommand::Suspend { session, now } => {
+            let when = if now { SuspendWhen::Now } else { SuspendWhen::Idle };
+            suspended(&client.session_suspend(&session, when).await?)?;
+        }
+        SessionCommand::Resume { session } => drop(client.session_resume(&session).await?),
         SessionCommand::Restart { session, at } => client.session_restart(at.of(&session)).await?,
         SessionCommand::Interrupt { session, at } => client.session_interrupt(at.of(&session)).await?,
     }
@@ -52,6 +59,7 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         tags: pairs("--tag", args.tag)?,
         timeout_ms: args.timeout.map(|time| time.0),
         idle_timeout_ms: args.idle_timeout.map(|time| time.0),
+        suspend_idle_ms: args.suspend_after.map(|time| time.0),
         reuse_if_exists: args.reuse,
         resource_group: args.group,
         priority: args.priority,
@@ -71,6 +79,11 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         true => print::json(&session),
         false => print::say(&format!("{}\n", session.id)),
     }
+}
+
+fn suspended(seen: &SessionSuspended) -> Result<(), Failure> {
+    let given = ByteSize(seen.before_bytes.saturating_sub(seen.after_bytes));
+    print::say(&format!("suspended; {given} of {} given back\n", ByteSize(seen.before_bytes)))
 }
 
 /// `KIND=AMOUNT` words as a map. What an amount may be is the server's to say.
@@ -128,6 +141,7 @@ fn show(session: &SessionView, json: bool) -> Result<(), Failure> {
         rows.push(("device", format!("{} of {}", device.amount, device.id)));
     }
     rows.extend(session.started_at.map(|at| ("started", at.to_string())));
+    rows.extend(session.suspended_at.map(|at| ("suspended", at.to_string())));
     rows.extend(session.ended_at.map(|at| ("ended", at.to_string())));
     rows.extend(session.outcome.clone().map(|outcome| ("outcome", outcome)));
     rows.extend(session.cluster.iter().flat_map(|cluster| &cluster.sandboxes).map(sandbox));

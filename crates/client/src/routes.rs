@@ -9,7 +9,7 @@ use madang_public_api::{
     BASE_PATH, CompleteRequest, CompletionsView, FileEntry, ImageView, LanguageView, OneShotRequest, Page, RunRequest,
     RunView, SessionCreate, SessionView,
     bounds::PAGE_LIMIT_MAX,
-    session::LogEntry,
+    session::{LogEntry, SessionSuspend, SessionSuspended, SuspendWhen},
     system::{Health, Version},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -95,6 +95,15 @@ impl Client {
 
     pub async fn session_end(&self, session: &str) -> Result<(), ClientError> {
         self.delete::<Value>(&session_path(session, "")).await.map(drop)
+    }
+
+    pub async fn session_suspend(&self, session: &str, when: SuspendWhen) -> Result<SessionSuspended, ClientError> {
+        self.post(&session_path(session, "/suspend"), &SessionSuspend { when }).await
+    }
+
+    /// One that runs is left so.
+    pub async fn session_resume(&self, session: &str) -> Result<SessionView, ClientError> {
+        self.post(&session_path(session, "/resume"), &Nothing {}).await
     }
 
     /// Ends every program in it and starts its interpreter anew; files stay.

@@ -36,6 +36,8 @@ pub struct ControlConfig {
     pub session_timeout_ms_max: u64,
     /// Default of the time after which a session with nothing to do ends.
     pub session_idle_ms: u64,
+    /// Sessions that say nothing of it are suspended when they were idle for so long; 0: never by themselves.
+    pub session_suspend_idle_ms: u64,
     /// How long creating a session waits for its start before it answers with a session that is still starting.
     pub session_start_wait_ms: u64,
     /// What is on a node that was not heard for so long is given up.
@@ -103,6 +105,7 @@ impl ControlConfig {
             runs_max: 10_000,
             session_timeout_ms_max: 7 * 86_400_000,
             session_idle_ms: 3_600_000,
+            session_suspend_idle_ms: 0,
             session_start_wait_ms: 10_000,
             node_lease_ms: 120_000,
             drain_ms: 10_000,

@@ -94,6 +94,7 @@ mod tests {
             startup_command: None,
             timeout_ms: 1_000,
             idle_timeout_ms: 100,
+            suspend_idle_ms: None,
             queueing: crate::session_spec::Queueing::default(),
             cluster: crate::Cluster::default(),
         };

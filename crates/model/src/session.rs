@@ -1,6 +1,7 @@
 //! The life of a session, as a pure state machine.
 //!
-//! `Requested → Queued → Placed → Starting → Running → Draining → Ended`, or `Refused`. Every state but the last two has a
+//! `Requested → Queued → Placed → Starting → Running → Draining → Ended`, or `Refused`; between two times of `Running` it may be
+//! `Suspended`. Every state but the last two has a
 //! [deadline](SessionLife::deadline_ms); what happens at it is the event [`SessionEvent::DeadlinePassed`].
 
 use madang_ids::NodeId;
@@ -23,12 +24,28 @@ pub const DRAINING_MS_MAX: u64 = 60_000;
 pub enum SessionState {
     Requested,
     Queued,
-    Placed { node: Option<NodeId> },
-    Starting { node: Option<NodeId> },
-    Running { node: Option<NodeId> },
-    Draining { ending: Ending },
-    Ended { ending: Ending },
-    Refused { limit: String },
+    Placed {
+        node: Option<NodeId>,
+    },
+    Starting {
+        node: Option<NodeId>,
+    },
+    Running {
+        node: Option<NodeId>,
+    },
+    /// Its programs stand still, and its memory is given back as far as its node can.
+    Suspended {
+        node: Option<NodeId>,
+    },
+    Draining {
+        ending: Ending,
+    },
+    Ended {
+        ending: Ending,
+    },
+    Refused {
+        limit: String,
+    },
 }
 
 /// Why a session is over, and what for a person to read.
@@ -99,6 +116,10 @@ pub enum SessionEvent {
         well: bool,
         why: String,
     },
+    /// Its sandboxes have been frozen.
+    Suspended,
+    /// They go on.
+    Resumed,
     IdleExpired,
     LifetimeExpired,
     /// Its programs used too little for too long.
@@ -160,14 +181,16 @@ impl SessionLife {
             (S::Placed { .. } | S::Starting { .. }, E::SandboxFailed { why }) => {
                 drain(SessionOutcome::Failed, why, now_ms)
             }
-            (S::Running { .. }, E::SandboxLost { why }) => {
+            (S::Running { node }, E::Suspended) => go(S::Suspended { node: *node }, &[], now_ms),
+            (S::Suspended { node }, E::Resumed) => go(S::Running { node: *node }, &[], now_ms),
+            (S::Running { .. } | S::Suspended { .. }, E::SandboxLost { why }) => {
                 let ending = ending(SessionOutcome::Failed, &format!("sandbox lost: {why}"));
                 go(S::Ended { ending }, &[SessionEffect::RunsAbandon, SessionEffect::SandboxClose], now_ms)
             }
-            (S::Running { .. }, E::ClusterBroken { why }) => {
+            (S::Running { .. } | S::Suspended { .. }, E::ClusterBroken { why }) => {
                 drain(SessionOutcome::Failed, &format!("sandbox lost: {why}"), now_ms)
             }
-            (S::Placed { .. } | S::Starting { .. } | S::Running { .. }, E::Moved { .. }) => {
+            (S::Placed { .. } | S::Starting { .. } | S::Running { .. } | S::Suspended { .. }, E::Moved { .. }) => {
                 go(S::Queued, &[SessionEffect::RunsAbandon], now_ms)
             }
             (S::Draining { ending }, E::Drained | E::SandboxLost { .. }) => {
@@ -176,15 +199,19 @@ impl SessionLife {
             (S::Requested | S::Queued, E::EndAsked { why }) => {
                 go(S::Ended { ending: ending(SessionOutcome::Terminated, why) }, &[], now_ms)
             }
-            (S::Placed { .. } | S::Starting { .. } | S::Running { .. }, E::EndAsked { why }) => {
+            (S::Placed { .. } | S::Starting { .. } | S::Running { .. } | S::Suspended { .. }, E::EndAsked { why }) => {
                 drain(SessionOutcome::Terminated, why, now_ms)
             }
-            (S::Running { .. }, E::CommandFinished { well, why }) => {
+            (S::Running { .. } | S::Suspended { .. }, E::CommandFinished { well, why }) => {
                 let outcome = if *well { SessionOutcome::Completed } else { SessionOutcome::Failed };
                 drain(outcome, why, now_ms)
             }
-            (S::Running { .. }, E::IdleExpired) => drain(SessionOutcome::TimedOut, "idle for too long", now_ms),
-            (S::Running { .. }, E::LifetimeExpired) => drain(SessionOutcome::TimedOut, "its time is over", now_ms),
+            (S::Running { .. } | S::Suspended { .. }, E::IdleExpired) => {
+                drain(SessionOutcome::TimedOut, "idle for too long", now_ms)
+            }
+            (S::Running { .. } | S::Suspended { .. }, E::LifetimeExpired) => {
+                drain(SessionOutcome::TimedOut, "its time is over", now_ms)
+            }
             (S::Running { .. }, E::UtilizationLow) => {
                 drain(SessionOutcome::TimedOut, "its programs used too little of it for too long", now_ms)
             }
@@ -207,13 +234,13 @@ impl SessionLife {
                 let effects = [SessionEffect::RunsAbandon, SessionEffect::SandboxClose];
                 go(S::Ended { ending: ending.clone() }, &effects, now_ms)
             }
-            S::Running { .. } | S::Ended { .. } | S::Refused { .. } => {
+            S::Running { .. } | S::Suspended { .. } | S::Ended { .. } | S::Refused { .. } => {
                 Err(self.rejected(&SessionEvent::DeadlinePassed))
             }
         }
     }
 
-    /// Until when the present state may last; none for final states and for `Running`, whose time the session's own
+    /// Until when the present state may last; none for final states, `Running` and `Suspended`, whose time the session's own
     /// `timeout_ms` and `idle_timeout_ms` bound.
     pub fn deadline_ms(&self) -> Option<u64> {
         use SessionState as S;
@@ -223,14 +250,19 @@ impl SessionLife {
             S::Placed { .. } => PLACED_MS_MAX,
             S::Starting { .. } => STARTING_MS_MAX,
             S::Draining { .. } => DRAINING_MS_MAX,
-            S::Running { .. } | S::Ended { .. } | S::Refused { .. } => return None,
+            S::Running { .. } | S::Suspended { .. } | S::Ended { .. } | S::Refused { .. } => return None,
         };
         Some(self.since_ms.saturating_add(after))
     }
 
     /// Whether it has, or shall have, a sandbox on a node that is known.
     pub fn node_is_known(&self) -> bool {
-        matches!(self.state, SessionState::Running { node: Some(_) })
+        matches!(self.state, SessionState::Running { node: Some(_) } | SessionState::Suspended { node: Some(_) })
+    }
+
+    /// Its programs stand still.
+    pub fn is_suspended(&self) -> bool {
+        matches!(self.state, SessionState::Suspended { .. })
     }
 
     /// Not ended and not refused.
@@ -241,7 +273,9 @@ impl SessionLife {
     /// What a client may do now.
     pub fn allowed_actions(&self) -> &'static [&'static str] {
         match self.state {
-            SessionState::Running { .. } => &["run", "restart", "interrupt", "complete", "files", "end"],
+            SessionState::Running { .. } => &["run", "restart", "interrupt", "complete", "files", "suspend", "end"],
+            // What needs its programs resumes it by itself.
+            SessionState::Suspended { .. } => &["run", "restart", "interrupt", "complete", "files", "resume", "end"],
             SessionState::Requested
             | SessionState::Queued
             | SessionState::Placed { .. }
@@ -271,7 +305,10 @@ impl SessionState {
     /// Where its sandbox is or is to be, while that is known.
     pub fn node(&self) -> Option<NodeId> {
         match self {
-            SessionState::Placed { node } | SessionState::Starting { node } | SessionState::Running { node } => *node,
+            SessionState::Placed { node }
+            | SessionState::Starting { node }
+            | SessionState::Running { node }
+            | SessionState::Suspended { node } => *node,
             _ => None,
         }
     }
@@ -283,6 +320,7 @@ impl SessionState {
             SessionState::Placed { .. } => "placed",
             SessionState::Starting { .. } => "starting",
             SessionState::Running { .. } => "running",
+            SessionState::Suspended { .. } => "suspended",
             SessionState::Draining { .. } => "draining",
             SessionState::Ended { .. } => "ended",
             SessionState::Refused { .. } => "refused",
@@ -304,6 +342,8 @@ impl SessionEvent {
             SessionEvent::EndAsked { .. } => "end-asked",
             SessionEvent::Moved { .. } => "moved",
             SessionEvent::CommandFinished { .. } => "command-finished",
+            SessionEvent::Suspended => "suspended",
+            SessionEvent::Resumed => "resumed",
             SessionEvent::IdleExpired => "idle-expired",
             SessionEvent::LifetimeExpired => "lifetime-expired",
             SessionEvent::UtilizationLow => "utilization-low",
@@ -325,6 +365,7 @@ mod tests {
             SessionState::Placed { node: None },
             SessionState::Starting { node: None },
             SessionState::Running { node: None },
+            SessionState::Suspended { node: None },
             SessionState::Draining { ending: ending.clone() },
             SessionState::Ended { ending },
             SessionState::Refused { limit: "sessions".into() },
@@ -346,6 +387,8 @@ mod tests {
             SessionEvent::Moved { why: why() },
             SessionEvent::CommandFinished { well: true, why: why() },
             SessionEvent::CommandFinished { well: false, why: why() },
+            SessionEvent::Suspended,
+            SessionEvent::Resumed,
             SessionEvent::IdleExpired,
             SessionEvent::LifetimeExpired,
             SessionEvent::UtilizationLow,
@@ -371,13 +414,13 @@ mod tests {
     }
 
     #[test]
-    fn live_states_but_running_have_a_deadline_that_leads_on() {
+    fn live_states_but_those_with_programs_have_a_deadline_that_leads_on() {
         for state in states() {
             let life = SessionLife { state, since_ms: 1_000 };
             let leads_on = life.apply(&SessionEvent::DeadlinePassed, 2_000).is_ok();
             assert_eq!(life.deadline_ms().is_some(), leads_on, "{life:?}");
-            let running = matches!(life.state, SessionState::Running { .. });
-            assert_eq!(life.is_live() && !running, leads_on, "{life:?}");
+            let has_programs = matches!(life.state, SessionState::Running { .. } | SessionState::Suspended { .. });
+            assert_eq!(life.is_live() && !has_programs, leads_on, "{life:?}");
         }
     }
 }

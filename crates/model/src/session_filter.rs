@@ -20,8 +20,8 @@ pub const FILTER_TERMS_MAX: usize = 16;
 /// Values of one term.
 pub const FILTER_VALUES_MAX: usize = 64;
 /// The states that a session may be in.
-pub const SESSION_STATES: [&str; 8] =
-    ["requested", "queued", "placed", "starting", "running", "draining", "ended", "refused"];
+pub const SESSION_STATES: [&str; 9] =
+    ["requested", "queued", "placed", "starting", "running", "suspended", "draining", "ended", "refused"];
 const KINDS: [&str; 2] = ["interactive", "batch"];
 const FIELDS: &str = "live, a state, state: kind: owner: project: image: language: name: tag: created>= created<";
 

@@ -35,6 +35,9 @@ pub struct SessionSpec {
     pub timeout_ms: u64,
     /// Longest time with no run in it, milliseconds.
     pub idle_timeout_ms: u64,
+    /// It is suspended when no run was in it for so long; none for one that is not by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend_idle_ms: Option<u64>,
     #[serde(default)]
     pub queueing: Queueing,
     /// How many sandboxes it has; each holds `limits`.

@@ -7,6 +7,7 @@ mod device;
 mod drift;
 mod exec;
 mod facts;
+mod freeze;
 
 use std::{collections::BTreeMap, fmt, pin::Pin};
 
@@ -26,6 +27,7 @@ pub use device::devices_check;
 pub use drift::DriftSeen;
 pub use exec::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};
 pub use facts::{DeviceSeen, Enforcement, NodeFacts, PoolWanted, Presence, VolumeSeen};
+pub use freeze::{FreezeSeen, FreezeWhen};
 
 /// Bytes on their way into or out of a sandbox.
 pub type ByteStream = Pin<Box<dyn AsyncRead + Send>>;
@@ -70,6 +72,9 @@ pub struct SandboxSeen {
     pub session: SessionId,
     pub state: SandboxState,
     pub usage: Usage,
+    /// It is there, and nothing in it runs until somebody uses it.
+    #[serde(default)]
+    pub frozen: bool,
 }
 
 /// Where a sandbox is in its life.
@@ -289,6 +294,11 @@ pub trait Node: Send + Sync + 'static {
     async fn sandbox_meter(&self, sandbox: SandboxId, every_ms: u64) -> Result<(), NodeError>;
     /// From now on the sandbox gets no more than this of the processors, in thousandths of one; never more than it was made with.
     async fn sandbox_throttle(&self, sandbox: SandboxId, cpu_millis: u64) -> Result<(), NodeError>;
+    /// Freezes everything in the sandbox and takes from it what memory can be had. One that is frozen stays so. A
+    /// [`NodeError::Conflict`] where somebody uses it. Whatever uses it later (a run, a file, an input) thaws it by itself first.
+    async fn sandbox_freeze(&self, sandbox: SandboxId, when: FreezeWhen) -> Result<FreezeSeen, NodeError>;
+    /// What was frozen goes on; one that is not frozen is left so.
+    async fn sandbox_thaw(&self, sandbox: SandboxId) -> Result<(), NodeError>;
 
     /// Completion in the interpreter; `cursor` is a byte offset into `code`.
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError>;

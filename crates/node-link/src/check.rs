@@ -228,6 +228,10 @@ pub fn told(document: &[u8]) -> Checked<Told> {
             folder(usage.used)?;
             folder(FolderUsage { bytes: usage.quota.bytes, files: usage.quota.files })?;
         }
+        Told::Frozen { seen } => {
+            number("memory", seen.before_bytes)?;
+            number("memory", seen.after_bytes)?;
+        }
         Told::Failed { kind, text: why } => return Ok(Told::Failed { kind: *kind, text: text(why) }),
         Told::Done | Told::RunStarted { .. } => {}
     }
@@ -271,7 +275,7 @@ mod tests {
     fn sandbox_seen(wall_us: u64) -> SandboxSeen {
         let state = SandboxState::Ended { why: "a\nb".repeat(5_000) };
         let usage = Usage { wall_us, ..Usage::default() };
-        SandboxSeen { id: SandboxId::new(), session: SessionId::new(), state, usage }
+        SandboxSeen { id: SandboxId::new(), session: SessionId::new(), state, usage, frozen: false }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use madang_ids::{RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
-use madang_node_api::{Completions, Depth, FileSeen, ImageSeen, NodeError, PoolWanted, ReadingAck, SandboxSpec};
+use madang_node_api::{
+    Completions, Depth, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, NodeError, PoolWanted, ReadingAck, SandboxSpec,
+};
 use serde::{Deserialize, Serialize};
 
 /// How long a node waits for a reading before it answers that there is none.
@@ -102,6 +104,13 @@ pub enum Ask {
         from: FolderPlace,
         to: FolderPlace,
     },
+    SandboxFreeze {
+        sandbox: SandboxId,
+        when: FreezeWhen,
+    },
+    SandboxThaw {
+        sandbox: SandboxId,
+    },
 }
 
 impl Ask {
@@ -134,6 +143,8 @@ impl Ask {
             Self::FolderRemove { .. } => "node folder_remove",
             Self::FolderUsage { .. } => "node folder_usage",
             Self::FolderClone { .. } => "node folder_clone",
+            Self::SandboxFreeze { .. } => "node sandbox_freeze",
+            Self::SandboxThaw { .. } => "node sandbox_thaw",
         }
     }
 
@@ -157,7 +168,9 @@ impl Ask {
             | Self::FolderMake { .. }
             | Self::FolderRemove { .. }
             | Self::FolderUsage { .. }
-            | Self::FolderClone { .. } => true,
+            | Self::FolderClone { .. }
+            | Self::SandboxFreeze { .. }
+            | Self::SandboxThaw { .. } => true,
             Self::SandboxRestart { .. }
             | Self::SandboxInterrupt { .. }
             | Self::RunStart { .. }
@@ -210,6 +223,9 @@ pub enum Told {
     },
     FolderOwnerUsed {
         usage: FolderOwnerUsage,
+    },
+    Frozen {
+        seen: FreezeSeen,
     },
 }
 

@@ -15,9 +15,9 @@ use madang_model::{
     DeviceGrant, FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Limits, Reading, RunSpec, Usage,
 };
 use madang_node_api::{
-    ByteStream, Completions, Depth, DriftSeen, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen,
-    Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
-    SandboxState, devices_check,
+    ByteStream, Completions, Depth, DriftSeen, ExecHandle, ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen,
+    ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen,
+    SandboxSeen, SandboxSpec, SandboxState, devices_check,
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
@@ -164,6 +164,29 @@ impl SimNode {
         work(sandboxes.get_mut(&id).ok_or_else(|| NodeError::NotFound(format!("sandbox {id}")))?)
     }
 
+    /// As [`SimNode::with`], for what a frozen one thaws for.
+    pub(crate) fn used<T>(
+        &self,
+        id: SandboxId,
+        work: impl FnOnce(&mut SimSandbox) -> Result<T, NodeError>,
+    ) -> Result<T, NodeError> {
+        let (done, thawed) = self.with(id, |sandbox| {
+            let thawed = std::mem::take(&mut sandbox.frozen);
+            Ok((work(sandbox), thawed))
+        })?;
+        if thawed {
+            self.tell(id);
+        }
+        done
+    }
+
+    /// What is seen of it has changed.
+    fn tell(&self, id: SandboxId) {
+        let seen = self.with(id, |sandbox| Ok(sandbox.seen()));
+        // Nobody may be watching; one that is gone has been told of.
+        seen.into_iter().for_each(|seen| drop(self.inner.seen.send(seen)));
+    }
+
     pub(crate) fn remove(&self, id: SandboxId, why: &str) -> Option<Usage> {
         let mut sandbox = {
             let mut sandboxes = self.lock();
@@ -179,7 +202,7 @@ impl SimNode {
         let state = SandboxState::Ended { why: why.into() };
         let usage = sandbox.usage;
         // Nobody may be watching.
-        let _ = self.inner.seen.send(SandboxSeen { id, session: sandbox.spec.session, state, usage });
+        let _ = self.inner.seen.send(SandboxSeen { id, session: sandbox.spec.session, state, usage, frozen: false });
         Some(usage)
     }
 
@@ -265,7 +288,7 @@ impl Node for SimNode {
     }
 
     async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError> {
-        self.with(id, |sandbox| {
+        self.used(id, |sandbox| {
             sandbox.memory.clear();
             sandbox.interrupts.send_modify(|count| *count += 1);
             Ok(())
@@ -273,20 +296,14 @@ impl Node for SimNode {
     }
 
     async fn sandbox_interrupt(&self, id: SandboxId) -> Result<(), NodeError> {
-        self.with(id, |sandbox| {
+        self.used(id, |sandbox| {
             sandbox.interrupts.send_modify(|count| *count += 1);
             Ok(())
         })
     }
 
     fn sandboxes(&self) -> Vec<SandboxSeen> {
-        let see = |sandbox: &SimSandbox| SandboxSeen {
-            id: sandbox.spec.id,
-            session: sandbox.spec.session,
-            state: SandboxState::Running,
-            usage: sandbox.usage,
-        };
-        self.lock().values().map(see).collect()
+        self.lock().values().map(SimSandbox::seen).collect()
     }
 
     fn watch(&self) -> broadcast::Receiver<SandboxSeen> {
@@ -326,7 +343,7 @@ impl Node for SimNode {
     }
 
     async fn exec_start(&self, sandbox: SandboxId, spec: ExecSpec) -> Result<ExecHandle, NodeError> {
-        self.with(sandbox, |_| Ok(()))?;
+        self.used(sandbox, |_| Ok(()))?;
         Ok(exec::start(spec))
     }
 
@@ -353,8 +370,26 @@ impl Node for SimNode {
         })
     }
 
+    /// A program of one that is frozen in the middle of it goes on all the same; real ones do not.
+    async fn sandbox_freeze(&self, sandbox: SandboxId, when: FreezeWhen) -> Result<FreezeSeen, NodeError> {
+        let busy = self.inner.runs.is_going_in(sandbox);
+        let held_bytes = self.with(sandbox, |held| {
+            if busy && when == FreezeWhen::Idle && !held.frozen {
+                return Err(NodeError::Conflict("a run is in progress".into()));
+            }
+            held.frozen = true;
+            Ok(held.files.values().map(|bytes| bytes.len() as u64).sum())
+        })?;
+        self.tell(sandbox);
+        Ok(FreezeSeen { before_bytes: held_bytes, after_bytes: 0 })
+    }
+
+    async fn sandbox_thaw(&self, sandbox: SandboxId) -> Result<(), NodeError> {
+        self.used(sandbox, |_| Ok(()))
+    }
+
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
-        self.with(sandbox, |_| Ok(()))?;
+        self.used(sandbox, |_| Ok(()))?;
         let before = code.get(..cursor).ok_or_else(|| NodeError::Invalid("cursor is not in the code".into()))?;
         let start = before.rfind(' ').map_or(0, |at| at + 1);
         let known = ["print", "sleep", "input"];
@@ -363,7 +398,7 @@ impl Node for SimNode {
     }
 
     async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {
-        let (seen, bytes) = self.with(sandbox, |sandbox| sandbox.file(path))?;
+        let (seen, bytes) = self.used(sandbox, |sandbox| sandbox.file(path))?;
         Ok(FileOpened { seen, bytes: Box::pin(Cursor::new(bytes)) })
     }
 
@@ -371,16 +406,16 @@ impl Node for SimNode {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes).await.map_err(|error| NodeError::Invalid(error.to_string()))?;
         let written = bytes.len() as u64;
-        self.with(sandbox, |sandbox| sandbox.write(path, bytes))?;
+        self.used(sandbox, |sandbox| sandbox.write(path, bytes))?;
         Ok(written)
     }
 
     async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
-        self.with(sandbox, |sandbox| sandbox.list(path, depth))
+        self.used(sandbox, |sandbox| sandbox.list(path, depth))
     }
 
     async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
-        self.with(sandbox, |sandbox| sandbox.remove(path))
+        self.used(sandbox, |sandbox| sandbox.remove(path))
     }
 
     async fn folder_owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), NodeError> {

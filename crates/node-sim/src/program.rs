@@ -57,7 +57,7 @@ enum Over {
 type Going = Result<(), Over>;
 
 pub(crate) fn start(node: &SimNode, sandbox: SandboxId, run: RunSpec, after: After) -> Result<RunHandle, NodeError> {
-    let (interrupts, gone, session) = node.with(sandbox, |held| {
+    let (interrupts, gone, session) = node.used(sandbox, |held| {
         for file in &run.files {
             held.write(&file.path, file.content.0.clone())?;
         }

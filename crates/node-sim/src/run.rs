@@ -6,7 +6,7 @@ use std::{
 };
 
 use madang_ids::{RunId, SandboxId, SessionId};
-use madang_model::RunEvent;
+use madang_model::{RunEvent, RunEventBody};
 use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
 use tokio::sync::{mpsc, watch};
 
@@ -42,6 +42,11 @@ impl SimRun {
 
     pub fn end(&self) {
         self.tape.send_modify(|tape| tape.ended = true);
+    }
+
+    fn is_going(&self) -> bool {
+        let tape = self.tape.borrow();
+        !tape.ended && !matches!(tape.events.last().map(|event| &event.body), Some(RunEventBody::Finished { .. }))
     }
 
     fn seen(&self) -> RunSeen {
@@ -101,6 +106,10 @@ impl SimRuns {
 
     pub fn seen(&self) -> Vec<RunSeen> {
         self.lock().kept.values().map(|run| run.seen()).collect()
+    }
+
+    pub fn is_going_in(&self, sandbox: SandboxId) -> bool {
+        self.lock().kept.values().any(|run| run.sandbox == sandbox && run.is_going())
     }
 
     pub fn attach(&self, id: RunId, after: Option<u64>) -> Result<RunHandle, NodeError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use madang_model::{Reading, Usage};
-use madang_node_api::{Depth, FileKind, FileSeen, NodeError, SandboxSpec};
+use madang_node_api::{Depth, FileKind, FileSeen, NodeError, SandboxSeen, SandboxSpec, SandboxState};
 use tokio::sync::watch;
 
 /// Files the simulated sandbox may hold.
@@ -19,6 +19,7 @@ pub(crate) struct SimSandbox {
     pub one_shot: bool,
     pub read_every_ms: Option<u64>,
     pub cpu_millis: Option<u64>,
+    pub frozen: bool,
     /// Grows at every interrupt and restart.
     pub interrupts: watch::Sender<u64>,
     /// Turns true when the sandbox is closed or lost.
@@ -36,9 +37,16 @@ impl SimSandbox {
             one_shot: false,
             read_every_ms: None,
             cpu_millis: None,
+            frozen: false,
             interrupts: watch::Sender::new(0),
             gone: watch::Sender::new(false),
         }
+    }
+
+    /// As the node sees it.
+    pub fn seen(&self) -> SandboxSeen {
+        let (id, session, state) = (self.spec.id, self.spec.session, SandboxState::Running);
+        SandboxSeen { id, session, state, usage: self.usage, frozen: self.frozen }
     }
 
     /// The next reading of what was used.

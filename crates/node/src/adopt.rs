@@ -2,13 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use madang_node_api::FreezeWhen;
 use madang_slot_api::{DriverSeen, RunNumber, ToSlot};
 
 use crate::{
     agent::Agent,
+    freeze::Frozen,
+    link::{Link, LinkError},
     recover,
     run::{self, KeptRun},
     sandbox::Sandbox,
+    shop::greeted,
 };
 
 /// A slot of a former server that says nothing for so long is ended.
@@ -20,7 +24,9 @@ impl Agent {
         self.shop.ledger.claim(found.claim.uid_base);
         self.devices.lent_before(&found.claim.spec.devices).into_iter().for_each(|hold| found.meter.holds(hold));
         let recipe = found.claim.spec.language.as_ref().and_then(|id| self.shop.recipes.get(id)).cloned();
-        let link = tokio::time::timeout(ADOPT_WAIT, self.shop.connect(&found.slot.name)).await;
+        // One that was frozen is woken for what is to be said, and frozen again.
+        let frozen = Frozen::found(&found.slot, &self.slots.join(&found.slot.name));
+        let link = tokio::time::timeout(ADOPT_WAIT, self.greet(&found, &frozen)).await;
         let Ok(Ok(link)) = link else {
             tracing::warn!(slot = found.slot.name, "a slot does not answer; it is ended");
             return self.shop.retirement.retire_metered(found.slot, Some(found.meter));
@@ -32,8 +38,25 @@ impl Agent {
         };
         let sandbox = Arc::new(Sandbox::adopt(found, recipe, link, &self.slots));
         let alive: Vec<RunNumber> = alive.into_iter().map(|kept| kept.run).collect();
+        sandbox.freezer.was_frozen(&frozen);
         self.take_up_runs(&sandbox, driver, &alive).await;
+        if frozen.is_now()
+            && let Err(error) = sandbox.freeze(FreezeWhen::Now).await
+        {
+            tracing::warn!(slot = sandbox.slot.name, %error, "a sandbox that was frozen goes on");
+        }
         self.keep(sandbox);
+    }
+
+    async fn greet(&self, found: &recover::Found, frozen: &Frozen) -> Result<Link, LinkError> {
+        let link = self.shop.dial(&found.slot.name)?;
+        if frozen.is_now() {
+            // It reads this before it looks at any deadline.
+            link.send(&ToSlot::Thawed { frozen_ms: frozen.ms_now() }).await?;
+            found.slot.cgroup.thaw()?;
+        }
+        greeted(&link).await?;
+        Ok(link)
     }
 
     /// Goes on with the runs of an agent before this one. What init runs and no tape tells of is ended: nobody would hear of it.

@@ -14,9 +14,9 @@ use madang_image::{ImageCatalog, host::HOST_IMAGE};
 use madang_languages::Recipe;
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node,
-    NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
-    SandboxState,
+    ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen,
+    LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen,
+    SandboxSpec, SandboxState,
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use tokio::{
@@ -140,6 +140,7 @@ impl Agent {
     /// Lists the sandbox and watches for its end.
     pub(crate) fn keep(self: &Arc<Self>, sandbox: Arc<Sandbox>) {
         let id = sandbox.spec.id;
+        sandbox.tell_to(self.changes.clone());
         self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
         self.meters_changed.notify_one();
         let agent = Arc::downgrade(self);
@@ -159,7 +160,7 @@ impl Agent {
             self.retire(&sandbox);
             let state = SandboxState::Ended { why: why.to_owned() };
             // Nobody may be watching.
-            let _ = self.changes.send(SandboxSeen { id, session: sandbox.spec.session, state, usage });
+            let _ = self.changes.send(SandboxSeen { state, usage, frozen: false, ..sandbox.seen() });
         }
     }
 
@@ -177,7 +178,7 @@ impl Agent {
         self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
     }
 
-    fn find(&self, id: SandboxId) -> Result<Arc<Sandbox>, NodeError> {
+    pub(crate) fn find(&self, id: SandboxId) -> Result<Arc<Sandbox>, NodeError> {
         let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
         sandboxes.get(&id).cloned().ok_or_else(|| NodeError::NotFound(format!("sandbox {id}")))
     }
@@ -260,13 +261,7 @@ impl Node for Agent {
             self.sandbox_close(sandbox.spec.id).await?;
             return Err(NodeError::Conflict(format!("sandbox {} has ended", sandbox.spec.id)));
         }
-        let seen = SandboxSeen {
-            id: sandbox.spec.id,
-            session: sandbox.spec.session,
-            state: SandboxState::Running,
-            usage: Usage::default(),
-        };
-        let _ = self.changes.send(seen);
+        let _ = self.changes.send(sandbox.seen());
         Ok(())
     }
 
@@ -283,6 +278,7 @@ impl Node for Agent {
 
     async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError> {
         let sandbox = self.find(id)?;
+        let _awake = sandbox.awake().await?;
         sandbox.link.send(&ToSlot::KillAll).await.map_err(unavailable)?;
         // Whoever holds the interpreter sees it end.
         let mut alive = sandbox.driver.lock().await;
@@ -296,18 +292,13 @@ impl Node for Agent {
 
     async fn sandbox_interrupt(&self, id: SandboxId) -> Result<(), NodeError> {
         let sandbox = self.find(id)?;
+        let _awake = sandbox.awake().await?;
         sandbox.interrupt(SIGINT).await.map_err(unavailable)
     }
 
     fn sandboxes(&self) -> Vec<SandboxSeen> {
         let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
-        let seen = |sandbox: &Arc<Sandbox>| SandboxSeen {
-            id: sandbox.spec.id,
-            session: sandbox.spec.session,
-            state: SandboxState::Running,
-            usage: Usage::default(),
-        };
-        sandboxes.values().map(seen).collect()
+        sandboxes.values().map(|sandbox| sandbox.seen()).collect()
     }
 
     fn watch(&self) -> broadcast::Receiver<SandboxSeen> {
@@ -324,6 +315,8 @@ impl Node for Agent {
     async fn run_start(&self, sandbox: SandboxId, run: RunSpec) -> Result<RunHandle, NodeError> {
         run::check_size(&run)?;
         let sandbox = self.find(sandbox)?;
+        // Until the run has begun: from then on it is one of those that count.
+        let _awake = sandbox.awake().await?;
         let wall_ms = run.wall_ms_max();
         let (handle, tape) = run::start_kept(Arc::clone(&sandbox), run).await?;
         self.runs.keep(KeptRun::new(&sandbox, tape, &handle, wall_ms));
@@ -392,6 +385,14 @@ impl Node for Agent {
         self.find(sandbox)?.throttle(cpu_millis)
     }
 
+    async fn sandbox_freeze(&self, sandbox: SandboxId, when: FreezeWhen) -> Result<FreezeSeen, NodeError> {
+        self.freeze(sandbox, when).await
+    }
+
+    async fn sandbox_thaw(&self, sandbox: SandboxId) -> Result<(), NodeError> {
+        self.find(sandbox)?.awake().await.map(drop)
+    }
+
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {
         // In a task of its own: whoever asks may go away, the interpreter must still be put back in order.
         let task = tokio::spawn(completion::complete(self.find(sandbox)?, code, cursor));
@@ -399,19 +400,27 @@ impl Node for Agent {
     }
 
     async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {
-        files::read(&*self.find(sandbox)?, path).await
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        files::read(&sandbox, path).await
     }
 
     async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {
-        files::write(&*self.find(sandbox)?, path, bytes).await
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        files::write(&sandbox, path, bytes).await
     }
 
     async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
-        files::list(&*self.find(sandbox)?, path, depth).await
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        files::list(&sandbox, path, depth).await
     }
 
     async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError> {
-        files::remove(&*self.find(sandbox)?, path).await
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        files::remove(&sandbox, path).await
     }
 
     async fn folder_owner_set(&self, _owner: FolderOwner, _quota: FolderQuota) -> Result<(), NodeError> {

@@ -18,6 +18,7 @@ const CODE_BYTES_MAX: usize = 64 << 10;
 
 /// What could stand at byte `cursor` of `code`; nothing while the interpreter is busy or down.
 pub async fn complete(sandbox: Arc<Sandbox>, code: String, cursor: usize) -> Result<Completions, NodeError> {
+    let _awake = sandbox.awake().await?;
     let nothing = Completions { start: cursor, items: Vec::new() };
     let Ok(mut alive) = sandbox.driver.try_lock() else { return Ok(nothing) };
     if !*alive || cursor > code.len() || code.len() > CODE_BYTES_MAX {

@@ -14,6 +14,7 @@ pub mod device;
 mod drift;
 mod facts;
 mod files;
+mod freeze;
 mod ledger;
 mod link;
 mod maker;

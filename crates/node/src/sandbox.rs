@@ -18,6 +18,7 @@ use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnL
 
 use crate::{
     device::Hold,
+    freeze::Freezer,
     link::{Link, LinkError},
     meter::{Began, Meter},
     metering::SandboxMeter,
@@ -82,6 +83,7 @@ pub struct Sandbox {
     serving: Mutex<Option<RunNumber>>,
     /// Of its runs, which outlive the agent.
     pub tapes: Tapes,
+    pub freezer: Freezer,
 }
 
 impl Sandbox {
@@ -113,6 +115,7 @@ impl Sandbox {
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
             tapes: Tapes::new(slots.join(&slot.name)),
+            freezer: Freezer::default(),
             spec,
             recipe,
             link,
@@ -138,6 +141,7 @@ impl Sandbox {
     pub fn adopt(found: Found, recipe: Option<Arc<Recipe>>, link: Link, slots: &Path) -> Self {
         let Found { slot, claim, meter } = found;
         Self {
+            freezer: Freezer::default(),
             tapes: Tapes::new(slots.join(&slot.name)),
             meter: Some(meter),
             cpus: claim.cpus,
@@ -242,6 +246,11 @@ impl Sandbox {
             // A sandbox that is gone has forgotten.
             let _ = self.link.send(&ToSlot::Confirm { run, upto }).await;
         }
+    }
+
+    /// Runs whose program is being followed.
+    pub fn runs_in_step(&self) -> u32 {
+        self.active.load(Ordering::Acquire)
     }
 
     pub fn begin_run(&self) -> RunSlot<'_> {

@@ -178,10 +178,14 @@ impl Shop {
 
     /// Connects to a slot's init and checks that it speaks our version.
     pub async fn connect(&self, name: &str) -> Result<Link, LinkError> {
-        let link = Link::new(madang_sandbox::link::connect_slot(self.slots.as_fd(), name)?)?;
-        let hello = FromSlot::Hello { version: VERSION };
-        link.notice(|notice| *notice == hello).await?;
+        let link = self.dial(name)?;
+        greeted(&link).await?;
         Ok(link)
+    }
+
+    /// A line to a slot's init, which may not hear it yet.
+    pub fn dial(&self, name: &str) -> Result<Link, LinkError> {
+        Ok(Link::new(madang_sandbox::link::connect_slot(self.slots.as_fd(), name)?)?)
     }
 
     fn environment(&self, image: &str, recipe: Option<&Arc<Recipe>>, given: &Given) -> Vec<String> {
@@ -272,6 +276,12 @@ impl Shop {
         self.making.fetch_sub(1, Ordering::SeqCst);
         self.arrived.notify_waiters();
     }
+}
+
+/// Init says first of all that it speaks our version.
+pub async fn greeted(link: &Link) -> Result<(), LinkError> {
+    let hello = FromSlot::Hello { version: VERSION };
+    link.notice(|notice| *notice == hello).await
 }
 
 /// Slots that only wait leave this share of the machine's memory to those in use.

@@ -100,6 +100,10 @@ pub struct SessionCreate {
     /// The session ends when nothing has run in it for this long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_ms: Option<u64>,
+    /// The session is suspended when nothing has run in it for this long, and resumed by whatever uses it next; 0: never. As the
+    /// service's configuration says where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend_idle_ms: Option<u64>,
     /// Name or id of the project this is for; the user's own where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
@@ -140,6 +144,8 @@ pub enum SessionState {
     Placed,
     Starting,
     Running,
+    /// Its programs stand still until something uses it.
+    Suspended,
     Draining,
     Ended,
     Refused,
@@ -181,12 +187,18 @@ pub struct SessionView {
     pub startup_command: Option<String>,
     pub timeout_ms: u64,
     pub idle_timeout_ms: u64,
+    /// It is suspended after so long without a run; absent where it is not by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend_idle_ms: Option<u64>,
     pub created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// When it will end by itself if nothing more happens in it; while it runs.
+    /// Since when it is suspended, while it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<Timestamp>,
+    /// When it will end by itself if nothing more happens in it; while it runs or is suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
     /// Why it will: `lifetime`, `no-traffic`, `utilization`.
@@ -230,7 +242,7 @@ pub struct SessionView {
     /// Runs in progress.
     #[serde(default)]
     pub runs_live: u64,
-    /// What may be done now: `run`, `restart`, `interrupt`, `complete`, `files`, `end`.
+    /// What may be done now: `run`, `restart`, `interrupt`, `complete`, `files`, `suspend`, `resume`, `end`.
     #[serde(default)]
     pub allowed_actions: Vec<String>,
 }
@@ -242,6 +254,34 @@ pub struct DeviceHeldView {
     pub id: String,
     /// 1: all of it.
     pub amount: f64,
+}
+
+/// Whether runs in progress are in the way of suspending a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SuspendWhen {
+    /// Only if no run is in progress.
+    #[default]
+    Idle,
+    /// Runs stand still too. Their time does as well, and they go on when the session is resumed.
+    Now,
+}
+
+/// `POST /sessions/{id}/suspend`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionSuspend {
+    pub when: SuspendWhen,
+}
+
+/// A session that was suspended, and what that gave back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SessionSuspended {
+    pub session: SessionView,
+    /// Memory of all its sandboxes before.
+    pub before_bytes: u64,
+    /// Memory that they hold still. Programs and their files give theirs back only where the node has swap.
+    pub after_bytes: u64,
 }
 
 /// A longer life for a session that runs.

@@ -65,6 +65,10 @@ pub enum ToSlot {
         run: RunNumber,
         upto: u64,
     },
+    /// The slot was frozen for so long and is about to go on: deadlines of runs move by as much.
+    Thawed {
+        frozen_ms: u64,
+    },
 }
 
 /// What a probe prints when it has tried everything.

@@ -267,6 +267,18 @@ impl Init {
                 self.link.flush();
             }
             ToSlot::Confirm { run, upto } => self.link.journal.confirm(run, upto),
+            ToSlot::Thawed { frozen_ms } => self.move_deadlines(Duration::from_millis(frozen_ms)),
+        }
+    }
+
+    /// Time that stood still is nobody's.
+    fn move_deadlines(&mut self, by: Duration) {
+        let serving = self.driver.iter_mut().filter_map(|driver| driver.serving.as_mut());
+        let budgets =
+            self.runs.values_mut().map(|run| &mut run.budget).chain(serving.map(|serving| &mut serving.budget));
+        for budget in budgets {
+            // Far beyond any clock, "no deadline" stays what it is.
+            budget.deadline = budget.deadline.checked_add(by).unwrap_or(budget.deadline);
         }
     }
 

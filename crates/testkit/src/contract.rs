@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, io::Cursor, sync::Arc, time::Duration};
 use madang_ids::{RunId, SandboxId, SessionId};
 use madang_model::{Limits, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Verdict, Work};
 use madang_node_api::{
-    Depth, ExecEnd, ExecEvent, ExecInput, ExecSpec, FileKind, Network, Node, NodeError, PoolWanted, Presence,
-    RunControl, RunHandle, SandboxSpec,
+    Depth, ExecEnd, ExecEvent, ExecInput, ExecSpec, FileKind, FreezeWhen, Network, Node, NodeError, PoolWanted,
+    Presence, RunControl, RunHandle, SandboxSpec,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -70,6 +70,7 @@ pub async fn check(node: Arc<dyn Node>, dialect: &Dialect) {
     one_shots_leave_nothing(&*node, dialect).await;
     files_go_in_and_out(&*node, dialect).await;
     folder::check(&*node, dialect).await;
+    what_is_frozen_thaws_for_whoever_uses_it(&*node, dialect).await;
 }
 
 /// Of nodes that hold programs by their streams.
@@ -278,6 +279,59 @@ async fn much_output_arrives_whole(node: &dyn Node, dialect: &Dialect) {
     let (text, outcome) = answer(node, id, &(dialect.flood)(BYTES)).await;
     assert_eq!((text.len(), outcome.verdict), (BYTES, Verdict::Ok));
     node.sandbox_close(id).await.expect("it closes");
+}
+
+fn is_frozen(node: &dyn Node, id: SandboxId) -> Option<bool> {
+    node.sandboxes().into_iter().find(|seen| seen.id == id).map(|seen| seen.frozen)
+}
+
+async fn until_frozen_is(node: &dyn Node, id: SandboxId, frozen: bool) {
+    in_time("what is seen of it to change", async {
+        while is_frozen(node, id) != Some(frozen) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+async fn what_is_frozen_thaws_for_whoever_uses_it(node: &dyn Node, dialect: &Dialect) {
+    let nobody = SandboxId::new();
+    assert!(matches!(node.sandbox_freeze(nobody, FreezeWhen::Idle).await, Err(NodeError::NotFound(_))));
+    assert!(matches!(node.sandbox_thaw(nobody).await, Err(NodeError::NotFound(_))));
+    let id = opened(node, dialect).await;
+    node.sandbox_thaw(id).await.expect("what is not frozen is left so");
+    answer(node, id, &(dialect.set)("plum")).await;
+    // By itself, by a run, by a file.
+    for turn in 0..3 {
+        let seen = in_time("freezing", node.sandbox_freeze(id, FreezeWhen::Idle)).await.expect("it freezes");
+        assert!(seen.after_bytes <= seen.before_bytes, "{seen:?}");
+        node.sandbox_freeze(id, FreezeWhen::Idle).await.expect("it is frozen already");
+        until_frozen_is(node, id, true).await;
+        match turn {
+            0 => node.sandbox_thaw(id).await.expect("it thaws"),
+            1 => assert_eq!(answer(node, id, dialect.get).await.0.trim(), "plum"),
+            _ => drop(node.file_list(id, "", Depth::Children).await.expect("it is listed")),
+        }
+        until_frozen_is(node, id, false).await;
+        assert_eq!(answer(node, id, dialect.get).await.0.trim(), "plum");
+    }
+    let mut handle = node.run_start(id, query(dialect.hang, Stdin::Live)).await.expect("it starts");
+    let busy = node.sandbox_freeze(id, FreezeWhen::Idle).await;
+    assert!(matches!(busy, Err(NodeError::Conflict(_))), "{busy:?}");
+    in_time("freezing a run", async {
+        // Until the run has begun to wait for its program.
+        while node.sandbox_freeze(id, FreezeWhen::Now).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    until_frozen_is(node, id, true).await;
+    handle.control.send(RunControl::Cancel).await.expect("the run listens");
+    assert_eq!(said(&events_from(&mut handle, 0).await).1.verdict, Verdict::Cancelled);
+    in_time("freezing", node.sandbox_freeze(id, FreezeWhen::Idle)).await.expect("it freezes");
+    // What is frozen can be closed, and opened by nobody again.
+    node.sandbox_close(id).await.expect("it closes");
+    assert!(!listed(node, id));
 }
 
 async fn one_shots_leave_nothing(node: &dyn Node, dialect: &Dialect) {

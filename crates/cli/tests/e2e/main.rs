@@ -22,4 +22,5 @@ mod signin;
 mod smoke;
 mod spend;
 mod survive;
+mod suspend;
 mod usage;

@@ -7,8 +7,9 @@ use futures_util::future::{join_all, select_all};
 use madang_ids::{FolderId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node,
-    NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
+    ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen,
+    LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen,
+    SandboxSpec,
 };
 use tokio::sync::broadcast;
 use tracing::{Instrument as _, Span, field::Empty};
@@ -149,6 +150,20 @@ impl Node for Fleet {
 
     async fn sandbox_throttle(&self, sandbox: SandboxId, cpu_millis: u64) -> Result<(), NodeError> {
         self.with(sandbox)?.sandbox_throttle(sandbox, cpu_millis).await
+    }
+
+    async fn sandbox_freeze(&self, sandbox: SandboxId, when: FreezeWhen) -> Result<FreezeSeen, NodeError> {
+        let span = madang_trace::span!(
+            "sandbox_freeze", otel.kind = "client", otel.status_code = Empty, madang.sandbox.id = %sandbox
+        );
+        told(span, async { self.reach(sandbox).await?.sandbox_freeze(sandbox, when).await }).await
+    }
+
+    async fn sandbox_thaw(&self, sandbox: SandboxId) -> Result<(), NodeError> {
+        let span = madang_trace::span!(
+            "sandbox_thaw", otel.kind = "client", otel.status_code = Empty, madang.sandbox.id = %sandbox
+        );
+        told(span, async { self.reach(sandbox).await?.sandbox_thaw(sandbox).await }).await
     }
 
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {

@@ -301,7 +301,9 @@ impl App {
 
     /// Whether nothing is in progress in the group that would notice another leader: no run, and no session on its way in or out.
     pub fn group_rests(&self, group: &str) -> bool {
-        let settled = |state: &SessionState| matches!(state, SessionState::Running { .. } | SessionState::Queued);
+        let settled = |state: &SessionState| {
+            matches!(state, SessionState::Running { .. } | SessionState::Suspended { .. } | SessionState::Queued)
+        };
         let moves = |session: &Arc<LiveSession>| {
             let record = session.record.borrow();
             record.group() == group && !settled(&record.life.state)

@@ -10,7 +10,7 @@ use std::{
 
 use madang_ids::{Millis, SandboxId};
 use madang_model::{
-    Activity, DevicesHeld, Limits, ProjectedEnd, SessionState, Usage,
+    Activity, DevicesHeld, Limits, ProjectedEnd, SessionLife, SessionState, Usage,
     utilization::{Underused, Utilization, UtilizationRule},
 };
 use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
@@ -30,6 +30,12 @@ pub(crate) struct LiveSession {
     pub(crate) record: watch::Sender<SessionRecord>,
     /// One change at a time.
     pub(super) change: tokio::sync::Mutex<()>,
+    /// Held while its sandboxes are frozen or thawed and the record is made to say so. Taken before `change`.
+    pub(super) freezing: tokio::sync::Mutex<()>,
+    /// It is not suspended for being idle before this time: it was tried, and could not be.
+    suspend_from_ms: AtomicU64,
+    /// How long it was suspended in all, up to the last time it was resumed, as far as this process knows.
+    suspended_ms: AtomicU64,
     /// Why its sandbox could not be made, for whoever waits for it.
     pub(super) refusal: OnceLock<Failure>,
     /// What its budget has come to.
@@ -64,6 +70,9 @@ impl LiveSession {
         Arc::new(Self {
             record: watch::Sender::new(record),
             change: tokio::sync::Mutex::new(()),
+            freezing: tokio::sync::Mutex::new(()),
+            suspend_from_ms: AtomicU64::new(0),
+            suspended_ms: AtomicU64::new(0),
             refusal: OnceLock::new(),
             budgeted: Mutex::default(),
             closed: Mutex::default(),
@@ -85,6 +94,43 @@ impl LiveSession {
             SessionState::Running { .. } => Ok(record),
             ref state => Err(Failure::conflict(format!("the session is {}, not running", state.name()))),
         }
+    }
+
+    /// The record, if the session has its sandboxes: it runs or is suspended.
+    pub fn up(&self) -> Result<SessionRecord, Failure> {
+        let record = self.record();
+        if record.life.is_suspended() { Ok(record) } else { self.running() }
+    }
+
+    /// When it is to be suspended, if nobody uses it until then.
+    pub fn suspend_at_ms(&self) -> Option<u64> {
+        let after = self.record.borrow().spec.suspend_idle_ms.filter(|_| self.runs_live() == 0)?;
+        Some(self.active_ms().saturating_add(after).max(self.suspend_from_ms.load(Ordering::Relaxed)))
+    }
+
+    /// How long it was suspended, before it was resumed last.
+    pub fn suspended_before_ms(&self) -> u64 {
+        self.suspended_ms.load(Ordering::Relaxed)
+    }
+
+    /// The same with the time since it was suspended, if it is.
+    pub fn suspended_for_ms(&self) -> u64 {
+        let record = self.record.borrow();
+        let since = record.life.is_suspended().then_some(record.life.since_ms);
+        self.suspended_before_ms().saturating_add(since.map_or(0, |since| now_ms().saturating_sub(since)))
+    }
+
+    /// Counts the time that ends with the change to `next`, if it was suspended.
+    pub(super) fn stood_still(&self, next: &SessionLife) {
+        let record = self.record.borrow();
+        if record.life.is_suspended() && !next.is_suspended() {
+            let stood_ms = now_ms().saturating_sub(record.life.since_ms);
+            self.suspended_ms.fetch_add(stood_ms, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn suspend_not_before(&self, at_ms: u64) {
+        self.suspend_from_ms.store(at_ms, Ordering::Relaxed);
     }
 
     pub(super) fn closed(&self, sandbox: SandboxId) -> Option<Usage> {
@@ -182,7 +228,8 @@ impl LiveSession {
 
     /// The view with the end that is to be expected.
     pub fn project(&self, record: &SessionRecord, mut view: SessionView) -> SessionView {
-        if let (SessionState::Running { .. }, Some(started_ms)) = (&record.life.state, record.started_ms) {
+        let up = matches!(record.life.state, SessionState::Running { .. } | SessionState::Suspended { .. });
+        if let (true, Some(started_ms)) = (up, record.started_ms) {
             let activity = Activity {
                 started_ms,
                 active_ms: self.active_ms(),
@@ -229,9 +276,11 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         startup_command: spec.startup_command.clone(),
         timeout_ms: spec.timeout_ms,
         idle_timeout_ms: spec.idle_timeout_ms,
+        suspend_idle_ms: spec.suspend_idle_ms,
         created_at: Timestamp(record.created_ms),
         started_at: record.started_ms.map(Timestamp),
         ended_at: record.ended_ms.map(Timestamp),
+        suspended_at: record.life.is_suspended().then_some(Timestamp(record.life.since_ms)),
         ends_at: None,
         ends_because: None,
         warning: None,
@@ -273,6 +322,7 @@ pub(crate) fn state_view(state: &SessionState) -> StateView {
         SessionState::Placed { .. } => StateView::Placed,
         SessionState::Starting { .. } => StateView::Starting,
         SessionState::Running { .. } => StateView::Running,
+        SessionState::Suspended { .. } => StateView::Suspended,
         SessionState::Draining { .. } => StateView::Draining,
         SessionState::Ended { .. } => StateView::Ended,
         SessionState::Refused { .. } => StateView::Refused,

@@ -44,6 +44,7 @@ mod session_extend;
 mod session_logs;
 mod session_plan;
 mod session_sandbox;
+mod session_suspend;
 mod sessions;
 mod signed_in;
 mod spending;

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::clock::{now_ms, now_us};
 
+/// A run of a session that is suspended is looked at this often.
+const SUSPENDED_AGAIN_MS: u64 = 1_000;
+
 struct Collector {
     app: Arc<App>,
     run: Arc<LiveRun>,
@@ -29,6 +32,8 @@ struct Collector {
     fold: RunFold,
     control: Option<mpsc::Sender<RunControl>>,
     node: RunNode,
+    /// What of the time that its session was suspended was before it.
+    suspended_before_ms: u64,
     /// Another process follows it.
     left: bool,
 }
@@ -57,7 +62,10 @@ where
     F: Future<Output = Result<RunHandle, NodeError>> + Send,
 {
     let node = RunNode::new(&app.fleet, run.facts.sandbox);
-    let mut collector = Collector { app, run, life, fold: RunFold::default(), control: None, node, left: false };
+    let session = run.facts.session.and_then(|session| app.session_live(session));
+    let suspended_before_ms = session.map_or(0, |session| session.suspended_before_ms());
+    let fold = RunFold::default();
+    let mut collector = Collector { app, run, life, fold, control: None, node, suspended_before_ms, left: false };
     match collector.start(&mut wishes, start).await {
         Ok(Some(handle)) => collector.follow(handle, wishes).await,
         Ok(None) => collector.finish().await,
@@ -87,7 +95,7 @@ impl Collector {
                 }
                 Some(wish) = wishes.recv() => self.wished(wish),
                 () = self.node.changed() => {}
-                () = tokio::time::sleep_until(deadline) => self.apply(&RunStateEvent::DeadlinePassed),
+                () = tokio::time::sleep_until(deadline) => self.passed(),
             }
             if self.is_over() {
                 return Ok(None);
@@ -113,7 +121,10 @@ impl Collector {
                     None => self.apply(&RunStateEvent::Abandoned { why: "the sandbox went away".into() }),
                 },
                 () = self.node.changed() => deadline.as_mut().reset(self.deadline()),
-                () = &mut deadline => self.apply(&RunStateEvent::DeadlinePassed),
+                () = &mut deadline => {
+                    self.passed();
+                    deadline.as_mut().reset(self.deadline());
+                }
             }
             if since != self.life.since_ms {
                 deadline.as_mut().reset(self.deadline());
@@ -160,9 +171,23 @@ impl Collector {
         }
     }
 
+    /// A deadline has come, unless it has moved on while its session was suspended.
+    fn passed(&mut self) {
+        if self.deadline() <= Instant::now() {
+            self.apply(&RunStateEvent::DeadlinePassed);
+        }
+    }
+
     fn deadline(&self) -> Instant {
-        let at = self.life.deadline_ms(self.run.facts.wall_ms).unwrap_or(u64::MAX);
         let after = |ms: u64| Instant::now() + Duration::from_millis(ms);
+        let mut at = self.life.deadline_ms(self.run.facts.wall_ms).unwrap_or(u64::MAX);
+        // Time that stands still is none of the run's.
+        if let Some(session) = self.run.facts.session.and_then(|session| self.app.session_live(session)) {
+            at = at.saturating_add(session.suspended_for_ms().saturating_sub(self.suspended_before_ms));
+            if session.record.borrow().life.is_suspended() {
+                at = at.max(now_ms().saturating_add(SUSPENDED_AGAIN_MS));
+            }
+        }
         let ours = after(at.saturating_sub(now_ms()).min(DEADLINE_MS_MAX));
         self.node.deadline(ours).unwrap_or_else(|| after(DEADLINE_MS_MAX))
     }

@@ -68,7 +68,9 @@ impl App {
         match (&record.life.state, record.spec.kind) {
             // Making a sandbox is idempotent under its id.
             (SessionState::Starting { .. }, _) => self.session_open(session),
-            (SessionState::Running { .. }, SessionKind::Batch) => self.session_startup_again(session).await?,
+            (SessionState::Running { .. } | SessionState::Suspended { .. }, SessionKind::Batch) => {
+                self.session_startup_again(session).await?
+            }
             _ => {}
         }
         Ok(())
@@ -103,7 +105,7 @@ impl App {
             }
             record.subs_place(&observed.places);
             record.usage = observed.usage.or(record.usage);
-            if matches!(record.life.state, SessionState::Running { .. }) {
+            if matches!(record.life.state, SessionState::Running { .. }) && !before.is_suspended() {
                 record.started_ms = Some(now);
             }
             if !record.life.is_live() {
@@ -131,6 +133,7 @@ impl App {
     }
 
     pub(super) fn session_changed(&self, session: &LiveSession, record: SessionRecord) {
+        session.stood_still(&record.life);
         if !record.life.is_live() {
             self.sessions().remove(&record.id);
             self.sandboxes_forget(&record);

@@ -12,7 +12,7 @@ use super::{App, Asker, Failure, policy::refused};
 const TRIES_MAX: usize = 16;
 
 impl App {
-    /// Adds to the lifetime of a session that runs; that is use of it, too.
+    /// Adds to the lifetime of a session that runs or is suspended; that is use of it, too.
     pub async fn session_extend(
         self: &Arc<Self>,
         asker: &Asker,
@@ -22,7 +22,7 @@ impl App {
         let session = self.session_usable(id).await?;
         let _one_at_a_time = session.change.lock().await;
         for _ in 0..TRIES_MAX {
-            let mut record = session.running()?;
+            let mut record = session.up()?;
             let timeout_ms = record.spec.timeout_ms.saturating_add(extend.by_ms);
             let max = self.config.session_timeout_ms_max;
             if timeout_ms > max {

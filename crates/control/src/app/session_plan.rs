@@ -57,6 +57,7 @@ pub(crate) fn session_spec(
         tags: request.tags.clone(),
         startup_command: request.startup_command.clone(),
         timeout_ms,
+        suspend_idle_ms: suspend_idle(request.suspend_idle_ms, config)?,
         idle_timeout_ms: duration("idle_timeout_ms", request.idle_timeout_ms, idle_default, timeout_max)?,
         queueing: queueing(request)?,
         cluster: cluster_asked(request.cluster.as_ref())?,
@@ -105,6 +106,13 @@ fn duration(field: &str, asked: Option<u64>, default: u64, max: u64) -> Result<u
         return Ok(asked);
     }
     Err(Failure::invalid(field, format!("`{field}` must be between {TIMEOUT_MS_MIN} and {max}, not {asked}")))
+}
+
+fn suspend_idle(asked: Option<u64>, config: &ControlConfig) -> Result<Option<u64>, Failure> {
+    match asked.unwrap_or(config.session_suspend_idle_ms) {
+        0 => Ok(None),
+        after => duration("suspend_idle_ms", Some(after), after, config.session_timeout_ms_max).map(Some),
+    }
 }
 
 fn limits(resources: &Resources, language: Option<&LanguageSeen>, ceiling: &Limits) -> Result<Limits, Failure> {

@@ -234,7 +234,7 @@ impl App {
 
     pub async fn session_usage(&self, id: SessionId) -> Result<Usage, Failure> {
         let record = self.session_record(id).await?;
-        if matches!(record.life.state, SessionState::Running { .. }) {
+        if matches!(record.life.state, SessionState::Running { .. } | SessionState::Suspended { .. }) {
             return self.sandboxes_usage(&record).await;
         }
         Ok(record.usage.unwrap_or_default())

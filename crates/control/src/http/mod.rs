@@ -108,6 +108,8 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(socket::run_attach))
         .routes(routes!(session_list::session_list, session::session_create))
         .routes(routes!(session::session_get, session::session_end))
+        .routes(routes!(session_act::session_suspend))
+        .routes(routes!(session_act::session_resume))
         .routes(routes!(session_act::session_restart))
         .routes(routes!(session_act::session_extend))
         .routes(routes!(session_act::session_interrupt))

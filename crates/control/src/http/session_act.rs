@@ -11,7 +11,7 @@ use axum::{
 use madang_model::Usage;
 use madang_public_api::{
     CompleteRequest, CompletionsView, Page, RunRequest, RunView, SessionExtend, SessionView, StreamEvent, bounds,
-    session::LogEntry,
+    session::{LogEntry, SessionSuspend, SessionSuspended},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -26,7 +26,10 @@ use crate::app::{App, Asker, Failure, live_session::LiveSession};
 
 pub(super) async fn usable(app: &Arc<App>, asker: &Asker, id: &str) -> Result<Arc<LiveSession>, Failure> {
     let id = app.session_id(asker, id).await?;
-    app.session_usable(id).await
+    let session = app.session_usable(id).await?;
+    // Whoever uses it need not know that it was suspended.
+    app.session_awake(&session).await?;
+    Ok(session)
 }
 
 /// Which of a session's sandboxes.
@@ -50,6 +53,34 @@ pub(super) async fn session_restart(
 ) -> Result<Json<SessionView>, Failure> {
     let session = usable(&app, &asker, &id).await?;
     app.node.sandbox_restart(session.sandbox(query.sandbox.as_deref())?).await?;
+    session.touch();
+    Ok(Json(session.view()))
+}
+
+/// Suspends the session: its programs stand still, and its memory is given back as far as its node can. It keeps its place and its time goes
+/// on. The next run, file or terminal resumes it by itself.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/suspend", tag = "session", params(("id" = String, Path)),
+    request_body = SessionSuspend, responses((status = 200, body = SessionSuspended)))]
+pub(super) async fn session_suspend(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    Path(id): Path<String>,
+    ApiJson(suspend): ApiJson<SessionSuspend>,
+) -> Result<Json<SessionSuspended>, Failure> {
+    let id = app.session_id(&asker, &id).await?;
+    Ok(Json(app.session_suspend(id, suspend.when).await?))
+}
+
+/// Resumes a session that is suspended. One that runs is left so; that counts as use of it.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/resume", tag = "session", params(("id" = String, Path)),
+    responses((status = 200, body = SessionView)))]
+pub(super) async fn session_resume(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    Path(id): Path<String>,
+) -> Result<Json<SessionView>, Failure> {
+    let session = usable(&app, &asker, &id).await?;
+    session.running()?;
     session.touch();
     Ok(Json(session.view()))
 }

@@ -20,6 +20,8 @@ pub(crate) struct Wanted {
     pub active_ms: u64,
     /// When it ends because its programs use too little, if they do.
     pub underused_ends_ms: Option<u64>,
+    /// When it is to be suspended, if it is.
+    pub suspend_at_ms: Option<u64>,
     /// Whether the node of each of its sandboxes is heard: of one that is silent nothing follows.
     pub heard: Vec<Heard>,
 }
@@ -32,12 +34,19 @@ pub(crate) enum Step {
     /// A session that drains and whose sandbox may still be there.
     CloseAgain(SessionId),
     Tell(SessionId, SessionEvent),
+    /// It was idle for as long as it may run without being used.
+    Suspend(SessionId),
+    /// Its sandbox is frozen and should not be.
+    Thaw(SessionId),
     /// Its node is lost or has ended it, and it may start elsewhere.
     Move(SessionId),
 }
 
 /// A sandbox whose one-shot run has just ended is on its way out by itself; only one that stays is closed.
 pub(crate) const ORPHAN_GRACE_MS: u64 = 1_000;
+
+/// So long after a change a node may not have been heard of it.
+pub(crate) const FROZEN_GRACE_MS: u64 = 2_000;
 
 /// Sandboxes that nobody wants, and since when.
 pub(crate) type Orphans = BTreeMap<SandboxId, u64>;
@@ -84,7 +93,7 @@ fn session_step(session: &Wanted, seen: &Seen<'_>, now_ms: u64) -> Option<Step> 
     }
     match &record.life.state {
         SessionState::Draining { .. } => Some(Step::CloseAgain(record.id)),
-        SessionState::Running { .. } => {
+        SessionState::Running { .. } | SessionState::Suspended { .. } => {
             // Its node has ended it when it heard nobody for too long, or was started anew.
             if queueing.on_node_loss == OnNodeLoss::Restart && is_gone(session, seen) {
                 return Some(Step::Move(record.id));
@@ -99,10 +108,26 @@ fn session_step(session: &Wanted, seen: &Seen<'_>, now_ms: u64) -> Option<Step> 
             let underused_ends_ms = session.underused_ends_ms;
             let started_ms = record.started_ms.unwrap_or(record.created_ms);
             let end = ProjectedEnd::of(&record.spec, &Activity { started_ms, active_ms, runs_live, underused_ends_ms });
-            if end.is_due(now_ms) { tell(end.because.event()) } else { None }
+            if end.is_due(now_ms) { tell(end.because.event()) } else { freezing_step(session, seen, now_ms) }
         }
         _ => None,
     }
+}
+
+/// What is frozen and what should be: what a node thaws for somebody goes on, and the record follows.
+fn freezing_step(session: &Wanted, seen: &Seen<'_>, now_ms: u64) -> Option<Step> {
+    let record = &session.record;
+    let frozen: Vec<bool> =
+        record.sandboxes().filter_map(|(sandbox, _)| seen.get(&sandbox)).map(|seen| seen.frozen).collect();
+    match (record.life.is_suspended(), frozen.contains(&true), !frozen.contains(&false)) {
+        (true, _, true) | (false, false, _) => {}
+        // What a node far away says may be older than what it was told.
+        _ if now_ms < record.life.since_ms.saturating_add(FROZEN_GRACE_MS) => return None,
+        (true, ..) => return Some(Step::Tell(record.id, SessionEvent::Resumed)),
+        (false, ..) => return Some(Step::Thaw(record.id)),
+    }
+    let due = !record.life.is_suspended() && session.suspend_at_ms.is_some_and(|at| now_ms >= at);
+    due.then_some(Step::Suspend(record.id))
 }
 
 /// Whether a node that is heard has nothing of one of the sandboxes that should be there.
@@ -153,6 +178,7 @@ mod tests {
             startup_command: None,
             timeout_ms: 500_000,
             idle_timeout_ms: 100_000,
+            suspend_idle_ms: Some(50_000),
             queueing: Default::default(),
             cluster: Default::default(),
         };
@@ -172,7 +198,9 @@ mod tests {
             usage: None,
             held: None,
         };
-        Wanted { record, runs_live: 0, active_ms: NOW, underused_ends_ms: None, heard: vec![Heard::Now] }
+        let suspend_at_ms = Some(NOW + 50_000);
+        let heard = vec![Heard::Now];
+        Wanted { record, runs_live: 0, active_ms: NOW, underused_ends_ms: None, suspend_at_ms, heard }
     }
 
     fn running() -> Wanted {
@@ -180,7 +208,7 @@ mod tests {
     }
 
     fn sandbox(of: &Wanted, state: SandboxState) -> SandboxSeen {
-        SandboxSeen { id: of.record.sandbox, session: of.record.id, state, usage: Usage::default() }
+        SandboxSeen { id: of.record.sandbox, session: of.record.id, state, usage: Usage::default(), frozen: false }
     }
 
     fn plan_one(session: &Wanted, seen: &[SandboxSeen], now: u64) -> Vec<Step> {
@@ -245,6 +273,23 @@ mod tests {
         assert_eq!(plan_one(&session, &[], NOW), []);
         let late = NOW + madang_model::session::STARTING_MS_MAX;
         assert_eq!(plan_one(&session, &[], late), [Step::Tell(session.record.id, SessionEvent::DeadlinePassed)]);
+    }
+
+    #[test]
+    fn an_idle_session_is_suspended_and_what_is_seen_of_it_followed() {
+        let mut session = running();
+        let id = session.record.id;
+        let seen = [sandbox(&session, SandboxState::Running)];
+        let frozen = [SandboxSeen { frozen: true, ..seen[0].clone() }];
+        assert_eq!(plan_one(&session, &seen, NOW + 50_000), [Step::Suspend(id)]);
+        assert_eq!(plan_one(&session, &frozen, NOW + 1), [], "it has just come to run");
+        assert_eq!(plan_one(&session, &frozen, NOW + FROZEN_GRACE_MS), [Step::Thaw(id)]);
+        session.record.life.state = SessionState::Suspended { node: None };
+        assert_eq!(plan_one(&session, &frozen, NOW + 60_000), []);
+        assert_eq!(plan_one(&session, &seen, NOW + 1), []);
+        assert_eq!(plan_one(&session, &seen, NOW + FROZEN_GRACE_MS), [Step::Tell(id, SessionEvent::Resumed)]);
+        assert_eq!(plan_one(&session, &frozen, NOW + 100_000), [Step::Tell(id, SessionEvent::IdleExpired)]);
+        assert!(matches!(plan_one(&session, &[], NOW).as_slice(), [Step::Tell(_, SessionEvent::SandboxLost { .. })]));
     }
 
     #[test]

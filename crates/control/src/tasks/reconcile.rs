@@ -98,6 +98,7 @@ async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans, leads: &impl Fn(&str
                 runs_live: session.runs_live(),
                 active_ms: session.active_ms(),
                 underused_ends_ms: session.underused_ends_ms(),
+                suspend_at_ms: session.suspend_at_ms(),
                 heard,
             }
         })
@@ -143,6 +144,14 @@ async fn do_step(app: &Arc<App>, step: Step) {
             if let Some(session) = app.session_live(id) {
                 app.session_close(&session);
             }
+        }
+        Step::Suspend(id) => {
+            let app = Arc::clone(app);
+            tokio::spawn(async move { app.session_suspend_idle(id).await });
+        }
+        Step::Thaw(id) => {
+            let app = Arc::clone(app);
+            tokio::spawn(async move { app.session_thaw_again(id).await });
         }
         Step::Move(id) => app.session_move(id, Leaving::Fenced).await,
         Step::Tell(id, event) => {

@@ -45,7 +45,13 @@ pub(super) async fn look(app: Arc<App>) -> Done {
 /// Whether the session's programs use too little.
 async fn look_at(app: &App, session: Arc<LiveSession>, rule: Option<UtilizationRule>) -> bool {
     let record = session.record();
-    let SessionState::Running { .. } = record.life.state else { return false };
+    let SessionState::Running { .. } = record.life.state else {
+        // One that is suspended uses nothing and is not to blame for it; what it used before says nothing of what comes.
+        if record.life.is_suspended() {
+            session.used(None, 0);
+        }
+        return false;
+    };
     if rule.is_none() {
         session.used(None, 0);
         return false;

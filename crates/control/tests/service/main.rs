@@ -34,6 +34,7 @@ mod signed_in;
 mod sockets;
 mod spec;
 mod stage;
+mod suspend;
 mod task;
 mod turnover;
 mod usage;

@@ -94,6 +94,8 @@ pub const ROWS: &[Row] = &[
     row("session_logs", Scope::Read, Rule::Work, Thing::Session),
     row("session_usage", Scope::Read, Rule::Work, Thing::Session),
     row("session_extend", Scope::Run, Rule::Inside, Thing::Session),
+    row("session_suspend", Scope::Run, Rule::Inside, Thing::Session),
+    row("session_resume", Scope::Run, Rule::Inside, Thing::Session),
     row("session_restart", Scope::Run, Rule::Inside, Thing::Session),
     row("session_interrupt", Scope::Run, Rule::Inside, Thing::Session),
     row("session_complete", Scope::Run, Rule::Inside, Thing::Session),

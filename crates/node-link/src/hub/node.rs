@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use madang_ids::{FolderId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, FileOpened, FileSeen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, Presence, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    ByteStream, Completions, Depth, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node,
+    NodeError, NodeFacts, NodeHealth, PoolWanted, Presence, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
+    SandboxState,
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -62,8 +63,13 @@ impl RemoteNode {
 #[async_trait]
 impl Node for RemoteNode {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
-        let seen =
-            SandboxSeen { id: spec.id, session: spec.session, state: SandboxState::Running, usage: Usage::default() };
+        let seen = SandboxSeen {
+            id: spec.id,
+            session: spec.session,
+            state: SandboxState::Running,
+            usage: Usage::default(),
+            frozen: false,
+        };
         match self.ask(Ask::SandboxOpen { spec }, Then::Opened(seen)).await? {
             Told::Done => Ok(()),
             _ => Err(misfit()),
@@ -143,6 +149,17 @@ impl Node for RemoteNode {
 
     async fn sandbox_throttle(&self, sandbox: SandboxId, cpu_millis: u64) -> Result<(), NodeError> {
         self.done(Ask::SandboxThrottle { sandbox, cpu_millis }).await
+    }
+
+    async fn sandbox_freeze(&self, sandbox: SandboxId, when: FreezeWhen) -> Result<FreezeSeen, NodeError> {
+        match self.ask(Ask::SandboxFreeze { sandbox, when }, Then::Nothing).await? {
+            Told::Frozen { seen } => Ok(seen),
+            _ => Err(misfit()),
+        }
+    }
+
+    async fn sandbox_thaw(&self, sandbox: SandboxId) -> Result<(), NodeError> {
+        self.done(Ask::SandboxThaw { sandbox }).await
     }
 
     async fn complete(&self, sandbox: SandboxId, code: String, cursor: usize) -> Result<Completions, NodeError> {

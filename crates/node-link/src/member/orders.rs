@@ -156,6 +156,8 @@ impl Orders {
                 Told::FolderUsed { usage: node.folder_usage(place.owner, place.folder).await? }
             }
             Ask::FolderClone { from, to } => node.folder_clone(from, to).await.map(|()| Told::Done)?,
+            Ask::SandboxFreeze { sandbox, when } => Told::Frozen { seen: node.sandbox_freeze(sandbox, when).await? },
+            Ask::SandboxThaw { sandbox } => node.sandbox_thaw(sandbox).await.map(|()| Told::Done)?,
         })
     }
 

@@ -19,6 +19,7 @@ use super::{
     step::{CONFIRM_BYTES, OUTPUT_SPARE_BYTES, STDIN_PIECE_BYTES, STDIN_WINDOW_BYTES, not_counted},
 };
 use crate::{
+    freeze::RunHeld,
     link::LinkError,
     sandbox::{Sandbox, unavailable},
 };
@@ -45,6 +46,7 @@ const WALL_MS: u64 = 100 * 365 * 86_400_000;
 /// Starts `spec` in `sandbox`; returns when it has begun.
 pub async fn start(sandbox: Arc<Sandbox>, spec: ExecSpec) -> Result<ExecHandle, NodeError> {
     check_size(&spec)?;
+    let held = sandbox.freezer.run();
     let (run, messages) = sandbox.link.open_run().map_err(unavailable)?;
     let start = Start {
         run,
@@ -58,6 +60,7 @@ pub async fn start(sandbox: Arc<Sandbox>, spec: ExecSpec) -> Result<ExecHandle, 
     let (input, inputs) = mpsc::channel(INPUTS_MAX);
     let (control, controls) = mpsc::channel(CONTROLS_MAX);
     let mut exec = Exec {
+        _held: held,
         sandbox,
         run,
         messages,
@@ -93,6 +96,8 @@ fn check_size(spec: &ExecSpec) -> Result<(), NodeError> {
 }
 
 struct Exec {
+    /// The sandbox is not idle meanwhile.
+    _held: RunHeld,
     sandbox: Arc<Sandbox>,
     run: RunNumber,
     messages: mpsc::Receiver<FromSlot>,
@@ -120,7 +125,9 @@ enum Over {
 }
 
 impl Exec {
+    /// Thaws the sandbox if it is frozen: whoever holds the program uses it.
     async fn tell(&self, message: &ToSlot) -> Result<(), LinkError> {
+        let _awake = self.sandbox.awake().await.map_err(|_| LinkError::Silent)?;
         self.sandbox.link.send(message).await
     }
 

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument as _, Span};
 
 use crate::{
+    freeze::RunHeld,
     link::LinkError,
     sandbox::{Sandbox, Unconfirmed},
 };
@@ -122,13 +123,15 @@ pub(crate) struct Run {
     controls: mpsc::Receiver<RunControl>,
     cancelled: bool,
     /// Standard input that the program has no room for yet, or that came while it was being built.
-    held: VecDeque<RunControl>,
-    held_bytes: usize,
+    held_input: VecDeque<RunControl>,
+    held_input_bytes: usize,
     /// What an agent before this one has done of it.
     past: Past,
     settled: Option<oneshot::Sender<()>>,
     /// The last step, to be confirmed once its outcome is kept.
     unconfirmed: Option<Unconfirmed>,
+    /// As long as it has something to do in the sandbox, that is not idle.
+    held: Option<RunHeld>,
 }
 
 /// A batch, settled: what every step of it needs.
@@ -143,13 +146,14 @@ impl Run {
         let (control, controls) = mpsc::channel(CONTROLS_MAX);
         let handle = RunHandle { id: spec.id, events, control };
         let run = Self {
+            held: Some(sandbox.freezer.run()),
             sandbox,
             spec,
             emitter: Emitter::new(send_events, tape),
             controls,
             cancelled: false,
-            held: VecDeque::new(),
-            held_bytes: 0,
+            held_input: VecDeque::new(),
+            held_input_bytes: 0,
             past: Past::default(),
             settled: None,
             unconfirmed: None,
@@ -170,6 +174,8 @@ impl Run {
             Ok(outcome) => outcome,
             Err(error) => failed(&error),
         };
+        // Before anybody hears of the end: who knows that it is over may freeze the sandbox.
+        self.held = None;
         self.mark(RunEventBody::Finished { outcome }).await;
         self.confirm_step().await;
         self.emitter.tape.iter().for_each(|tape| tape.end());

@@ -22,6 +22,8 @@ use crate::{
 };
 
 const SIGINT: i32 = 2;
+/// A run in a frozen sandbox is looked at this often.
+const FROZEN_AGAIN: Duration = Duration::from_secs(1);
 /// A query over its time is interrupted first, so that its state is kept; this much later it is ended.
 const INTERRUPT_GRACE_MS: u64 = 1000;
 /// Init keeps the deadline; if it does not by so much, the sandbox is ended from outside.
@@ -61,6 +63,8 @@ struct Watch {
     /// When one that was interrupted, for its CPU time perhaps, is ended.
     kill_at: Option<Instant>,
     overdue_at: Instant,
+    /// How much of the time that its sandbox was frozen these deadlines have been moved by.
+    frozen_for: Duration,
     cpu_over: bool,
     wall_over: bool,
     media: Vec<u8>,
@@ -181,6 +185,8 @@ impl Run {
         Ok(Watch {
             interrupt_at: watch.interrupt_at.filter(|_| is_query),
             media: std::mem::take(&mut self.past.part),
+            // It has begun before this agent, and may have stood still since.
+            frozen_for: Duration::ZERO,
             live: matches!(input, Input::Live),
             ..watch
         })
@@ -198,6 +204,7 @@ impl Run {
             interrupt_at: Some(end),
             kill_at: None,
             overdue_at: end.max(Instant::now()) + OVERDUE,
+            frozen_for: sandbox.freezer.frozen_for(),
             cpu_over: false,
             wall_over: false,
             media: Vec::new(),
@@ -218,8 +225,10 @@ impl Run {
 
     async fn follow(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<Ended, LinkError> {
         loop {
-            let deadlines = [watch.interrupt_at, watch.kill_at, Some(watch.overdue_at)];
-            let wake = deadlines.into_iter().flatten().fold(watch.next_look, Instant::min);
+            let wake = match sandbox.freezer.is_frozen() {
+                true => Instant::now() + FROZEN_AGAIN,
+                false => watch.next(),
+            };
             tokio::select! {
                 biased;
                 message = watch.messages.recv() => match self.count(message) {
@@ -233,7 +242,7 @@ impl Run {
                     }
                     Some(message) => self.pass_on(sandbox, watch, message).await,
                 },
-                Some(control) = self.controls.recv(), if self.held_bytes < HELD_BYTES_MAX => self.obey(sandbox, watch, control).await?,
+                Some(control) = self.controls.recv(), if self.held_input_bytes < HELD_BYTES_MAX => self.obey(sandbox, watch, control).await?,
                 () = tokio::time::sleep_until(wake.into()) => self.look(sandbox, watch).await?,
             }
         }
@@ -285,6 +294,7 @@ impl Run {
     }
 
     async fn obey(&mut self, sandbox: &Sandbox, watch: &mut Watch, control: RunControl) -> Result<(), LinkError> {
+        let _awake = sandbox.awake().await.map_err(|_| LinkError::Silent)?;
         let run = watch.number;
         let message = match control {
             control @ (RunControl::Stdin(_) | RunControl::StdinEnd) => {
@@ -306,9 +316,9 @@ impl Run {
     fn hold(&mut self, control: RunControl) {
         if matches!(self.spec.stdin, Stdin::Live) {
             if let RunControl::Stdin(bytes) = &control {
-                self.held_bytes += bytes.len();
+                self.held_input_bytes += bytes.len();
             }
-            self.held.push_back(control);
+            self.held_input.push_back(control);
         }
     }
 
@@ -316,14 +326,14 @@ impl Run {
     async fn feed(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<(), LinkError> {
         let run = watch.number;
         while watch.stdin_sent.saturating_sub(watch.stdin_taken) < STDIN_WINDOW_BYTES {
-            match self.held.pop_front() {
+            match self.held_input.pop_front() {
                 Some(RunControl::Stdin(bytes)) => {
                     let rest = bytes.len().min(STDIN_PIECE_BYTES);
                     let (piece, rest) = bytes.split_at(rest);
                     if !rest.is_empty() {
-                        self.held.push_front(RunControl::Stdin(rest.to_vec()));
+                        self.held_input.push_front(RunControl::Stdin(rest.to_vec()));
                     }
-                    self.held_bytes -= piece.len();
+                    self.held_input_bytes -= piece.len();
                     watch.stdin_sent += piece.len() as u64;
                     sandbox.link.send(&ToSlot::Stdin { run, bytes: piece.to_vec() }).await?;
                 }
@@ -336,6 +346,10 @@ impl Run {
 
     /// Looks at memory and CPU, and at deadlines that init does not keep.
     async fn look(&mut self, sandbox: &Sandbox, watch: &mut Watch) -> Result<(), LinkError> {
+        watch.stand_still(sandbox.freezer.frozen_for());
+        if sandbox.freezer.is_frozen() {
+            return Ok(());
+        }
         let now = Instant::now();
         let run = watch.number;
         let cgroup = &sandbox.slot.cgroup;
@@ -404,6 +418,20 @@ impl Run {
 }
 
 impl Watch {
+    fn next(&self) -> Instant {
+        let deadlines = [self.interrupt_at, self.kill_at, Some(self.overdue_at)];
+        deadlines.into_iter().flatten().fold(self.next_look, Instant::min)
+    }
+
+    /// Time that the sandbox was frozen is no time of the run.
+    fn stand_still(&mut self, frozen_for: Duration) {
+        let moved = frozen_for.saturating_sub(self.frozen_for);
+        self.frozen_for = self.frozen_for.max(frozen_for);
+        let later = |at: Option<Instant>| at.map(|at| at + moved);
+        (self.interrupt_at, self.kill_at) = (later(self.interrupt_at), later(self.kill_at));
+        self.overdue_at += moved;
+    }
+
     /// A program over its limit is ended; a query first gets the chance to keep its state.
     fn end_or_interrupt(&mut self, now: Instant) -> ToSlot {
         let run = self.number;

@@ -212,6 +212,11 @@ impl Tapes {
         Self { directory, rest: Mutex::default() }
     }
 
+    /// The slot's.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// A tape for a run that begins, with `first` on it: its first event.
     pub async fn begin(&self, spec: &RunSpec, first: &RunEvent) -> io::Result<Arc<Tape>> {
         let spare = self.take()?;

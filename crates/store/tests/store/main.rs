@@ -40,6 +40,7 @@ fn session(name: &str) -> SessionRecord {
         startup_command: None,
         timeout_ms: 1,
         idle_timeout_ms: 2,
+        suspend_idle_ms: Some(1),
         queueing: Default::default(),
         cluster: Default::default(),
     };
