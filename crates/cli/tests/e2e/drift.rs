@@ -33,7 +33,7 @@ async fn python(server: &Server) -> SessionView {
 #[derive(Debug)]
 struct Slot {
     name: String,
-    /// One in every hierarchy.
+    /// One in every hierarchy; in that of the freezer only of a slot that was frozen.
     groups: Vec<PathBuf>,
 }
 
@@ -43,6 +43,13 @@ impl Slot {
         Self { name: name.to_owned(), groups }
     }
 
+    /// One that is there, in the hierarchies that it is in.
+    fn found(server: &Server, name: &str) -> Self {
+        let mut slot = Self::named(server, name);
+        slot.groups.retain(|group| group.exists());
+        slot
+    }
+
     /// The slot of a session.
     fn of(server: &Server, session: &SessionView) -> Self {
         let name = server.slots().into_iter().find(|name| {
@@ -50,7 +57,7 @@ impl Slot {
             let claim: Value = serde_json::from_slice(&claim).unwrap_or_default();
             claim["spec"]["session"] == session.id.to_string()
         });
-        Self::named(server, &name.unwrap())
+        Self::found(server, &name.unwrap())
     }
 
     /// One that waits in a pool, when none is in the making.
@@ -64,7 +71,7 @@ impl Slot {
                 Err(format!("{ready} of {slots:?} wait"))
             }
         });
-        Self::named(server, &name.await)
+        Self::found(server, &name.await)
     }
 
     fn init(&self) -> Pid {

@@ -198,7 +198,7 @@ mod tests {
             usage: None,
             held: None,
         };
-        let suspend_at_ms = Some(NOW + 50_000);
+        let suspend_at_ms = None;
         let heard = vec![Heard::Now];
         Wanted { record, runs_live: 0, active_ms: NOW, underused_ends_ms: None, suspend_at_ms, heard }
     }
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn an_idle_session_is_suspended_and_what_is_seen_of_it_followed() {
-        let mut session = running();
+        let mut session = Wanted { suspend_at_ms: Some(NOW + 50_000), ..running() };
         let id = session.record.id;
         let seen = [sandbox(&session, SandboxState::Running)];
         let frozen = [SandboxSeen { frozen: true, ..seen[0].clone() }];
