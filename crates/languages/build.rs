@@ -1,4 +1,4 @@
-//! Lists the files of `languages/` for `include_bytes!`; a new recipe or driver needs no change here.
+//! Lists the files of `languages/` and `apps/` for `include_bytes!`; a new recipe or driver needs no change here.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,17 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let crate_dir =
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| io::Error::other("no CARGO_MANIFEST_DIR"))?);
-    let root = crate_dir.join("../../languages").canonicalize()?;
-    println!("cargo::rerun-if-changed={}", root.display());
-    let mut files = Vec::new();
-    collect(&root, &mut files)?;
-    files.sort();
     let mut list = String::from("&[\n");
-    for file in files {
-        let name = file.strip_prefix(&root).map_err(io::Error::other)?;
-        writeln!(list, "({:?}, include_bytes!({:?})),", name, file).map_err(io::Error::other)?;
+    for (directory, below) in [("languages", ""), ("apps", "apps")] {
+        let root = crate_dir.join("../..").join(directory).canonicalize()?;
+        println!("cargo::rerun-if-changed={}", root.display());
+        let mut files = Vec::new();
+        collect(&root, &mut files)?;
+        files.sort();
+        for file in files {
+            let name = Path::new(below).join(file.strip_prefix(&root).map_err(io::Error::other)?);
+            writeln!(list, "({:?}, include_bytes!({:?})),", name, file).map_err(io::Error::other)?;
+        }
     }
     list.push(']');
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("no OUT_DIR"))?);

@@ -40,6 +40,8 @@ pub enum Command {
     Exec(Later<ExecArgs>),
     /// Run code in a session's interpreter, which keeps its state
     Query(Later<QueryArgs>),
+    /// Open an app in a session, such as JupyterLab, or a tunnel to a port of it
+    App(Later<Box<crate::app::AppArgs>>),
     /// Open a terminal in a session
     Attach(Later<AttachArgs>),
     /// Print what a session's programs wrote
@@ -206,6 +208,9 @@ pub struct SessionCreateArgs {
     /// Image; this machine's own software where left out
     #[arg(long)]
     pub image: Option<String>,
+    /// The app that will be opened in it first; one that is kept started opens at once
+    #[arg(long)]
+    pub app: Option<String>,
     /// A name, unique among sessions that live
     #[arg(long)]
     pub name: Option<String>,

@@ -5,6 +5,7 @@
 //! at [`run`] for the one that matters most, at [`up`] for the server.
 
 mod admin;
+mod app;
 mod args;
 mod bench;
 mod bench_control;
@@ -78,6 +79,7 @@ async fn talk(command: Command) -> Result<u8, Failure> {
         Command::Session(Later(args)) => session::run(args).await,
         Command::Exec(Later(args)) => exec::exec(args).await,
         Command::Attach(Later(args)) => exec::attach(args).await,
+        Command::App(Later(args)) => app::run(*args).await,
         Command::Query(Later(args)) => query::run(args).await,
         Command::Logs(Later(args)) => lists::logs(args).await,
         Command::Cp(Later(args)) => copy::run(args).await,

@@ -60,6 +60,7 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         timeout_ms: args.timeout.map(|time| time.0),
         idle_timeout_ms: args.idle_timeout.map(|time| time.0),
         suspend_idle_ms: args.suspend_after.map(|time| time.0),
+        app: args.app,
         reuse_if_exists: args.reuse,
         resource_group: args.group,
         priority: args.priority,

@@ -6,8 +6,8 @@ use http::StatusCode;
 use madang_ids::RunId;
 use madang_model::{TerminalSize, Usage};
 use madang_public_api::{
-    BASE_PATH, CompleteRequest, CompletionsView, FileEntry, ImageView, LanguageView, OneShotRequest, Page, RunRequest,
-    RunView, SessionCreate, SessionView,
+    AppCreate, AppOffer, AppView, BASE_PATH, CompleteRequest, CompletionsView, FileEntry, ImageView, LanguageView,
+    OneShotRequest, Page, RunRequest, RunView, SessionCreate, SessionView,
     bounds::PAGE_LIMIT_MAX,
     session::{LogEntry, SessionSuspend, SessionSuspended, SuspendWhen},
     system::{Health, Version},
@@ -156,6 +156,29 @@ impl Client {
     ) -> Result<Attachment, ClientError> {
         let TerminalSize { rows, cols } = size;
         self.websocket(&at_path(at, &format!("/terminal?rows={rows}&cols={cols}"))).await
+    }
+
+    /// What sessions can open.
+    pub async fn app_offers(&self) -> Result<Vec<AppOffer>, ClientError> {
+        self.list(&format!("{BASE_PATH}/apps")).await
+    }
+
+    /// Starts an app and waits until it answers; one that runs already is meant.
+    pub async fn app_create<'a>(&self, at: impl Into<At<'a>>, app: &AppCreate) -> Result<AppView, ClientError> {
+        self.post(&at_path(at, "/apps"), app).await
+    }
+
+    pub async fn apps<'a>(&self, at: impl Into<At<'a>>) -> Result<Vec<AppView>, ClientError> {
+        self.list(&at_path(at, "/apps")).await
+    }
+
+    pub async fn app_remove<'a>(&self, at: impl Into<At<'a>>, app: &str) -> Result<(), ClientError> {
+        self.delete::<Value>(&at_path(at, &format!("/apps/{}", path_encoded(app)))).await.map(drop)
+    }
+
+    /// A tunnel to what listens on a port of the session: bytes both ways, an empty piece ends a direction.
+    pub async fn session_port<'a>(&self, at: impl Into<At<'a>>, port: u16) -> Result<Attachment, ClientError> {
+        self.websocket(&at_path(at, &format!("/ports/{port}"))).await
     }
 
     pub async fn file_list<'a>(&self, at: impl Into<At<'a>>, path: &str) -> Result<Vec<FileEntry>, ClientError> {

@@ -69,6 +69,7 @@ async fn node_alone() -> Result<(), Failed> {
             network,
             lease_ms: None,
             mounts: Vec::new(),
+            app: None,
         };
         let work = Work::Query { code: "print 1".into() };
         let stdin = Stdin::Whole { bytes: Blob::default() };

@@ -55,7 +55,7 @@ pub fn check_all(recipes: &[Recipe], root: &Path) -> Vec<Availability> {
 }
 
 /// Follows symbolic links as a program inside `root` would.
-fn exists_in(root: &Path, path: &Path) -> bool {
+pub(crate) fn exists_in(root: &Path, path: &Path) -> bool {
     let mut left: VecDeque<OsString> = parts(path);
     let mut inside = PathBuf::new();
     let mut links = 0;

@@ -7,9 +7,10 @@ use std::{fs, io, process};
 use sha2::{Digest, Sha256};
 
 use crate::Recipe;
+use crate::app::{AppRecipe, parse_apps};
 use crate::load::{LoadError, parse_all};
 
-/// Path below `languages/`, and content.
+/// Path below `languages/`, or below the root for those of `apps/`, and content.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Enough of the hash that two versions never share a directory.
@@ -19,6 +20,19 @@ const HASH_DIGITS: usize = 16;
 pub fn embedded() -> Result<Vec<Recipe>, LoadError> {
     let recipes = FILES.iter().filter(|(name, _)| !name.contains('/') && name.ends_with(".toml"));
     parse_all(recipes.map(|(name, content)| (*name, std::str::from_utf8(content).unwrap_or_default())))
+}
+
+/// The app recipes of this binary.
+pub fn embedded_apps() -> Result<Vec<AppRecipe>, LoadError> {
+    let below = FILES.iter().filter_map(|(name, content)| Some((name.strip_prefix("apps/")?, content)));
+    let recipes = below.filter(|(name, _)| !name.contains('/') && name.ends_with(".toml"));
+    parse_apps(recipes.map(|(name, content)| (name, std::str::from_utf8(content).unwrap_or_default())))
+}
+
+/// Whether a file of this name is part of this binary.
+#[cfg(test)]
+pub(crate) fn has(name: &str) -> bool {
+    FILES.iter().any(|(file, _)| *file == name)
 }
 
 /// Puts the files of this binary below `dir` and answers where: a directory named by their content, so that an upgrade
@@ -66,7 +80,8 @@ mod tests {
     #[test]
     fn every_recipe_of_this_binary_is_good() {
         let recipes = embedded().unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(recipes.len(), FILES.iter().filter(|(name, _)| name.ends_with(".toml")).count());
+        let files = FILES.iter().filter(|(name, _)| name.ends_with(".toml") && !name.starts_with("apps/"));
+        assert_eq!(recipes.len(), files.count());
     }
 
     #[test]

@@ -149,17 +149,17 @@ fn is_id(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-fn is_variable(text: &str) -> bool {
+pub(crate) fn is_variable(text: &str) -> bool {
     !text.starts_with(|c: char| c.is_ascii_digit())
         && !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn starts_absolute(argv: &[String]) -> bool {
+pub(crate) fn starts_absolute(argv: &[String]) -> bool {
     argv.first().is_some_and(|program| is_plain_absolute(program))
 }
 
-fn is_plain_absolute(path: &str) -> bool {
+pub(crate) fn is_plain_absolute(path: &str) -> bool {
     let path = Path::new(path);
     path.is_absolute()
         && path.components().skip(1).count() > 0

@@ -97,6 +97,7 @@ mod tests {
             suspend_idle_ms: None,
             queueing: crate::session_spec::Queueing::default(),
             cluster: crate::Cluster::default(),
+            app: None,
         };
         let used = |started_ms, active_ms, runs_live, underused_ends_ms| {
             let end = ProjectedEnd::of(&spec, &Activity { started_ms, active_ms, runs_live, underused_ends_ms });

@@ -43,6 +43,9 @@ pub struct SessionSpec {
     /// How many sandboxes it has; each holds `limits`.
     #[serde(default, skip_serializing_if = "Cluster::is_one")]
     pub cluster: Cluster,
+    /// The app that will be opened in it first, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
 }
 
 impl SessionSpec {

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::AppOffered;
+
 /// A machine as its agent found it when it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -26,6 +28,8 @@ pub struct NodeFacts {
     pub labels: BTreeMap<String, String>,
     /// Where folders are, and how their owners are held to their quotas; none where there is no place for folders.
     pub volume: Option<VolumeSeen>,
+    /// Apps that it knows, those that it cannot start too.
+    pub apps: Vec<AppOffered>,
 }
 
 /// A node's place for folders.

@@ -3,6 +3,7 @@
 //! `control` holds an `Arc<dyn Node>`; `node` implements it in process, `testkit` simulates it. Nothing here does the work.
 //! Start at [`Node`].
 
+mod app;
 mod device;
 mod drift;
 mod exec;
@@ -12,7 +13,7 @@ mod freeze;
 use std::{collections::BTreeMap, fmt, pin::Pin};
 
 use async_trait::async_trait;
-use madang_ids::{FolderId, RunId, SandboxId, SessionId};
+use madang_ids::{AppId, FolderId, RunId, SandboxId, SessionId};
 use madang_model::{
     DeviceGrant, FolderMount, FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Limits, Reading,
     RunEvent, RunSpec, TerminalSize, Usage,
@@ -23,6 +24,7 @@ use tokio::{
     sync::{broadcast, mpsc, watch},
 };
 
+pub use app::{AppConnection, AppOffered, AppSeen, AppSpec, AppState, Duplex, PORT_APP, limits_beside};
 pub use device::devices_check;
 pub use drift::DriftSeen;
 pub use exec::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};
@@ -54,6 +56,9 @@ pub struct SandboxSpec {
     /// Folders of this node that its programs see. Each is there before anything runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<FolderMount>,
+    /// The app that will be opened in it first: a slot in which it was started is taken where one waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
 }
 
 /// What a sandbox may reach.
@@ -327,6 +332,17 @@ pub trait Node: Send + Sync + 'static {
     /// Makes `to` a copy of `from`, whole or not at all; where `to` is there already nothing is done. May take as long as copying takes:
     /// who gives up waiting may ask again, and joins.
     async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError>;
+    /// Starts an app and returns when it answers; the error of one that does not has its last words. One of this name and port that runs
+    /// already is returned as it is.
+    async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError>;
+    /// Ends the app and everything it started; unknown ones have ended.
+    async fn app_stop(&self, sandbox: SandboxId, app: AppId) -> Result<(), NodeError>;
+    /// The apps of the sandbox, also those that ended by themselves. They go with it, and with [`Node::sandbox_restart`].
+    async fn apps(&self, sandbox: SandboxId) -> Result<Vec<AppSeen>, NodeError>;
+    /// A connection to an app.
+    async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError>;
+    /// A connection to whatever listens on this port of the sandbox's loopback.
+    async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError>;
 
     fn languages(&self) -> Vec<LanguageSeen>;
     async fn images(&self) -> Result<Vec<ImageSeen>, NodeError>;

@@ -5,8 +5,8 @@
 
 use madang_model::{FolderUsage, Reading, Usage};
 use madang_node_api::{
-    DeviceSeen, FileSeen, ImageSeen, LanguageSeen, NodeFacts, NodeHealth, READINGS_MAX, RunSeen, SandboxSeen,
-    SandboxState, VolumeSeen,
+    AppOffered, AppSeen, DeviceSeen, FileSeen, ImageSeen, LanguageSeen, NodeFacts, NodeHealth, READINGS_MAX, RunSeen,
+    SandboxSeen, SandboxState, VolumeSeen,
 };
 use serde::de::DeserializeOwned;
 
@@ -36,6 +36,8 @@ const LABELS_MAX: usize = 64;
 const POOLS_MAX: usize = 1_000;
 const NOTES_MAX: usize = 50;
 const STARTS_MAX: usize = 1_000;
+/// Of one sandbox, or that one node knows.
+const APPS_MAX: usize = 256;
 const ITEMS_MAX: usize = 10_000;
 /// No number of a node is larger: sums over many of them still fit 64 bits.
 pub const NUMBER_MAX: u64 = 1 << 50;
@@ -135,6 +137,8 @@ pub fn facts(document: &[u8]) -> Checked<NodeFacts> {
         return refused("facts", "too many labels or CPUs");
     }
     number("memory", facts.memory_bytes)?;
+    at_most("apps", &facts.apps, APPS_MAX)?;
+    facts.apps.iter().try_for_each(app_offered)?;
     let mut ids: Vec<_> = facts.devices.iter().map(|device| device.id.as_str()).collect();
     ids.sort_unstable();
     if ids.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -233,7 +237,12 @@ pub fn told(document: &[u8]) -> Checked<Told> {
             number("memory", seen.after_bytes)?;
         }
         Told::Failed { kind, text: why } => return Ok(Told::Failed { kind: *kind, text: text(why) }),
-        Told::Done | Told::RunStarted { .. } => {}
+        Told::AppStarted { app: started } => app(started)?,
+        Told::Apps { apps } => {
+            at_most("apps", apps, APPS_MAX)?;
+            apps.iter().try_for_each(app)?;
+        }
+        Told::Done | Told::RunStarted { .. } | Told::Connected => {}
     }
     Ok(told)
 }
@@ -241,6 +250,22 @@ pub fn told(document: &[u8]) -> Checked<Told> {
 fn folder(usage: FolderUsage) -> Checked<()> {
     number("folder", usage.bytes)?;
     number("folder", usage.files)
+}
+
+/// Its path stands in a URL.
+fn app(app: &AppSeen) -> Checked<()> {
+    name("app", &app.name)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-?=&%".contains(c);
+    if app.path.len() > NAME_CHARS_MAX || app.path.starts_with('/') || !app.path.chars().all(plain) {
+        return refused("app", "its path is none of a URL");
+    }
+    Ok(())
+}
+
+fn app_offered(app: &AppOffered) -> Checked<()> {
+    name("app", &app.name)?;
+    name("app", &app.title)?;
+    number("app", app.memory_bytes)
 }
 
 fn image(image: &ImageSeen) -> Checked<()> {

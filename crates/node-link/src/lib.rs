@@ -11,6 +11,7 @@ mod event;
 pub mod hub;
 pub mod member;
 pub mod order;
+mod pipe;
 pub mod tls;
 pub mod token;
 

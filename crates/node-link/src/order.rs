@@ -1,9 +1,10 @@
 //! What control orders and what a node answers: the operations of `Node`, one variant each.
 
-use madang_ids::{RunId, SandboxId};
+use madang_ids::{AppId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    Completions, Depth, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, NodeError, PoolWanted, ReadingAck, SandboxSpec,
+    AppSeen, AppSpec, Completions, Depth, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, NodeError, PoolWanted,
+    ReadingAck, SandboxSpec,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ pub enum Ask {
         run: RunSpec,
     },
     RunOnce {
-        sandbox: SandboxSpec,
+        sandbox: Box<SandboxSpec>,
         run: RunSpec,
     },
     RunAttach {
@@ -111,6 +112,25 @@ pub enum Ask {
     SandboxThaw {
         sandbox: SandboxId,
     },
+    AppStart {
+        sandbox: SandboxId,
+        app: AppSpec,
+    },
+    AppStop {
+        sandbox: SandboxId,
+        app: AppId,
+    },
+    Apps {
+        sandbox: SandboxId,
+    },
+    AppConnect {
+        sandbox: SandboxId,
+        app: AppId,
+    },
+    PortConnect {
+        sandbox: SandboxId,
+        port: u16,
+    },
 }
 
 impl Ask {
@@ -145,6 +165,11 @@ impl Ask {
             Self::FolderClone { .. } => "node folder_clone",
             Self::SandboxFreeze { .. } => "node sandbox_freeze",
             Self::SandboxThaw { .. } => "node sandbox_thaw",
+            Self::AppStart { .. } => "node app_start",
+            Self::AppStop { .. } => "node app_stop",
+            Self::Apps { .. } => "node apps",
+            Self::AppConnect { .. } => "node app_connect",
+            Self::PortConnect { .. } => "node port_connect",
         }
     }
 
@@ -170,7 +195,10 @@ impl Ask {
             | Self::FolderUsage { .. }
             | Self::FolderClone { .. }
             | Self::SandboxFreeze { .. }
-            | Self::SandboxThaw { .. } => true,
+            | Self::SandboxThaw { .. }
+            | Self::AppStart { .. }
+            | Self::AppStop { .. }
+            | Self::Apps { .. } => true,
             Self::SandboxRestart { .. }
             | Self::SandboxInterrupt { .. }
             | Self::RunStart { .. }
@@ -178,6 +206,8 @@ impl Ask {
             | Self::RunAttach { .. }
             | Self::Complete { .. }
             | Self::FileRead { .. }
+            | Self::AppConnect { .. }
+            | Self::PortConnect { .. }
             | Self::FileWrite { .. } => false,
         }
     }
@@ -227,6 +257,14 @@ pub enum Told {
     Frozen {
         seen: FreezeSeen,
     },
+    AppStarted {
+        app: AppSeen,
+    },
+    Apps {
+        apps: Vec<AppSeen>,
+    },
+    /// The node calls `Pipe` for its bytes.
+    Connected,
 }
 
 /// [`NodeError`] without its text.

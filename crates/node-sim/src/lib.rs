@@ -5,8 +5,10 @@
 //! which machine with which devices it claims to be. A sandbox in which nothing runs costs memory only, no task and no timer. Start at
 //! [`SimNode`].
 
+mod app;
 mod clock;
 mod exec;
+mod known;
 mod meter;
 mod node;
 mod past;

@@ -1,5 +1,7 @@
 //! A node that simulates. See [`SimNode`].
 
+mod hand;
+
 use std::{
     collections::{BTreeMap, HashMap},
     io::Cursor,
@@ -10,19 +12,25 @@ use std::{
 };
 
 use async_trait::async_trait;
-use madang_ids::{FolderId, RunId, SandboxId};
-use madang_model::{
-    DeviceGrant, FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Limits, Reading, RunSpec, Usage,
-};
+use madang_ids::{AppId, FolderId, RunId, SandboxId};
+use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, DriftSeen, ExecHandle, ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen,
-    ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen,
-    SandboxSeen, SandboxSpec, SandboxState, devices_check,
+    AppConnection, AppSeen, AppSpec, ByteStream, Completions, Depth, DriftSeen, ExecHandle, ExecSpec, FileOpened,
+    FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted,
+    ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, devices_check,
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
 use crate::{
-    Script, Start, clock::SimClock, exec, meter::SimMeter, past::Past, program, run::SimRuns, sandbox::SimSandbox,
+    Script, Start,
+    app::{SimApps, echo, offered},
+    clock::SimClock,
+    exec,
+    meter::SimMeter,
+    past::Past,
+    program,
+    run::SimRuns,
+    sandbox::SimSandbox,
     volume::SimVolume,
 };
 
@@ -102,57 +110,6 @@ impl SimNode {
             volume: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
-    }
-
-    /// The machine was switched off and boots: nothing runs any more, and what is on its disk is known still: who has ended, what every
-    /// sandbox has used that control has not acknowledged.
-    pub fn rebooted(&self, script: Script) -> Self {
-        let booted = Self::scripted(script);
-        *booted.ended() = self.ended().clone();
-        booted.inner.meter.take_over(&self.inner.meter);
-        *booted.volume() = self.volume().clone();
-        for (id, mut sandbox) in self.lock().drain() {
-            booted.ended().put(id);
-            if !sandbox.one_shot {
-                booted.inner.meter.push(Reading { last: true, ..sandbox.read(booted.now_ms()) });
-            }
-        }
-        booted
-    }
-
-    /// Moves the node's clock: sleeping programs wake, wall limits are met.
-    pub fn advance(&self, ms: u64) {
-        self.inner.clock.advance(ms);
-    }
-
-    /// The sandbox vanishes with all in it, as when its init is killed; its runs say nothing more.
-    pub fn lose(&self, id: SandboxId) {
-        self.remove(id, "its init died");
-    }
-
-    /// What a sandbox that is there was made with.
-    pub fn spec(&self, id: SandboxId) -> Option<SandboxSpec> {
-        self.lock().get(&id).map(|held| held.spec.clone())
-    }
-
-    /// Starts of runs that had been started before: none, where every order is done once.
-    pub fn runs_doubled(&self) -> u64 {
-        self.inner.runs.doubled()
-    }
-
-    /// Every sandbox made from now on fails so, until `None`.
-    pub fn fail_opens(&self, error: Option<NodeError>) {
-        self.faults().open = error;
-    }
-
-    /// A sandbox that nobody asked for, as a server that died leaves one behind.
-    pub fn plant(&self, spec: SandboxSpec) {
-        self.lock().insert(spec.id, SimSandbox::new(spec));
-    }
-
-    /// The devices that a sandbox was given.
-    pub fn devices_of(&self, id: SandboxId) -> Result<Vec<DeviceGrant>, NodeError> {
-        self.with(id, |sandbox| Ok(sandbox.spec.devices.clone()))
     }
 
     pub(crate) fn with<T>(
@@ -290,6 +247,7 @@ impl Node for SimNode {
     async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError> {
         self.used(id, |sandbox| {
             sandbox.memory.clear();
+            sandbox.apps = SimApps::default();
             sandbox.interrupts.send_modify(|count| *count += 1);
             Ok(())
         })
@@ -448,19 +406,31 @@ impl Node for SimNode {
         self.volume().copy(from, to)
     }
 
+    async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {
+        self.used(sandbox, |sandbox| sandbox.apps.start(app))
+    }
+
+    async fn app_stop(&self, sandbox: SandboxId, app: AppId) -> Result<(), NodeError> {
+        self.used(sandbox, |sandbox| {
+            sandbox.apps.stop(app);
+            Ok(())
+        })
+    }
+
+    async fn apps(&self, sandbox: SandboxId) -> Result<Vec<AppSeen>, NodeError> {
+        self.used(sandbox, |sandbox| Ok(sandbox.apps.list()))
+    }
+
+    async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError> {
+        self.used(sandbox, |sandbox| sandbox.apps.find(app).map(|_| echo(sandbox.gone.subscribe())))
+    }
+
+    async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError> {
+        self.used(sandbox, |sandbox| sandbox.apps.listens(port).map(|()| echo(sandbox.gone.subscribe())))
+    }
+
     fn languages(&self) -> Vec<LanguageSeen> {
-        let language = |id: &str, unavailable: Option<&str>| LanguageSeen {
-            id: id.into(),
-            name: id.to_uppercase(),
-            version: Some("1.0".into()),
-            unavailable: unavailable.map(str::to_owned),
-            modes: vec!["query".into(), "batch".into(), "command".into()],
-            extensions: vec!["sim".into()],
-            main: "main.sim".into(),
-            greeting: "print Hello".into(),
-            limits: Limits::default(),
-        };
-        vec![language("sim", None), language("absent", Some("it is not installed"))]
+        crate::known::languages()
     }
 
     async fn images(&self) -> Result<Vec<ImageSeen>, NodeError> {
@@ -484,7 +454,7 @@ impl Node for SimNode {
     }
 
     fn facts(&self) -> NodeFacts {
-        self.inner.facts.clone()
+        NodeFacts { apps: offered(), ..self.inner.facts.clone() }
     }
 
     fn leases(&self) -> BTreeMap<SandboxId, u64> {

@@ -6,6 +6,8 @@ use madang_model::{Reading, Usage};
 use madang_node_api::{Depth, FileKind, FileSeen, NodeError, SandboxSeen, SandboxSpec, SandboxState};
 use tokio::sync::watch;
 
+use crate::app::SimApps;
+
 /// Files the simulated sandbox may hold.
 const FILES_MAX: usize = 10_000;
 pub(crate) struct SimSandbox {
@@ -22,6 +24,7 @@ pub(crate) struct SimSandbox {
     pub frozen: bool,
     /// Grows at every interrupt and restart.
     pub interrupts: watch::Sender<u64>,
+    pub apps: SimApps,
     /// Turns true when the sandbox is closed or lost.
     pub gone: watch::Sender<bool>,
 }
@@ -39,6 +42,7 @@ impl SimSandbox {
             cpu_millis: None,
             frozen: false,
             interrupts: watch::Sender::new(0),
+            apps: SimApps::default(),
             gone: watch::Sender::new(false),
         }
     }

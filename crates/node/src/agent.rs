@@ -9,14 +9,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use madang_ids::{FolderId, RunId, SandboxId};
-use madang_image::{ImageCatalog, host::HOST_IMAGE};
-use madang_languages::Recipe;
+use madang_ids::{AppId, FolderId, RunId, SandboxId};
+use madang_image::host::HOST_IMAGE;
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen,
-    LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen,
-    SandboxSpec, SandboxState,
+    AppConnection, AppSeen, AppSpec, ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen,
+    FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck,
+    RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use tokio::{
@@ -33,14 +32,13 @@ use crate::{
     device::Devices,
     facts, files,
     metering::{self, Refusal, SandboxMeter, Spool},
-    pool::{PoolKey, Watermarks},
     recover::{self, Claim},
     run::{self, KeptRun, KeptRuns},
     sandbox::{Sandbox, unavailable},
     self_test,
     setup::{Setup, StartError},
     shop::Shop,
-    template::{self, Template},
+    template,
 };
 
 /// Changes that a slow watcher may lag behind before it has to list.
@@ -122,21 +120,6 @@ impl Agent {
         }
     }
 
-    fn open_pools(&self) {
-        let warm = |seen: &&LanguageSeen| {
-            let driver = self.shop.recipes.get(&seen.id).and_then(|recipe| recipe.driver.as_ref());
-            seen.unavailable.is_none() && driver.is_some_and(|driver| driver.warm)
-        };
-        let plain = PoolKey { image: HOST_IMAGE.to_owned(), language: None };
-        self.shop.pools.open(plain, Watermarks { low: 4, high: 16 });
-        for seen in self.languages.iter().filter(warm) {
-            // Python is what most ask for first; the others show by their misses that they are wanted.
-            let low = if seen.id == "python" { 8 } else { 1 };
-            let key = PoolKey { image: HOST_IMAGE.to_owned(), language: Some(seen.id.clone()) };
-            self.shop.pools.open(key, Watermarks { low, high: 16 });
-        }
-    }
-
     /// Lists the sandbox and watches for its end.
     pub(crate) fn keep(self: &Arc<Self>, sandbox: Arc<Sandbox>) {
         let id = sandbox.spec.id;
@@ -181,45 +164,6 @@ impl Agent {
     pub(crate) fn find(&self, id: SandboxId) -> Result<Arc<Sandbox>, NodeError> {
         let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
         sandboxes.get(&id).cloned().ok_or_else(|| NodeError::NotFound(format!("sandbox {id}")))
-    }
-
-    /// The recipe of a language, if the template called `key` has what it needs.
-    fn recipe(&self, key: &str, language: Option<&String>) -> Result<Option<Arc<Recipe>>, NodeError> {
-        let Some(id) = language else { return Ok(None) };
-        let recipe =
-            self.shop.recipes.get(id).ok_or_else(|| NodeError::Invalid(format!("there is no language `{id}` here")))?;
-        match self.shop.templates().get(key).and_then(|template| template.missing.get(id)) {
-            Some(why) => Err(NodeError::Invalid(format!("{} is not available here: {why}", recipe.name))),
-            None => Ok(Some(Arc::clone(recipe))),
-        }
-    }
-
-    /// The pool whose slots serve `spec`; its interpreter is waited for only if it will be used.
-    pub(crate) fn pool_for(image: String, recipe: Option<&Arc<Recipe>>, uses_driver: bool) -> PoolKey {
-        let language = recipe.filter(|recipe| uses_driver && recipe.driver.is_some()).map(|recipe| recipe.id.clone());
-        PoolKey { image, language }
-    }
-
-    /// The key of the template that `image` stands for now; made if it is new.
-    async fn template(&self, image: &str) -> Result<String, NodeError> {
-        if image == HOST_IMAGE {
-            return Ok(image.to_owned());
-        }
-        let (directory, name, recipes) = (self.config.home.join("images"), image.to_owned(), self.shop.recipes.clone());
-        let look = move || {
-            let plan = ImageCatalog::of(&directory).resolve(&name)?;
-            let key = plan.digest.clone().unwrap_or(name);
-            Ok((key, Template::look(plan, &recipes)))
-        };
-        let looked = tokio::task::spawn_blocking(look).await.map_err(|error| NodeError::Internal(error.to_string()))?;
-        let (key, template) = looked
-            .map_err(|error: madang_image::ImageError| NodeError::Invalid(format!("image `{image}`: {error}")))?;
-        if !self.shop.templates().contains_key(&key) {
-            let made = self.shop.maker.make_template(key.clone(), template.plan.clone()).await;
-            made.map_err(|error| NodeError::Unavailable(format!("image `{image}`: {error}")))?;
-            self.shop.templates().insert(key.clone(), template);
-        }
-        Ok(key)
     }
 
     fn write_claim(&self, sandbox: &Sandbox) -> Result<(), NodeError> {
@@ -447,6 +391,37 @@ impl Node for Agent {
         Err(no_volume())
     }
 
+    async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        self.app_fits(&sandbox, &app).await?;
+        sandbox.apps.start(&sandbox.link, &self.shop.shelf, app).await
+    }
+
+    async fn app_stop(&self, sandbox: SandboxId, app: AppId) -> Result<(), NodeError> {
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        sandbox.apps.stop(&sandbox.link, app).await
+    }
+
+    async fn apps(&self, sandbox: SandboxId) -> Result<Vec<AppSeen>, NodeError> {
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        sandbox.apps.seen(&sandbox.link).await
+    }
+
+    async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError> {
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        sandbox.apps.connect(&sandbox.link, app).await
+    }
+
+    async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError> {
+        let sandbox = self.find(sandbox)?;
+        let _awake = sandbox.awake().await?;
+        sandbox.apps.connect_port(&sandbox.link, port).await
+    }
+
     fn languages(&self) -> Vec<LanguageSeen> {
         self.languages.clone()
     }
@@ -477,7 +452,7 @@ impl Node for Agent {
     }
 
     fn facts(&self) -> NodeFacts {
-        facts::look(&self.config, &self.devices)
+        NodeFacts { apps: self.shop.shelf.offered(), ..facts::look(&self.config, &self.devices) }
     }
 
     fn leases(&self) -> BTreeMap<SandboxId, u64> {

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use madang_image::host::HOST_IMAGE;
 use madang_languages::Recipe;
 use madang_node_api::{NodeError, SandboxSpec};
 use tokio::sync::oneshot;
@@ -51,7 +52,8 @@ impl Agent {
     async fn claim(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
         let Wanted { key, recipe, uses_driver, one_shot, orphan_ms, lent } = wanted;
         let asked = Instant::now();
-        let key = Self::pool_for(key, recipe.as_ref(), uses_driver);
+        let mut key = Self::pool_for(key, recipe.as_ref(), uses_driver);
+        key.app = spec.app.clone().filter(|app| key.image == HOST_IMAGE && self.shop.shelf.is_warm(app));
         let ready = match &lent {
             // Devices are seen from a slot's first moment or never: none that waits has any.
             Some(lent) => self.shop.make_apart(&key, lent.given.clone()).await?,

@@ -21,6 +21,7 @@ pub fn look(config: &AgentConfig, devices: &Devices) -> NodeFacts {
         devices: devices.seen(),
         labels: config.labels.clone(),
         volume: None,
+        apps: Vec::new(),
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod adopt;
 mod agent;
+mod agent_pool;
 mod alone;
+mod app;
 mod census;
 mod claim;
 mod completion;

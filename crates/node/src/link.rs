@@ -13,7 +13,8 @@ use std::{
 };
 
 use madang_slot_api::{
-    DriverSeen, FRAME_BYTES_MAX, FileAnswer, FileAsk, FileFault, FromSlot, RunKept, RunNumber, ToSlot, decode, encode,
+    AppAnswer, AppAsk, AppFault, DriverSeen, FRAME_BYTES_MAX, FileAnswer, FileAsk, FileFault, FromSlot, RunKept,
+    RunNumber, ToSlot, decode, encode,
 };
 use tokio::{
     io::unix::AsyncFd,
@@ -24,8 +25,8 @@ use tokio::{
 /// Messages of one run that wait to be read; past it the slot waits.
 const RUN_MESSAGES_MAX: usize = 256;
 const NOTICES_MAX: usize = 16;
-/// Init answers about a file long before, on a loaded machine too.
-const FILE_WAIT: Duration = Duration::from_secs(30);
+/// Init answers about a file or an app long before, on a loaded machine too.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 thread_local! {
     /// One receive buffer a thread instead of one a slot: thousands of slots are idle.
@@ -34,6 +35,15 @@ thread_local! {
 
 /// What became of work on a file.
 pub type FileReply = (Result<FileAnswer, FileFault>, Option<OwnedFd>);
+/// What became of a question about apps.
+pub type AppReply = (Result<AppAnswer, AppFault>, Option<OwnedFd>);
+
+/// Whoever waits for an answer.
+#[derive(Debug)]
+enum Asker {
+    File(oneshot::Sender<FileReply>),
+    App(oneshot::Sender<AppReply>),
+}
 
 /// The slot is gone, or speaks nonsense.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +63,7 @@ pub enum LinkError {
 #[derive(Debug, Default)]
 struct Routes {
     runs: HashMap<RunNumber, mpsc::Sender<FromSlot>>,
-    asks: HashMap<u32, oneshot::Sender<FileReply>>,
+    asks: HashMap<u32, Asker>,
     closed: bool,
 }
 
@@ -158,17 +168,32 @@ impl Link {
 
     /// Work on a file; one answer.
     pub async fn file(&self, what: FileAsk) -> Result<FileReply, LinkError> {
-        let ask = self.next.fetch_add(1, Ordering::Relaxed);
+        let ask = self.number();
+        self.ask(ask, ToSlot::File { ask, what }, Asker::File).await
+    }
+
+    /// A question about apps; one answer.
+    pub async fn app(&self, what: AppAsk) -> Result<AppReply, LinkError> {
+        let ask = self.number();
+        self.ask(ask, ToSlot::App { ask, what }, Asker::App).await
+    }
+
+    /// One that nothing else of this slot has.
+    pub fn number(&self) -> u32 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    async fn ask<T>(&self, ask: u32, message: ToSlot, asker: fn(oneshot::Sender<T>) -> Asker) -> Result<T, LinkError> {
         let (send, receive) = oneshot::channel();
         {
             let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
             if routes.closed {
                 return Err(LinkError::Gone);
             }
-            routes.asks.insert(ask, send);
+            routes.asks.insert(ask, asker(send));
         }
-        self.send(&ToSlot::File { ask, what }).await?;
-        match tokio::time::timeout(FILE_WAIT, receive).await {
+        self.send(&message).await?;
+        match tokio::time::timeout(ANSWER_WAIT, receive).await {
             Ok(answer) => answer.map_err(|_| LinkError::Gone),
             Err(_) => {
                 self.routes.lock().unwrap_or_else(PoisonError::into_inner).asks.remove(&ask);
@@ -259,14 +284,23 @@ async fn deliver(
     message: FromSlot,
     descriptor: Option<OwnedFd>,
 ) {
-    if let FromSlot::File { ask, answer } = message {
-        let waiting = routes.lock().unwrap_or_else(PoisonError::into_inner).asks.remove(&ask);
-        if let Some(waiting) = waiting {
-            // Whoever asked may have given up.
-            let _ = waiting.send((answer, descriptor));
+    let asker = |ask| routes.lock().unwrap_or_else(PoisonError::into_inner).asks.remove(&ask);
+    // Whoever asked may have given up; who asked something else gets no answer.
+    let message = match message {
+        FromSlot::File { ask, answer } => {
+            if let Some(Asker::File(waiting)) = asker(ask) {
+                let _ = waiting.send((answer, descriptor));
+            }
+            return;
         }
-        return;
-    }
+        FromSlot::App { ask, answer } => {
+            if let Some(Asker::App(waiting)) = asker(ask) {
+                let _ = waiting.send((answer, descriptor));
+            }
+            return;
+        }
+        message => message,
+    };
     match run_of(&message) {
         Some(run) => {
             let to = routes.lock().unwrap_or_else(PoisonError::into_inner).runs.get(&run).cloned();
@@ -296,6 +330,7 @@ fn run_of(message: &FromSlot) -> Option<RunNumber> {
         | FromSlot::DriverReady
         | FromSlot::Bound
         | FromSlot::File { .. }
+        | FromSlot::App { .. }
         | FromSlot::Runs { .. }
         | FromSlot::Pong => None,
     }

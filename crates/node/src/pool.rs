@@ -9,7 +9,7 @@ use std::{
 use madang_sandbox::{CgroupLimits, Slot};
 use tokio::sync::Notify;
 
-use crate::link::Link;
+use crate::{app::Label, link::Link};
 
 /// What slots of a pool have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,11 +17,14 @@ pub struct PoolKey {
     pub image: String,
     /// Whose interpreter waits in it; none for one that runs any command.
     pub language: Option<String>,
+    /// The app that was started in it, if one was.
+    pub app: Option<String>,
 }
 
 impl std::fmt::Display for PoolKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.image, self.language.as_deref().unwrap_or("plain"))
+        write!(f, "{}/{}", self.image, self.language.as_deref().unwrap_or("plain"))?;
+        self.app.iter().try_for_each(|app| write!(f, "+{app}"))
     }
 }
 
@@ -38,6 +41,7 @@ pub struct Ready {
     pub slot: Arc<Slot>,
     pub link: Link,
     pub made_with: MadeWith,
+    pub app: Option<Label>,
 }
 
 /// How many slots a pool keeps.
@@ -65,8 +69,28 @@ struct Pool<R> {
     rest_until: Option<Instant>,
 }
 
-/// What a pool that nobody opened is kept at after its first miss.
-const UNFORESEEN: Watermarks = Watermarks { low: 0, high: 4 };
+/// One with an app costs as much as many without: it shrinks only when nobody has asked for one for so long, and then goes.
+const SHRINK_AFTER_WITH_APP: Duration = Duration::from_secs(15 * 60);
+
+impl PoolKey {
+    /// What a pool that nobody opened is kept at after its first miss.
+    fn unforeseen(&self) -> Watermarks {
+        Watermarks { low: 0, high: if self.app.is_some() { 1 } else { 4 } }
+    }
+
+    fn shrink_after(&self) -> Duration {
+        if self.app.is_some() { SHRINK_AFTER_WITH_APP } else { SHRINK_AFTER }
+    }
+}
+
+/// Which slots may be made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Any.
+    All,
+    /// None with an app: as many as may are being made.
+    WithoutApps,
+}
 
 impl<R> Pool<R> {
     fn new(marks: Watermarks) -> Self {
@@ -120,7 +144,7 @@ impl<R> Pools<R> {
     /// Keeps so many slots in the pool whatever its marks say; 0 leaves it to them.
     pub fn want(&self, key: PoolKey, slots: usize) {
         let mut pools = self.lock();
-        let pool = pools.entry(key).or_insert_with(|| Pool::new(UNFORESEEN));
+        let pool = pools.entry(key.clone()).or_insert_with(|| Pool::new(key.unforeseen()));
         pool.wanted = slots;
         pool.target = pool.target.min(pool.marks.high).max(pool.floor());
         pool.rest_until = None;
@@ -131,10 +155,12 @@ impl<R> Pools<R> {
     /// A waiting slot, if there is one. A miss raises what the pool keeps, or opens one.
     pub fn take(&self, key: &PoolKey) -> Option<R> {
         let mut pools = self.lock();
-        let pool = pools.entry(key.clone()).or_insert_with(|| Pool::new(UNFORESEEN));
+        let pool = pools.entry(key.clone()).or_insert_with(|| Pool::new(key.unforeseen()));
         let ready = pool.ready.pop_front();
         if ready.is_none() {
             pool.target = (pool.target + 1).min(pool.marks.high.max(pool.floor()));
+        }
+        if ready.is_none() || key.app.is_some() {
             pool.calm_since = Instant::now();
         }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,11 +174,11 @@ impl<R> Pools<R> {
     }
 
     /// The pool that lacks most, relative to what it keeps; one more is then being made for it.
-    pub fn next_to_make(&self) -> Option<PoolKey> {
+    pub fn next_to_make(&self, room: Room) -> Option<PoolKey> {
         let now = Instant::now();
         let mut pools = self.lock();
-        for pool in pools.values_mut() {
-            if pool.target > pool.floor() && now.duration_since(pool.calm_since) > SHRINK_AFTER {
+        for (key, pool) in &mut *pools {
+            if pool.target > pool.floor() && now.duration_since(pool.calm_since) > key.shrink_after() {
                 pool.target -= 1;
                 pool.calm_since = now;
             }
@@ -161,8 +187,11 @@ impl<R> Pools<R> {
         let lacking = |pool: &Pool<R>| {
             pool.ready.len() + pool.making < pool.target && pool.rest_until.is_none_or(|until| until <= now)
         };
-        let (key, pool) =
-            pools.iter_mut().filter(|(_, pool)| lacking(pool)).min_by(|a, b| fill(a.1).total_cmp(&fill(b.1)))?;
+        let may = |key: &PoolKey| room == Room::All || key.app.is_none();
+        let (key, pool) = pools
+            .iter_mut()
+            .filter(|(key, pool)| may(key) && lacking(pool))
+            .min_by(|a, b| fill(a.1).total_cmp(&fill(b.1)))?;
         pool.making += 1;
         Some(key.clone())
     }
@@ -229,7 +258,7 @@ mod tests {
     use super::*;
 
     fn key(number: usize) -> PoolKey {
-        PoolKey { image: "host".to_owned(), language: Some(format!("language{number}")) }
+        PoolKey { image: "host".to_owned(), language: Some(format!("language{number}")), app: None }
     }
 
     #[derive(Debug, Clone)]
@@ -265,7 +294,7 @@ mod tests {
                         }
                     }
                     Event::Want(slots) => pools.want(key(0), slots),
-                    Event::Make => making.extend(pools.next_to_make()),
+                    Event::Make => making.extend(pools.next_to_make(Room::All)),
                     Event::Made => {
                         if let Some(key) = making.pop_front() {
                             next += 1;
@@ -290,7 +319,7 @@ mod tests {
         let pools: Pools<u32> = Pools::default();
         pools.open(key(0), Watermarks { low: 1, high: 3 });
         pools.want(key(0), 9);
-        let wanted = std::iter::from_fn(|| pools.next_to_make()).count();
+        let wanted = std::iter::from_fn(|| pools.next_to_make(Room::All)).count();
         assert_eq!(wanted, 9);
         (0..9).for_each(|slot| pools.made(&key(0), Some(slot)));
         assert!(pools.surplus().is_empty());
@@ -303,11 +332,11 @@ mod tests {
         let pools: Pools<u32> = Pools::default();
         pools.open(key(0), Watermarks { low: 1, high: 3 });
         assert_eq!(pools.take(&key(1)), None);
-        let first = pools.next_to_make().unwrap();
+        let first = pools.next_to_make(Room::All).unwrap();
         pools.made(&first, Some(1));
-        let second = pools.next_to_make().unwrap();
+        let second = pools.next_to_make(Room::All).unwrap();
         assert_eq!(BTreeSet::from([first, second.clone()]), BTreeSet::from([key(0), key(1)]));
         pools.made(&second, Some(2));
-        assert_eq!(pools.next_to_make(), None);
+        assert_eq!(pools.next_to_make(Room::All), None);
     }
 }

@@ -17,6 +17,7 @@ use madang_sandbox::{CgroupLimits, Slot};
 use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnLimits, RunNumber, ToSlot};
 
 use crate::{
+    app::Apps,
     device::Hold,
     freeze::Freezer,
     link::{Link, LinkError},
@@ -84,6 +85,7 @@ pub struct Sandbox {
     /// Of its runs, which outlive the agent.
     pub tapes: Tapes,
     pub freezer: Freezer,
+    pub apps: Apps,
 }
 
 impl Sandbox {
@@ -95,7 +97,7 @@ impl Sandbox {
         binding: Binding,
     ) -> Result<Self, NodeError> {
         let (one_shot, slots, hold) = (binding.one_shot, binding.slots, binding.hold);
-        let Ready { slot, link, made_with } = ready;
+        let Ready { slot, link, made_with, app } = ready;
         let mut spec = spec;
         // Files are memory; what the node writes into them for a guest would be counted as the node's own.
         spec.limits.disk_bytes = spec.limits.disk_bytes.min(spec.limits.memory_bytes);
@@ -116,6 +118,7 @@ impl Sandbox {
             begun: AtomicU64::new(0),
             tapes: Tapes::new(slots.join(&slot.name)),
             freezer: Freezer::default(),
+            apps: app.iter().collect(),
             spec,
             recipe,
             link,
@@ -153,6 +156,7 @@ impl Sandbox {
             driver: tokio::sync::Mutex::new(true),
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
+            apps: Apps::default(),
             spec: claim.spec,
             recipe,
             link,

@@ -44,7 +44,7 @@ pub enum SelfTestError {
 /// Makes a slot, tries the host from inside, and retires it. No hole is the only good answer.
 pub async fn run(shop: &Shop, home: &Path) -> Result<(), SelfTestError> {
     let planted = Planted::plant(home).map_err(SelfTestError::Plant)?;
-    let ready = shop.make(&PoolKey { image: HOST_IMAGE.to_owned(), language: None }).await?;
+    let ready = shop.make(&PoolKey { image: HOST_IMAGE.to_owned(), language: None, app: None }).await?;
     let said = tokio::time::timeout(PROBE_WAIT, ask(&ready, &planted)).await;
     shop.retirement.retire(ready.slot);
     judge(&said.map_err(|_| SelfTestError::Unfinished("it takes too long".to_owned()))??)

@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     agent::{Agent, WATCH_MAX},
+    app::Shelf,
     config::AgentConfig,
     device::Devices,
     drift::Drift,
@@ -62,6 +63,7 @@ pub(crate) struct Setup {
     pub(crate) host: madang_model::RootPlan,
     recipes: Vec<Recipe>,
     availability: Vec<Availability>,
+    shelf: Shelf,
     maker: Maker,
     cgroups: Arc<Cgroups>,
     spool: Arc<Spool>,
@@ -78,12 +80,16 @@ impl Setup {
         let lock = lock(&config)?;
         let slots = config.home.join("slots");
         let recipes = madang_languages::embedded().map_err(|error| StartError::Recipes(error.to_string()))?;
+        let apps = madang_languages::embedded_apps().map_err(|error| StartError::Recipes(error.to_string()))?;
+        let app_paths = apps.iter().flat_map(|app| &app.paths);
+        let app_etc = apps.iter().flat_map(|app| &app.etc);
         let needs = HostNeeds {
-            paths: recipes.iter().flat_map(|recipe| recipe.paths.iter().map(PathBuf::from)).collect(),
-            etc: recipes.iter().flat_map(|recipe| recipe.etc.clone()).collect(),
+            paths: recipes.iter().flat_map(|recipe| &recipe.paths).chain(app_paths).map(PathBuf::from).collect(),
+            etc: recipes.iter().flat_map(|recipe| &recipe.etc).chain(app_etc).cloned().collect(),
         };
         let host = root_plan(&config.home, &needs)?;
         let availability = madang_languages::check_all(&recipes, "/".as_ref());
+        let shelf = Shelf::look(apps, "/".as_ref());
         let cgroups = Arc::new(Cgroups::open(&config.instance())?);
         let spool = Arc::new(Spool::open(config.home.join("readings"))?);
         let devices = Devices::look(&config.devices, &config.home)?;
@@ -94,7 +100,7 @@ impl Setup {
             slots: slots.clone(),
             languages: madang_languages::extract_to(&config.home.join("languages"))?,
         })?;
-        Ok(Self { config, lock, slots, host, recipes, availability, maker, cgroups, spool, looked, devices })
+        Ok(Self { config, lock, slots, host, recipes, availability, shelf, maker, cgroups, spool, looked, devices })
     }
 
     pub(crate) fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
@@ -132,12 +138,14 @@ impl Setup {
             cgroups: self.cgroups,
             drift,
             recipes: self.recipes.into_iter().map(|recipe| (recipe.id.clone(), Arc::new(recipe))).collect(),
+            shelf: self.shelf,
             slots: rustix::fs::open(&self.slots, directory, rustix::fs::Mode::empty()).map_err(io::Error::from)?,
             filters: madang_sandbox::seccomp::programs()?,
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
             rootless,
             templates: Mutex::new(BTreeMap::from([(HOST_IMAGE.to_owned(), Template { plan: self.host, missing })])),
             making: AtomicUsize::new(0),
+            making_apps: AtomicUsize::new(0),
             arrived: tokio::sync::Notify::new(),
             closed: AtomicBool::new(false),
             turn: AtomicU32::new(0),

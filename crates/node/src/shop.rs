@@ -19,12 +19,13 @@ use tokio::sync::{Notify, oneshot};
 use tracing::{Instrument as _, Span};
 
 use crate::{
+    app::{self, Shelf},
     device::Given,
     drift::Drift,
     ledger::Ledger,
     link::{Link, LinkError},
     maker::Maker,
-    pool::{MadeWith, PoolKey, Pools, Ready},
+    pool::{MadeWith, PoolKey, Pools, Ready, Room},
     retire::Retirement,
     sandbox::{cgroup_limits, own_limits},
     template::Template,
@@ -50,6 +51,7 @@ pub struct Shop {
     pub cgroups: Arc<Cgroups>,
     pub drift: Arc<Drift>,
     pub recipes: BTreeMap<String, Arc<Recipe>>,
+    pub shelf: Shelf,
     pub slots: OwnedFd,
     pub filters: Vec<Vec<u8>>,
     pub processors: u32,
@@ -57,6 +59,8 @@ pub struct Shop {
     /// What slots are made from: `host`, and other images by digest.
     pub templates: Mutex<BTreeMap<String, Template>>,
     pub making: AtomicUsize,
+    /// Those of them that have an app.
+    pub making_apps: AtomicUsize,
     /// Rings when a slot that was in the making is in its pool, or is not.
     pub arrived: Notify,
     /// No more slots for the pools: the node stops.
@@ -67,15 +71,29 @@ pub struct Shop {
 impl Shop {
     /// A slot for `key`: one that waits, or one made now.
     pub async fn claim(self: &Arc<Self>, key: &PoolKey) -> Result<Ready, NodeError> {
-        while let Some(ready) = self.pools.take(key) {
-            if is_alive(&ready.slot) {
+        // Without one whose app was started ahead, nobody waits for an app: it is started when it is asked for.
+        let plain = PoolKey { app: None, ..key.clone() };
+        let other = || if key.app.is_some() { self.take_waiting(&plain) } else { None };
+        let waiting = self.take_waiting(key).or_else(other);
+        match waiting {
+            Some(ready) => {
                 Span::current().record("madang.pool", "hit");
-                return Ok(ready);
+                Ok(ready)
+            }
+            None => self.make_apart(&plain, Given::default()).await,
+        }
+    }
+
+    /// One that waits and lives.
+    fn take_waiting(&self, key: &PoolKey) -> Option<Ready> {
+        loop {
+            let ready = self.pools.take(key)?;
+            if is_alive(&ready.slot) {
+                return Some(ready);
             }
             self.drift.slot_ended(&ready.slot.name);
             self.retirement.retire(ready.slot);
         }
-        self.make_apart(key, Given::default()).await
     }
 
     /// Makes a slot for somebody who may stop waiting; then it goes again.
@@ -110,7 +128,10 @@ impl Shop {
     /// The outer error is the spawner's: there is no slot.
     async fn make_once(&self, key: &PoolKey, given: &Given) -> Result<Result<Ready, NodeError>, SpawnerError> {
         let recipe = key.language.as_ref().and_then(|language| self.recipes.get(language));
-        let limits = recipe.map_or_else(Limits::default, |recipe| recipe.limits());
+        let mut limits = recipe.map_or_else(Limits::default, |recipe| recipe.limits());
+        if let Some(app) = &key.app {
+            limits = self.shelf.beside(app, limits);
+        }
         let Ok(uid_base) = self.ledger.take() else {
             return Ok(Err(NodeError::Capacity("this node holds as many sandboxes as it can".to_owned())));
         };
@@ -134,10 +155,15 @@ impl Shop {
             }
         };
         let env = self.environment(&key.image, recipe, given);
-        Ok(match tokio::time::timeout(READY_WAIT, self.prepare(&slot, recipe, &limits, env)).await {
-            Ok(Ok(link)) => Ok(Ready { slot, link, made_with }),
-            Ok(Err(error)) => Err(self.give_up(slot, &error.to_string())),
-            Err(_) => Err(self.give_up(slot, "it does not become ready")),
+        let link = match tokio::time::timeout(READY_WAIT, self.prepare(&slot, recipe, &limits, env)).await {
+            Ok(Ok(link)) => link,
+            Ok(Err(error)) => return Ok(Err(self.give_up(slot, &error.to_string()))),
+            Err(_) => return Ok(Err(self.give_up(slot, "it does not become ready"))),
+        };
+        let Some(name) = &key.app else { return Ok(Ok(Ready { slot, link, made_with, app: None })) };
+        Ok(match app::start_warm(&link, &self.shelf, name).await {
+            Ok(label) => Ok(Ready { slot, link, made_with, app: Some(label) }),
+            Err(error) => Err(self.give_up(slot, &error.to_string())),
         })
     }
 
@@ -242,9 +268,10 @@ impl Shop {
             }
             while self.making.load(Ordering::Acquire) < MAKING_MAX
                 && memory_allows()
-                && let Some(key) = self.pools.next_to_make()
+                && let Some(key) = self.pools.next_to_make(self.room())
             {
                 self.making.fetch_add(1, Ordering::SeqCst);
+                self.making_apps.fetch_add(usize::from(key.app.is_some()), Ordering::SeqCst);
                 tokio::spawn(Arc::clone(&self).make_for(key));
             }
             for ready in self.pools.surplus() {
@@ -252,6 +279,11 @@ impl Shop {
             }
             let _ = tokio::time::timeout(FILL_EVERY, self.pools.wanted.notified()).await;
         }
+    }
+
+    /// Apps take seconds to start: one at a time leaves room for what takes milliseconds.
+    fn room(&self) -> Room {
+        if self.making_apps.load(Ordering::Acquire) == 0 { Room::All } else { Room::WithoutApps }
     }
 
     fn sweep(&self) {
@@ -273,6 +305,7 @@ impl Shop {
                 made => self.pools.made(&key, made.ok()),
             }
         }
+        self.making_apps.fetch_sub(usize::from(key.app.is_some()), Ordering::SeqCst);
         self.making.fetch_sub(1, Ordering::SeqCst);
         self.arrived.notify_waiters();
     }

@@ -68,3 +68,7 @@ pub const TOKEN_MS_DEFAULT: u64 = 90 * 86_400_000;
 pub const TOKENS_MAX: usize = 100;
 /// An e-mail address, characters.
 pub const EMAIL_CHARS_MAX: usize = 254;
+/// Arguments that a request adds to the command line of an app.
+pub const APP_ARGUMENTS_MAX: usize = 64;
+/// Arguments and environment of an app together.
+pub const APP_WORDS_BYTES_MAX: usize = 48 << 10;

@@ -4,6 +4,7 @@
 //! Nothing here does IO or knows a store. Requests refuse unknown fields; answers may grow fields.
 //! Start at [`run`] for executions, at [`session`] for environments, at [`problem`] for what may go wrong.
 
+pub mod app;
 pub mod audit;
 pub mod bounds;
 pub mod cluster;
@@ -29,6 +30,7 @@ pub mod task;
 pub mod timestamp;
 pub mod usage;
 
+pub use app::{AppCreate, AppOffer, AppView};
 pub use audit::{AuditEntry, AuditOutcome};
 pub use cluster::{ClusterCreate, ClusterMode, ClusterView, SandboxView};
 pub use event::{ServerEvent, ServerEventBody};

@@ -131,6 +131,11 @@ pub struct SessionCreate {
     /// Several sandboxes; one where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterCreate>,
+    /// The app that will be opened in it first, as `GET /apps` lists them: it gets what the app needs beside what was asked for it, and
+    /// where the app is kept started it opens at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, examples("jupyterlab"))]
+    pub app: Option<String>,
     /// Answer with the live session of this name where there is one.
     pub reuse_if_exists: bool,
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::{AppAnswer, AppAsk, AppFault};
+
 /// Protocol version, in `Hello`; a node destroys slots that speak another one.
 pub const VERSION: u32 = 2;
 
@@ -68,6 +70,11 @@ pub enum ToSlot {
     /// The slot was frozen for so long and is about to go on: deadlines of runs move by as much.
     Thawed {
         frozen_ms: u64,
+    },
+    /// Answered by `FromSlot::App` of the same number.
+    App {
+        ask: u32,
+        what: AppAsk,
     },
 }
 
@@ -252,6 +259,11 @@ pub enum FromSlot {
     Runs {
         driver: DriverSeen,
         runs: Vec<RunKept>,
+    },
+    /// A descriptor comes with `AppAnswer::Connected`.
+    App {
+        ask: u32,
+        answer: Result<AppAnswer, AppFault>,
     },
 }
 

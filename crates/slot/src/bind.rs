@@ -1,38 +1,84 @@
 //! The claim: what the request asks for is written into the waiting slot, then init gives its powers up.
 
-use std::{fs, io};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+};
 
 use madang_slot_api::Bind;
 use rustix::{
+    io::Errno,
     mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_string, fspick},
     process::{Pid, Resource, Rlimit, getrlimit, prlimit},
     thread::{CpuSet, sched_setaffinity},
 };
 
+use crate::process_tree;
+
 /// Files that are mounted over their namesakes of `/proc` and `/sys`; made by the spawner, written here.
 const SEEN: &str = "/run/madang/seen";
 
-/// Applies `bind` to the slot and to the interpreter that waits in it.
-pub fn apply(bind: &Bind, driver: Option<Pid>) -> io::Result<()> {
+/// What waits in the slot, to which the claim's limits are to apply.
+#[derive(Clone, Copy)]
+pub enum Started {
+    /// An interpreter, if anything.
+    Driver(Option<Pid>),
+    /// Whatever there is: apps are several processes.
+    Many,
+}
+
+impl Started {
+    fn each(self, mut act: impl FnMut(Pid)) {
+        match self {
+            Self::Driver(pid) => pid.into_iter().for_each(act),
+            Self::Many => process_tree::each(&mut act),
+        }
+    }
+}
+
+/// Applies `bind` to the slot and to what waits in it.
+pub fn apply(bind: &Bind, started: Started) -> io::Result<()> {
     if !bind.hostname.is_empty() {
         rustix::system::sethostname(bind.hostname.as_bytes())?;
     }
     if let Some(bytes) = bind.disk_bytes {
         resize_disk(bytes)?;
     }
-    if let Some(pid) = driver {
-        let most = getrlimit(Resource::Nofile).maximum.unwrap_or(bind.open_files);
-        let open_files = bind.open_files.min(most);
-        let exactly = Rlimit { current: Some(open_files), maximum: Some(open_files) };
-        prlimit(Some(pid), Resource::Nofile, exactly)?;
-        for (resource, value) in bind.own_limits.iter().flat_map(crate::walls::resources) {
-            prlimit(Some(pid), resource, Rlimit { current: Some(value), maximum: Some(value) })?;
+    let mut limited = Ok(());
+    started.each(|pid| {
+        if let Err(error) = limit(bind, pid) {
+            limited = Err(error);
         }
-    }
+    });
+    limited?;
     if !bind.cpus.is_empty() {
-        pin(&bind.cpus, driver)?;
+        pin(&bind.cpus, started)?;
+    }
+    if matches!(started, Started::Many) {
+        show_environment(&bind.env)?;
     }
     show_limits(bind)
+}
+
+/// One that has ended meanwhile needs no limits.
+fn limit(bind: &Bind, pid: Pid) -> io::Result<()> {
+    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(bind.open_files);
+    let own = bind.own_limits.iter().flat_map(crate::walls::resources);
+    for (resource, value) in own.chain([(Resource::Nofile, bind.open_files.min(most))]) {
+        match prlimit(Some(pid), resource, Rlimit { current: Some(value), maximum: Some(value) }) {
+            Ok(_) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// For what an app that was started before the claim starts after it: one `KEY=VALUE` after the other, each ended by a zero byte.
+fn show_environment(env: &[String]) -> io::Result<()> {
+    let all: Vec<u8> = env.iter().flat_map(|entry| entry.bytes().chain([0])).collect();
+    let mut file = fs::OpenOptions::new();
+    file.write(true).create(true).truncate(true).mode(0o644).open(format!("{SEEN}/environment"))?.write_all(&all)
 }
 
 fn resize_disk(bytes: u64) -> io::Result<()> {
@@ -41,16 +87,17 @@ fn resize_disk(bytes: u64) -> io::Result<()> {
     Ok(fsconfig_reconfigure(&picked)?)
 }
 
-fn pin(cpus: &[u32], driver: Option<Pid>) -> io::Result<()> {
+fn pin(cpus: &[u32], started: Started) -> io::Result<()> {
     let mut set = CpuSet::new();
     cpus.iter().filter(|&&cpu| (cpu as usize) < CpuSet::MAX_CPU).for_each(|&cpu| set.set(cpu as usize));
     sched_setaffinity(None, &set)?;
-    let Some(driver) = driver else { return Ok(()) };
-    let threads = fs::read_dir(format!("/proc/{}/task", driver.as_raw_pid()))?;
-    for thread in threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-        // A thread that ended meanwhile needs no pinning.
-        let _ = sched_setaffinity(Pid::from_raw(thread), &set);
-    }
+    started.each(|pid| {
+        // A process or a thread that ended meanwhile needs no pinning.
+        let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_pid())).into_iter().flatten().flatten();
+        for thread in threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+            let _ = sched_setaffinity(Pid::from_raw(thread), &set);
+        }
+    });
     Ok(())
 }
 

@@ -1,21 +1,23 @@
 //! The poll loop: who is waited for, and what each message does. What concerns the driver is in [`drive`], what begins in [`begin`].
 
+mod app;
 mod begin;
 mod drive;
 
 use std::{
     collections::BTreeMap,
     io,
-    os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
+use app::Apps;
 use begin::Held;
-use madang_slot_api::{Bind, Cause, FromSlot, Keep, Prepare, RunNumber, Stream, ToSlot};
+use madang_slot_api::{AppNumber, Bind, Cause, FromSlot, Keep, Prepare, RunNumber, Stream, ToSlot};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
-    bind,
+    bind::{self, Started},
     driver::Driver,
     files::Files,
     guest::Guest,
@@ -23,7 +25,7 @@ use crate::{
     outlet::{Budget, Drained, drain},
     process_tree,
     program::resize_terminal,
-    reap::Reaper,
+    reap::{Reaper, watch_children},
     walls::{self, Walls},
 };
 
@@ -55,6 +57,7 @@ pub struct Init {
     driver_argv: Option<Vec<String>>,
     driver: Option<Driver>,
     runs: BTreeMap<RunNumber, Run>,
+    apps: Apps,
     keep: Keep,
     held: Option<Held>,
     /// Without a node, the slot ends then.
@@ -72,6 +75,9 @@ enum Wake {
     Children,
     Stdin(RunNumber),
     Outlet(RunNumber),
+    AppOutlet(AppNumber),
+    /// By the question that it answers.
+    Connecting(u32),
     DriverPipes,
 }
 
@@ -98,6 +104,7 @@ impl Init {
             driver_argv: None,
             driver: None,
             runs: BTreeMap::new(),
+            apps: Apps::default(),
             keep: Keep::Nothing,
             held: None,
             orphan: FIRST_WORD,
@@ -116,6 +123,7 @@ impl Init {
             self.reap();
             self.attempt_held();
             self.end_late_runs();
+            self.end_late_connections();
             self.report_stdin();
             if self.over {
                 return Ok(());
@@ -165,6 +173,8 @@ impl Init {
                 );
             }
         }
+        all.extend(self.apps.outlets().map(|(app, pipe)| (Wake::AppOutlet(app), pipe, PollFlags::IN)));
+        all.extend(self.apps.connecting().map(|(ask, socket)| (Wake::Connecting(ask), socket, PollFlags::OUT)));
         if let Some(driver) = &self.driver {
             let inlets = [driver.guest.stdin.waits_on(), driver.requests.waits_on()];
             all.extend(inlets.into_iter().flatten().map(|pipe| (Wake::DriverPipes, pipe, PollFlags::OUT)));
@@ -197,7 +207,7 @@ impl Init {
         let serving = self.driver.iter().filter_map(|driver| Some(driver.serving.as_ref()?.budget.deadline));
         let idle = Instant::now() + Duration::from_secs(3600);
         let held = self.held.as_ref().map(Held::next_look);
-        runs.chain(serving).chain(alone).chain(held).min().unwrap_or(idle).min(idle)
+        runs.chain(serving).chain(alone).chain(held).chain(self.apps.next_deadline()).min().unwrap_or(idle).min(idle)
     }
 
     fn handle(&mut self, wake: Wake) {
@@ -212,6 +222,8 @@ impl Init {
                 }
             }
             Wake::Outlet(run) => self.forward_run(run, READS_A_TURN_MAX),
+            Wake::AppOutlet(app) => self.hear_app(app),
+            Wake::Connecting(ask) => self.look_at_connection(ask),
             Wake::DriverPipes => self.tend_driver(),
         }
     }
@@ -267,6 +279,7 @@ impl Init {
                 self.link.flush();
             }
             ToSlot::Confirm { run, upto } => self.link.journal.confirm(run, upto),
+            ToSlot::App { ask, what } => self.obey_app(ask, what),
             ToSlot::Thawed { frozen_ms } => self.move_deadlines(Duration::from_millis(frozen_ms)),
         }
     }
@@ -305,7 +318,11 @@ impl Init {
     fn bind(&mut self, asked: Bind) {
         // Files made for the slot belong to init's own id.
         walls::set_file_ids(0);
-        let applied = bind::apply(&asked, self.driver.as_ref().map(|driver| driver.guest.pid));
+        let started = match self.apps.are_any() {
+            true => Started::Many,
+            false => Started::Driver(self.driver.as_ref().map(|driver| driver.guest.pid)),
+        };
+        let applied = bind::apply(&asked, started);
         let kept = applied.and_then(|()| walls::keep(walls::powers_after_bind()));
         walls::set_file_ids(self.walls.guest_id.unwrap_or(0));
         self.walls.open_files = asked.open_files;
@@ -407,6 +424,9 @@ impl Init {
 
     fn reap(&mut self) {
         while let Some(reaped) = self.reaper.next() {
+            if self.app_ended(&reaped) {
+                continue;
+            }
             let run =
                 self.runs.iter().find(|(_, run)| run.guest.pid.as_raw_pid() == reaped.pid).map(|(&number, _)| number);
             if let Some(number) = run {
@@ -466,24 +486,5 @@ fn send_output(link: &mut Link, run: RunNumber, stream: Stream, bytes: &[u8]) {
     const PIECE_BYTES: usize = 32 << 10;
     for piece in bytes.chunks(PIECE_BYTES) {
         link.send(&FromSlot::Output { run, stream, bytes: piece.to_vec() });
-    }
-}
-
-/// A descriptor that becomes readable when a child ends. The signal itself is blocked: nothing interrupts us.
-fn watch_children() -> io::Result<OwnedFd> {
-    // SAFETY: `set` is initialised before use; signalfd returns a new descriptor that nobody else owns.
-    unsafe {
-        // The spawner ignores it, and that outlives exec: children would vanish unseen.
-        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, libc::SIGCHLD);
-        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        match libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) {
-            -1 => Err(io::Error::last_os_error()),
-            descriptor => Ok(OwnedFd::from_raw_fd(descriptor)),
-        }
     }
 }

@@ -6,6 +6,7 @@
 //! One thread, one poll loop: start at [`init::Init::serve`].
 
 mod bind;
+mod connect;
 mod driver;
 mod files;
 mod guest;

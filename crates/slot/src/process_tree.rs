@@ -43,6 +43,19 @@ fn members(leader: i32) -> Vec<i32> {
     all.keys().copied().filter(|&pid| pid != 1 && belongs(pid)).collect()
 }
 
+/// Does `act` to every process of the slot but init, and to those that they start meanwhile.
+pub fn each(mut act: impl FnMut(Pid)) {
+    let mut seen = Vec::new();
+    for _ in 0..LOOKS_MAX {
+        let fresh: Vec<i32> = processes().into_keys().filter(|pid| *pid != 1 && !seen.contains(pid)).collect();
+        if fresh.is_empty() {
+            return;
+        }
+        fresh.iter().filter_map(|&pid| Pid::from_raw(pid)).for_each(&mut act);
+        seen.extend(fresh);
+    }
+}
+
 /// Ends all that descends from `leader` or is of its session. False when it kept growing.
 ///
 /// First everything is stopped and only then killed: a child whose parent has died belongs to nobody. What left its session and

@@ -1,6 +1,13 @@
 //! Children that ended: status, time, and what they read and wrote.
 
-use std::{fs::File, os::unix::fs::FileExt};
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{FromRawFd, OwnedFd},
+        unix::fs::FileExt,
+    },
+};
 
 use madang_slot_api::{Cause, Exit};
 
@@ -79,4 +86,23 @@ struct Io {
     written: u64,
     /// What looking cost: it counts as read the next time.
     looking: u64,
+}
+
+/// A descriptor that becomes readable when a child ends. The signal itself is blocked: nothing interrupts us.
+pub fn watch_children() -> io::Result<OwnedFd> {
+    // SAFETY: `set` is initialised before use; signalfd returns a new descriptor that nobody else owns.
+    unsafe {
+        // The spawner ignores it, and that outlives exec: children would vanish unseen.
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        match libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) {
+            -1 => Err(io::Error::last_os_error()),
+            descriptor => Ok(OwnedFd::from_raw_fd(descriptor)),
+        }
+    }
 }

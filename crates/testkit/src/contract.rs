@@ -6,13 +6,13 @@ mod folder;
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc, time::Duration};
 
-use madang_ids::{RunId, SandboxId, SessionId};
+use madang_ids::{AppId, RunId, SandboxId, SessionId};
 use madang_model::{Limits, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Verdict, Work};
 use madang_node_api::{
-    Depth, ExecEnd, ExecEvent, ExecInput, ExecSpec, FileKind, FreezeWhen, Network, Node, NodeError, PoolWanted,
-    Presence, RunControl, RunHandle, SandboxSpec,
+    AppConnection, AppSpec, AppState, Depth, ExecEnd, ExecEvent, ExecInput, ExecSpec, FileKind, FreezeWhen, Network,
+    Node, NodeError, PORT_APP, PoolWanted, Presence, RunControl, RunHandle, SandboxSpec,
 };
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Longer than anything takes on a machine that has much else to do.
 const WAIT: Duration = Duration::from_secs(60);
@@ -33,6 +33,8 @@ pub struct Dialect {
     pub hang: &'static str,
     /// Prints so many bytes.
     pub flood: fn(usize) -> String,
+    /// Has something listen on this port that says back what it is told; on a port that is an app, if none.
+    pub listen: Option<fn(u16) -> String>,
 }
 
 /// The simulated node's.
@@ -44,6 +46,7 @@ pub const SIM: Dialect = Dialect {
     input: "input",
     hang: "hang",
     flood: |bytes| format!("flood {bytes}"),
+    listen: None,
 };
 
 /// The real one's.
@@ -55,7 +58,22 @@ pub const PYTHON: Dialect = Dialect {
     input: "print('got ' + input())",
     hang: "import time\nwhile True: time.sleep(1)",
     flood: |bytes| format!("import sys\n_ = sys.stdout.write('x' * {bytes})"),
+    listen: Some(|port| format!("{PYTHON_ECHO}\nlisten({port})")),
 };
+
+const PYTHON_ECHO: &str = "
+import socket, threading
+def serve(one):
+    while said := one.recv(65536):
+        one.sendall(said)
+    one.close()
+def accept(door):
+    while True:
+        threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
+def listen(port):
+    door = socket.create_server(('127.0.0.1', port))
+    threading.Thread(target=accept, args=(door,), daemon=True).start()
+";
 
 /// Everything below, one after the other.
 pub async fn check(node: Arc<dyn Node>, dialect: &Dialect) {
@@ -71,6 +89,7 @@ pub async fn check(node: Arc<dyn Node>, dialect: &Dialect) {
     files_go_in_and_out(&*node, dialect).await;
     folder::check(&*node, dialect).await;
     what_is_frozen_thaws_for_whoever_uses_it(&*node, dialect).await;
+    apps_are_reached_and_end(&*node, dialect).await;
 }
 
 /// Of nodes that hold programs by their streams.
@@ -127,6 +146,7 @@ pub fn sandbox(dialect: &Dialect) -> SandboxSpec {
         network: Network::None,
         lease_ms: None,
         mounts: Vec::new(),
+        app: None,
     }
 }
 
@@ -369,4 +389,50 @@ async fn files_go_in_and_out(node: &dyn Node, dialect: &Dialect) {
     assert!(matches!(node.file_read(id, "dir/big.bin").await, Err(NodeError::NotFound(_))));
     assert!(node.file_write(id, "../outside", Box::pin(Cursor::new(vec![1]))).await.is_err());
     node.sandbox_close(id).await.expect("it closes");
+}
+
+/// Everything that is said comes back, also if it is more than fits on the way, and an end is answered by one.
+async fn says_back(mut connection: AppConnection) {
+    let said: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 253) as u8).collect();
+    let (mut from, mut to) = tokio::io::split(&mut connection);
+    let speak = async {
+        to.write_all(&said).await.expect("it listens");
+        to.shutdown().await.expect("an end is told");
+    };
+    let mut heard = Vec::new();
+    let listen = async { from.read_to_end(&mut heard).await.expect("it answers") };
+    in_time("an echo", async { tokio::join!(speak, listen) }).await;
+    assert!(heard == said, "{} bytes came back, others than were said", heard.len());
+}
+
+async fn apps_are_reached_and_end(node: &dyn Node, dialect: &Dialect) {
+    const PORT: u16 = 8_123;
+    let id = opened(node, dialect).await;
+    let nobody = node.port_connect(id, PORT).await.map(drop);
+    assert!(matches!(nobody, Err(NodeError::Unavailable(_))), "{nobody:?}");
+    if let Some(listen) = dialect.listen {
+        answer(node, id, &listen(PORT)).await;
+    }
+    let (env, arguments) = (BTreeMap::new(), Vec::new());
+    let app = AppSpec { id: AppId::new(), name: PORT_APP.into(), port: Some(PORT), protocol: None, arguments, env };
+    let seen = in_time("an app", node.app_start(id, app.clone())).await.expect("it starts");
+    assert_eq!((seen.id, seen.port, seen.state), (app.id, PORT, AppState::Running));
+    let again = node.app_start(id, AppSpec { id: AppId::new(), ..app.clone() }).await;
+    assert_eq!(again.as_ref(), Ok(&seen), "the one that is there is meant");
+    assert_eq!(node.apps(id).await.as_ref(), Ok(&vec![seen]));
+    says_back(node.app_connect(id, app.id).await.expect("it is reached")).await;
+    says_back(node.port_connect(id, PORT).await.expect("its port too")).await;
+    let other = node.app_connect(id, AppId::new()).await.map(drop);
+    assert!(matches!(other, Err(NodeError::NotFound(_))), "{other:?}");
+    let unknown = AppSpec { name: "no-such-app".into(), ..app.clone() };
+    assert!(matches!(node.app_start(id, unknown).await, Err(NodeError::Invalid(_))));
+    let mut held = node.app_connect(id, app.id).await.expect("it is reached");
+    node.app_stop(id, app.id).await.expect("it stops");
+    node.app_stop(id, app.id).await.expect("what is stopped stops again");
+    assert_eq!(node.apps(id).await, Ok(Vec::new()));
+    node.sandbox_close(id).await.expect("it closes");
+    let mut rest = Vec::new();
+    // With the sandbox goes every connection into it; how its end is told is not said.
+    let _ = in_time("the end of a connection", held.read_to_end(&mut rest)).await;
+    assert!(node.app_connect(id, app.id).await.is_err());
 }

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, select_all};
-use madang_ids::{FolderId, RunId, SandboxId};
+use madang_ids::{AppId, FolderId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen,
-    LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen,
-    SandboxSpec,
+    AppConnection, AppOffered, AppSeen, AppSpec, ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened,
+    FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted,
+    ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
 };
 use tokio::sync::broadcast;
 use tracing::{Instrument as _, Span, field::Empty};
@@ -210,6 +210,29 @@ impl Node for Fleet {
         self.volume()?.folder_clone(from, to).await
     }
 
+    async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {
+        let span = madang_trace::span!(
+            "app_start", otel.kind = "client", otel.status_code = Empty, madang.sandbox.id = %sandbox
+        );
+        told(span, async { self.reach(sandbox).await?.app_start(sandbox, app).await }).await
+    }
+
+    async fn app_stop(&self, sandbox: SandboxId, app: AppId) -> Result<(), NodeError> {
+        self.reach(sandbox).await?.app_stop(sandbox, app).await
+    }
+
+    async fn apps(&self, sandbox: SandboxId) -> Result<Vec<AppSeen>, NodeError> {
+        self.reach(sandbox).await?.apps(sandbox).await
+    }
+
+    async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError> {
+        self.reach(sandbox).await?.app_connect(sandbox, app).await
+    }
+
+    async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError> {
+        self.reach(sandbox).await?.port_connect(sandbox, port).await
+    }
+
     /// What any of them can run; why not only where none can.
     fn languages(&self) -> Vec<LanguageSeen> {
         let mut known: BTreeMap<String, LanguageSeen> = BTreeMap::new();
@@ -261,6 +284,7 @@ impl Node for Fleet {
             sum.memory_bytes += other.memory_bytes;
             sum.devices.extend(other.devices);
             sum.volume = sum.volume.or(other.volume);
+            sum.apps = merge_apps(sum.apps, other.apps);
         }
         sum
     }
@@ -273,4 +297,16 @@ impl Node for Fleet {
         let members = self.members();
         join_all(members.iter().map(|member| member.node.pool_want(wanted.clone()))).await.into_iter().collect()
     }
+}
+
+/// What any node can start; why not only where none can.
+fn merge_apps(apps: Vec<AppOffered>, others: Vec<AppOffered>) -> Vec<AppOffered> {
+    let mut known: BTreeMap<String, AppOffered> = apps.into_iter().map(|app| (app.name.clone(), app)).collect();
+    for other in others {
+        let better = known.get(&other.name).is_none_or(|app| app.unavailable.is_some() && other.unavailable.is_none());
+        if better {
+            known.insert(other.name.clone(), other);
+        }
+    }
+    known.into_values().collect()
 }

@@ -125,7 +125,7 @@ impl App {
             resources: request.resources.clone(),
             ..SessionCreate::default()
         };
-        let spec = session_spec(&session, language.as_ref(), &self.config)?;
+        let spec = session_spec(&session, (language.as_ref(), None), &self.config)?;
         Ok(ReservationRecord {
             id: ReservationId::new(),
             resource_group: request.resource_group.clone().unwrap_or_else(|| GROUP_DEFAULT.to_owned()),

@@ -43,6 +43,7 @@ pub(crate) fn one_shot(
         network: Network::None,
         lease_ms: None,
         mounts: Vec::new(),
+        app: None,
     };
     let work = Work::Batch { steps: Default::default(), main, args: request.args };
     let run = RunSpec { id: RunId::new(), work, files, stdin, inputs: request.inputs, env: BTreeMap::new(), limits };

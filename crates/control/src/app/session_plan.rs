@@ -6,7 +6,7 @@ use madang_ids::SessionId;
 use madang_model::{
     Limits, OnNodeLoss, Queueing, SessionKind, SessionSpec, session::QUEUED_MS_MAX, session_spec::GROUP_DEFAULT,
 };
-use madang_node_api::LanguageSeen;
+use madang_node_api::{AppOffered, LanguageSeen};
 use madang_public_api::{Resources, SessionCreate};
 
 use super::{Failure, accelerator, cluster::cluster_asked, validate};
@@ -23,7 +23,7 @@ const WAIT_MS: u64 = 600_000;
 
 pub(crate) fn session_spec(
     request: &SessionCreate,
-    language: Option<&LanguageSeen>,
+    (language, app): (Option<&LanguageSeen>, Option<&AppOffered>),
     config: &ControlConfig,
 ) -> Result<SessionSpec, Failure> {
     refuse_later_fields(request)?;
@@ -51,7 +51,7 @@ pub(crate) fn session_spec(
         kind,
         image: validate::image(request.image.as_deref())?,
         language: language.map(|language| language.id.clone()),
-        limits: limits(&request.resources, language, &config.limits_max)?,
+        limits: limits(&request.resources, (language, app), &config.limits_max)?,
         accelerators: accelerator::asked(&request.resources.accelerators)?,
         env: request.env.clone(),
         tags: request.tags.clone(),
@@ -61,6 +61,7 @@ pub(crate) fn session_spec(
         idle_timeout_ms: duration("idle_timeout_ms", request.idle_timeout_ms, idle_default, timeout_max)?,
         queueing: queueing(request)?,
         cluster: cluster_asked(request.cluster.as_ref())?,
+        app: app.map(|app| app.name.clone()),
     })
 }
 
@@ -115,8 +116,13 @@ fn suspend_idle(asked: Option<u64>, config: &ControlConfig) -> Result<Option<u64
     }
 }
 
-fn limits(resources: &Resources, language: Option<&LanguageSeen>, ceiling: &Limits) -> Result<Limits, Failure> {
+fn limits(
+    resources: &Resources,
+    (language, app): (Option<&LanguageSeen>, Option<&AppOffered>),
+    ceiling: &Limits,
+) -> Result<Limits, Failure> {
     let defaults = language.map_or_else(Limits::default, |language| language.limits);
+    let defaults = app.map_or(defaults, |app| app.beside(defaults));
     let cpu_millis = match resources.cpu {
         None => defaults.cpu_millis,
         // The bound below is far under what a float counts exactly.

@@ -32,7 +32,8 @@ impl App {
     ) -> Result<SessionView, Failure> {
         let language = self.language_wanted(request.language.as_deref()).await?;
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
-        let spec = session_spec(&request, language.as_ref(), &self.config)?;
+        let app = self.app_wanted(request.app.as_deref())?;
+        let spec = session_spec(&request, (language.as_ref(), app.as_ref()), &self.config)?;
         self.queueing_known(actor, &spec.queueing).await?;
         if let (true, Some(name)) = (request.reuse_if_exists, &request.name)
             && let Some(session) = self.session_named(actor, name)
@@ -58,7 +59,8 @@ impl App {
         let language = self.language_wanted(request.language.as_deref()).await?;
         let people = self.people.now();
         let owner = people.owner(actor, request.project.as_deref())?;
-        let spec = session_spec(&request, language.as_ref(), &self.config)?;
+        let app = self.app_wanted(request.app.as_deref())?;
+        let spec = session_spec(&request, (language.as_ref(), app.as_ref()), &self.config)?;
         self.queueing_known(actor, &spec.queueing).await?;
         let record = session_record(SessionId::new(), owner, request.name, spec)?;
         let refusals = self.store.session_admit(&record, &people.bounds(&owner, &actor.by), Admit::Try).await?;

@@ -1,6 +1,7 @@
 //! The rim: routes, bodies, streams, sockets. Reads requests, asks `app`, writes answers; decides nothing.
 
 mod access_key;
+mod app;
 mod archive;
 mod audit;
 mod audit_read;
@@ -121,6 +122,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(file::file_list))
         .routes(routes!(file::file_read, file::file_write, file::file_remove))
         .routes(routes!(event::event_stream))
+        .merge(app_routes())
         .merge(people::people_routes())
         .merge(policy::policy_routes())
         .merge(resource_group::resource_group_routes())
@@ -130,6 +132,15 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .merge(node::node_routes())
         .merge(house_routes())
         .merge(signin_routes())
+}
+
+/// What sessions open.
+fn app_routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(app::app_offer_list))
+        .routes(routes!(app::app_list, app::app_create))
+        .routes(routes!(app::app_remove))
+        .routes(routes!(app::session_port))
 }
 
 /// What keeps the house: for administrators.

@@ -123,7 +123,7 @@ pub(super) async fn session_terminal(
     }))
 }
 
-fn bounded(upgrade: Upgrade) -> Result<WebSocketUpgrade, Failure> {
+pub(super) fn bounded(upgrade: Upgrade) -> Result<WebSocketUpgrade, Failure> {
     let upgrade = upgrade.map_err(|rejection| Failure::new(ProblemKind::UpgradeRequired, rejection.body_text()))?;
     Ok(upgrade.max_message_size(bounds::SOCKET_MESSAGE_BYTES_MAX).max_frame_size(bounds::SOCKET_MESSAGE_BYTES_MAX))
 }

@@ -181,6 +181,7 @@ mod tests {
             suspend_idle_ms: Some(50_000),
             queueing: Default::default(),
             cluster: Default::default(),
+            app: None,
         };
         let record = SessionRecord {
             id: SessionId::new(),

@@ -47,6 +47,8 @@ pub struct World {
     pub home: Arc<Home>,
     pub stop: StopHandle,
     pub fleet: Arc<madang_control::Fleet>,
+    /// Checks what the server signs.
+    pub tickets: madang_ticket::Verifier,
     running: tokio::task::JoinHandle<()>,
 }
 
@@ -103,10 +105,11 @@ impl World {
         let nodes = server.nodes_address();
         let token = std::fs::read_to_string(server.admin_token_path()).unwrap().trim().to_owned();
         let fleet = server.fleet();
+        let tickets = server.ticket_verifier();
         let running: Running = server.spawn();
         let stop = running.handle();
         let running = tokio::spawn(async move { running.wait().await.unwrap() });
-        Self { node, address, nodes, token, home, stop, fleet, running }
+        Self { node, address, nodes, token, home, stop, fleet, tickets, running }
     }
 
     pub fn socket(&self) -> std::path::PathBuf {

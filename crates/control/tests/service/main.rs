@@ -4,6 +4,7 @@
 
 mod accelerator;
 mod access_key;
+mod apps;
 mod audit;
 mod auth;
 mod authorization;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use madang_ids::{FolderId, RunId, SandboxId};
+use madang_ids::{AppId, FolderId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    ByteStream, Completions, Depth, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node,
-    NodeError, NodeFacts, NodeHealth, PoolWanted, Presence, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
-    SandboxState,
+    AppConnection, AppSeen, AppSpec, ByteStream, Completions, Depth, FileOpened, FileSeen, FreezeSeen, FreezeWhen,
+    ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, Presence, ReadingAck, RunHandle,
+    RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -43,6 +43,19 @@ impl RemoteNode {
         match self.ask(ask, Then::Nothing).await? {
             Told::Done => Ok(()),
             _ => Err(misfit()),
+        }
+    }
+
+    async fn connect(&self, ask: Ask) -> Result<AppConnection, NodeError> {
+        let number = self.number();
+        // Before the order: the node may call before its answer is here.
+        let near = self.pipes.expect(number)?;
+        match self.order(number, &ask, Then::Nothing).await {
+            Ok(Told::Connected) => Ok(near),
+            other => {
+                self.pipes.forget(number);
+                Err(other.err().unwrap_or_else(misfit))
+            }
         }
     }
 
@@ -111,7 +124,7 @@ impl Node for RemoteNode {
     }
 
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
-        self.run(run.id, 0, Life::Once, Ask::RunOnce { sandbox, run }).await
+        self.run(run.id, 0, Life::Once, Ask::RunOnce { sandbox: sandbox.into(), run }).await
     }
 
     /// As the node said when it was last heard; how many events each has had may be more.
@@ -270,6 +283,32 @@ impl Node for RemoteNode {
     /// Leases are the node's own to keep; control knows from its specifications which sandboxes have one.
     fn leases(&self) -> BTreeMap<SandboxId, u64> {
         BTreeMap::new()
+    }
+
+    async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {
+        match self.ask(Ask::AppStart { sandbox, app }, Then::Nothing).await? {
+            Told::AppStarted { app } => Ok(app),
+            _ => Err(misfit()),
+        }
+    }
+
+    async fn app_stop(&self, sandbox: SandboxId, app: AppId) -> Result<(), NodeError> {
+        self.done(Ask::AppStop { sandbox, app }).await
+    }
+
+    async fn apps(&self, sandbox: SandboxId) -> Result<Vec<AppSeen>, NodeError> {
+        match self.ask(Ask::Apps { sandbox }, Then::Nothing).await? {
+            Told::Apps { apps } => Ok(apps),
+            _ => Err(misfit()),
+        }
+    }
+
+    async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError> {
+        self.connect(Ask::AppConnect { sandbox, app }).await
+    }
+
+    async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError> {
+        self.connect(Ask::PortConnect { sandbox, port }).await
     }
 
     async fn pool_want(&self, wanted: PoolWanted) -> Result<(), NodeError> {

@@ -26,6 +26,7 @@ use super::{
     link::to,
     run::{self, RunSlot},
 };
+use crate::pipe::{FarEnd, Pipes};
 use crate::{
     check::Refused,
     now_ms,
@@ -55,6 +56,7 @@ pub struct RemoteNode {
     pending: Mutex<BTreeMap<u64, Pending>>,
     reads: Mutex<HashMap<u64, mpsc::Sender<Bytes>>>,
     writes: Mutex<HashMap<u64, ByteStream>>,
+    pub(super) pipes: Pipes,
     pub(super) runs: Mutex<HashMap<u64, Arc<RunSlot>>>,
     pub(super) changes: broadcast::Sender<SandboxSeen>,
     pub(super) presence: watch::Sender<Presence>,
@@ -147,6 +149,7 @@ impl RemoteNode {
             pending: Mutex::default(),
             reads: Mutex::default(),
             writes: Mutex::default(),
+            pipes: Pipes::default(),
             runs: Mutex::default(),
             changes: broadcast::Sender::new(WATCH_MAX),
             presence: watch::Sender::new(Presence::Unheard),
@@ -376,6 +379,10 @@ impl RemoteNode {
 
     pub(super) fn write_take(&self, control: &str, number: u64) -> Option<ByteStream> {
         if control == self.control { lock(&self.writes).remove(&number) } else { None }
+    }
+
+    pub(super) fn pipe_take(&self, control: &str, number: u64) -> Option<FarEnd> {
+        if control == self.control { self.pipes.take(number) } else { None }
     }
 
     pub(super) fn facts_seen(&self) -> NodeFacts {

@@ -11,6 +11,7 @@ use super::{Hub, JoinAsked, Refusal, Seat, accept::Peer, file, gate::Caller, lin
 use crate::{
     ELSEWHERE, JoinToken,
     authority::{self, fingerprint},
+    pipe,
     wire::{
         Chunk, FromNode, JoinRequest, Joined, Received, RenewRequest, Renewed, RunDown, RunUp, ToNode, WriteRequest,
         link_server::Link,
@@ -158,6 +159,18 @@ impl Link for Service {
         let source = node.write_take(&control, order).ok_or_else(|| Status::not_found("nobody ordered this"))?;
         let (out, chunks) = mpsc::channel(file::CHUNKS_MAX);
         tokio::spawn(file::send(source, out));
+        Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
+    }
+
+    type PipeStream = Answers<Chunk>;
+
+    async fn pipe(&self, request: Request<Streaming<Chunk>>) -> Result<Response<Answers<Chunk>>, Status> {
+        let node = self.node(&request)?;
+        let mut said = request.into_inner();
+        let Chunk { order, control, .. } = first(&mut said).await?;
+        let end = node.pipe_take(&control, order).ok_or_else(|| Status::not_found("nobody ordered this"))?;
+        let (out, chunks) = mpsc::channel(pipe::CHUNKS_MAX);
+        tokio::spawn(end.carry(said, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
     }
 }

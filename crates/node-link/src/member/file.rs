@@ -20,7 +20,7 @@ use crate::{
 /// Chunks on their way in this process.
 const CHUNKS_MAX: usize = 8;
 
-fn standing(links: &watch::Receiver<Option<Standing>>, control: &str) -> Option<Standing> {
+pub(super) fn standing(links: &watch::Receiver<Option<Standing>>, control: &str) -> Option<Standing> {
     links.borrow().clone().filter(|link| *link.control == *control)
 }
 

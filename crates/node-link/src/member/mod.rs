@@ -10,6 +10,7 @@ mod file;
 mod keep;
 mod link;
 mod orders;
+mod pipe;
 mod run;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{Instrument as _, Span};
 
 use super::{
-    Standing, file,
+    Standing, file, pipe,
     run::{self, Life, Ordered},
 };
 use crate::{
@@ -113,7 +113,7 @@ impl Orders {
                 self.carry(control, number, Life::Session, node.run_start(sandbox, run).await?)
             }
             Ask::RunOnce { sandbox, run } => {
-                self.carry(control, number, Life::Once, node.run_once(sandbox, run).await?)
+                self.carry(control, number, Life::Once, node.run_once(*sandbox, run).await?)
             }
             Ask::RunAttach { run, after } => {
                 self.carry(control, number, Life::Session, node.run_attach(run, after).await?)
@@ -158,6 +158,27 @@ impl Orders {
             Ask::FolderClone { from, to } => node.folder_clone(from, to).await.map(|()| Told::Done)?,
             Ask::SandboxFreeze { sandbox, when } => Told::Frozen { seen: node.sandbox_freeze(sandbox, when).await? },
             Ask::SandboxThaw { sandbox } => node.sandbox_thaw(sandbox).await.map(|()| Told::Done)?,
+            ask => self.obey_app(control, number, ask).await?,
+        })
+    }
+
+    async fn obey_app(&self, control: Arc<str>, number: u64, ask: Ask) -> Result<Told, NodeError> {
+        let node = &self.node;
+        Ok(match ask {
+            Ask::AppStart { sandbox, app } => Told::AppStarted { app: node.app_start(sandbox, app).await? },
+            Ask::AppStop { sandbox, app } => node.app_stop(sandbox, app).await.map(|()| Told::Done)?,
+            Ask::Apps { sandbox } => Told::Apps { apps: node.apps(sandbox).await? },
+            Ask::AppConnect { sandbox, app } => {
+                let connection = node.app_connect(sandbox, app).await?;
+                tokio::spawn(pipe::carry(self.links.clone(), control, number, connection));
+                Told::Connected
+            }
+            Ask::PortConnect { sandbox, port } => {
+                let connection = node.port_connect(sandbox, port).await?;
+                tokio::spawn(pipe::carry(self.links.clone(), control, number, connection));
+                Told::Connected
+            }
+            _ => return Err(NodeError::Invalid("this is no order about apps".to_owned())),
         })
     }
 

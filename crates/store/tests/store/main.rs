@@ -43,6 +43,7 @@ fn session(name: &str) -> SessionRecord {
         suspend_idle_ms: Some(1),
         queueing: Default::default(),
         cluster: Default::default(),
+        app: None,
     };
     SessionRecord {
         id: SessionId::new(),

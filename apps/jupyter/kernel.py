@@ -1,0 +1,41 @@
+"""A Python kernel: kernel.py -f CONNECTION_FILE, or forked from one that has imported everything (forge.py).
+
+It takes over the environment of the session, which may have come after the server that starts it, and shows the packages of the machine
+and those that the user installs beside its own.
+"""
+
+import os
+import sys
+
+ENVIRONMENT = "/run/madang/seen/environment"
+MACHINE_PACKAGES = "/usr/lib/python3/dist-packages"
+OWN_PACKAGES = "/home/work/.local/lib/python%d.%d/site-packages" % sys.version_info[:2]
+
+
+def take_over_environment():
+    try:
+        with open(ENVIRONMENT, "rb") as file:
+            entries = file.read().split(b"\0")
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        key, found, value = entry.partition(b"=")
+        if found:
+            os.environb[key] = value
+
+
+def run(argv):
+    take_over_environment()
+    # The interpreter's own directory is read-only: what is installed goes where the user may write.
+    os.environ.setdefault("PIP_TARGET", OWN_PACKAGES)
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    for path in (OWN_PACKAGES, MACHINE_PACKAGES):
+        if path not in sys.path:
+            sys.path.append(path)
+    from ipykernel import kernelapp
+
+    kernelapp.launch_new_instance(argv=argv)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

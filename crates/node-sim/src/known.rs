@@ -1,0 +1,20 @@
+//! What a simulated node knows.
+
+use madang_model::Limits;
+use madang_node_api::LanguageSeen;
+
+/// One that runs, one that is not installed.
+pub(crate) fn languages() -> Vec<LanguageSeen> {
+    let language = |id: &str, unavailable: Option<&str>| LanguageSeen {
+        id: id.into(),
+        name: id.to_uppercase(),
+        version: Some("1.0".into()),
+        unavailable: unavailable.map(str::to_owned),
+        modes: vec!["query".into(), "batch".into(), "command".into()],
+        extensions: vec!["sim".into()],
+        main: "main.sim".into(),
+        greeting: "print Hello".into(),
+        limits: Limits::default(),
+    };
+    vec![language("sim", None), language("absent", Some("it is not installed"))]
+}

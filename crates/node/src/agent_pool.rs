@@ -1,0 +1,69 @@
+//! Which pool and which template a request falls to.
+
+use std::sync::Arc;
+
+use madang_image::{ImageCatalog, host::HOST_IMAGE};
+use madang_languages::Recipe;
+use madang_node_api::{LanguageSeen, NodeError};
+
+use crate::{
+    agent::Agent,
+    pool::{PoolKey, Watermarks},
+    template::Template,
+};
+
+impl Agent {
+    pub(crate) fn open_pools(&self) {
+        let warm = |seen: &&LanguageSeen| {
+            let driver = self.shop.recipes.get(&seen.id).and_then(|recipe| recipe.driver.as_ref());
+            seen.unavailable.is_none() && driver.is_some_and(|driver| driver.warm)
+        };
+        let plain = PoolKey { image: HOST_IMAGE.to_owned(), language: None, app: None };
+        self.shop.pools.open(plain, Watermarks { low: 4, high: 16 });
+        for seen in self.languages.iter().filter(warm) {
+            // Python is what most ask for first; the others show by their misses that they are wanted.
+            let low = if seen.id == "python" { 8 } else { 1 };
+            let key = PoolKey { image: HOST_IMAGE.to_owned(), language: Some(seen.id.clone()), app: None };
+            self.shop.pools.open(key, Watermarks { low, high: 16 });
+        }
+    }
+
+    /// The recipe of a language, if the template called `key` has what it needs.
+    pub(crate) fn recipe(&self, key: &str, language: Option<&String>) -> Result<Option<Arc<Recipe>>, NodeError> {
+        let Some(id) = language else { return Ok(None) };
+        let recipe =
+            self.shop.recipes.get(id).ok_or_else(|| NodeError::Invalid(format!("there is no language `{id}` here")))?;
+        match self.shop.templates().get(key).and_then(|template| template.missing.get(id)) {
+            Some(why) => Err(NodeError::Invalid(format!("{} is not available here: {why}", recipe.name))),
+            None => Ok(Some(Arc::clone(recipe))),
+        }
+    }
+
+    /// The pool whose slots serve `spec`; its interpreter is waited for only if it will be used.
+    pub(crate) fn pool_for(image: String, recipe: Option<&Arc<Recipe>>, uses_driver: bool) -> PoolKey {
+        let language = recipe.filter(|recipe| uses_driver && recipe.driver.is_some()).map(|recipe| recipe.id.clone());
+        PoolKey { image, language, app: None }
+    }
+
+    /// The key of the template that `image` stands for now; made if it is new.
+    pub(crate) async fn template(&self, image: &str) -> Result<String, NodeError> {
+        if image == HOST_IMAGE {
+            return Ok(image.to_owned());
+        }
+        let (directory, name, recipes) = (self.config.home.join("images"), image.to_owned(), self.shop.recipes.clone());
+        let look = move || {
+            let plan = ImageCatalog::of(&directory).resolve(&name)?;
+            let key = plan.digest.clone().unwrap_or(name);
+            Ok((key, Template::look(plan, &recipes)))
+        };
+        let looked = tokio::task::spawn_blocking(look).await.map_err(|error| NodeError::Internal(error.to_string()))?;
+        let (key, template) = looked
+            .map_err(|error: madang_image::ImageError| NodeError::Invalid(format!("image `{image}`: {error}")))?;
+        if !self.shop.templates().contains_key(&key) {
+            let made = self.shop.maker.make_template(key.clone(), template.plan.clone()).await;
+            made.map_err(|error| NodeError::Unavailable(format!("image `{image}`: {error}")))?;
+            self.shop.templates().insert(key.clone(), template);
+        }
+        Ok(key)
+    }
+}
