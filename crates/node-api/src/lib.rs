@@ -30,6 +30,7 @@ pub use drift::DriftSeen;
 pub use exec::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};
 pub use facts::{DeviceSeen, Enforcement, NodeFacts, PoolWanted, Presence, VolumeSeen};
 pub use freeze::{FreezeSeen, FreezeWhen};
+pub use madang_model::Network;
 
 /// Bytes on their way into or out of a sandbox.
 pub type ByteStream = Pin<Box<dyn AsyncRead + Send>>;
@@ -59,15 +60,6 @@ pub struct SandboxSpec {
     /// The app that will be opened in it first: a slot in which it was started is taken where one waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-}
-
-/// What a sandbox may reach.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Network {
-    /// Nothing but its own loopback.
-    #[default]
-    None,
 }
 
 /// A sandbox as the node sees it.

@@ -17,7 +17,7 @@ pub const READINGS_WAIT: std::time::Duration = std::time::Duration::from_secs(20
 #[serde(rename_all = "kebab-case", tag = "ask")]
 pub enum Ask {
     SandboxOpen {
-        spec: SandboxSpec,
+        spec: Box<SandboxSpec>,
     },
     SandboxClose {
         id: SandboxId,

@@ -23,6 +23,7 @@ impl Agent {
     pub(crate) async fn adopt(self: &Arc<Self>, found: recover::Found) {
         self.shop.ledger.claim(found.claim.uid_base);
         self.devices.lent_before(&found.claim.spec.devices).into_iter().for_each(|hold| found.meter.holds(hold));
+        self.network.wire(&found.slot.name).into_iter().for_each(|wire| found.meter.carries(wire));
         let recipe = found.claim.spec.language.as_ref().and_then(|id| self.shop.recipes.get(id)).cloned();
         // One that was frozen is woken for what is to be said, and frozen again.
         let frozen = Frozen::found(&found.slot, &self.slots.join(&found.slot.name));

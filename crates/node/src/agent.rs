@@ -32,6 +32,7 @@ use crate::{
     device::Devices,
     facts, files,
     metering::{self, Refusal, SandboxMeter, Spool},
+    network::NodeNetwork,
     recover::{self, Claim},
     run::{self, KeptRun, KeptRuns},
     sandbox::{Sandbox, unavailable},
@@ -61,6 +62,7 @@ pub struct Agent {
     pub(crate) shop: Arc<Shop>,
     pub(crate) languages: Vec<LanguageSeen>,
     pub(crate) devices: Devices,
+    pub(crate) network: Arc<NodeNetwork>,
     pub(crate) sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
     /// Runs of sessions, which outlive this agent.
@@ -113,8 +115,12 @@ impl Agent {
         for ready in self.shop.pools.drain() {
             self.shop.retirement.retire(ready.slot);
         }
-        let retirement = self.shop.retirement.clone();
-        let done = tokio::task::spawn_blocking(move || retirement.finish(STOP_WAIT));
+        let (retirement, network) = (self.shop.retirement.clone(), Arc::clone(&self.network));
+        let done = tokio::task::spawn_blocking(move || {
+            let finished = retirement.finish(STOP_WAIT);
+            network.close();
+            finished
+        });
         if !done.await.unwrap_or(false) {
             tracing::warn!("some slots could not be removed in time; the next start removes them");
         }
@@ -167,7 +173,8 @@ impl Agent {
     }
 
     fn write_claim(&self, sandbox: &Sandbox) -> Result<(), NodeError> {
-        recover::write(&self.slots, &sandbox.slot.name, &Claim::of(sandbox))
+        let claim = Claim { network: self.network.index(&sandbox.slot.name), ..Claim::of(sandbox) };
+        recover::write(&self.slots, &sandbox.slot.name, &claim)
             .map_err(|error| NodeError::Internal(format!("cannot keep the claim: {error}")))
     }
 }

@@ -65,8 +65,16 @@ impl Agent {
             one_shot,
             slots: self.slots.clone(),
             hold: lent.map(|lent| lent.hold),
+            wire: None,
         };
         let slot = Arc::clone(&ready.slot);
+        let binding = match self.network.attach(&slot, &spec).await {
+            Ok(wire) => Binding { wire, ..binding },
+            Err(error) => {
+                self.shop.retirement.retire(slot);
+                return Err(error);
+            }
+        };
         let bound = Sandbox::bind(ready, spec, recipe, binding).await;
         if bound.is_err() {
             self.shop.retirement.retire(slot);

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use madang_network::NetworkConfig;
+
 use crate::device::DeviceConfig;
 
 /// Whether slots are made ahead of need.
@@ -24,6 +26,8 @@ pub struct AgentConfig {
     pub labels: BTreeMap<String, String>,
     /// Where its accelerators come from.
     pub devices: DeviceConfig,
+    /// What sandboxes reach at most, and how.
+    pub network: NetworkConfig,
 }
 
 impl AgentConfig {

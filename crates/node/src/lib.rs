@@ -22,6 +22,7 @@ mod link;
 mod maker;
 mod meter;
 mod metering;
+mod network;
 mod pool;
 mod recover;
 mod retire;
@@ -35,4 +36,5 @@ mod verdict;
 
 pub use agent::Agent;
 pub use config::{AgentConfig, Pools};
+pub use madang_network::NetworkConfig;
 pub use setup::StartError;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use madang_model::Usage;
+use madang_network::Transferred;
 use madang_sandbox::{Cgroup, Counters};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,7 @@ pub struct Meter {
     looked: Instant,
     memory_bytes: u64,
     kib_ms: f64,
+    transferred: Transferred,
 }
 
 /// Where counting began, to be kept: a server after this one counts on from there.
@@ -31,6 +33,9 @@ pub struct Began {
     /// Since the machine started, in milliseconds: a clock that is set makes no run older. A record without it counts from now on.
     #[serde(default = "up_ms")]
     pub up_ms: u64,
+    /// What had gone over the network.
+    #[serde(default)]
+    pub transferred: Transferred,
 }
 
 fn up_ms() -> u64 {
@@ -46,11 +51,12 @@ pub struct Counted {
 }
 
 impl Meter {
-    pub fn start(cgroup: &Cgroup) -> Self {
+    /// `transferred`: what has gone over the network before.
+    pub fn start(cgroup: &Cgroup, transferred: Transferred) -> Self {
         // The peak so far is the sandbox's: it is read before it is forgotten.
         let (start, now) = (cgroup.counters(), Instant::now());
         cgroup.reset_peak();
-        Self { start, began: now, looked: now, memory_bytes: start.memory_bytes, kib_ms: 0.0 }
+        Self { start, began: now, looked: now, memory_bytes: start.memory_bytes, kib_ms: 0.0, transferred }
     }
 
     /// Goes on where another meter of the same group began.
@@ -58,11 +64,13 @@ impl Meter {
         let age = Duration::from_millis(up_ms().saturating_sub(began.up_ms));
         let start = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
         let counters = began.counters;
-        Self { start: counters, began: start, looked: start, memory_bytes: counters.memory_bytes, kib_ms: 0.0 }
+        let (memory_bytes, transferred) = (counters.memory_bytes, began.transferred);
+        Self { start: counters, began: start, looked: start, memory_bytes, kib_ms: 0.0, transferred }
     }
 
     pub fn began(&self) -> Began {
-        Began { counters: self.start, up_ms: up_ms().saturating_sub(self.began.elapsed().as_millis() as u64) }
+        let up_ms = up_ms().saturating_sub(self.began.elapsed().as_millis() as u64);
+        Began { counters: self.start, up_ms, transferred: self.transferred }
     }
 
     pub fn began_at(&self) -> Instant {
@@ -112,7 +120,7 @@ impl Meter {
             memory_kib_ms: self.kib_ms as u64,
             read_bytes,
             written_bytes,
-            // No sandbox has a network yet, and only those of sessions have accelerators.
+            // What went over the network the caller knows; accelerators are counted for whole sandboxes.
             ..Usage::default()
         };
         Counted {
@@ -120,5 +128,12 @@ impl Meter {
             oom_kills: now.oom_kills.saturating_sub(self.start.oom_kills),
             fork_refusals: now.fork_refusals.saturating_sub(self.start.fork_refusals),
         }
+    }
+
+    /// The same with what has gone over the network, where so much has in all.
+    pub fn wired(&self, counted: Counted, transferred: Transferred) -> Counted {
+        let Transferred { in_bytes, out_bytes } = transferred.since(self.transferred);
+        let usage = Usage { received_bytes: in_bytes, sent_bytes: out_bytes, ..counted.usage };
+        Counted { usage, ..counted }
     }
 }

@@ -35,6 +35,9 @@ pub struct Claim {
     pub pid: i32,
     pub uid_base: Option<u32>,
     pub cpus: u32,
+    /// Where its network is, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<u32>,
     /// Where counting began; none in claims of servers before this one, which have `began`.
     #[serde(default)]
     pub tally: Option<Tally>,
@@ -57,6 +60,7 @@ impl Claim {
             pid: sandbox.slot.pid,
             uid_base: sandbox.slot.uid_base,
             cpus: sandbox.cpus,
+            network: None,
             tally: sandbox.meter.as_ref().map(|meter| meter.tally()),
             began: None,
         }

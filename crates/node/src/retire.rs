@@ -17,6 +17,7 @@ use crate::{
     drift::{Drift, Of},
     ledger::Ledger,
     metering::{Counted, SandboxMeter, Spool},
+    network::NodeNetwork,
     recover::Stuck,
 };
 
@@ -38,6 +39,7 @@ pub struct Grounds {
     pub ledger: Arc<Ledger>,
     pub spool: Arc<Spool>,
     pub drift: Arc<Drift>,
+    pub network: Arc<NodeNetwork>,
 }
 
 /// A handle to the thread. Unbounded: what waits here are things that exist and must go, refusing them would leak them.
@@ -210,6 +212,7 @@ impl Undertaker {
             }
             return false;
         }
+        self.grounds.network.detach(&slot.name);
         match remove(&self.grounds.cgroups, &self.grounds.directory, &slot.name) {
             Ok(()) => self.grounds.ledger.free(slot.name.as_ref(), slot.uid_base),
             Err(error) => {

@@ -12,6 +12,7 @@ use std::{
 
 use madang_languages::Recipe;
 use madang_model::{Limits, Usage};
+use madang_network::Transferred;
 use madang_node_api::{NodeError, SandboxSpec};
 use madang_sandbox::{CgroupLimits, Slot};
 use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnLimits, RunNumber, ToSlot};
@@ -22,7 +23,8 @@ use crate::{
     freeze::Freezer,
     link::{Link, LinkError},
     meter::{Began, Meter},
-    metering::SandboxMeter,
+    metering::{Carried, SandboxMeter},
+    network::Wire,
     pool::Ready,
     recover::Found,
     run::tape::Tapes,
@@ -44,6 +46,8 @@ pub struct Binding {
     pub slots: PathBuf,
     /// Devices that it was given.
     pub hold: Option<Arc<Hold>>,
+    /// Its network, if it has one.
+    pub wire: Option<Wire>,
 }
 
 /// Runs whose last messages init still keeps; one more, and it may forget them all.
@@ -74,6 +78,8 @@ pub struct Sandbox {
     pub driver: tokio::sync::Mutex<bool>,
     /// Of a session's; what a one-shot used stands in the end of its run.
     pub meter: Option<Arc<SandboxMeter>>,
+    /// Its network, if it has one.
+    pub wire: Option<Wire>,
     /// Where the counting of a one-shot began.
     pub began: OnceLock<Began>,
     /// Runs in progress, and runs ever begun: who was alone may take the cgroup's counters for its own.
@@ -96,7 +102,8 @@ impl Sandbox {
         recipe: Option<Arc<Recipe>>,
         binding: Binding,
     ) -> Result<Self, NodeError> {
-        let (one_shot, slots, hold) = (binding.one_shot, binding.slots, binding.hold);
+        let (one_shot, slots) = (binding.one_shot, binding.slots);
+        let carried = Carried { hold: binding.hold, wire: binding.wire.clone() };
         let Ready { slot, link, made_with, app } = ready;
         let mut spec = spec;
         // Files are memory; what the node writes into them for a guest would be counted as the node's own.
@@ -106,7 +113,8 @@ impl Sandbox {
             slot.cgroup.limit(&limits).map_err(|error| NodeError::Internal(format!("cannot set limits: {error}")))?;
         }
         let sandbox = Self {
-            meter: (!one_shot).then(|| Arc::new(SandboxMeter::start(&spec, &slot, &slots, hold))),
+            meter: (!one_shot).then(|| Arc::new(SandboxMeter::start(&spec, &slot, &slots, carried))),
+            wire: binding.wire,
             cpus: binding.cpus.len() as u32,
             one_shot,
             began: OnceLock::new(),
@@ -136,6 +144,10 @@ impl Sandbox {
             orphan_ms: binding.orphan_ms,
             keep: if one_shot { Keep::Nothing } else { Keep::UntilConfirmed },
         };
+        if let Some(Wire { gateway, .. }) = &sandbox.wire {
+            let resolve = ToSlot::Resolve { text: format!("nameserver {gateway}\noptions timeout:5 attempts:2\n") };
+            sandbox.link.send(&resolve).await.map_err(unavailable)?;
+        }
         sandbox.link.send(&ToSlot::Bind(bind)).await.map_err(unavailable)?;
         Ok(sandbox)
     }
@@ -143,10 +155,12 @@ impl Sandbox {
     /// A sandbox found again after a restart: bound before, its interpreter in a state we do not know.
     pub fn adopt(found: Found, recipe: Option<Arc<Recipe>>, link: Link, slots: &Path) -> Self {
         let Found { slot, claim, meter } = found;
+        let wire = meter.wire();
         Self {
             freezer: Freezer::default(),
             tapes: Tapes::new(slots.join(&slot.name)),
             meter: Some(meter),
+            wire,
             cpus: claim.cpus,
             one_shot: false,
             began: OnceLock::new(),
@@ -268,9 +282,18 @@ impl Sandbox {
         match (&self.meter, self.began.get()) {
             (Some(meter), _) => meter.usage(),
             // What init counts of files it says at the end.
-            (None, Some(began)) => Meter::resume(*began).read(&self.slot.cgroup, 0, 0).usage,
+            (None, Some(began)) => {
+                let mut meter = Meter::resume(*began);
+                let counted = meter.read(&self.slot.cgroup, 0, 0);
+                meter.wired(counted, self.transferred()).usage
+            }
             (None, None) => Usage::default(),
         }
+    }
+
+    /// What has gone over its network so far.
+    pub fn transferred(&self) -> Transferred {
+        self.wire.as_ref().map(Wire::transferred).unwrap_or_default()
     }
 
     /// From now on it gets so much of the processors, and never more than it was made with.

@@ -26,6 +26,7 @@ use crate::{
     ledger::Ledger,
     maker::{Maker, MakerConfig},
     metering::Spool,
+    network::NodeNetwork,
     pool::Pools,
     recover,
     retire::{Grounds, Retirement},
@@ -69,6 +70,7 @@ pub(crate) struct Setup {
     spool: Arc<Spool>,
     looked: recover::Looked,
     devices: Devices,
+    network: Arc<NodeNetwork>,
 }
 
 impl Setup {
@@ -94,13 +96,28 @@ impl Setup {
         let spool = Arc::new(Spool::open(config.home.join("readings"))?);
         let devices = Devices::look(&config.devices, &config.home)?;
         let looked = recover::look(&slots, &cgroups, &spool)?;
+        let network = Arc::new(NodeNetwork::open(&config, &looked.found));
         let maker = Maker::start(MakerConfig {
             program: config.program.clone(),
             instance: config.instance(),
             slots: slots.clone(),
             languages: madang_languages::extract_to(&config.home.join("languages"))?,
         })?;
-        Ok(Self { config, lock, slots, host, recipes, availability, shelf, maker, cgroups, spool, looked, devices })
+        Ok(Self {
+            config,
+            lock,
+            slots,
+            host,
+            recipes,
+            availability,
+            shelf,
+            maker,
+            cgroups,
+            spool,
+            looked,
+            devices,
+            network,
+        })
     }
 
     pub(crate) fn into_agent(self) -> Result<(Arc<Agent>, Vec<recover::Found>), StartError> {
@@ -122,6 +139,7 @@ impl Setup {
             ledger: Arc::clone(&ledger),
             spool: Arc::clone(&self.spool),
             drift: Arc::clone(&drift),
+            network: Arc::clone(&self.network),
         })?;
         self.looked.stuck.into_iter().for_each(|stuck| retirement.retire_stuck(stuck));
         let lacks = |(recipe, seen): (&Recipe, &Availability)| Some((recipe.id.clone(), seen.unavailable.clone()?));
@@ -129,7 +147,7 @@ impl Setup {
         let languages =
             self.recipes.iter().zip(self.availability).map(|(recipe, seen)| language_seen(recipe, seen)).collect();
         let directory = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-        let notes = self.maker.notes.iter().chain(&self.devices.notes).cloned().collect();
+        let notes = self.maker.notes.iter().chain(&self.devices.notes).cloned().chain(self.network.note()).collect();
         let shop = Shop {
             maker: self.maker,
             pools: Pools::default(),
@@ -156,6 +174,7 @@ impl Setup {
             shop: Arc::new(shop),
             languages,
             devices: self.devices,
+            network: self.network,
             sandboxes: RwLock::default(),
             changes: broadcast::channel(WATCH_MAX).0,
             runs: KeptRuns::default(),

@@ -76,6 +76,10 @@ pub enum ToSlot {
         ask: u32,
         what: AppAsk,
     },
+    /// What `/etc/resolv.conf` shows; before `Bind`.
+    Resolve {
+        text: String,
+    },
 }
 
 /// What a probe prints when it has tried everything.

@@ -131,6 +131,11 @@ fn show_limits(bind: &Bind) -> io::Result<()> {
     Ok(())
 }
 
+/// Who is asked for names.
+pub fn show_resolver(text: &str) -> io::Result<()> {
+    show("resolv.conf", text)
+}
+
 /// Rewrites in place: the file is mounted elsewhere, a new one beside it would not be.
 fn show(name: &str, text: &str) -> io::Result<()> {
     fs::write(format!("{SEEN}/{name}"), text)

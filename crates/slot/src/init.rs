@@ -281,6 +281,7 @@ impl Init {
             ToSlot::Confirm { run, upto } => self.link.journal.confirm(run, upto),
             ToSlot::App { ask, what } => self.obey_app(ask, what),
             ToSlot::Thawed { frozen_ms } => self.move_deadlines(Duration::from_millis(frozen_ms)),
+            ToSlot::Resolve { text } => self.resolve(&text),
         }
     }
 
@@ -312,6 +313,17 @@ impl Init {
         self.link.send(&FromSlot::Prepared);
         if self.driver_argv.is_some() {
             self.start_driver();
+        }
+    }
+
+    /// The guest has no network yet, or has one and is not bound: what fails here must not be survived.
+    fn resolve(&mut self, text: &str) {
+        walls::set_file_ids(0);
+        let shown = bind::show_resolver(text);
+        walls::set_file_ids(self.walls.guest_id.unwrap_or(0));
+        if let Err(error) = shown {
+            self.fault(None, format!("cannot show the name server: {error}"));
+            self.over = true;
         }
     }
 

@@ -10,7 +10,7 @@ mod readings;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use madang_ids::SandboxId;
-use madang_node::{Agent, AgentConfig, Pools, device::DeviceConfig};
+use madang_node::{Agent, AgentConfig, NetworkConfig, Pools, device::DeviceConfig};
 use rustix::process::Pid;
 use tempfile::TempDir;
 
@@ -30,6 +30,7 @@ impl Home {
             pools: Pools::Off,
             labels: BTreeMap::new(),
             devices,
+            network: NetworkConfig::default(),
         };
         Self { agent: Agent::start(config).await.unwrap(), directory }
     }

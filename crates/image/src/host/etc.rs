@@ -91,7 +91,7 @@ const GENERATED: [(&str, &str); 7] = [
     ("resolv.conf", ""),
     (
         "nsswitch.conf",
-        "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\nprotocols: files\nservices: files\n",
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n",
     ),
     ("fstab", ""),
 ];

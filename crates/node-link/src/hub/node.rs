@@ -83,7 +83,7 @@ impl Node for RemoteNode {
             usage: Usage::default(),
             frozen: false,
         };
-        match self.ask(Ask::SandboxOpen { spec }, Then::Opened(seen)).await? {
+        match self.ask(Ask::SandboxOpen { spec: Box::new(spec) }, Then::Opened(seen)).await? {
             Told::Done => Ok(()),
             _ => Err(misfit()),
         }

@@ -104,7 +104,7 @@ impl Orders {
     async fn obey_ask(&self, control: Arc<str>, number: u64, ask: Ask) -> Result<Told, NodeError> {
         let node = &self.node;
         Ok(match ask {
-            Ask::SandboxOpen { spec } => node.sandbox_open(spec).await.map(|()| Told::Done)?,
+            Ask::SandboxOpen { spec } => node.sandbox_open(*spec).await.map(|()| Told::Done)?,
             Ask::SandboxClose { id } => Told::Used { usage: node.sandbox_close(id).await? },
             Ask::SandboxRestart { id } => node.sandbox_restart(id).await.map(|()| Told::Done)?,
             Ask::SandboxInterrupt { id } => node.sandbox_interrupt(id).await.map(|()| Told::Done)?,

@@ -12,6 +12,6 @@ mod tally;
 
 pub use clock::up_us;
 pub use read::read_on_time;
-pub use sandbox::{Counted, SandboxMeter};
+pub use sandbox::{Carried, Counted, SandboxMeter};
 pub use spool::{Refusal, Spool};
 pub use tally::Tally;

@@ -16,7 +16,7 @@ use madang_node_api::{READING_MS, READING_MS_MAX, READING_MS_MIN, SandboxSpec};
 use madang_sandbox::{Cgroup, Slot};
 
 use super::{Tally, clock};
-use crate::device::Hold;
+use crate::{device::Hold, network::Wire};
 
 /// In a slot's directory: the tally as of the last reading.
 const FILE: &str = "meter.json";
@@ -33,6 +33,14 @@ pub struct SandboxMeter {
     held: Mutex<Held>,
     /// Devices count as long as they are held, and are held until the last reading is taken: nothing runs in the sandbox then.
     hold: OnceLock<Arc<Hold>>,
+    wire: OnceLock<Wire>,
+}
+
+/// What a sandbox has of its machine besides its group.
+#[derive(Debug, Default)]
+pub struct Carried {
+    pub hold: Option<Arc<Hold>>,
+    pub wire: Option<Wire>,
 }
 
 #[derive(Debug)]
@@ -45,13 +53,32 @@ struct Held {
 
 impl SandboxMeter {
     /// Counts from now on, as the slot is given out.
-    pub fn start(spec: &SandboxSpec, slot: &Slot, slots: &Path, hold: Option<Arc<Hold>>) -> Self {
+    pub fn start(spec: &SandboxSpec, slot: &Slot, slots: &Path, carried: Carried) -> Self {
+        let Carried { hold, wire } = carried;
         slot.cgroup.reset_peak();
         let tally = Tally::start(slot.cgroup.counters(), clock::up_us());
         let tally = tally.holding(hold.as_ref().map_or(0, |hold| hold.millis()));
         let meter = Self::of(spec, &slot.name, slot.cgroup.clone(), slots, tally);
         hold.into_iter().for_each(|hold| meter.holds(hold));
+        wire.into_iter().for_each(|wire| meter.carries(wire));
         meter
+    }
+
+    /// The network of its sandbox, also where it has had it since before this agent.
+    pub fn carries(&self, wire: Wire) {
+        // A second time it is the same.
+        let _ = self.wire.set(wire);
+    }
+
+    pub fn wire(&self) -> Option<Wire> {
+        self.wire.get().cloned()
+    }
+
+    fn count(&self, tally: &mut Tally) {
+        tally.count(clock::up_us(), &self.cgroup.counters());
+        if let Some(wire) = self.wire.get() {
+            tally.transfer(wire.transferred());
+        }
     }
 
     /// The devices of its sandbox, also where it has held them since before this agent.
@@ -78,6 +105,7 @@ impl SandboxMeter {
             every_ms: AtomicU64::new(READING_MS),
             held: Mutex::new(held),
             hold: OnceLock::new(),
+            wire: OnceLock::new(),
         }
     }
 
@@ -90,7 +118,7 @@ impl SandboxMeter {
     pub fn usage(&self) -> Usage {
         let mut held = self.held();
         if !held.ended {
-            held.tally.count(clock::up_us(), &self.cgroup.counters());
+            self.count(&mut held.tally);
         }
         held.tally.usage()
     }
@@ -131,7 +159,7 @@ impl SandboxMeter {
         if held.ended {
             return Ok(None);
         }
-        held.tally.count(clock::up_us(), &self.cgroup.counters());
+        self.count(&mut held.tally);
         let mut tally = held.tally;
         let sequence = tally.number();
         self.keep(&tally)?;
@@ -143,7 +171,7 @@ impl SandboxMeter {
     pub fn end(&self, counted: Counted) -> Reading {
         let mut held = self.held();
         if !held.ended && counted == Counted::Yes {
-            held.tally.count(clock::up_us(), &self.cgroup.counters());
+            self.count(&mut held.tally);
         }
         held.ended = true;
         // Not written into the meter's file: whoever ends it again after a crash gives the same number.

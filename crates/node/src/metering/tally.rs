@@ -1,6 +1,7 @@
 //! What a sandbox has used since it was given out. Pure: counters and times go in, sums that only grow come out.
 
 use madang_model::Usage;
+use madang_network::Transferred;
 use madang_sandbox::Counters;
 use serde::{Deserialize, Serialize};
 
@@ -18,13 +19,17 @@ pub struct Tally {
     /// Accelerators that are held, thousandths.
     #[serde(default)]
     accelerator_millis: u64,
+    /// Where the link's counters stood.
+    #[serde(default)]
+    transferred: Transferred,
 }
 
 impl Tally {
     /// Begins where the counters stand: what a slot used while it waited is nobody's.
     pub fn start(counters: Counters, now_us: u64) -> Self {
         let usage = Usage { memory_peak_bytes: counters.memory_bytes, ..Usage::default() };
-        Self { counters, looked_us: now_us, sequence: 0, usage, accelerator_millis: 0 }
+        let transferred = Transferred::default();
+        Self { counters, looked_us: now_us, sequence: 0, usage, accelerator_millis: 0, transferred }
     }
 
     /// The same, of a sandbox that holds accelerators.
@@ -75,6 +80,14 @@ impl Tally {
         self.peak(bytes);
     }
 
+    /// So much has gone over the network in all, as its link counts.
+    pub fn transfer(&mut self, now: Transferred) {
+        let Transferred { in_bytes, out_bytes } = now.since(self.transferred);
+        self.usage.received_bytes = self.usage.received_bytes.saturating_add(in_bytes);
+        self.usage.sent_bytes = self.usage.sent_bytes.saturating_add(out_bytes);
+        self.transferred = now;
+    }
+
     /// So much was in use at once. The kernel's own peak begins anew with every run.
     pub fn peak(&mut self, bytes: u64) {
         self.usage.memory_peak_bytes = self.usage.memory_peak_bytes.max(bytes);
@@ -120,6 +133,16 @@ mod tests {
         }
         tally.count(3_000_000, &Counters::default());
         assert_eq!((tally.usage().wall_us, tally.usage().accelerator_us), (2_000_000, 1_000_000));
+    }
+
+    #[test]
+    fn what_a_link_counts_is_added_once_and_one_that_is_gone_takes_nothing_away() {
+        let mut tally = Tally::start(Counters::default(), 0);
+        let link = |in_bytes, out_bytes| Transferred { in_bytes, out_bytes };
+        for seen in [link(100, 10), link(100, 10), link(150, 30), link(0, 0), link(5, 5)] {
+            tally.transfer(seen);
+        }
+        assert_eq!((tally.usage().received_bytes, tally.usage().sent_bytes), (155, 35));
     }
 
     #[test]

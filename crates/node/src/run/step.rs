@@ -120,7 +120,7 @@ impl Run {
 
     async fn begin(&mut self, sandbox: &Sandbox, ask: Ask, input: Input) -> Result<Watch, LinkError> {
         let (number, messages) = sandbox.link.open_run()?;
-        let meter = Meter::start(&sandbox.slot.cgroup);
+        let meter = Meter::start(&sandbox.slot.cgroup, sandbox.transferred());
         if let Some(whole) = &sandbox.meter {
             whole.saw_peak(meter.peak_before());
         } else {
@@ -387,7 +387,8 @@ impl Run {
         };
         let lost = exit.is_none() && matches!(end, End::Exited(_));
         let (read, written) = exit.as_ref().map_or((0, 0), |exit| (exit.read_bytes, exit.written_bytes));
-        let mut reading = watch.meter.read(&sandbox.slot.cgroup, read, written);
+        let reading = watch.meter.read(&sandbox.slot.cgroup, read, written);
+        let mut reading = watch.meter.wired(reading, sandbox.transferred());
         if let (false, Some(exit)) = (place.was_alone() && sandbox.slot.cgroup.counts(), &exit) {
             // The group counted others too, or there is none: what the kernel says of this process tree is nearer.
             reading.usage.cpu_user_us = exit.cpu_user_us;

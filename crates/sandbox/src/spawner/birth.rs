@@ -66,8 +66,12 @@ const EMPTY: &str = "var/tmp";
 /// Kinds of namespaces, as `/proc/sys/user/max_*_namespaces` calls them: init and guests make none.
 const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 /// Per-slot files over their namesakes: `/run/madang/seen/<name>` over `<path>`.
-const SEEN: [(&str, &str); 3] =
-    [("meminfo", "proc/meminfo"), ("cpuinfo", "proc/cpuinfo"), ("online", "sys/devices/system/cpu/online")];
+const SEEN: [(&str, &str); 4] = [
+    ("meminfo", "proc/meminfo"),
+    ("cpuinfo", "proc/cpuinfo"),
+    ("online", "sys/devices/system/cpu/online"),
+    ("resolv.conf", "etc/resolv.conf"),
+];
 /// `CLONE_INTO_CGROUP` of clone3(2), which the C library's type is too narrow for.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// Where init finds its socket.

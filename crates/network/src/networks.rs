@@ -1,0 +1,136 @@
+//! The handle: a thread that does one thing to the network after the other.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::{
+    config::NetworkConfig,
+    engine::{Attachment, Engine, Found, Place, Wanted},
+    error::NetworkError,
+    link,
+    netlink::Socket,
+};
+
+/// What waits for the thread; past it callers are refused.
+const ORDERS_MAX: usize = 1024;
+
+type Order = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// What has gone through a sandbox's link so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transferred {
+    /// To the sandbox.
+    pub in_bytes: u64,
+    /// From it.
+    pub out_bytes: u64,
+}
+
+impl Transferred {
+    /// What has been added to `before`; nothing where a link has begun anew.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            in_bytes: self.in_bytes.saturating_sub(before.in_bytes),
+            out_bytes: self.out_bytes.saturating_sub(before.out_bytes),
+        }
+    }
+}
+
+/// The networks of all sandboxes of this node.
+#[derive(Debug, Clone)]
+pub struct Networks {
+    orders: SyncSender<Order>,
+    /// By slot.
+    attached: Arc<Mutex<BTreeMap<String, Attachment>>>,
+    counters: Arc<Mutex<Socket>>,
+}
+
+impl Networks {
+    /// Begins where a process before this one stopped: with those that live on and nothing else. Blocking, and in the network
+    /// namespace of the calling thread.
+    pub fn open(place: &Place, config: NetworkConfig, alive: Vec<Found>) -> Result<Self, NetworkError> {
+        let counters = Socket::route().map_err(NetworkError::doing("open a socket"))?;
+        let mut engine = Engine::open(place, config)?;
+        let slots: Vec<_> = alive.iter().map(|found| (found.wanted.slot.clone(), found.index)).collect();
+        engine.adopt(alive)?;
+        let attached = slots.into_iter().filter_map(|(slot, index)| Some((slot, engine.attachment(index)?))).collect();
+        let (orders, receive): (_, Receiver<Order>) = sync_channel(ORDERS_MAX);
+        let serve = move || {
+            while let Ok(order) = receive.recv() {
+                order(&mut engine);
+            }
+        };
+        let thread = std::thread::Builder::new().name("network".to_owned()).spawn(serve);
+        thread.map_err(NetworkError::doing("start a thread"))?;
+        Ok(Self { orders, attached: Arc::new(Mutex::new(attached)), counters: Arc::new(Mutex::new(counters)) })
+    }
+
+    /// Gives a sandbox its network; the one it has if it has one.
+    pub async fn attach(&self, wanted: Wanted) -> Result<Attachment, NetworkError> {
+        if let Some(attachment) = self.of(&wanted.slot) {
+            return Ok(attachment);
+        }
+        let attached = Arc::clone(&self.attached);
+        let act = move |engine: &mut Engine| {
+            let slot = wanted.slot.clone();
+            let attachment = engine.attach(wanted)?;
+            lock(&attached).insert(slot, attachment.clone());
+            Ok(attachment)
+        };
+        let (send, answer) = oneshot::channel();
+        // Whoever asked may be gone; the slot's end takes the network away.
+        let order: Order = Box::new(move |engine| drop(send.send(act(engine))));
+        self.orders.try_send(order).map_err(|_| NetworkError::Busy)?;
+        answer.await.map_err(|_| NetworkError::Gone)?
+    }
+
+    /// The network of the sandbox in this slot.
+    pub fn of(&self, slot: &str) -> Option<Attachment> {
+        lock(&self.attached).get(slot).cloned()
+    }
+
+    /// What has gone through its link; nothing of a slot without one.
+    pub fn transferred(&self, slot: &str) -> Transferred {
+        let Some(attachment) = self.of(slot) else { return Transferred::default() };
+        let seen = link::find(&mut lock(&self.counters), &attachment.interface).ok().flatten();
+        seen.map_or_else(Transferred::default, |link| Transferred {
+            in_bytes: link.sent_bytes,
+            out_bytes: link.received_bytes,
+        })
+    }
+
+    /// Takes its network away once the sandbox is over; a slot without one is no matter. Blocking: for a thread of its own.
+    pub fn detach(&self, slot: &str) -> Result<(), NetworkError> {
+        let Some(attachment) = self.of(slot) else { return Ok(()) };
+        self.wait(move |engine| engine.detach(attachment.index))?;
+        lock(&self.attached).remove(slot);
+        Ok(())
+    }
+
+    /// Gives back what was changed of this machine, unless sandboxes live on. Blocking, as [`Networks::detach`].
+    pub fn close(&self) -> Result<(), NetworkError> {
+        self.wait(Engine::close)
+    }
+
+    fn wait(
+        &self,
+        act: impl FnOnce(&mut Engine) -> Result<(), NetworkError> + Send + 'static,
+    ) -> Result<(), NetworkError> {
+        let (send, done) = sync_channel(1);
+        let order: Order = Box::new(move |engine| drop(send.send(act(engine))));
+        self.orders.send(order).map_err(|_| NetworkError::Gone)?;
+        done.recv().map_err(|_| NetworkError::Gone)?
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
