@@ -2,6 +2,7 @@
 
 mod cluster;
 mod later;
+mod network;
 mod serve;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use madang_model::LimitsAsked;
 
 pub use cluster::{ClusterMode, SandboxArgs};
 pub use later::Later;
+pub use network::NetworkArgs;
 pub use serve::{ControlArgs, NodeArgs, ServeArgs, UpArgs};
 
 /// A private sandbox for any program, in milliseconds.
@@ -107,6 +109,8 @@ pub struct RunArgs {
     pub args: Vec<String>,
     #[command(flatten)]
     pub limits: LimitArgs,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// Print the result as JSON when it has finished
     #[arg(long)]
     pub json: bool,
@@ -232,6 +236,8 @@ pub struct SessionCreateArgs {
     /// A label that its node must have
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Vec<String>,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// An environment variable
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,

@@ -1,8 +1,11 @@
 //! The configuration file: `MADANG_CONFIG`, TOML. Read once, typed at once; unknown keys are refused, and every problem is told in one run.
 
+mod network;
+
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
 
 use madang_control::{ControlConfig, ProviderConfig};
+use madang_node::NetworkConfig;
 use toml::{Table, Value};
 
 use crate::exit::Failure;
@@ -21,6 +24,13 @@ pub struct Traces {
     pub service: Option<String>,
 }
 
+/// What the file says that is no setting of control.
+#[derive(Debug, Default)]
+struct Apart {
+    traces: Traces,
+    network: NetworkConfig,
+}
+
 /// Applies the file that the environment names, if it names one.
 pub fn apply(config: &mut ControlConfig) -> Result<(), Failure> {
     read(config).map(drop)
@@ -28,11 +38,16 @@ pub fn apply(config: &mut ControlConfig) -> Result<(), Failure> {
 
 /// What the file says of spans, for any role; the rest of it is checked as well.
 pub fn traces() -> Result<Traces, Failure> {
-    read(&mut ControlConfig::new(std::path::PathBuf::new()))
+    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|apart| apart.traces)
 }
 
-fn read(config: &mut ControlConfig) -> Result<Traces, Failure> {
-    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(Traces::default()) };
+/// What it says of the network of sandboxes on this machine.
+pub fn network() -> Result<NetworkConfig, Failure> {
+    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|apart| apart.network)
+}
+
+fn read(config: &mut ControlConfig) -> Result<Apart, Failure> {
+    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(Apart::default()) };
     let path = Path::new(&path);
     let failed = |why: String| Failure::usage(format!("{VARIABLE} {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
@@ -40,7 +55,7 @@ fn read(config: &mut ControlConfig) -> Result<Traces, Failure> {
 }
 
 /// Every problem, if there are any; `config` counts only without.
-fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Traces, Vec<String>> {
+fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Apart, Vec<String>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| vec![one_line(&error)])?;
     let mut file = Section::new(String::new(), table);
     if let Some(listen) = file.parsed("listen", "ADDRESS:PORT") {
@@ -76,8 +91,14 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Traces, Vec<Stri
         file.problems.extend(section.end());
         Traces { endpoint, service }
     });
+    let network = file.section("network").map(|mut section| {
+        let network = network::read(&mut section);
+        file.problems.extend(section.end());
+        network
+    });
+    let apart = Apart { traces: traces.unwrap_or_default(), network: network.unwrap_or_default() };
     let problems = file.end();
-    if problems.is_empty() { Ok(traces.unwrap_or_default()) } else { Err(problems) }
+    if problems.is_empty() { Ok(apart) } else { Err(problems) }
 }
 
 fn provider(section: &mut Section) -> ProviderConfig {
@@ -260,8 +281,18 @@ mod tests {
             [traces]
             endpoint = "http://collector.example:4318"
             service = "school"
+            [network]
+            pool = "100.127.0.0/16"
+            open = ["10.1.2.0/24"]
+            close = ["93.184.216.34"]
+            connections_max = 100
+            bytes_per_second_max = 1000000
+            resolvers = ["9.9.9.9"]
         "#;
-        let traces = apply_text(text, &mut config).unwrap();
+        let Apart { traces, network } = apply_text(text, &mut config).unwrap();
+        assert_eq!((network.pool.to_string().as_str(), network.connections_max), ("100.127.0.0/16", 100));
+        assert_eq!((network.opened[0].bits(), network.closed[0].bits()), (24, 32));
+        assert_eq!((network.bytes_per_s_max, network.resolvers[0].port()), (Some(1_000_000), 53));
         assert_eq!(traces.endpoint.as_deref(), Some("http://collector.example:4318"));
         assert_eq!(traces.service.as_deref(), Some("school"));
         assert_eq!(config.listen, Some("127.0.0.1:9000".parse().unwrap()));
@@ -289,6 +320,9 @@ mod tests {
             groups.physics = "lab"
             [traces]
             endpoint = "collector.example:4318"
+            [network]
+            pool = "10.0.0.0/31"
+            open = ["lan"]
         "#;
         let problems = apply_text(text, &mut ControlConfig::new("/nowhere")).unwrap_err().join("\n");
         for part in [
@@ -303,6 +337,8 @@ mod tests {
             "`provider[0].client_id` is missing",
             "`provider[0].groups.physics` is a list",
             "`traces.endpoint` is http://",
+            "`network.pool` is a range",
+            "`network.open` is a list",
         ] {
             assert!(problems.contains(part), "{part} in\n{problems}");
         }

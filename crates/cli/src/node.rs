@@ -1,7 +1,11 @@
 //! `madang node`: the agent alone, in the hands of a control plane elsewhere.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, ToSocketAddrs as _},
+    sync::Arc,
+};
 
+use madang_model::network::Ipv4Range;
 use madang_node::{Agent, AgentConfig};
 use madang_node_api::Node;
 use madang_node_link::{
@@ -31,8 +35,10 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
         joined = Member::join(config, Arc::new(Tcp)) => joined.map_err(|error| member_failure(&error))?,
         () = signals.next() => return Ok(0),
     };
+    let closed = control_addresses(&args);
     let labels = args.labels.into_iter().collect();
-    let settings = AgentConfig { labels, devices: args.devices.into(), ..up::agent_config(&home, args.pools)? };
+    let mut settings = AgentConfig { labels, devices: args.devices.into(), ..up::agent_config(&home, args.pools)? };
+    settings.network.closed.extend(closed);
     let agent = Agent::start(settings).await.map_err(up::node_failure)?;
     println!("node {} of {}", member.id(), args.join.join(","));
     let node: Arc<dyn Node> = agent.clone();
@@ -47,6 +53,16 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
     // Sessions go on without the agent, unless they were ended.
     agent.stop().await;
     ended.map_or(Ok(0), |error| Err(member_failure(&error)))
+}
+
+/// Where control is: nothing that a sandbox may speak to, wherever that is.
+fn control_addresses(args: &NodeArgs) -> Vec<Ipv4Range> {
+    let found = args.join.iter().filter_map(|address| with_port(address).to_socket_addrs().ok());
+    let addresses = found.flatten().filter_map(|address| match address.ip() {
+        IpAddr::V4(address) => Some(Ipv4Range::one(address)),
+        IpAddr::V6(_) => None,
+    });
+    addresses.collect()
 }
 
 fn member_config(args: &NodeArgs, home: &std::path::Path) -> Result<MemberConfig, Failure> {

@@ -70,6 +70,7 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         kind: if args.batch.is_some() { SessionKind::Batch } else { SessionKind::Interactive },
         startup_command: args.batch,
         cluster: args.cluster.map(|size| ClusterCreate { size, mode: args.cluster_mode.into() }),
+        network: args.network.asked(),
         ..SessionCreate::default()
     };
     let session = client.session_create(&request).await?;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use madang_control::{ControlConfig, Server, StopHandle};
-use madang_node::{Agent, AgentConfig, NetworkConfig, Pools};
+use madang_node::{Agent, AgentConfig, Pools};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
@@ -80,8 +80,8 @@ pub(crate) fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<Agent
         OnOff::On => Pools::On,
         OnOff::Off => Pools::Off,
     };
-    let (labels, devices) = Default::default();
-    Ok(AgentConfig { home: PathBuf::from(home), program, pools, labels, devices, network: NetworkConfig::default() })
+    let ((labels, devices), network) = (Default::default(), config::network()?);
+    Ok(AgentConfig { home: PathBuf::from(home), program, pools, labels, devices, network })
 }
 
 /// A directory that is taken or cannot be written, an address that is: for the caller to choose another.

@@ -21,6 +21,9 @@ pub enum Network {
 }
 
 impl Network {
+    /// Every policy in one word.
+    pub const WORDS: [&'static str; 3] = ["none", "allow-list", "internet"];
+
     /// Whether it is none at all.
     #[must_use]
     pub fn is_none(&self) -> bool {

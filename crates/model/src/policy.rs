@@ -61,6 +61,9 @@ pub struct PolicyLimits {
     /// Images; all where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Vec<String>>,
+    /// Policies of networks (`none`, `allow-list`, `internet`); all where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<String>>,
     /// Resource groups; all where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_groups: Option<Vec<String>>,
@@ -190,6 +193,21 @@ pub struct Wish<'a> {
     pub resource_group: &'a str,
     /// Its priority.
     pub priority: i64,
+    /// Its network policy in one word.
+    pub network: &'a str,
+}
+
+/// What a run in a sandbox of its own asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunWish<'a> {
+    /// What it would hold.
+    pub limits: &'a crate::Limits,
+    /// Its image.
+    pub image: &'a str,
+    /// Its network policy in one word.
+    pub network: &'a str,
+    /// Runs that the holder has already.
+    pub runs: u64,
 }
 
 /// One limit that one policy does not let a request pass.
@@ -257,7 +275,8 @@ impl Bound {
         let group =
             self.limits.resource_groups.as_ref().is_some_and(|known| !known.contains(&wish.resource_group.into()));
         let group = group.then(|| self.refusal("resource_groups", None, 0, 1));
-        over.chain(self.image_refusal(wish.image)).chain(group).chain(self.priority_refusal(wish.priority)).collect()
+        let lists = self.image_refusal(wish.image).into_iter().chain(group).chain(self.network_refusal(wish.network));
+        over.chain(lists).chain(self.priority_refusal(wish.priority)).collect()
     }
 
     fn priority_refusal(&self, priority: i64) -> Option<Refusal> {
@@ -274,7 +293,8 @@ impl Bound {
 
     /// What this policy has against one run in a sandbox of its own.
     #[must_use]
-    pub fn run_refusals(&self, limits: &crate::Limits, image: &str, runs: u64) -> Vec<Refusal> {
+    pub fn run_refusals(&self, wish: &RunWish<'_>) -> Vec<Refusal> {
+        let RunWish { limits, image, network, runs } = *wish;
         let sums = [
             ("runs_max", self.limits.runs_max, runs, 1),
             ("cpu_millis_max", self.limits.cpu_millis_max, 0, limits.cpu_millis),
@@ -282,7 +302,7 @@ impl Bound {
             ("disk_bytes_max", self.limits.disk_bytes_max, 0, limits.disk_bytes),
         ];
         let over = sums.into_iter().filter_map(|(limit, max, used, asked)| self.over(limit, max?, used, asked));
-        over.chain(self.image_refusal(image)).collect()
+        over.chain(self.image_refusal(image)).chain(self.network_refusal(network)).collect()
     }
 
     fn over(&self, limit: &str, max: u64, used: u64, asked: u64) -> Option<Refusal> {
@@ -292,6 +312,12 @@ impl Bound {
     fn image_refusal(&self, image: &str) -> Option<Refusal> {
         let known = self.limits.images.as_ref()?;
         (!known.iter().any(|known| known == image)).then(|| self.refusal("images", None, 0, 1))
+    }
+
+    fn network_refusal(&self, network: &str) -> Option<Refusal> {
+        let known = self.limits.networks.as_ref()?;
+        // Nobody needs leave for a network that is none.
+        (network != "none" && !known.iter().any(|known| known == network)).then(|| self.refusal("networks", None, 0, 1))
     }
 
     fn refusal(&self, limit: &str, max: Option<u64>, used: u64, asked: u64) -> Refusal {
@@ -322,6 +348,7 @@ mod tests {
             session_wait_ms_max: Some(5),
             priority_max: Some(3),
             resource_groups: Some(vec!["default".into()]),
+            networks: Some(vec!["allow-list".into()]),
             ..PolicyLimits::default()
         };
         let holder = Holder::User(crate::person::ADMINISTRATOR);
@@ -336,11 +363,12 @@ mod tests {
             wait_ms: 5,
             resource_group: "default",
             priority: 3,
+            network: "none",
         };
         let held = Held { sessions: 1, memory_bytes: 50, ..Held::default() };
         assert_eq!(bound.refusals(&held, &wish), []);
         let more = Held { sessions: 2, memory_bytes: 51, ..Held::default() };
-        let wish = Wish { image: "other", timeout_ms: 11, wait_ms: 6, resource_group: "gpu", priority: 4, ..wish };
+        let wish = Wish { image: "other", timeout_ms: 11, wait_ms: 6, resource_group: "gpu", priority: 4, network: "internet", ..wish };
         let named: Vec<_> = bound.refusals(&more, &wish).into_iter().map(|refusal| refusal.limit).collect();
         assert_eq!(
             named,
@@ -351,6 +379,7 @@ mod tests {
                 "session_wait_ms_max",
                 "images",
                 "resource_groups",
+                "networks",
                 "priority_max"
             ]
         );

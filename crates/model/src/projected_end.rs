@@ -98,6 +98,7 @@ mod tests {
             queueing: crate::session_spec::Queueing::default(),
             cluster: crate::Cluster::default(),
             app: None,
+            network: Default::default(),
         };
         let used = |started_ms, active_ms, runs_live, underused_ends_ms| {
             let end = ProjectedEnd::of(&spec, &Activity { started_ms, active_ms, runs_live, underused_ends_ms });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use madang_ids::{ReservationId, SessionId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cluster, Limits};
+use crate::{Cluster, Limits, Network};
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct SessionSpec {
     /// The app that will be opened in it first, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
+    /// What its sandboxes may reach.
+    #[serde(default, skip_serializing_if = "Network::is_none")]
+    pub network: Network,
 }
 
 impl SessionSpec {

@@ -45,6 +45,28 @@ pub fn merged(ranges: &[Ipv4Range]) -> Vec<(u32, u32)> {
     merged
 }
 
+/// Which addresses may be reached at all.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    closed: Vec<(u32, u32)>,
+    opened: Vec<(u32, u32)>,
+}
+
+impl Reach {
+    /// `closed` besides [`BLOCKED`]; `opened` whatever is closed.
+    pub fn new(closed: &[Ipv4Range], opened: &[Ipv4Range]) -> Self {
+        let closed: Vec<_> = BLOCKED.iter().chain(closed).copied().collect();
+        Self { closed: merged(&closed), opened: merged(opened) }
+    }
+
+    pub fn allows(&self, address: Ipv4Addr) -> bool {
+        let within = |ranges: &[(u32, u32)]| {
+            ranges.iter().any(|(first, last)| (*first..=*last).contains(&address.to_bits()))
+        };
+        !within(&self.closed) || within(&self.opened)
+    }
+}
+
 /// The place of one sandbox in the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plot {

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use madang_model::network::Ipv4Range;
 
+use crate::{address::Reach, dns::Upstream};
+
 /// See each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkConfig {
@@ -24,6 +26,22 @@ pub struct NetworkConfig {
 /// For benchmarks of devices (RFC 2544): in use in no network that we could hide.
 const POOL: Ipv4Range = Ipv4Range::new(Ipv4Addr::new(198, 18, 0, 0), 15);
 const CONNECTIONS_MAX: u32 = 1024;
+/// Whom this machine asks.
+const RESOLVERS: &str = "/etc/resolv.conf";
+
+impl NetworkConfig {
+    pub(crate) fn reach(&self) -> Reach {
+        let closed: Vec<_> = self.closed.iter().chain([&self.pool]).copied().collect();
+        Reach::new(&closed, &self.opened)
+    }
+
+    pub(crate) fn upstream(&self) -> Upstream {
+        match self.resolvers.as_slice() {
+            [] => Upstream::File(RESOLVERS.into()),
+            resolvers => Upstream::These(resolvers.to_vec()),
+        }
+    }
+}
 
 impl Default for NetworkConfig {
     fn default() -> Self {

@@ -7,6 +7,7 @@ use std::{
     net::Ipv4Addr,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
+    time::{Duration, Instant},
 };
 
 use madang_model::{Network, network::Ipv4Range};
@@ -15,19 +16,22 @@ use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name
 use crate::{
     address::Plot,
     config::NetworkConfig,
+    dns::Pin,
     error::NetworkError,
     kept::Kept,
     link::{self, Pair},
     netlink::Socket,
     nft::{Batch, Element, Set, name_key},
     sysctl::{self, Switch},
-    table::{self, GATEWAYS, GUESTS, INTERNET, PEERS, RANGES, UPLINKS},
+    table::{self, GATEWAYS, GUESTS, INTERNET, PEERS, PINNED, RANGES, UPLINKS},
 };
 
 /// What a sandbox calls its only interface.
 const GUEST_INTERFACE: &str = "eth0";
 /// Letters of the instance in our interfaces' names, which have 15 at most.
 const INSTANCE_LETTERS: usize = 6;
+/// Addresses of allowed names that are open to one sandbox at once.
+const PINS_MAX: usize = 2048;
 
 /// A sandbox that is to have a network.
 #[derive(Debug)]
@@ -74,6 +78,8 @@ struct Taken {
     interface: String,
     session: String,
     network: Network,
+    /// Addresses of allowed names, and when each closes again.
+    pins: BTreeMap<Ipv4Addr, Instant>,
     /// Keeps the link, and with it its counters, until the last reading: it would go with the last process inside.
     _namespace: OwnedFd,
 }
@@ -237,7 +243,8 @@ impl Engine {
     fn take(&mut self, plot: Plot, interface: String, wanted: Wanted, namespace: OwnedFd) {
         self.next = self.next.max(plot.index + 1);
         let Wanted { session, network, .. } = wanted;
-        self.taken.insert(plot.index, Taken { plot, interface, session, network, _namespace: namespace });
+        let pins = BTreeMap::new();
+        self.taken.insert(plot.index, Taken { plot, interface, session, network, pins, _namespace: namespace });
     }
 
     /// The namespace of a sandbox, and a socket in it; links made there from now on have no IPv6.
@@ -307,6 +314,29 @@ impl Engine {
         others.flat_map(both).collect()
     }
 
+    /// Opens addresses of allowed names to a sandbox, each for so many seconds from now.
+    pub fn pin(&mut self, index: u32, pins: &[Pin]) -> Result<(), NetworkError> {
+        let taken = self.taken.get_mut(&index).ok_or(NetworkError::Gone)?;
+        let now = Instant::now();
+        taken.pins.retain(|_, until| *until > now);
+        let fresh = pins.iter().filter(|pin| !taken.pins.contains_key(&pin.address)).count();
+        if taken.pins.len() + fresh > PINS_MAX {
+            return Err(NetworkError::Pins(PINS_MAX));
+        }
+        let keys: Vec<_> = pins.iter().map(|pin| table::pair_of(&taken.interface, pin.address)).collect();
+        let elements: Vec<_> =
+            pins.iter().map(|pin| table::pinned(&taken.interface, pin.address, pin.seconds)).collect();
+        let mut batch = Batch::new(&self.table);
+        // Not every kernel gives an element that is there another time to live.
+        batch.destroy(&PINNED, &keys);
+        batch.add(&PINNED, &elements);
+        batch.send(&mut self.netfilter).map_err(NetworkError::doing("open the addresses of a name"))?;
+        // Longer than in the kernel, so that what is there is always known here.
+        let until = |pin: &Pin| now + Duration::from_secs(u64::from(pin.seconds) + 1);
+        taken.pins.extend(pins.iter().map(|pin| (pin.address, until(pin))));
+        Ok(())
+    }
+
     /// Takes a sandbox's network away; what is gone already is no matter.
     pub fn detach(&mut self, index: u32) -> Result<(), NetworkError> {
         let Some(taken) = self.taken.get(&index) else { return Ok(()) };
@@ -323,6 +353,8 @@ impl Engine {
             batch.destroy(&set, &elements);
         }
         batch.destroy(&PEERS, &self.peers_of(taken));
+        let pinned: Vec<_> = taken.pins.keys().map(|address| table::pair_of(&taken.interface, *address)).collect();
+        batch.destroy(&PINNED, &pinned);
         batch.send(&mut self.netfilter).map_err(doing("let nftables forget"))?;
         self.taken.remove(&index);
         Ok(())

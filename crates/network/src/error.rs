@@ -13,6 +13,9 @@ pub enum NetworkError {
     /// The sandbox ended meanwhile.
     #[error("the sandbox is gone")]
     Gone,
+    /// It has asked for more names than may be open at once.
+    #[error("more than {0} addresses would be open at once (PINS_MAX)")]
+    Pins(usize),
     #[error("too much waits to be done to the network")]
     Busy,
 }

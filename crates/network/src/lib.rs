@@ -6,6 +6,7 @@
 
 mod address;
 mod config;
+mod dns;
 mod engine;
 mod error;
 mod kept;
@@ -19,4 +20,5 @@ mod table;
 pub use config::NetworkConfig;
 pub use engine::{Attachment, Found, Place, Wanted};
 pub use error::NetworkError;
+pub use dns::resolver_text;
 pub use networks::{Networks, Transferred};

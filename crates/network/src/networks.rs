@@ -8,11 +8,14 @@ use std::{
     },
 };
 
+use madang_model::Network;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::{
+    address::Reach,
     config::NetworkConfig,
+    dns::{self, Pin, Rules, Served, Upstream},
     engine::{Attachment, Engine, Found, Place, Wanted},
     error::NetworkError,
     link,
@@ -49,8 +52,24 @@ impl Transferred {
 pub struct Networks {
     orders: SyncSender<Order>,
     /// By slot.
-    attached: Arc<Mutex<BTreeMap<String, Attachment>>>,
+    attached: Arc<Mutex<BTreeMap<String, Attached>>>,
     counters: Arc<Mutex<Socket>>,
+    names: Arc<Names>,
+}
+
+/// What name servers are made of.
+#[derive(Debug)]
+struct Names {
+    reach: Reach,
+    upstream: Upstream,
+}
+
+#[derive(Debug)]
+struct Attached {
+    attachment: Attachment,
+    network: Network,
+    /// Its name server.
+    served: Option<Served>,
 }
 
 impl Networks {
@@ -58,10 +77,16 @@ impl Networks {
     /// namespace of the calling thread.
     pub fn open(place: &Place, config: NetworkConfig, alive: Vec<Found>) -> Result<Self, NetworkError> {
         let counters = Socket::route().map_err(NetworkError::doing("open a socket"))?;
+        let names = Arc::new(Names { reach: config.reach(), upstream: config.upstream() });
         let mut engine = Engine::open(place, config)?;
-        let slots: Vec<_> = alive.iter().map(|found| (found.wanted.slot.clone(), found.index)).collect();
+        let known = |found: &Found| (found.wanted.slot.clone(), found.wanted.network.clone(), found.index);
+        let slots: Vec<_> = alive.iter().map(known).collect();
         engine.adopt(alive)?;
-        let attached = slots.into_iter().filter_map(|(slot, index)| Some((slot, engine.attachment(index)?))).collect();
+        let attached = slots.into_iter().filter_map(|(slot, network, index)| {
+            let attachment = engine.attachment(index)?;
+            Some((slot, Attached { attachment, network, served: None }))
+        });
+        let attached = attached.collect();
         let (orders, receive): (_, Receiver<Order>) = sync_channel(ORDERS_MAX);
         let serve = move || {
             while let Ok(order) = receive.recv() {
@@ -70,7 +95,8 @@ impl Networks {
         };
         let thread = std::thread::Builder::new().name("network".to_owned()).spawn(serve);
         thread.map_err(NetworkError::doing("start a thread"))?;
-        Ok(Self { orders, attached: Arc::new(Mutex::new(attached)), counters: Arc::new(Mutex::new(counters)) })
+        let (attached, counters) = (Arc::new(Mutex::new(attached)), Arc::new(Mutex::new(counters)));
+        Ok(Self { orders, attached, counters, names })
     }
 
     /// Gives a sandbox its network; the one it has if it has one.
@@ -78,23 +104,62 @@ impl Networks {
         if let Some(attachment) = self.of(&wanted.slot) {
             return Ok(attachment);
         }
-        let attached = Arc::clone(&self.attached);
+        let (attached, slot) = (Arc::clone(&self.attached), wanted.slot.clone());
         let act = move |engine: &mut Engine| {
-            let slot = wanted.slot.clone();
+            let (slot, network) = (wanted.slot.clone(), wanted.network.clone());
             let attachment = engine.attach(wanted)?;
-            lock(&attached).insert(slot, attachment.clone());
+            let new = Attached { attachment: attachment.clone(), network, served: None };
+            lock(&attached).insert(slot, new);
             Ok(attachment)
         };
+        let attachment = self.ask(act).await??;
+        self.serve(&slot).await?;
+        Ok(attachment)
+    }
+
+    /// Starts the name servers of sandboxes that have networks from before this process.
+    pub async fn serve_all(&self) {
+        let slots: Vec<_> = lock(&self.attached).keys().cloned().collect();
+        for slot in slots {
+            if let Err(error) = self.serve(&slot).await {
+                tracing::error!(slot, %error, "a sandbox has no name server");
+            }
+        }
+    }
+
+    async fn serve(&self, slot: &str) -> Result<(), NetworkError> {
+        let of = |attached: &Attached| (attached.attachment.clone(), attached.network.clone());
+        let Some((attachment, network)) = lock(&self.attached).get(slot).map(of) else {
+            return Err(NetworkError::Gone);
+        };
+        let rules = Rules { network, reach: self.names.reach.clone() };
+        let served = dns::serve(attachment, rules, self.names.upstream.clone(), self.clone()).await;
+        let served = served.map_err(NetworkError::doing("serve names at a sandbox's gateway, port 53"))?;
+        if let Some(attached) = lock(&self.attached).get_mut(slot) {
+            attached.served = Some(served);
+        }
+        Ok(())
+    }
+
+    /// Opens addresses of allowed names.
+    pub(crate) async fn pin(&self, index: u32, pins: Vec<Pin>) -> Result<(), NetworkError> {
+        self.ask(move |engine| engine.pin(index, &pins)).await?
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Engine) -> T + Send + 'static,
+    ) -> Result<T, NetworkError> {
         let (send, answer) = oneshot::channel();
         // Whoever asked may be gone; the slot's end takes the network away.
         let order: Order = Box::new(move |engine| drop(send.send(act(engine))));
         self.orders.try_send(order).map_err(|_| NetworkError::Busy)?;
-        answer.await.map_err(|_| NetworkError::Gone)?
+        answer.await.map_err(|_| NetworkError::Gone)
     }
 
     /// The network of the sandbox in this slot.
     pub fn of(&self, slot: &str) -> Option<Attachment> {
-        lock(&self.attached).get(slot).cloned()
+        lock(&self.attached).get(slot).map(|attached| attached.attachment.clone())
     }
 
     /// What has gone through its link; nothing of a slot without one.

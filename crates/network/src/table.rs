@@ -59,6 +59,11 @@ pub fn pair_of(interface: &str, address: Ipv4Addr) -> Element {
     Element::of(key)
 }
 
+/// An address of an allowed name, for so long.
+pub fn pinned(interface: &str, address: Ipv4Addr, seconds: u32) -> Element {
+    Element { timeout_ms: Some(u64::from(seconds) * 1000), ..pair_of(interface, address) }
+}
+
 /// The table anew, with nobody in it. `prefix` is what the names of our interfaces begin with.
 pub fn table(batch: &mut Batch, prefix: &str, config: &NetworkConfig) {
     batch.table_anew();

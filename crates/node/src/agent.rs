@@ -94,6 +94,7 @@ impl Agent {
         let (agent, found) = setup.into_agent()?;
         agent.shop.maker.make_template(HOST_IMAGE.to_owned(), host).await?;
         self_test::run(&agent.shop, &agent.config.home).await?;
+        agent.network.serve_adopted().await;
         let mut adoptions = JoinSet::new();
         for found in found {
             let agent = Arc::clone(&agent);

@@ -38,13 +38,20 @@ impl NodeNetwork {
             return Ok(None);
         }
         let networks = self.0.as_ref().map_err(|why| {
-            NodeError::Unavailable(format!("this node can give a sandbox no network `{}`: {why}", spec.network.word()))
+            NodeError::Invalid(format!("this node can give a sandbox no network `{}`: {why}", spec.network.word()))
         })?;
         let failed =
             |error: &dyn std::fmt::Display| NodeError::Unavailable(format!("no network for a sandbox: {error}"));
         let wanted = wanted(slot, spec).map_err(|error| failed(&error))?;
         let Attachment { gateway, .. } = networks.attach(wanted).await.map_err(|error| failed(&error))?;
         Ok(Some(Wire { network: Arc::clone(self), slot: slot.name.clone(), gateway }))
+    }
+
+    /// Starts what serves those that had a network before this agent.
+    pub async fn serve_adopted(&self) {
+        if let Ok(networks) = &self.0 {
+            networks.serve_all().await;
+        }
     }
 
     /// The one that the sandbox in `slot` has already.

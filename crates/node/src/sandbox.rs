@@ -145,7 +145,7 @@ impl Sandbox {
             keep: if one_shot { Keep::Nothing } else { Keep::UntilConfirmed },
         };
         if let Some(Wire { gateway, .. }) = &sandbox.wire {
-            let resolve = ToSlot::Resolve { text: format!("nameserver {gateway}\noptions timeout:5 attempts:2\n") };
+            let resolve = ToSlot::Resolve { text: madang_network::resolver_text(*gateway) };
             sandbox.link.send(&resolve).await.map_err(unavailable)?;
         }
         sandbox.link.send(&ToSlot::Bind(bind)).await.map_err(unavailable)?;

@@ -12,6 +12,7 @@ pub mod event;
 pub mod file;
 pub mod language;
 pub mod money;
+pub mod network;
 pub mod node;
 pub mod page;
 pub mod people;
@@ -37,6 +38,7 @@ pub use event::{ServerEvent, ServerEventBody};
 pub use file::{FileEntry, FileWritten};
 pub use language::{ImageView, LanguageView};
 pub use money::{BudgetCreate, BudgetView, CostEstimate, PriceCreate, PriceView};
+pub use network::{NetworkAllow, NetworkAsked, NetworkPolicy};
 pub use page::Page;
 pub use people::{
     MeView, MembershipSet, MembershipView, NamedChange, OrganizationCreate, OrganizationView, ProjectCreate,

@@ -5,7 +5,7 @@ use madang_model::{Blob, File, LimitsAsked, RunEvent, RunEventBody, Steps, Termi
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Timestamp;
+use crate::{NetworkAsked, Timestamp};
 
 /// `POST /run`: a program in a fresh sandbox that goes with it. Give `code`, or `files`, not both.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -44,9 +44,9 @@ pub struct OneShotRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub project: Option<String>,
-    /// `none`, the only one there is yet.
+    /// What it may reach; `none` where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub network: Option<String>,
+    pub network: Option<NetworkAsked>,
     /// Answer with the finished result rather than with the run as it starts.
     pub wait: bool,
 }

@@ -7,7 +7,7 @@ use madang_model::Usage;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ClusterCreate, ClusterView, Timestamp};
+use crate::{ClusterCreate, ClusterView, NetworkAsked, Timestamp};
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -87,9 +87,9 @@ pub struct SessionCreate {
     /// Must be empty: not in this version.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<serde_json::Value>,
-    /// `none`, the only one there is yet.
+    /// What it may reach; `none` where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub network: Option<String>,
+    pub network: Option<NetworkAsked>,
     pub kind: SessionKind,
     /// A shell command run once the session is up; a batch session is over when it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,6 +190,8 @@ pub struct SessionView {
     pub tags: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup_command: Option<String>,
+    /// What it may reach.
+    pub network: NetworkAsked,
     pub timeout_ms: u64,
     pub idle_timeout_ms: u64,
     /// It is suspended after so long without a run; absent where it is not by itself.

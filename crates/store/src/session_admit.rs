@@ -102,6 +102,7 @@ fn wish(record: &SessionRecord) -> Wish<'_> {
         wait_ms: record.spec.queueing.wait_ms_max,
         resource_group: &record.spec.queueing.resource_group,
         priority: record.spec.queueing.priority,
+        network: record.spec.network.word(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod contract;
 mod database;
+pub mod internet;
 
 pub use database::TestDatabase;
 pub use madang_node_sim::{Script, SimNode, Start};

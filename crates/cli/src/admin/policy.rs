@@ -82,6 +82,9 @@ struct SetArgs {
     /// Allow only these images
     #[arg(long, value_name = "IMAGE", value_delimiter = ',')]
     image: Vec<String>,
+    /// Allow only these networks of sandboxes: allow-list, internet
+    #[arg(long, value_name = "POLICY", value_delimiter = ',')]
+    network: Vec<String>,
     /// Allow only these resource groups
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     group: Vec<String>,
@@ -98,7 +101,7 @@ impl SetArgs {
         let time = |time: Option<Millis>| time.map(|time| time.0.into());
         let names = |names: &[String]| (!names.is_empty()).then(|| names.into());
         let cpu_millis = self.cpus.map(|cpus| ((cpus * 1_000.0).round() as u64).into());
-        let said: [(&str, Option<Value>); 15] = [
+        let said: [(&str, Option<Value>); 16] = [
             ("sessions_max", self.sessions.map(Value::from)),
             ("sessions_pending_max", self.pending.map(Value::from)),
             ("runs_max", self.runs.map(Value::from)),
@@ -113,6 +116,7 @@ impl SetArgs {
             ("session_cpu_grace_ms", time(self.cpu_grace)),
             ("priority_max", self.priority.map(Value::from)),
             ("images", names(&self.image)),
+            ("networks", names(&self.network)),
             ("resource_groups", names(&self.group)),
         ];
         said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()

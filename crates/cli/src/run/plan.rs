@@ -21,6 +21,7 @@ pub async fn request(client: &Client, args: &RunArgs) -> Result<OneShotRequest, 
         image: args.image.clone(),
         args: args.args.clone(),
         limits: args.limits.asked(),
+        network: args.network.asked(),
         ..OneShotRequest::default()
     };
     if args.files.iter().any(|file| file.as_os_str() == "-") {

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::{
     Failure, accelerator,
     cluster::{cluster_view, sandbox_of},
+    network,
 };
 use crate::clock::now_ms;
 
@@ -274,6 +275,7 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         env_hidden: false,
         tags: spec.tags.clone(),
         startup_command: spec.startup_command.clone(),
+        network: network::view(&spec.network),
         timeout_ms: spec.timeout_ms,
         idle_timeout_ms: spec.idle_timeout_ms,
         suspend_idle_ms: spec.suspend_idle_ms,

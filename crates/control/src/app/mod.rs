@@ -18,6 +18,7 @@ mod live_run;
 pub(crate) mod live_session;
 mod metrics;
 mod money;
+mod network;
 mod nodes;
 mod nodes_awaited;
 pub(crate) mod people;

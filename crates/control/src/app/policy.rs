@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use madang_model::{
-    Actor, Limits, Owner, SignedInBy,
-    policy::{Bound, DEFAULT_POLICY, Holder, PolicyLimits, Refusal},
+    Actor, Network, Owner, SignedInBy,
+    policy::{Bound, DEFAULT_POLICY, Holder, PolicyLimits, Refusal, RunWish},
 };
+use madang_node_api::SandboxSpec;
 use madang_public_api::{PolicyView, ProblemKind, Timestamp};
 use madang_store::PolicyRecord;
 
@@ -45,18 +46,13 @@ impl Directory {
 
 impl App {
     /// Whether the owner's policies let a one-shot run begin; reads no database.
-    pub(super) fn check_run_policy(
-        &self,
-        actor: &Actor,
-        owner: &Owner,
-        limits: &Limits,
-        image: &str,
-    ) -> Result<(), Failure> {
+    pub(super) fn check_run_policy(&self, actor: &Actor, owner: &Owner, wanted: &SandboxSpec) -> Result<(), Failure> {
         let bounds = self.people.now().bounds(owner, &actor.by);
         let over = |bound: &Bound| {
             let counted = bound.limits.runs_max.is_some();
             let runs = if counted { self.runs_alone(&bound.holder) } else { 0 };
-            bound.run_refusals(limits, image, runs)
+            let wish = RunWish { limits: &wanted.limits, image: &wanted.image, network: wanted.network.word(), runs };
+            bound.run_refusals(&wish)
         };
         refused(bounds.iter().flat_map(over).collect())?;
         self.check_budget(owner).map(drop)
@@ -77,8 +73,12 @@ impl App {
 
     pub async fn policy_set(&self, name: String, limits: PolicyLimits) -> Result<PolicyView, Failure> {
         validate::session_name(&name)?;
-        for (field, list) in [("images", &limits.images), ("resource_groups", &limits.resource_groups)] {
+        for (field, list) in [("images", &limits.images), ("resource_groups", &limits.resource_groups), ("networks", &limits.networks)] {
             validate::at_most(field, list.as_ref().map_or(0, Vec::len), LIST_MAX, "LIST_MAX")?;
+        }
+        if let Some(unknown) = limits.networks.iter().flatten().find(|word| !Network::WORDS.contains(&word.as_str())) {
+            let detail = format!("`{unknown}` is no policy of networks: there are {}", Network::WORDS.join(", "));
+            return Err(Failure::invalid("networks", detail));
         }
         if limits.session_cpu_percent_min.is_some_and(|percent| percent > 100) {
             return Err(Failure::invalid(

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, iter};
 
 use madang_ids::{RunId, SandboxId, SessionId};
 use madang_model::{Blob, File, Limits, RunSpec, SessionSpec, Stdin, Work};
-use madang_node_api::{LanguageSeen, Network, SandboxSpec};
+use madang_node_api::{LanguageSeen, SandboxSpec};
 use madang_public_api::{OneShotRequest, RunMode, RunRequest};
 
-use super::{Failure, validate};
+use super::{Failure, network, validate};
 
 /// A one-shot run: a sandbox of its own and what to do in it.
 pub(crate) struct OneShot {
@@ -20,7 +20,7 @@ pub(crate) fn one_shot(
     language: Option<&LanguageSeen>,
     ceiling: &Limits,
 ) -> Result<OneShot, Failure> {
-    validate::network(request.network.as_deref())?;
+    let network = network::asked(request.network.as_ref())?;
     let image = validate::image(request.image.as_deref())?;
     validate::words("args", &request.args)?;
     validate::inputs(&request.inputs)?;
@@ -40,7 +40,7 @@ pub(crate) fn one_shot(
         limits,
         devices: Vec::new(),
         env: BTreeMap::new(),
-        network: Network::None,
+        network,
         lease_ms: None,
         mounts: Vec::new(),
         app: None,

@@ -57,8 +57,7 @@ impl App {
         let language = self.language_wanted(request.language.as_deref()).await?;
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
-        let (limits, image) = (&plan.sandbox.limits, &plan.sandbox.image);
-        madang_trace::span!("admission").in_scope(|| self.check_run_policy(actor, &owner, limits, image))?;
+        madang_trace::span!("admission").in_scope(|| self.check_run_policy(actor, &owner, &plan.sandbox))?;
         let (image, language) = (plan.sandbox.image.clone(), plan.sandbox.language.clone());
         let facts =
             RunFacts { group: self.one_shot_group(), ..facts(&plan.run, owner, plan.sandbox.id, (image, language)) };

@@ -9,7 +9,7 @@ use madang_model::{
 use madang_node_api::{AppOffered, LanguageSeen};
 use madang_public_api::{Resources, SessionCreate};
 
-use super::{Failure, accelerator, cluster::cluster_asked, validate};
+use super::{Failure, accelerator, cluster::cluster_asked, network, validate};
 use crate::ControlConfig;
 
 /// No session is so short that it could not start.
@@ -33,7 +33,6 @@ pub(crate) fn session_spec(
     if request.reuse_if_exists && request.name.is_none() {
         return Err(Failure::invalid("reuse_if_exists", "`reuse_if_exists` needs a `name`"));
     }
-    validate::network(request.network.as_deref())?;
     validate::environment(&request.env)?;
     validate::tags(&request.tags)?;
     validate::command("startup_command", request.startup_command.as_deref())?;
@@ -62,6 +61,7 @@ pub(crate) fn session_spec(
         queueing: queueing(request)?,
         cluster: cluster_asked(request.cluster.as_ref())?,
         app: app.map(|app| app.name.clone()),
+        network: network::asked(request.network.as_ref())?,
     })
 }
 

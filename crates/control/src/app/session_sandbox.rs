@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::{join_all, try_join_all};
 use madang_ids::SandboxId;
 use madang_model::{DevicesHeld, OnNodeLoss, Usage};
-use madang_node_api::{Network, NodeError, SandboxSpec};
+use madang_node_api::{NodeError, SandboxSpec};
 use madang_store::SessionRecord;
 use tracing::Instrument as _;
 
@@ -57,7 +57,7 @@ impl App {
             limits: record.spec.limits,
             devices,
             env,
-            network: Network::None,
+            network: record.spec.network.clone(),
             // Less than control waits: it has ended before it may start elsewhere.
             lease_ms: may_restart.then_some(self.config.node_lease_ms / 4 * 3),
             mounts: Vec::new(),

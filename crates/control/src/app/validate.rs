@@ -64,13 +64,6 @@ pub(crate) fn command(field: &str, command: Option<&str>) -> Checked {
     command.map_or(Ok(()), |text| c_text(field, text, bounds::COMMAND_BYTES_MAX, "COMMAND_BYTES_MAX"))
 }
 
-pub(crate) fn network(network: Option<&str>) -> Checked {
-    match network {
-        None | Some("none") => Ok(()),
-        Some(_) => Err(Failure::unsupported("network", "only `none` is there")),
-    }
-}
-
 pub(crate) fn image(image: Option<&str>) -> Result<String, Failure> {
     let image = image.unwrap_or("host");
     c_text("image", image, bounds::IMAGE_CHARS_MAX, "IMAGE_CHARS_MAX")?;

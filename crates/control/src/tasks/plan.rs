@@ -182,6 +182,7 @@ mod tests {
             queueing: Default::default(),
             cluster: Default::default(),
             app: None,
+            network: Default::default(),
         };
         let record = SessionRecord {
             id: SessionId::new(),

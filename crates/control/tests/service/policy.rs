@@ -67,6 +67,27 @@ async fn a_refusal_says_everything_and_room_is_given_back() {
 }
 
 #[tokio::test]
+async fn a_policy_says_which_networks_there_may_be() {
+    let world = World::new().await;
+    let refused = world.put("/api/v1/policies/default", json!({"networks": ["lan"]})).await.problem(422, "invalid");
+    assert_eq!(refused["field"], "networks");
+    policy(&world, "default", json!({"networks": ["allow-list"]})).await;
+    let asked = |network: Value| json!({"language": "sim", "network": network});
+    let refused = world.post("/api/v1/sessions", asked(json!("internet"))).await.problem(422, "limit");
+    assert_eq!(refused["limit"], "networks", "{refused}");
+    let run = json!({"language": "sim", "code": "x", "wait": true, "network": "internet"});
+    assert_eq!(world.post("/api/v1/run", run).await.problem(422, "limit")["limit"], "networks");
+    let list = json!({"allow": ["pypi.org", "*.example.org", "93.184.216.0/24"]});
+    for network in [json!("none"), list] {
+        let view = world.post("/api/v1/sessions", asked(network.clone())).await.expect(201);
+        assert_eq!(view["network"], network);
+    }
+    let wrong = world.post("/api/v1/sessions", asked(json!({"allow": ["pypi.org", "::1"]}))).await;
+    assert_eq!(wrong.problem(422, "invalid")["field"], "network.allow[1]");
+    world.post("/api/v1/sessions", asked(json!("lan"))).await.problem(422, "invalid");
+}
+
+#[tokio::test]
 async fn one_shot_runs_keep_within_policies_too() {
     let world = World::new().await;
     policy(&world, "default", json!({"memory_bytes_max": 67_108_864, "runs_max": 1})).await;

@@ -173,10 +173,8 @@ async fn one_session_too_many_is_refused() {
 #[tokio::test]
 async fn fields_of_later_versions_are_refused_by_name() {
     let world = World::new().await;
-    for (field, body) in [("mounts", json!({"mounts": [{"folder": "x"}]})), ("network", json!({"network": "internet"}))]
-    {
-        assert_eq!(world.post("/api/v1/sessions", body).await.problem(422, "unsupported")["field"], field);
-    }
+    let body = json!({"mounts": [{"folder": "x"}]});
+    assert_eq!(world.post("/api/v1/sessions", body).await.problem(422, "unsupported")["field"], "mounts");
     let harmless = json!({"language": "sim", "mounts": [], "priority": 0, "depends_on": [], "network": "none"});
     world.post("/api/v1/sessions", harmless).await.expect(201);
 }

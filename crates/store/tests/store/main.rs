@@ -44,6 +44,7 @@ fn session(name: &str) -> SessionRecord {
         queueing: Default::default(),
         cluster: Default::default(),
         app: None,
+        network: Default::default(),
     };
     SessionRecord {
         id: SessionId::new(),

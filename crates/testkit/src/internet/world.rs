@@ -1,10 +1,9 @@
-//! A world of our own: a namespace where the node is, one that is the rest of the internet, a cable between them, and namespaces that
-//! stand for sandboxes. Gone with the value.
+//! Namespaces: see [`World`].
 
 use std::{
     fs::File,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::fd::{AsFd, OwnedFd},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -27,17 +26,26 @@ pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// On a slow day too.
 pub const LONG: Duration = Duration::from_secs(20);
 /// For what is expected to fail by silence.
-const SHORT: Duration = Duration::from_millis(700);
+pub const SHORT: Duration = Duration::from_millis(700);
 
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
+/// A world of our own. Gone with the value.
+#[derive(Debug)]
 pub struct World {
     word: String,
 }
 
+/// The program of that name; it must succeed.
 pub fn ip(words: &str) {
     let output = Command::new("ip").args(words.split(' ')).output().unwrap();
     assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl World {
@@ -82,14 +90,41 @@ impl World {
     /// A server that says its own name to whoever connects, at every address of the namespace; it lives as long as the test.
     pub fn serve(namespace: &str, port: u16, says: &'static str) {
         let listener = Self::within(namespace, || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap());
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                // Whoever has gone has gone.
-                let _ = stream.write_all(says.as_bytes());
-            }
-        });
+        answer(listener, says.as_bytes().to_vec());
     }
+
+    /// The same with so many letters.
+    pub fn serve_bytes(namespace: &str, port: u16, bytes: u64) {
+        let listener = Self::within(namespace, || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap());
+        answer(listener, vec![b'x'; bytes as usize]);
+    }
+
+    /// Whom the node knows behind an interface.
+    pub fn neighbours(&self, interface: &str) -> String {
+        let output = Command::new("ip").args(["-n", &self.node(), "neigh", "show", "dev", interface]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Interfaces of the node.
+    pub fn links(&self) -> Vec<String> {
+        let output = Command::new("ip").args(["-n", &self.node(), "-br", "link"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let name = |line: &str| line.split([' ', '@']).next().unwrap().to_owned();
+        let mut names: Vec<_> = text.lines().map(name).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+fn answer(listener: TcpListener, says: Vec<u8>) {
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let says = says.clone();
+            // Whoever has gone has gone.
+            std::thread::spawn(move || drop(stream.write_all(&says)));
+        }
+    });
 }
 
 impl Drop for World {
@@ -111,9 +146,16 @@ pub fn inside<T: Send>(namespace: &OwnedFd, act: impl FnOnce() -> T + Send) -> T
 }
 
 /// A process in a network namespace of its own, as a sandbox is.
+#[derive(Debug)]
 pub struct Guest {
     child: Child,
     pub namespace: OwnedFd,
+}
+
+impl Default for Guest {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Guest {
@@ -139,18 +181,31 @@ impl Guest {
         inside(&self.namespace, act)
     }
 
+    /// A server of its own, as [`World::serve`].
+    pub fn serve(&self, port: u16, says: &'static str) {
+        answer(self.act(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap()), says.as_bytes().to_vec());
+    }
+
+    /// `ip`, as root of its namespace.
+    pub fn ip(&self, words: &str) {
+        let net = format!("--net=/proc/{}/ns/net", self.child.id());
+        let output = Command::new("nsenter").args([net.as_str(), "ip"]).args(words.split(' ')).output().unwrap();
+        assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// What a server there says; nothing where there is no way.
-    pub fn hears(&self, address: Ipv4Addr, port: u16) -> Option<String> {
+    pub fn hears(&self, address: IpAddr, port: u16) -> Option<String> {
         self.act(|| hear(address, port, LONG))
     }
 
     /// The same of what is expected to fail.
-    pub fn cannot_reach(&self, address: Ipv4Addr, port: u16) -> bool {
+    pub fn cannot_reach(&self, address: IpAddr, port: u16) -> bool {
         self.act(|| hear(address, port, SHORT)).is_none()
     }
 }
 
-fn hear(address: Ipv4Addr, port: u16, wait: Duration) -> Option<String> {
+/// What a server says.
+pub fn hear(address: IpAddr, port: u16, wait: Duration) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((address, port)), wait).ok()?;
     stream.set_read_timeout(Some(LONG)).unwrap();
     let mut said = String::new();
