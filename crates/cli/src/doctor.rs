@@ -19,7 +19,8 @@ struct Server {
 
 pub async fn run(args: JsonArgs) -> Result<u8, Failure> {
     let client = Client::discover()?;
-    let machine = features::look();
+    let mut machine = features::look();
+    machine.push(network());
     let server = ask(&client).await;
     let code = match &server {
         _ if machine.iter().any(|feature| feature.state == FeatureState::Required) => exit::INTERNAL,
@@ -33,6 +34,18 @@ pub async fn run(args: JsonArgs) -> Result<u8, Failure> {
         show_server(&server)?;
     }
     Ok(code)
+}
+
+/// What sandboxes here may reach, if they are let.
+fn network() -> Feature {
+    let (state, detail, cost) = match madang_node::network_look() {
+        Ok(links) if links.is_empty() => {
+            (FeatureState::InUse, "nftables; no default route, so there is nothing to reach".to_owned(), "")
+        }
+        Ok(links) => (FeatureState::InUse, format!("nftables; to the world by {}; IPv4 only", links.join(", ")), ""),
+        Err(error) => (FeatureState::Missing, error.to_string(), "sandboxes reach their own loopback and nothing else"),
+    };
+    Feature { name: "network", state, detail, cost }
 }
 
 async fn ask(client: &Client) -> Result<Server, ClientError> {

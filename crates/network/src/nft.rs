@@ -6,7 +6,7 @@ pub mod rule;
 
 use std::io;
 
-use crate::netlink::{APPEND, Attributes, CREATE, Message, Socket};
+use crate::netlink::{APPEND, Attributes, CREATE, DUMP, Message, Socket};
 
 pub use rule::{Rule, Verdict};
 
@@ -196,6 +196,13 @@ impl Batch {
         all.extend([last.acknowledged(), bracket(BATCH_END)]);
         socket.ask(&all)
     }
+}
+
+/// Lists tables, to see whether the kernel has any.
+pub fn ask_whether_there(socket: &mut Socket) -> io::Result<()> {
+    const GETTABLE: u16 = SUBSYSTEM | 1;
+    let question = Message::new(GETTABLE, DUMP, &family(NFPROTO_INET, 0), &Attributes::new());
+    socket.dump(&question).map(drop)
 }
 
 /// `struct nfgenmsg`; the resource is in network order.

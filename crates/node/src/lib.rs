@@ -36,5 +36,5 @@ mod verdict;
 
 pub use agent::Agent;
 pub use config::{AgentConfig, Pools};
-pub use madang_network::NetworkConfig;
+pub use madang_network::{NetworkConfig, look as network_look};
 pub use setup::StartError;
