@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("node-api", &["ids", "model"]),
     ("trace", &[]),
     ("ticket", &["ids", "model"]),
+    ("proxy", &["ids", "model", "ticket"]),
     ("otlp", &["trace"]),
     ("node-link", &["ids", "model", "node-api", "trace"]),
     ("slot-api", &["ids", "model"]),

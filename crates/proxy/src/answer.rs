@@ -1,0 +1,166 @@
+//! One request, from whom it is for to what it is answered.
+
+use std::{
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, Uri, Version,
+    body::Incoming,
+    header::{self, HeaderValue},
+    http::{request::Parts, uri::PathAndQuery},
+};
+use madang_model::{AppPrefix, AppProtocol, app_route::app_path};
+
+use crate::{
+    Proxy,
+    admit::{self, Admission, Asked, Pass, Shown},
+    body::{ProxyBody, RequestBody, Until},
+    cookie,
+    forward::forward,
+    head,
+    refusal::Refusal,
+    target::{Mode, Sought, Target, seek},
+    tunnel::{self, Tunnel},
+};
+
+impl Proxy {
+    /// The answer, whatever comes of it.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<ProxyBody> {
+        // What a refusal's form depends on; a clone of a head costs more than most refusals do.
+        let (accept, language) =
+            (request.headers().get(header::ACCEPT).cloned(), request.headers().get(header::ACCEPT_LANGUAGE).cloned());
+        match self.pass_on(request, from).await {
+            Ok(response) => response,
+            Err(refusal) => {
+                let said = [(header::ACCEPT, accept), (header::ACCEPT_LANGUAGE, language)];
+                let said: HeaderMap = said.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                tracing::debug!(code = refusal.code(), %from, "refused");
+                refusal.answer(&said)
+            }
+        }
+    }
+
+    async fn pass_on(&self, mut request: Request<Incoming>, from: IpAddr) -> Result<Response<ProxyBody>, Refusal> {
+        let wanted = tunnel::wanted(&request)?;
+        let client = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, body) = request.into_parts();
+        let target = match seek(&self.config.address, &parts)? {
+            Sought::App(target) => target,
+            Sought::Slash(app) => return Ok(redirect(StatusCode::PERMANENT_REDIRECT, &app_path(app), query(&parts))),
+        };
+        let now_ms = now_ms();
+        let asked = Asked {
+            headers: &parts.headers,
+            query: query(&parts),
+            becomes_cookie: wanted.is_none() && matches!(parts.method, Method::GET | Method::HEAD),
+            secure: self.config.address.is_secure(),
+            now_ms,
+        };
+        let pass = match self.gate.admit(&target, &asked)? {
+            Admission::Enter { pass, ticket } => {
+                return Ok(self.enter(&target, &parts, ticket, pass.expires_ms - now_ms));
+            }
+            Admission::Pass(pass) => pass,
+        };
+        if pass.shown == Shown::Cookie && !admit::is_own_page(&parts.method, &parts.headers, target.host.as_bytes()) {
+            return Err(Refusal::OtherSite);
+        }
+        let until = Until::after_ms(pass.expires_ms.saturating_sub(now_ms));
+        let key = (pass.app, pass.sandbox);
+        let tunnel = wanted
+            .zip(client)
+            .map(|(wanted, client)| (wanted.clone(), Tunnel { key, wanted, client, until: until.again() }));
+        if pass.protocol == AppProtocol::Tcp {
+            let (wanted, tunnel) = tunnel.filter(|(wanted, _)| wanted == tunnel::TCP).ok_or(Refusal::TunnelOnly)?;
+            let mut response = tunnel.open(self).await?;
+            tunnel::say(&mut response, &wanted);
+            return Ok(response);
+        }
+        if let Some(whole) = root_of_whole(&target, &pass, &parts) {
+            return Ok(redirect(StatusCode::TEMPORARY_REDIRECT, &whole, query(&parts)));
+        }
+        let stripped = if pass.prefix == AppPrefix::Strip { target.prefix() } else { String::new() };
+        let said =
+            head::From { address: from, scheme: self.config.address.scheme(), user: pass.user, stripped: &stripped };
+        fit(&mut parts, &target, &pass, &said)?;
+        let request = Request::from_parts(parts, RequestBody::from(body));
+        match tunnel {
+            None => {
+                let mut response = forward(&self.pool, key, request, until).await?;
+                head::to_client(response.headers_mut(), &target, &stripped);
+                Ok(response)
+            }
+            Some((wanted, tunnel)) => {
+                let mut response = tunnel.ask(self, request).await?;
+                head::to_client(response.headers_mut(), &target, &stripped);
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    tunnel::say(&mut response, &wanted);
+                }
+                Ok(response)
+            }
+        }
+    }
+
+    /// A browser that came with a ticket in the address is sent to the same address without it, and keeps the ticket as a cookie.
+    fn enter(&self, target: &Target, parts: &Parts, ticket: &str, left_ms: u64) -> Response<ProxyBody> {
+        let mut response = redirect(StatusCode::SEE_OTHER, parts.uri.path(), &admit::without_ticket(query(parts)));
+        let cookie = cookie::ticket_set(target, self.config.address.is_secure(), ticket, left_ms / 1_000);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+        response
+    }
+}
+
+fn query(parts: &Parts) -> &str {
+    parts.uri.query().unwrap_or_default()
+}
+
+/// An app that was told of its prefix is at that path also where it has a host name: whoever asks for the root is led there.
+fn root_of_whole(target: &Target, pass: &Pass, parts: &Parts) -> Option<String> {
+    let root = target.mode == Mode::Host && pass.prefix == AppPrefix::Keep && parts.uri.path() == "/";
+    root.then(|| app_path(pass.app))
+}
+
+/// Makes a request's head what the app is to see.
+fn fit(parts: &mut Parts, target: &Target, pass: &Pass, said: &head::From<'_>) -> Result<(), Refusal> {
+    let path = target.app_path(parts.uri.path(), pass.prefix);
+    let query = match (pass.shown, query(parts)) {
+        (_, "") => String::new(),
+        (Shown::Query, query) => Some(admit::without_ticket(query))
+            .filter(|query| !query.is_empty())
+            .map_or(String::new(), |query| format!("?{query}")),
+        (_, query) => format!("?{query}"),
+    };
+    let place: PathAndQuery =
+        format!("{path}{query}").parse().map_err(|_| Refusal::Malformed("the path cannot be read"))?;
+    parts.uri = Uri::from(place);
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    if pass.shown == Shown::Bearer {
+        parts.headers.remove(header::AUTHORIZATION);
+    }
+    head::to_app(&mut parts.headers, target, said);
+    Ok(())
+}
+
+/// To another path of the same host, never to another host: two slashes would name one.
+fn redirect(status: StatusCode, path: &str, query: &str) -> Response<ProxyBody> {
+    let guard = if path.starts_with("//") || path.starts_with("/\\") { "/." } else { "" };
+    let mark = if query.is_empty() { "" } else { "?" };
+    let mut response = Response::new(ProxyBody::from(Bytes::new()));
+    *response.status_mut() = status;
+    if let Ok(place) = HeaderValue::from_str(&format!("{guard}{path}{mark}{query}")) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

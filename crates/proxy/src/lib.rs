@@ -1,0 +1,82 @@
+//! From outside into an app of a session, and for nobody without a ticket: a reverse proxy on a listener of its own.
+//!
+//! `cli` starts it beside control, or on a node, and gives it an [`Upstream`] that makes connections to apps; it asks neither control nor the
+//! database, and what it lets through is what a ticket says. It never serves on the API's listener: pages of apps are hostile to the API. Start at
+//! [`Proxy`], at `answer.rs` for what happens to one request, at `admit.rs` for who may pass.
+
+mod admit;
+mod answer;
+mod body;
+mod cookie;
+mod forward;
+mod head;
+mod limits;
+mod pool;
+mod prefixed;
+mod refusal;
+mod relay;
+mod serve;
+mod target;
+mod tunnel;
+mod upstream;
+
+use std::{sync::Arc, time::Duration};
+
+use madang_model::AppsAddress;
+use madang_ticket::Verifier;
+use tokio::sync::watch;
+
+use admit::Gate;
+use pool::Pool;
+use serve::Stopping;
+pub use upstream::{AppStream, BoxStream, ConnectError, Upstream};
+
+/// What a proxy is told.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// Where people reach it.
+    pub address: AppsAddress,
+    /// How long a connection may take for the head of its next request.
+    pub head_wait: Duration,
+}
+
+impl ProxyConfig {
+    /// The usual for an address.
+    pub fn new(address: AppsAddress) -> Self {
+        Self { address, head_wait: limits::HEAD_WAIT }
+    }
+}
+
+/// A reverse proxy for apps.
+pub struct Proxy {
+    config: ProxyConfig,
+    gate: Gate,
+    pool: Arc<Pool>,
+    stopping: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Proxy {
+    /// A proxy that trusts no tickets yet.
+    pub fn new(config: ProxyConfig, upstream: Arc<dyn Upstream>) -> Arc<Self> {
+        Arc::new(Self { config, gate: Gate::default(), pool: Pool::new(upstream), stopping: watch::Sender::new(false) })
+    }
+
+    /// From now on tickets that this verifier finds good are good, and no others.
+    pub fn trust(&self, verifier: Verifier) {
+        self.gate.trust(verifier);
+    }
+
+    pub(crate) fn stopping(&self) -> Stopping {
+        self.stopping.subscribe()
+    }
+
+    fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+}

@@ -1,0 +1,156 @@
+//! Connections of clients: taken, served, ended.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    Proxy,
+    body::ProxyBody,
+    limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEADERS_MAX, LINGER_BYTES_MAX, LINGER_WAIT, STOP_WAIT, STREAMS_MAX},
+    prefixed::{ClientStream, Speaks},
+};
+
+/// After a connection could not be taken: there may be too many files open.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// Between two looks at connections to apps that wait.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// A client of whom nothing was heard for so long is asked whether it is still there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// What is read of a client before it goes on.
+const BUFFER_BYTES_MAX: usize = 256 << 10;
+
+impl Proxy {
+    /// Serves whoever connects until `stop` comes to its end, and then lets answers in progress end for a moment.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let turns = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+        let mut stop = pin!(stop);
+        loop {
+            let next = async {
+                // Nobody closes the semaphore.
+                let turn = Arc::clone(&turns).acquire_owned().await.ok()?;
+                Some((turn, listener.accept().await))
+            };
+            tokio::select! {
+                () = &mut stop => break,
+                Some(_) = connections.join_next() => {}
+                _ = sweep.tick() => self.pool.sweep(),
+                Some((turn, accepted)) = next => match accepted {
+                    Ok((stream, address)) => {
+                        let proxy = Arc::clone(&self);
+                        connections.spawn(async move {
+                            proxy.converse(stream, address).await;
+                            drop(turn);
+                        });
+                    }
+                    Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
+                },
+            }
+        }
+        drop(listener);
+        self.stop();
+        let ended = async { while connections.join_next().await.is_some() {} };
+        // What has not ended by then is cut.
+        let _ = tokio::time::timeout(STOP_WAIT, ended).await;
+    }
+
+    /// One connection, from its first request to its last.
+    async fn converse(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        // Failure of either only costs time.
+        let _ = stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
+        let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE);
+        let mut stopping = self.stopping();
+        let listening = tokio::time::timeout(self.config.head_wait, ClientStream::listen(stream));
+        let listened = tokio::select! {
+            listened = listening => listened,
+            () = stopped(&mut stopping) => return,
+        };
+        match listened {
+            Ok(Ok((stream, Speaks::Http1))) => self.converse_http1(stream, address, stopping).await,
+            Ok(Ok((stream, Speaks::Http2))) => self.converse_http2(stream, address, stopping).await,
+            // Clients break off as they like, and too slow ones have said nothing.
+            _ => {}
+        }
+    }
+
+    async fn converse_http1(self: Arc<Self>, stream: ClientStream, address: SocketAddr, mut stopping: Stopping) {
+        let head_wait = self.config.head_wait;
+        let service = service_fn(move |request| Arc::clone(&self).serve_one(request, address));
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(head_wait);
+        builder.max_headers(HEADERS_MAX).max_header_size(HEAD_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = stopped(&mut stopping) => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.as_mut().await;
+            }
+        }
+        // A tunnel has its own task, and takes the stream with it.
+        let connection = *std::pin::Pin::into_inner(connection);
+        if let Some(parts) = connection.into_parts() {
+            linger(parts.io.into_inner()).await;
+        }
+    }
+
+    async fn converse_http2(self: Arc<Self>, stream: ClientStream, address: SocketAddr, mut stopping: Stopping) {
+        let service = service_fn(move |request| Arc::clone(&self).serve_one(request, address));
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(HEAD_BYTES_MAX as u32);
+        builder.keep_alive_interval(KEEPALIVE_IDLE);
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = stopped(&mut stopping) => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.as_mut().await;
+            }
+        }
+    }
+
+    async fn serve_one(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        address: SocketAddr,
+    ) -> Result<Response<ProxyBody>, Infallible> {
+        Ok(self.answer(request, address.ip().to_canonical()).await)
+    }
+}
+
+/// Whether the proxy is to end.
+pub(crate) type Stopping = watch::Receiver<bool>;
+
+/// Waits until the proxy is to end.
+pub(crate) async fn stopped(stopping: &mut Stopping) {
+    // The sender lives in the proxy: without it there is nothing left to wait for.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// Closed at once, the last answer would be lost with what the client is still sending.
+async fn linger(mut stream: ClientStream) {
+    let drain = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut stream).take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    // Whoever sends more, or slower, has had its answer for as long.
+    let _ = tokio::time::timeout(LINGER_WAIT, drain).await;
+}
