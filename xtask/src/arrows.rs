@@ -42,6 +42,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "node",
             "node-sim",
+            "proxy",
+            "ticket",
             "control",
             "client",
             "bench",

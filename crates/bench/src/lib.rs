@@ -9,6 +9,7 @@ mod compile;
 mod density;
 mod machine;
 mod peer;
+mod proxy;
 mod query;
 mod report;
 mod reservation;
@@ -44,6 +45,8 @@ pub enum Bench {
     Schedule,
     /// Sessions suspended and resumed at random while they are asked.
     Suspend,
+    /// The proxy for apps beside nginx as the proxy of the same upstream.
+    Proxy,
 }
 
 impl Bench {
@@ -56,6 +59,7 @@ impl Bench {
             Bench::Compile => "compile",
             Bench::Reservation => "reservation",
             Bench::Schedule => "schedule",
+            Bench::Proxy => "proxy",
             Bench::Suspend => "suspend",
         }
     }
@@ -68,13 +72,13 @@ pub struct Settings {
     pub madang: PathBuf,
     /// A server to measure instead of one that we start; what needs our own is then left out.
     pub endpoint: Option<Endpoint>,
-    /// `throughput`, `compile`, `suspend`: how long to load the server; `reservation`: how long ahead.
+    /// `throughput`, `compile`, `suspend`, `proxy`: how long to load the server; `reservation`: how long ahead.
     pub duration: Option<Duration>,
-    /// `throughput`, `compile`, `density`, `suspend`: requests in flight at once.
+    /// `throughput`, `compile`, `density`, `suspend`, `proxy`: requests in flight at once.
     pub concurrency: Option<usize>,
-    /// `start`, `query`, `suspend`: how often.
+    /// `start`, `query`, `suspend`, `proxy`: how often.
     pub rounds: Option<usize>,
-    /// `density`, `reservation`, `suspend`: how many sessions.
+    /// `density`, `reservation`, `suspend`, `proxy`: how many sessions.
     pub sessions: Option<usize>,
     /// `schedule`: how many nodes join.
     pub nodes: Option<usize>,
@@ -119,6 +123,7 @@ pub fn run(bench: Bench, settings: &Settings) -> Result<Report, BenchError> {
             Bench::Compile => compile::measure(settings, &mut report).await,
             Bench::Reservation => reservation::measure(settings, &mut report).await,
             Bench::Schedule => schedule::measure(settings, &mut report).await,
+            Bench::Proxy => proxy::measure(settings, &mut report).await,
             Bench::Suspend => suspend::measure(settings, &mut report).await,
         }
     })?;

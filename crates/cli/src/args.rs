@@ -16,7 +16,7 @@ use madang_model::LimitsAsked;
 pub use cluster::{ClusterMode, SandboxArgs};
 pub use later::Later;
 pub use network::NetworkArgs;
-pub use serve::{ControlArgs, NodeArgs, ServeArgs, UpArgs};
+pub use serve::{AppsArgs, ControlArgs, NodeArgs, ServeArgs, UpArgs};
 
 /// A private sandbox for any program, in milliseconds.
 #[derive(Debug, Parser)]
@@ -70,6 +70,9 @@ pub enum Command {
     /// The control process that `bench schedule` measures
     #[command(hide = true)]
     BenchControl(Later<BenchControlArgs>),
+    /// The proxy that `bench proxy` measures
+    #[command(hide = true)]
+    BenchProxy(Later<BenchProxyArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -469,6 +472,8 @@ pub enum BenchName {
     Schedule,
     /// Sessions suspended and resumed at random while they are asked
     Suspend,
+    /// The proxy for apps beside nginx as the proxy of the same upstream
+    Proxy,
 }
 
 #[derive(Debug, Args)]
@@ -477,6 +482,12 @@ pub struct BenchControlArgs {
     pub data: PathBuf,
     #[arg(long)]
     pub database: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchProxyArgs {
+    #[arg(long)]
+    pub upstream: std::net::SocketAddr,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ pub fn run(args: BenchArgs) -> Result<u8, Failure> {
         BenchName::Compile => Bench::Compile,
         BenchName::Reservation => Bench::Reservation,
         BenchName::Schedule => Bench::Schedule,
+        BenchName::Proxy => Bench::Proxy,
         BenchName::Suspend => Bench::Suspend,
     };
     let madang = env::current_exe().map_err(|error| Failure::internal(format!("finding this program: {error}")))?;

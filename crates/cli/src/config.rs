@@ -8,7 +8,7 @@ use madang_control::{ControlConfig, ProviderConfig};
 use madang_node::NetworkConfig;
 use toml::{Table, Value};
 
-use crate::exit::Failure;
+use crate::{exit::Failure, proxy::AppsSettings};
 
 /// Names the file.
 const VARIABLE: &str = "MADANG_CONFIG";
@@ -36,6 +36,18 @@ pub fn apply(config: &mut ControlConfig) -> Result<(), Failure> {
     read(config).map(drop)
 }
 
+/// What the file says of matters that are not control's.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Beside {
+    traces: Traces,
+    apps: AppsSettings,
+}
+
+/// Applies the file that the environment names, if it names one; gives what it says of apps.
+pub fn apply(config: &mut ControlConfig) -> Result<AppsSettings, Failure> {
+    read(config).map(|beside| beside.apps)
+}
+
 /// What the file says of spans, for any role; the rest of it is checked as well.
 pub fn traces() -> Result<Traces, Failure> {
     read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|apart| apart.traces)
@@ -48,6 +60,11 @@ pub fn network() -> Result<NetworkConfig, Failure> {
 
 fn read(config: &mut ControlConfig) -> Result<Apart, Failure> {
     let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(Apart::default()) };
+    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| beside.traces)
+}
+
+fn read(config: &mut ControlConfig) -> Result<Beside, Failure> {
+    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(Beside::default()) };
     let path = Path::new(&path);
     let failed = |why: String| Failure::usage(format!("{VARIABLE} {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
@@ -56,6 +73,7 @@ fn read(config: &mut ControlConfig) -> Result<Apart, Failure> {
 
 /// Every problem, if there are any; `config` counts only without.
 fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Apart, Vec<String>> {
+fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<String>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| vec![one_line(&error)])?;
     let mut file = Section::new(String::new(), table);
     if let Some(listen) = file.parsed("listen", "ADDRESS:PORT") {
@@ -99,6 +117,13 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Apart, Vec<Strin
     let apart = Apart { traces: traces.unwrap_or_default(), network: network.unwrap_or_default() };
     let problems = file.end();
     if problems.is_empty() { Ok(apart) } else { Err(problems) }
+    let apps = AppsSettings {
+        listen: file.parsed("apps_listen", "ADDRESS:PORT"),
+        url: file.parsed("apps_url", "http:// or https://, a host and perhaps a port"),
+        domain: file.text("apps_domain"),
+    };
+    let problems = file.end();
+    if problems.is_empty() { Ok(Beside { traces: traces.unwrap_or_default(), apps }) } else { Err(problems) }
 }
 
 fn provider(section: &mut Section) -> ProviderConfig {
@@ -269,6 +294,9 @@ mod tests {
             key_file = "/etc/madang/server.key"
             trusted_proxies = ["10.0.0.0/8", "::1"]
             keep_audit_days = 30
+            apps_listen = "127.0.0.1:9002"
+            apps_url = "https://apps.example.org"
+            apps_domain = "apps.example.org"
             [rates]
             client_per_minute = 60
             [[provider]]
@@ -293,6 +321,9 @@ mod tests {
         assert_eq!((network.pool.to_string().as_str(), network.connections_max), ("100.127.0.0/16", 100));
         assert_eq!((network.opened[0].bits(), network.closed[0].bits()), (24, 32));
         assert_eq!((network.bytes_per_s_max, network.resolvers[0].port()), (Some(1_000_000), 53));
+        let Beside { traces, apps } = apply_text(text, &mut config).unwrap();
+        assert_eq!(apps.listen, Some("127.0.0.1:9002".parse().unwrap()));
+        assert!(apps.url.is_some_and(|url| url.is_secure()) && apps.domain.as_deref() == Some("apps.example.org"));
         assert_eq!(traces.endpoint.as_deref(), Some("http://collector.example:4318"));
         assert_eq!(traces.service.as_deref(), Some("school"));
         assert_eq!(config.listen, Some("127.0.0.1:9000".parse().unwrap()));
@@ -311,6 +342,7 @@ mod tests {
             listen = "here"
             trusted_proxies = ["10.0.0.0/99"]
             keep_audit_days = 0
+            apps_url = "apps.example.org"
             [rates]
             client_per_minute = "many"
             per_hour = 1
@@ -330,6 +362,7 @@ mod tests {
             "`listen` is ADDRESS:PORT",
             "`trusted_proxies` is a list",
             "`keep_audit_days` is a whole number",
+            "`apps_url` is http:// or https://",
             "`rates.client_per_minute` is a whole number",
             "`rates.per_hour` is unknown",
             "`provider[0].name` has lower-case",

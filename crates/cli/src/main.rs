@@ -9,6 +9,7 @@ mod app;
 mod args;
 mod bench;
 mod bench_control;
+mod bench_proxy;
 mod config;
 mod control;
 mod copy;
@@ -20,6 +21,7 @@ mod lists;
 mod log;
 mod node;
 mod print;
+mod proxy;
 mod query;
 mod run;
 mod session;
@@ -57,6 +59,7 @@ fn dispatch(cli: Cli) -> u8 {
         Command::Node(Later(args)) => node::run(*args),
         Command::Bench(Later(args)) => bench::run(args),
         Command::BenchControl(Later(args)) => bench_control::run(args),
+        Command::BenchProxy(Later(args)) => bench_proxy::run(args),
         command => runtime().and_then(|runtime| runtime.block_on(talk(command))),
     };
     ended.unwrap_or_else(|failure| {
@@ -90,8 +93,11 @@ async fn talk(command: Command) -> Result<u8, Failure> {
         Command::Doctor(Later(args)) => doctor::run(args).await,
         Command::Version(Later(args)) => lists::version(args).await,
         Command::Smoke(Later(args)) => smoke::run(args).await,
-        Command::Up(_) | Command::Control(_) | Command::Node(_) | Command::Bench(_) | Command::BenchControl(_) => {
-            Err(Failure::internal("this command takes another way".to_owned()))
-        }
+        Command::Up(_)
+        | Command::Control(_)
+        | Command::Node(_)
+        | Command::Bench(_)
+        | Command::BenchControl(_)
+        | Command::BenchProxy(_) => Err(Failure::internal("this command takes another way".to_owned())),
     }
 }

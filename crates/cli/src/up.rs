@@ -11,6 +11,7 @@ use crate::{
     config,
     exit::Failure,
     log::Log,
+    proxy::{AppsSettings, Door},
 };
 
 /// Starts the server and stays until it is told to stop.
@@ -35,7 +36,9 @@ pub(crate) fn stay(role: &'static str, work: impl Future<Output = Result<u8, Fai
 
 async fn serve(args: UpArgs) -> Result<u8, Failure> {
     let signals = Signals::listen()?;
-    let mut config = control_config(args.serve)?;
+    let (mut config, apps) = settings(args.serve)?;
+    let door = apps.bind(config.listen).await?;
+    config.apps = door.as_ref().map(|door| door.address.clone());
     config.nodes_listen = args.nodes_listen.or(config.nodes_listen);
     let settings = AgentConfig { devices: args.devices.into(), ..agent_config(&config.home, args.pools)? };
     let agent = Agent::start(settings).await.map_err(node_failure)?;
@@ -48,28 +51,37 @@ async fn serve(args: UpArgs) -> Result<u8, Failure> {
             return Err(control_failure(error));
         }
     };
-    let ended = answer(server, signals).await;
+    let ended = answer(server, door, signals).await;
     agent.stop().await;
     ended
 }
 
 /// What the file says, and then the command line.
-pub(crate) fn control_config(args: ServeArgs) -> Result<ControlConfig, Failure> {
+pub(crate) fn settings(args: ServeArgs) -> Result<(ControlConfig, AppsSettings), Failure> {
     let mut config = ControlConfig::new(args.data.unwrap_or_else(madang_client::data_home));
-    config::apply(&mut config)?;
+    let apps = config::apply(&mut config)?.over(args.apps);
     config.listen = args.listen.or(config.listen);
     config.database = args.database.or(config.database);
     config.advertise = args.advertise.or(config.advertise);
     config.nodes_advertise = args.nodes_advertise.or(config.nodes_advertise);
-    Ok(config)
+    Ok((config, apps))
 }
 
 /// Greets, and answers until it is told to stop.
-pub(crate) async fn answer(server: Server, signals: Signals) -> Result<u8, Failure> {
-    greet(&server).await;
+pub(crate) async fn answer(server: Server, door: Option<Door>, signals: Signals) -> Result<u8, Failure> {
+    greet(&server, door.as_ref()).await;
+    let open = door.map(|door| {
+        let open = door.open(server.fleet());
+        open.proxy.trust(server.ticket_verifier());
+        open
+    });
     let running = server.spawn();
     tokio::spawn(signals.obey(running.handle()));
-    running.wait().await.map(|()| 0).map_err(|error| Failure::internal(chain(&error)))
+    let ended = running.wait().await.map(|()| 0).map_err(|error| Failure::internal(chain(&error)));
+    if let Some(open) = open {
+        open.close().await;
+    }
+    ended
 }
 
 /// Without labels and accelerators.
@@ -102,9 +114,12 @@ pub(crate) fn control_failure(error: madang_control::StartError) -> Failure {
 }
 
 /// The first line is for programs, the others for people.
-async fn greet(server: &Server) {
+async fn greet(server: &Server, door: Option<&Door>) {
     if let Some(address) = server.address() {
         println!("listening on http://{address}");
+    }
+    if let Some(door) = door {
+        println!("apps of sessions open at {}", door.address.base());
     }
     if let Some(socket) = server.socket_path() {
         println!("on this machine: `madang run FILE` (over {})", socket.display());

@@ -41,6 +41,19 @@ pub(crate) struct Pass {
     pub shown: Shown,
 }
 
+impl Pass {
+    /// What a good ticket says, if it is one for this app.
+    fn of(ticket: Ticket, shown: Shown, wanted: AppId) -> Result<Self, NoPass> {
+        let Ticket { user, right, expires_ms } = ticket;
+        match right {
+            Right::App { app, sandbox, protocol, prefix } if app == wanted => {
+                Ok(Self { app, sandbox, protocol, prefix, user, expires_ms, shown })
+            }
+            _ => Err(NoPass::Refused(Refusal::OtherTicket)),
+        }
+    }
+}
+
 /// Where a ticket was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
@@ -85,7 +98,10 @@ impl Gate {
     pub fn admit<'a>(&self, target: &Target, asked: &Asked<'a>) -> Result<Admission<'a>, Refusal> {
         let verifier = *self.verifier.read().unwrap_or_else(PoisonError::into_inner);
         let verifier = verifier.ok_or(Refusal::NotReady)?;
-        let judge = |text: &str, shown| self.judge(&verifier, text, shown, target.app, asked.now_ms);
+        let judge = |text: &str, shown| {
+            let ticket = self.check(&verifier, text, asked.now_ms)?;
+            Pass::of(ticket, shown, target.app)
+        };
         let mut why = Refusal::NoTicket;
         if let Some(ticket) = query_ticket(asked.query) {
             match judge(ticket, Shown::Query) {
@@ -116,17 +132,6 @@ impl Gate {
             }
         }
         Err(why)
-    }
-
-    fn judge(&self, verifier: &Verifier, text: &str, shown: Shown, app: AppId, now_ms: u64) -> Result<Pass, NoPass> {
-        let ticket = self.check(verifier, text, now_ms)?;
-        match ticket.right {
-            Right::App { app: opened, sandbox, protocol, prefix } if opened == app => {
-                let (user, expires_ms) = (ticket.user, ticket.expires_ms);
-                Ok(Pass { app, sandbox, protocol, prefix, user, expires_ms, shown })
-            }
-            _ => Err(NoPass::Refused(Refusal::OtherTicket)),
-        }
     }
 
     fn check(&self, verifier: &Verifier, text: &str, now_ms: u64) -> Result<Ticket, NoPass> {

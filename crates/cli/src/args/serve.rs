@@ -3,10 +3,25 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use madang_model::AppsAddress;
 use madang_node::device::{DeviceConfig, FakeDevices, NvmlConfig, SHARES_MAX};
 use madang_store::StoreConfig;
 
 use super::OnOff;
+
+/// Where apps of sessions are opened.
+#[derive(Debug, Clone, Args)]
+pub struct AppsArgs {
+    /// Address and port to serve apps of sessions on, never the API's; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub apps_listen: Option<std::net::SocketAddr>,
+    /// Where people reach that address, as in https://apps.example.org [default: http:// and the address listened on]
+    #[arg(long, value_name = "URL")]
+    pub apps_url: Option<AppsAddress>,
+    /// A domain in which every app has a host name of its own; a wildcard in the name service points it to that address
+    #[arg(long, value_name = "DOMAIN")]
+    pub apps_domain: Option<String>,
+}
 
 /// What a server is told, with a node of its own or without.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +42,8 @@ pub struct ServeArgs {
     /// Where nodes on other machines reach this one [default: the address nodes are listened for on]
     #[arg(long, value_name = "HOST:PORT")]
     pub nodes_advertise: Option<String>,
+    #[command(flatten)]
+    pub apps: AppsArgs,
 }
 
 /// Where a node's accelerators come from. NVIDIA's are found by themselves.
