@@ -13,6 +13,7 @@ mod drift;
 mod files;
 mod life;
 mod metering;
+mod proxy;
 mod query;
 mod restart;
 mod rough;

@@ -43,15 +43,15 @@ impl Cookie {
         }
     }
 
-    /// What the browser sent under this name; over TLS only under the name that browsers guard.
+    /// What the browser sent under this name; over TLS only under the name that browsers guard. Another port of this host may have set one of the
+    /// same name for a longer path, and nobody can tell which is ours: two that differ are none.
     pub fn read(self, headers: &HeaderMap, secure: bool) -> Option<String> {
         let name = self.name(secure);
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let pairs = lines.flat_map(|line| line.split(';')).take(COOKIES_MAX);
-        pairs
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.to_owned())
+        let mut values = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| *key == name);
+        let (_, value) = values.next()?;
+        values.all(|(_, other)| other == value).then(|| value.to_owned())
     }
 
     /// The Set-Cookie header. The browser shows it to no script, and sends it with nothing that another site made it ask but links.
@@ -146,6 +146,8 @@ mod tests {
         assert_eq!(Cookie::Signin.read(&both, true).as_deref(), Some("guarded"));
         assert_eq!(Cookie::Signin.read(&both, false).as_deref(), Some("plain"));
         assert_eq!(Cookie::Device.read(&both, false), None);
+        let planted = headers(&[("cookie", "madang_signin=planted; madang_signin=ours")]);
+        assert_eq!(Cookie::Signin.read(&planted, false), None, "either may be somebody else's");
         let set = Cookie::Signin.set("x", 60, true);
         assert_eq!(set, "__Host-madang_signin=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
     }
@@ -187,6 +189,9 @@ mod tests {
         }
         for other in [
             &[host, ("origin", "http://madang.example")][..],
+            // Where apps are served beside the API.
+            &[host, ("origin", "http://madang.example:8688"), ("sec-fetch-site", "same-site")],
+            &[host, ("origin", "http://madang.example:8688")],
             &[host, ("origin", "https://evil.example")],
             &[host, ("origin", "null")],
             &[host, ("sec-fetch-site", "same-site")],

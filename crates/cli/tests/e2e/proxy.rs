@@ -1,0 +1,126 @@
+//! From outside into an app of a session, through the listener for apps: pages, WebSockets, and who is kept out.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+use madang_model::Verdict;
+use madang_public_api::{AppCreate, AppView};
+use tokio_tungstenite::tungstenite::{Message, client};
+
+use crate::{
+    server::PATIENCE,
+    session::{Session, query, told},
+};
+
+/// Answers a request with its head, and a WebSocket's every message with the same.
+const SERVICE: &str = r#"
+import base64, hashlib, socket, threading
+door = socket.create_server(('127.0.0.1', PORT))
+def talk(one):
+    stream = one.makefile('rwb')
+    while True:
+        head = b''
+        while not head.endswith(b'\r\n\r\n'):
+            line = stream.readline()
+            if not line:
+                return
+            head += line
+        fields = dict(line.split(': ', 1) for line in head.decode().lower().split('\r\n')[1:] if line)
+        if fields.get('upgrade') == 'websocket':
+            key = [line for line in head.decode().split('\r\n') if line.lower().startswith('sec-websocket-key')][0].split(': ')[1]
+            accept = base64.b64encode(hashlib.sha1((key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').encode()).digest())
+            stream.write(b'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ' + accept + b'\r\n\r\n')
+            stream.flush()
+            while True:
+                start = stream.read(2)
+                if len(start) < 2 or start[0] & 15 == 8:
+                    return
+                length = start[1] & 127
+                mask = stream.read(4)
+                said = bytes(byte ^ mask[at % 4] for at, byte in enumerate(stream.read(length)))
+                stream.write(bytes([start[0], length]) + said)
+                stream.flush()
+        stream.write(b'HTTP/1.1 200 OK\r\ncontent-length: %d\r\nset-cookie: madang_app=mine; path=/\r\n\r\n' % len(head) + head)
+        stream.flush()
+def serve():
+    while True:
+        threading.Thread(target=talk, args=(door.accept()[0],), daemon=True).start()
+threading.Thread(target=serve, daemon=True).start()
+"#;
+
+/// A session with the service, and what is said of it.
+async fn serving(port: u16) -> (Session, AppView) {
+    let session = Session::of("python").await;
+    let run = session.run(query(&SERVICE.replace("PORT", &port.to_string()))).await;
+    assert_eq!(run.whole.verdict, Some(Verdict::Ok), "{}", told(&run));
+    let create = AppCreate { name: "port".into(), port: Some(port), ..AppCreate::default() };
+    let app = session.client.app_create(&session.id(), &create).await.unwrap();
+    (session, app)
+}
+
+/// Where an app is, its path, and the ticket that its address carries.
+fn address(app: &AppView) -> (String, String, String) {
+    let url = app.url.clone().expect("the server has an address for apps");
+    let (place, ticket) = url.split_once("?ticket=").unwrap();
+    let (host, path) = place.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    (host.to_owned(), format!("/{path}"), ticket.to_owned())
+}
+
+fn get(host: &str, path: &str, lines: &str) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{lines}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn an_app_opens_for_whoever_carries_its_ticket_and_for_nobody_else() {
+    let (_session, app) = serving(18_310).await;
+    let (_other, others) = serving(18_310).await;
+    let (host, path, ticket) = address(&app);
+    let (_, _, foreign) = address(&others);
+    let entered = get(&host, &format!("{path}?ticket={ticket}"), "");
+    assert!(entered.starts_with("HTTP/1.1 303") && entered.contains("set-cookie: madang_app="), "{entered}");
+    let page = get(&host, &format!("{path}hello"), &format!("cookie: madang_app={ticket}\r\n"));
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("GET /hello HTTP/1.1\r\n"), "{page}");
+    assert!(!page.contains(&ticket) && !page.contains("madang_app=mine"), "{page}");
+    for (lines, code) in [
+        (String::new(), "ticket-missing"),
+        (format!("authorization: Bearer {foreign}\r\n"), "ticket-foreign"),
+        (format!("cookie: madang_app={foreign}\r\n"), "ticket-foreign"),
+    ] {
+        let refused = get(&host, &path, &lines);
+        assert!(refused.starts_with("HTTP/1.1 40") && refused.contains(code), "{refused}");
+    }
+    let elsewhere = get(&host, "/api/v1/sessions", &format!("authorization: Bearer {ticket}\r\n"));
+    assert!(elsewhere.starts_with("HTTP/1.1 404"), "the API is not here: {elsewhere}");
+}
+
+#[tokio::test]
+async fn a_websocket_goes_through_and_ends_with_its_session() {
+    let (session, app) = serving(18_311).await;
+    let (host, path, ticket) = address(&app);
+    let ended = tokio::task::spawn_blocking(move || {
+        let stream = TcpStream::connect(&host).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (mut socket, _) = client(format!("ws://{host}{path}?ticket={ticket}"), stream).unwrap();
+        for said in ["hello", "마당"] {
+            socket.send(Message::text(said)).unwrap();
+            assert_eq!(socket.read().unwrap(), Message::text(said));
+        }
+        (socket, host, path, ticket)
+    });
+    let (mut socket, host, path, ticket) = ended.await.unwrap();
+    session.client.session_end(&session.id()).await.unwrap();
+    let gone = tokio::task::spawn_blocking(move || {
+        assert!(socket.read().is_err(), "nothing is left to answer");
+        get(&host, &path, &format!("authorization: Bearer {ticket}\r\naccept: text/html\r\n"))
+    });
+    let gone = gone.await.unwrap();
+    assert!(gone.starts_with("HTTP/1.1 50") && gone.contains("http-equiv=\"refresh\""), "{gone}");
+}
