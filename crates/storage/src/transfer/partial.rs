@@ -177,7 +177,10 @@ pub fn sweep(tree: &Tree, now_ms: u64) -> Result<(), StorageError> {
     let doing = failed("sweeping what uploads have left");
     // Where nothing may be written now there is a next time.
     let Ok(staging) = tree.staging() else { return Ok(()) };
-    for name in names(staging).map_err(&doing)? {
+    let mut names = names(staging).map_err(&doing)?;
+    // Parts first: a note goes with its part, in whatever order they are listed.
+    names.sort_by_key(|name| !name.ends_with(PART));
+    for name in names {
         let Ok(stat) = statat(staging, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
         let old = touched_ms(&stat).saturating_add(UPLOAD_KEPT_MS) <= now_ms;
         // A note's own time is that of the upload's beginning.
