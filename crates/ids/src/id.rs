@@ -125,6 +125,10 @@ id!(
     FolderId, "fld"
 );
 id!(
+    /// The offer of a share in a folder.
+    InvitationId, "inv"
+);
+id!(
     /// A service inside a session that can be reached from outside.
     AppId, "app"
 );

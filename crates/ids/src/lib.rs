@@ -7,7 +7,7 @@ pub mod id;
 pub mod size;
 
 pub use id::{
-    AnnouncementId, AppId, AuditId, BudgetId, ControlId, FolderId, IdError, LinkId, NodeId, OrganizationId, PriceId,
-    ProjectId, ReservationId, RunId, SandboxId, SessionId, SigninId, TokenId, UserId,
+    AnnouncementId, AppId, AuditId, BudgetId, ControlId, FolderId, IdError, InvitationId, LinkId, NodeId,
+    OrganizationId, PriceId, ProjectId, ReservationId, RunId, SandboxId, SessionId, SigninId, TokenId, UserId,
 };
 pub use size::{ByteSize, Millis, SizeError};

@@ -91,6 +91,12 @@ impl Actor {
         rule.decide(self.role_over(thing), self.relation(thing))
     }
 
+    /// The same where somebody has made the actor stand at least as close as a member of the thing's project: a share of a folder.
+    #[must_use]
+    pub fn decide_shared(&self, rule: Rule, thing: Belonging) -> Decision {
+        rule.decide(self.role_over(thing), self.relation(thing).min(Relation::Shared))
+    }
+
     /// Whoever administers an organization does so in that one; in projects of others it is a member like any other.
     fn role_over(&self, thing: Belonging) -> Role {
         match self.role {

@@ -37,7 +37,10 @@ pub use app_route::{AppPrefix, AppProtocol, AppsAddress};
 pub use blob::Blob;
 pub use budget::{Budget, BudgetHolder};
 pub use cluster::{Cluster, ClusterMode};
-pub use folder::{FolderMount, FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, MountAccess};
+pub use folder::{
+    FolderMode, FolderMount, FolderOwner, FolderOwnerUsage, FolderPermission, FolderPlace, FolderQuota, FolderState,
+    FolderUsage, MountAccess, SessionMount,
+};
 pub use limits::{Limits, LimitsAsked};
 pub use network::{AllowList, Network};
 pub use person::{Owner, ProjectRole, Role};

@@ -55,9 +55,15 @@ pub struct PolicyLimits {
     /// Longest wait of a session for its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_wait_ms_max: Option<u64>,
-    /// Folders; kept for when there are any.
+    /// Folders; those in the trash count too. A user's own and a project's are counted apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folders_max: Option<u64>,
+    /// Bytes in all folders of a user, or of a project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder_bytes: Option<u64>,
+    /// Files in all folders of a user, or of a project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder_files: Option<u64>,
     /// Images; all where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Vec<String>>,
@@ -92,6 +98,8 @@ impl PolicyLimits {
             ("session_cpu_grace_ms", self.session_cpu_grace_ms),
             ("session_wait_ms_max", self.session_wait_ms_max),
             ("folders_max", self.folders_max),
+            ("folder_bytes", self.folder_bytes),
+            ("folder_files", self.folder_files),
         ];
         numbers
             .into_iter()
@@ -303,6 +311,12 @@ impl Bound {
         ];
         let over = sums.into_iter().filter_map(|(limit, max, used, asked)| self.over(limit, max?, used, asked));
         over.chain(self.image_refusal(image)).chain(self.network_refusal(network)).collect()
+    }
+
+    /// What this policy has against one more folder, where there are so many.
+    #[must_use]
+    pub fn folder_refusal(&self, folders: u64) -> Option<Refusal> {
+        self.over("folders_max", self.limits.folders_max?, folders, 1)
     }
 
     fn over(&self, limit: &str, max: u64, used: u64, asked: u64) -> Option<Refusal> {

@@ -99,6 +99,7 @@ mod tests {
             cluster: crate::Cluster::default(),
             app: None,
             network: Default::default(),
+            mounts: Vec::new(),
         };
         let used = |started_ms, active_ms, runs_live, underused_ends_ms| {
             let end = ProjectedEnd::of(&spec, &Activity { started_ms, active_ms, runs_live, underused_ends_ms });

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use madang_ids::{ReservationId, SessionId};
+use madang_ids::{NodeId, ReservationId, SessionId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cluster, Limits, Network};
+use crate::{Cluster, Limits, Network, SessionMount};
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct SessionSpec {
     /// What its sandboxes may reach.
     #[serde(default, skip_serializing_if = "Network::is_none")]
     pub network: Network,
+    /// Folders, and where they are in each of its sandboxes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<SessionMount>,
 }
 
 impl SessionSpec {
@@ -81,6 +84,9 @@ pub struct Queueing {
     /// Labels that its node must have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The only node that it may be on: its folders are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeId>,
     /// Higher starts earlier.
     pub priority: i64,
     /// Sessions that must have ended well before.
@@ -97,6 +103,7 @@ impl Default for Queueing {
         Self {
             resource_group: GROUP_DEFAULT.to_owned(),
             labels: BTreeMap::new(),
+            node: None,
             priority: 0,
             depends_on: BTreeSet::new(),
             reservation: None,

@@ -72,3 +72,19 @@ pub const EMAIL_CHARS_MAX: usize = 254;
 pub const APP_ARGUMENTS_MAX: usize = 64;
 /// Arguments and environment of an app together.
 pub const APP_WORDS_BYTES_MAX: usize = 48 << 10;
+/// Folders that one session mounts.
+pub const MOUNTS_MAX: usize = 32;
+/// Where a folder is mounted, or what a ticket opens, bytes.
+pub const FOLDER_PATH_BYTES_MAX: usize = 1_024;
+/// Shares of one folder.
+pub const FOLDER_SHARES_MAX: usize = 256;
+/// Lifetime of a ticket to a folder, milliseconds.
+pub const FOLDER_TICKET_MS_MAX: u64 = 86_400_000;
+/// Lifetime of a ticket to a folder where nothing is asked, milliseconds.
+pub const FOLDER_TICKET_MS_DEFAULT: u64 = 3_600_000;
+/// Lifetime of an invitation, milliseconds.
+pub const INVITATION_MS_MAX: u64 = 366 * 86_400_000;
+/// Lifetime of an invitation where nothing is asked, milliseconds.
+pub const INVITATION_MS_DEFAULT: u64 = 14 * 86_400_000;
+/// Invitations of one list.
+pub const INVITATIONS_MAX: u64 = 1_000;

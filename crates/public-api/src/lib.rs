@@ -10,6 +10,7 @@ pub mod bounds;
 pub mod cluster;
 pub mod event;
 pub mod file;
+pub mod folder;
 pub mod language;
 pub mod money;
 pub mod network;
@@ -36,6 +37,10 @@ pub use audit::{AuditEntry, AuditOutcome};
 pub use cluster::{ClusterCreate, ClusterMode, ClusterView, SandboxView};
 pub use event::{ServerEvent, ServerEventBody};
 pub use file::{FileEntry, FileWritten};
+pub use folder::{
+    FolderChange, FolderClone, FolderCreate, FolderOwnerChange, FolderQuotaView, FolderShareSet, FolderShareView,
+    FolderTicketCreate, FolderTicketView, FolderView, InvitationCreate, InvitationView, MountCreate, MountView,
+};
 pub use language::{ImageView, LanguageView};
 pub use money::{BudgetCreate, BudgetView, CostEstimate, PriceCreate, PriceView};
 pub use network::{NetworkAllow, NetworkAsked, NetworkPolicy};

@@ -7,7 +7,7 @@ use madang_model::Usage;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ClusterCreate, ClusterView, NetworkAsked, Timestamp};
+use crate::{ClusterCreate, ClusterView, MountCreate, MountView, NetworkAsked, Timestamp};
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -84,10 +84,12 @@ pub struct SessionCreate {
     pub resources: Resources,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Must be empty: not in this version.
+    /// Folders that its programs see; 32 at most. Those of its owner whose names begin with a dot come by themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<serde_json::Value>,
     /// What it may reach; `none` where left out.
+    pub mounts: Vec<MountCreate>,
+    /// `none`, the only one there is yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkAsked>,
     pub kind: SessionKind,
@@ -188,6 +190,9 @@ pub struct SessionView {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub env_hidden: bool,
     pub tags: BTreeMap<String, String>,
+    /// Folders that its programs see. A share that ends takes none away before the session does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<MountView>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup_command: Option<String>,
     /// What it may reach.

@@ -8,7 +8,7 @@ use std::{
 use madang_ids::UserId;
 
 use madang_model::{
-    Actor, Decision, Owner,
+    Actor, Decision, FolderPermission, Owner,
     access::{Belonging, Row, Rule},
 };
 use madang_public_api::SessionView;
@@ -52,15 +52,43 @@ impl Asker {
         let thing = thing.into();
         match self.actor.decide(self.row.rule, thing) {
             Decision::Allow => {
-                if let (Rule::Inside, Some(owner)) = (self.row.rule, thing.user.filter(|user| *user != self.actor.user))
-                {
-                    // One request is about one thing.
-                    let _ = self.inside.set(owner);
-                }
+                self.inside_note(thing, Rule::Inside);
                 Ok(())
             }
             Decision::Forbid => Err(Failure::forbidden("you may see this, but not do that with it")),
             Decision::Hide => Err(not_found()),
+        }
+    }
+
+    /// The same of a folder in which the asker may do something, by a share or otherwise: then the asker stands to it as a member of its
+    /// project does, or closer.
+    pub fn check_shared(
+        &self,
+        thing: Belonging,
+        may: Option<FolderPermission>,
+        not_found: impl FnOnce() -> Failure,
+    ) -> Result<(), Failure> {
+        let decision = match may {
+            Some(_) => self.actor.decide_shared(self.row.rule, thing),
+            None => self.actor.decide(self.row.rule, thing),
+        };
+        match decision {
+            Decision::Allow => {
+                if may.is_none() {
+                    self.inside_note(thing, Rule::FolderUse);
+                }
+                Ok(())
+            }
+            Decision::Forbid => Err(Failure::forbidden("you may see this folder, but not do that with it")),
+            Decision::Hide => Err(not_found()),
+        }
+    }
+
+    /// Under a rule that lets into what is another's.
+    fn inside_note(&self, thing: Belonging, rule: Rule) {
+        if let Some(owner) = thing.user.filter(|user| *user != self.actor.user && self.row.rule == rule) {
+            // One request is about one thing.
+            let _ = self.inside.set(owner);
         }
     }
 

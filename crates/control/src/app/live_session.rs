@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::{
     Failure, accelerator,
     cluster::{cluster_view, sandbox_of},
+    folder_mount::mounts_view,
     network,
 };
 use crate::clock::now_ms;
@@ -274,6 +275,7 @@ pub(crate) fn session_view(record: &SessionRecord, runs_live: u64) -> SessionVie
         env: spec.env.clone(),
         env_hidden: false,
         tags: spec.tags.clone(),
+        mounts: mounts_view(spec),
         startup_command: spec.startup_command.clone(),
         network: network::view(&spec.network),
         timeout_ms: spec.timeout_ms,

@@ -9,6 +9,13 @@ pub(crate) mod event_ring;
 mod failure;
 pub(crate) mod fleet;
 mod fleet_node;
+mod folder;
+mod folder_act;
+mod folder_change;
+mod folder_invitation;
+mod folder_mount;
+mod folder_quota;
+mod folder_share;
 pub(crate) mod heard;
 mod idempotency;
 pub(crate) mod identity;
@@ -68,6 +75,7 @@ use tokio::sync::{Notify, watch};
 
 pub(crate) use asker::Asker;
 pub(crate) use failure::Failure;
+pub(crate) use folder_change::Usage as FolderUsageAsked;
 pub(crate) use idempotency::{Claimed, IdempotencyKey};
 pub(crate) use live_run::{LiveRun, Wish};
 pub(crate) use nodes::WithSessions;
@@ -79,6 +87,7 @@ use crate::{ControlConfig, entrance::Entrance, signin::Signin, tasks::Tasks};
 use event_ring::EventRing;
 pub(crate) use event_ring::Happened;
 use fleet::{Fleet, Member, MemberState};
+use folder::Folders;
 use languages::Languages;
 use leadership::Leadership;
 use live_session::LiveSession;
@@ -114,6 +123,7 @@ pub(crate) struct App {
     pub languages: Languages,
     pub metrics: Metrics,
     pub money: Money,
+    pub folders: Folders,
     pub events: EventRing,
     pub stage: watch::Sender<Stage>,
     pub service: Service,
@@ -168,6 +178,7 @@ impl App {
             languages: Languages::default(),
             metrics,
             money: Money::default(),
+            folders: Folders::default(),
             events: EventRing::new(),
             stage: watch::Sender::new(Stage::Serving),
             service: Service::default(),

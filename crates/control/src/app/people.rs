@@ -28,6 +28,8 @@ pub(crate) struct Directory {
     pub prices: Vec<PriceRecord>,
     pub tariff: Tariff,
     pub budgets: BTreeMap<BudgetHolder, Vec<BudgetRecord>>,
+    /// Folders that mount themselves in sessions of their owners.
+    pub folders_by_itself: super::folder_mount::ByItself,
     /// By the hash of their secrets.
     pub tokens: HashMap<String, TokenRecord>,
     /// By their public parts.
@@ -99,8 +101,13 @@ impl Directory {
         for record in store.budget_list().await? {
             budgets.entry(record.budget.holder).or_default().push(record);
         }
+        let mut folders_by_itself: super::folder_mount::ByItself = BTreeMap::new();
+        for record in store.folder_list_by_itself().await? {
+            folders_by_itself.entry(record.owner).or_default().push(record);
+        }
         Ok(Self {
             version,
+            folders_by_itself,
             organizations,
             projects,
             users,

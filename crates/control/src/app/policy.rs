@@ -92,6 +92,7 @@ impl App {
         self.store.policy_set(&PolicyRecord { name: name.clone(), limits, created_ms: now_ms() }).await?;
         self.store.hint(madang_store::Hint::Policy);
         self.people_changed().await?;
+        self.folders.wake.notify_one();
         self.policy_view(&name)
     }
 

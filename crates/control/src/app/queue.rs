@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use super::{
     GROUP_DEFAULT, accelerator,
     fleet::{Fleet, Member},
+    folder_mount::node_label,
     queue_node::{rules, scheduled_node},
     reservation::PoolsTold,
 };
@@ -436,7 +437,7 @@ fn wanted(record: &SessionRecord) -> Session {
         want: Want { amount, devices: accelerator::wanted(&spec.accelerators) },
         image: spec.image.clone(),
         language: spec.language.clone().unwrap_or_default(),
-        labels: spec.queueing.labels.clone(),
+        labels: spec.queueing.labels.clone().into_iter().chain(spec.queueing.node.map(node_label)).collect(),
         depends_on: spec.queueing.depends_on.clone(),
         reservation: spec.queueing.reservation,
         queued_ms: record.created_ms,

@@ -6,7 +6,10 @@ use madang_node_api::{DeviceSeen, LanguageSeen};
 use madang_public_api::{Placement, Preference, QueueOrder, ResourceGroupSettings};
 use madang_schedule::{Amount, Device, GroupRules, HeadRule, Node, NodeState, Prefer, Spreading};
 
-use super::fleet::{Member, MemberState};
+use super::{
+    fleet::{Member, MemberState},
+    folder_mount::node_label,
+};
 
 /// What is not bounded: more than any node has, and little enough that thousands of nodes can be summed up.
 const BOUNDLESS: u64 = 1 << 50;
@@ -56,7 +59,7 @@ pub(super) fn scheduled_node(member: &Member, settings: &ResourceGroupSettings) 
             disk_bytes: BOUNDLESS,
         },
         devices: facts.devices.into_iter().map(scheduled_device).collect(),
-        labels: facts.labels,
+        labels: facts.labels.into_iter().chain([node_label(member.id)]).collect(),
         images: BTreeSet::new(),
         languages: languages(&member.node.languages()),
         // Its own wish to be asked first ends with its last waiting slot: how many there are changes with every start.

@@ -26,7 +26,6 @@ pub(crate) fn session_spec(
     (language, app): (Option<&LanguageSeen>, Option<&AppOffered>),
     config: &ControlConfig,
 ) -> Result<SessionSpec, Failure> {
-    refuse_later_fields(request)?;
     if let Some(name) = &request.name {
         validate::session_name(name)?;
     }
@@ -62,15 +61,8 @@ pub(crate) fn session_spec(
         cluster: cluster_asked(request.cluster.as_ref())?,
         app: app.map(|app| app.name.clone()),
         network: network::asked(request.network.as_ref())?,
+        mounts: Vec::new(),
     })
-}
-
-/// Fields of the contract that later versions will honour: asking for them now must not pass silently.
-fn refuse_later_fields(request: &SessionCreate) -> Result<(), Failure> {
-    match request.mounts.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::unsupported("mounts", "there are no folders to mount")),
-    }
 }
 
 fn queueing(request: &SessionCreate) -> Result<Queueing, Failure> {
@@ -90,6 +82,7 @@ fn queueing(request: &SessionCreate) -> Result<Queueing, Failure> {
     Ok(Queueing {
         resource_group: request.resource_group.clone().unwrap_or_else(|| GROUP_DEFAULT.to_owned()),
         labels: request.labels.clone(),
+        node: None,
         priority,
         depends_on,
         reservation: None,

@@ -62,6 +62,7 @@ impl App {
             lease_ms: may_restart.then_some(self.config.node_lease_ms / 4 * 3),
             mounts: Vec::new(),
             app: record.spec.app.clone(),
+            mounts: record.spec.mounts.iter().map(|known| known.mount.clone()).collect(),
         };
         record.grants().zip(environments(record, &self.signin.key)).map(spec).collect()
     }

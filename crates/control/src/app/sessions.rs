@@ -7,7 +7,7 @@ use madang_model::{
     Actor, Owner, SessionEvent, SessionLife, SessionState, SignedInBy, TerminalSize, Usage, price::NANO_PER_MICRO,
     service::New, session::SessionOutcome,
 };
-use madang_public_api::{ProblemKind, RunMode, RunRequest, SessionCreate, SessionExplained, SessionView};
+use madang_public_api::{MountCreate, ProblemKind, RunMode, RunRequest, SessionCreate, SessionExplained, SessionView};
 use madang_store::{Admit, SessionPage, SessionRecord, SubSandbox};
 use tracing::{Instrument as _, field::Empty};
 
@@ -47,7 +47,7 @@ impl App {
             return self.session_view(known).await;
         }
         let record = session_record(id, owner, request.name, spec)?;
-        let made = self.session_begin(actor, record).await;
+        let made = self.session_begin(actor, record, &request.mounts).await;
         if made.is_err() {
             self.unclaim(key).await;
         }
@@ -61,7 +61,9 @@ impl App {
         let owner = people.owner(actor, request.project.as_deref())?;
         let app = self.app_wanted(request.app.as_deref())?;
         let spec = session_spec(&request, (language.as_ref(), app.as_ref()), &self.config)?;
+        let mut spec = session_spec(&request, language.as_ref(), &self.config)?;
         self.queueing_known(actor, &spec.queueing).await?;
+        drop(self.session_mounts(actor, owner, &request.mounts, &mut spec).await?);
         let record = session_record(SessionId::new(), owner, request.name, spec)?;
         let refusals = self.store.session_admit(&record, &people.bounds(&owner, &actor.by), Admit::Try).await?;
         let budget = self.check_budget(&owner);
@@ -83,7 +85,13 @@ impl App {
         })
     }
 
-    async fn session_begin(self: &Arc<Self>, actor: &Actor, mut record: SessionRecord) -> Result<SessionView, Failure> {
+    async fn session_begin(
+        self: &Arc<Self>,
+        actor: &Actor,
+        mut record: SessionRecord,
+        mounts: &[MountCreate],
+    ) -> Result<SessionView, Failure> {
+        let mounting = self.session_mounts(actor, record.owner, mounts, &mut record.spec).await?;
         if self.sessions().len() >= self.config.sessions_max {
             return Err(Failure::too_many("sessions_max", self.config.sessions_max));
         }
@@ -117,6 +125,7 @@ impl App {
         let session = LiveSession::new(record);
         session.budgeted_set(Budgeted { note: lowered, ..Budgeted::default() });
         self.sessions().insert(id, Arc::clone(&session));
+        drop(mounting);
         if node.is_some() {
             self.metrics.flow.session_placed(waited_ms);
             self.sandboxes_place(&session.record(), &places);

@@ -86,6 +86,30 @@ pub(crate) fn session_name(name: &str) -> Checked {
     Ok(())
 }
 
+/// A folder's name: the same, and it may begin with a dot.
+pub(crate) fn folder_name(name: &str) -> Checked {
+    at_most("name", name.chars().count(), bounds::NAME_CHARS_MAX, "NAME_CHARS_MAX")?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let rest = name.strip_prefix('.').unwrap_or(name);
+    let begins = rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !begins || !rest.chars().all(allowed) || name.starts_with("fld_") {
+        let detail = "a folder's name begins with a letter or digit, perhaps after one dot, goes on with those, `.`, `_` or `-`, and does not \
+            begin with `fld_`";
+        return Err(Failure::invalid("name", detail));
+    }
+    Ok(())
+}
+
+/// A path in a folder or below `/home/work`, in its only spelling: no empty part, no `.`, no `..`.
+pub(crate) fn folder_path(field: &str, path: &str) -> Checked {
+    c_text(field, path, bounds::FOLDER_PATH_BYTES_MAX, "FOLDER_PATH_BYTES_MAX")?;
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        let detail = format!("`{field}` is a relative path without empty parts, `.` and `..`");
+        return Err(Failure::invalid(field, detail));
+    }
+    Ok(())
+}
+
 pub(crate) fn environment(env: &BTreeMap<String, String>) -> Checked {
     at_most("env", env.len(), bounds::ENV_MAX, "ENV_MAX")?;
     for (name, value) in env {

@@ -9,6 +9,8 @@ mod auth;
 mod body;
 mod event;
 mod file;
+mod folder;
+mod folder_share;
 mod follow;
 mod forward;
 mod money;
@@ -130,6 +132,8 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .merge(usage::usage_routes())
         .merge(money::money_routes())
         .merge(node::node_routes())
+        .merge(folder::folder_routes())
+        .merge(folder_share::folder_share_routes())
         .merge(house_routes())
         .merge(signin_routes())
 }

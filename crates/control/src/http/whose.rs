@@ -44,6 +44,11 @@ pub(super) async fn group_of(app: &App, request: Request) -> Result<(Option<Stri
             let asker = request.extensions().get::<Arc<Asker>>().cloned();
             group_of_session(app, asker.as_deref(), &id).await?
         }
+        (_, "/folders" | "/folder-quotas") => Some(GROUP_DEFAULT.to_owned()),
+        (_, route) if begins(route, "/folders") => {
+            let asker = request.extensions().get::<Arc<Asker>>().cloned();
+            group_of_folder(app, asker.as_deref(), &id).await?
+        }
         (_, route) if begins(route, "/runs") => group_of_run(app, &id).await?,
         (_, route) if begins(route, "/nodes") => group_of_node(app, &id).await?,
         (_, route) if begins(route, "/reservations") => group_of_reservation(app, &id).await?,
@@ -95,6 +100,17 @@ async fn group_of_session(app: &App, asker: Option<&Asker>, text: &str) -> Resul
         (Err(_), None) => None,
     };
     Ok(record.map(|record| record.group().to_owned()))
+}
+
+/// That of its node, which is heard where its group is led.
+async fn group_of_folder(app: &App, asker: Option<&Asker>, text: &str) -> Result<Option<String>, Failure> {
+    let Some(asker) = asker else { return Ok(None) };
+    // Several of one name are refused by whoever answers.
+    let record = app.folder_named(asker, text).await.ok().flatten();
+    match record {
+        Some(record) => Ok(app.store.node_get(record.node).await?.map(|node| node.resource_group)),
+        None => Ok(None),
+    }
 }
 
 async fn group_of_run(app: &App, text: &str) -> Result<Option<String>, Failure> {

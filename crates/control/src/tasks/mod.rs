@@ -4,6 +4,7 @@
 
 mod budgets;
 mod clock;
+mod folders;
 mod hint;
 mod lease;
 mod people;
@@ -42,6 +43,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     let listeners = readings::Listeners::default();
     spawn(kept(app, readings::PLAN, Arc::default(), move |app| listeners.clone().run(app)));
     spawn(kept(app, utilization::plan_of(app), Arc::default(), utilization::look));
+    spawn(kept(app, folders::PLAN, Arc::clone(&app.folders.wake), folders::look));
     spawn(kept(app, clock::PLAN, Arc::default(), clock::keep));
     spawn(kept(app, records::PLAN, Arc::default(), records::compare));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));

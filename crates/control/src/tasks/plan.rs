@@ -183,6 +183,7 @@ mod tests {
             cluster: Default::default(),
             app: None,
             network: Default::default(),
+            mounts: Vec::new(),
         };
         let record = SessionRecord {
             id: SessionId::new(),

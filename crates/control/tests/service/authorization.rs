@@ -55,6 +55,12 @@ impl Operation {
             "link_create" => (path, json!({"user": id, "kind": "invitation"})),
             "budget_create" => (path, json!({"user": id, "period": "day", "limit_micro": 1_000_000_000})),
             "access_key_create" => (path, json!({"user": id, "name": "k"})),
+            "folder_create" => (path, json!({"project": id, "name": "n"})),
+            "folder_clone" => (path, json!({"name": "copy"})),
+            "folder_owner_change" => (path, json!({"user": "ben"})),
+            "folder_share_set" => (path, json!({"project": "none", "permission": "read"})),
+            "folder_invite" => (path, json!({"user": "ben", "permission": "read"})),
+            "folder_ticket_create" => (path, json!({"may": "read"})),
             "session_run" => (path, json!({"mode": "command", "argv": ["true"]})),
             "session_extend" => (path, json!({"by_ms": 1})),
             "session_complete" => (path, json!({"code": "", "cursor": 0})),
@@ -105,7 +111,13 @@ async fn every_operation_about_a_thing_answers_everybody_as_the_table_says() {
             Thing::Nothing | Thing::Browser => {}
             // What is done to these outlives the operation: each has a stage of its own.
             Thing::Organization | Thing::Project | Thing::User => play(&Stage::new().await, &operation, row).await,
-            Thing::Session | Thing::Run | Thing::Token | Thing::AccessKey | Thing::Budget => {
+            Thing::Session
+            | Thing::Run
+            | Thing::Token
+            | Thing::AccessKey
+            | Thing::Budget
+            | Thing::Folder
+            | Thing::Invitation => {
                 play(&shared, &operation, row).await;
             }
         }

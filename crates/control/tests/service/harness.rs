@@ -48,6 +48,7 @@ pub struct World {
     pub stop: StopHandle,
     pub fleet: Arc<madang_control::Fleet>,
     /// Checks what the server signs.
+    /// Checks the tickets that it signs.
     pub tickets: madang_ticket::Verifier,
     running: tokio::task::JoinHandle<()>,
 }
@@ -106,6 +107,7 @@ impl World {
         let token = std::fs::read_to_string(server.admin_token_path()).unwrap().trim().to_owned();
         let fleet = server.fleet();
         let tickets = server.ticket_verifier();
+        let (fleet, tickets) = (server.fleet(), server.ticket_verifier());
         let running: Running = server.spawn();
         let stop = running.handle();
         let running = tokio::spawn(async move { running.wait().await.unwrap() });

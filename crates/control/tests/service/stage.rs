@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroU32};
 
 use axum::http::Method;
-use madang_ids::{BudgetId, OrganizationId, ProjectId, RunId, SessionId, TokenId, UserId};
+use madang_ids::{BudgetId, FolderId, InvitationId, OrganizationId, ProjectId, RunId, SessionId, TokenId, UserId};
 use madang_model::{
     Role, Scopes,
     access::{Relation, Thing},
@@ -37,6 +37,11 @@ pub struct Stage {
 fn id(view: &Value) -> String {
     let id = view["id"].as_str().or(view["access_key"].as_str());
     id.unwrap_or_else(|| panic!("no id: {view}")).to_owned()
+}
+
+/// A name that nothing has.
+pub fn unique() -> String {
+    format!("n{}", RunId::new()).replace('_', "-")
 }
 
 impl Stage {
@@ -110,7 +115,11 @@ impl Stage {
     /// How a player stands to what is ada's, or around her.
     pub fn relation(&self, name: &str, thing: Thing) -> Relation {
         let work = matches!(thing, Thing::Session | Thing::Run);
-        let own = work || matches!(thing, Thing::User | Thing::Token | Thing::AccessKey | Thing::Budget);
+        let own = work
+            || matches!(
+                thing,
+                Thing::User | Thing::Token | Thing::AccessKey | Thing::Budget | Thing::Folder | Thing::Invitation
+            );
         let in_project = work || thing == Thing::Project;
         match name {
             "ada" if own => Relation::Own,
@@ -136,9 +145,20 @@ impl Stage {
             Thing::Token => ("/api/v1/tokens", json!({"name": "t"}), 201),
             Thing::AccessKey => ("/api/v1/access-keys", json!({"name": "k"}), 201),
             Thing::Budget => ("/api/v1/budgets", json!({"period": "total", "limit_micro": 1_000_000_000_000_u64}), 201),
+            Thing::Folder => ("/api/v1/folders", json!({"name": unique()}), 201),
+            Thing::Invitation => return self.invitation().await,
             Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),
         };
         id(&self.send("ada", Method::POST, path, body).await.expect(status))
+    }
+
+    /// To ada, by ben.
+    async fn invitation(&self) -> String {
+        let folder = json!({"name": unique()});
+        let folder = id(&self.send("ben", Method::POST, "/api/v1/folders", folder).await.expect(201));
+        let path = format!("/api/v1/folders/{folder}/invitations");
+        let body = json!({"user": "ada", "permission": "read"});
+        id(&self.send("ben", Method::POST, &path, body).await.expect(201))
     }
 
     /// An id of the same kind that nothing has.
@@ -151,6 +171,8 @@ impl Stage {
             Thing::Run => RunId::new().to_string(),
             Thing::Token => TokenId::new().to_string(),
             Thing::Budget => BudgetId::new().to_string(),
+            Thing::Folder => FolderId::new().to_string(),
+            Thing::Invitation => InvitationId::new().to_string(),
             Thing::AccessKey => "MDAK00000000000000000000".to_owned(),
             Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),
         }

@@ -79,6 +79,18 @@ pub enum Rule {
     UserOwn,
     /// Changing a user: administrators of the user's organization.
     UserManage,
+    /// Making a folder: for oneself, or for a project by its managers and administrators of its organization.
+    FolderMake,
+    /// Knowing of a folder: its owner, members of its project, whom it is shared with, administrators of its organization.
+    FolderSee,
+    /// Reaching what is in a folder, as far as one's permission goes: all of those but administrators.
+    FolderUse,
+    /// Renaming a folder, bringing it to the trash and back: its owner, managers of its project, administrators of its organization.
+    FolderManage,
+    /// Saying who else may reach a folder: its owner, managers of its project.
+    FolderShare,
+    /// Giving a folder to another owner: administrators of its organization.
+    FolderTransfer,
     /// The service as a whole: system administrators.
     System,
 }
@@ -105,7 +117,13 @@ impl Rule {
                     Hide
                 }
             }
+            (Self::FolderUse, Own | Managed | Shared) | (Self::FolderShare, Own | Managed) => Allow,
+            (Self::FolderUse | Self::FolderShare, Organization) if administers => Forbid,
+            (Self::FolderShare, Shared) => Forbid,
             _ if administers => Allow,
+            (Self::FolderMake | Self::FolderManage, Own | Managed) | (Self::FolderSee, Own | Managed | Shared) => Allow,
+            (Self::FolderMake | Self::FolderManage, Shared) => Forbid,
+            (Self::FolderTransfer, Own | Managed | Shared) => Forbid,
             (Self::Work, Own | Managed) => Allow,
             (Self::ProjectSee, Own | Managed | Shared) | (Self::ProjectManage, Managed) => Allow,
             (Self::ProjectManage, Own | Shared) | (Self::ProjectChange, Own | Managed | Shared) => Forbid,
@@ -146,6 +164,12 @@ mod tests {
             Rule::UserSee,
             Rule::UserOwn,
             Rule::UserManage,
+            Rule::FolderMake,
+            Rule::FolderSee,
+            Rule::FolderUse,
+            Rule::FolderManage,
+            Rule::FolderShare,
+            Rule::FolderTransfer,
             Rule::System,
         ];
         let mut text = String::from(
@@ -171,7 +195,9 @@ mod tests {
             Decision::Forbid => 1,
             Decision::Hide => 0,
         };
-        for rule in [Rule::Work, Rule::ProjectSee, Rule::OrganizationSee, Rule::UserSee] {
+        for rule in
+            [Rule::Work, Rule::ProjectSee, Rule::OrganizationSee, Rule::UserSee, Rule::FolderSee, Rule::FolderUse]
+        {
             for role in Role::ALL {
                 let weights = [Relation::Own, Relation::Shared, Relation::Organization, Relation::Foreign]
                     .map(|relation| weight(rule.decide(role, relation)));

@@ -38,6 +38,10 @@ pub enum Thing {
     Browser,
     /// A budget of a user.
     Budget,
+    /// A folder.
+    Folder,
+    /// An invitation to a folder; it belongs to whoever is invited.
+    Invitation,
 }
 
 /// What an operation needs.
@@ -110,6 +114,27 @@ pub const ROWS: &[Row] = &[
     row("file_read", Scope::Read, Rule::Inside, Thing::Session),
     row("file_write", Scope::Run, Rule::Inside, Thing::Session),
     row("file_remove", Scope::Run, Rule::Inside, Thing::Session),
+    // Folders.
+    row("folder_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("folder_create", Scope::Run, Rule::FolderMake, Thing::Project),
+    row("folder_get", Scope::Read, Rule::FolderSee, Thing::Folder),
+    row("folder_change", Scope::Run, Rule::FolderManage, Thing::Folder),
+    row("folder_trash", Scope::Run, Rule::FolderManage, Thing::Folder),
+    row("folder_restore", Scope::Run, Rule::FolderManage, Thing::Folder),
+    row("folder_purge", Scope::Run, Rule::FolderManage, Thing::Folder),
+    row("folder_clone", Scope::Run, Rule::FolderUse, Thing::Folder),
+    row("folder_owner_change", Scope::Manage, Rule::FolderTransfer, Thing::Folder),
+    row("folder_share_list", Scope::Read, Rule::FolderSee, Thing::Folder),
+    row("folder_share_set", Scope::Run, Rule::FolderShare, Thing::Folder),
+    row("folder_share_remove", Scope::Run, Rule::FolderShare, Thing::Folder),
+    row("folder_leave", Scope::Run, Rule::FolderSee, Thing::Folder),
+    row("folder_ticket_create", Scope::Run, Rule::FolderUse, Thing::Folder),
+    row("folder_invite", Scope::Run, Rule::FolderShare, Thing::Folder),
+    row("folder_invitation_withdraw", Scope::Run, Rule::FolderShare, Thing::Folder),
+    row("folder_quota_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("invitation_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("invitation_accept", Scope::Run, Rule::Inside, Thing::Invitation),
+    row("invitation_decline", Scope::Run, Rule::Inside, Thing::Invitation),
     // Signing in. Where the body or the query names the user, the thing is the user.
     row("signin_create", Scope::Secret, Rule::Open, Thing::Nothing),
     row("link_use", Scope::Secret, Rule::Open, Thing::Nothing),

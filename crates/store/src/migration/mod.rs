@@ -28,6 +28,7 @@ mod m0080_access_key_maker;
 mod m0081_retention;
 mod m0110_accelerator;
 mod m0140_session_held;
+mod m0150_folder;
 
 pub(crate) struct Migrator;
 
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0081_retention::Migration),
             Box::new(m0110_accelerator::Migration),
             Box::new(m0140_session_held::Migration),
+            Box::new(m0150_folder::Migration),
         ]
     }
 }

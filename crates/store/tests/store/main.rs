@@ -45,6 +45,7 @@ fn session(name: &str) -> SessionRecord {
         cluster: Default::default(),
         app: None,
         network: Default::default(),
+        mounts: Vec::new(),
     };
     SessionRecord {
         id: SessionId::new(),

@@ -1,0 +1,141 @@
+//! What folders may hold: from policies to the nodes that hold them, and where the next one goes.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use madang_ids::NodeId;
+use madang_model::{
+    FolderOwner, FolderQuota,
+    policy::{Bound, DEFAULT_POLICY, Holder},
+};
+use madang_node_api::{Node, NodeError};
+use madang_public_api::{FolderQuotaView, ProblemKind};
+
+use super::{App, Asker, Failure, folder::parts, people::Directory};
+
+/// The quotas that nodes were told, by owner and node.
+#[derive(Debug, Default)]
+pub(crate) struct QuotasTold(Mutex<HashMap<(FolderOwner, NodeId), FolderQuota>>);
+
+impl QuotasTold {
+    fn is(&self, owner: FolderOwner, node: NodeId, quota: FolderQuota) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(owner, node)) == Some(&quota)
+    }
+
+    fn set(&self, owner: FolderOwner, node: NodeId, quota: FolderQuota) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((owner, node), quota);
+    }
+}
+
+impl Directory {
+    /// The policy that bounds an owner's folders.
+    pub fn folder_bound(&self, owner: FolderOwner) -> Option<Bound> {
+        let (holder, policy) = match owner {
+            FolderOwner::User(id) => {
+                (Holder::User(id), self.users.get(&id)?.policy.as_deref().unwrap_or(DEFAULT_POLICY))
+            }
+            FolderOwner::Project(id) => (Holder::Project(id), self.projects.get(&id)?.policy.as_deref()?),
+        };
+        let limits = self.policies.get(policy)?.limits.clone();
+        Some(Bound { holder, policy: policy.to_owned(), limits })
+    }
+
+    pub fn folder_quota(&self, owner: FolderOwner) -> FolderQuota {
+        let limits = self.folder_bound(owner).map(|bound| bound.limits).unwrap_or_default();
+        FolderQuota {
+            bytes: limits.folder_bytes.unwrap_or(FolderQuota::DEFAULT.bytes),
+            files: limits.folder_files.unwrap_or(FolderQuota::DEFAULT.files),
+        }
+    }
+}
+
+impl App {
+    /// Where an owner's next folder goes: where the others are, so that one quota holds for all; else a node that has a place for folders.
+    pub(super) async fn folder_node_for(&self, owner: FolderOwner) -> Result<NodeId, Failure> {
+        if let Some(node) = self.store.folder_node(owner).await? {
+            return Ok(node);
+        }
+        let members = self.fleet.members().into_iter();
+        let holds = members.filter(|member| member.is_open() && member.node.facts().volume.is_some());
+        // Folders are few and stay: the node with least to do now is as good as any other.
+        let best = holds.min_by_key(|member| (member.node.health().sandboxes, member.id));
+        let none = || Failure::new(ProblemKind::Unavailable, "no node that is heard has a place for folders");
+        best.map(|member| member.id).ok_or_else(none)
+    }
+
+    /// The node of a folder, if it is heard here.
+    pub(super) fn folder_node(&self, id: NodeId) -> Result<std::sync::Arc<dyn Node>, NodeError> {
+        let member = self.fleet.of(id).filter(super::fleet::Member::is_here);
+        member.map(|member| member.node).ok_or_else(|| NodeError::Unavailable(format!("the node {id} is not heard")))
+    }
+
+    /// Tells a node what an owner's folders may hold, unless it knows.
+    pub(super) async fn folder_quota_tell(&self, owner: FolderOwner, node: NodeId) -> Result<(), NodeError> {
+        let quota = self.people.now().folder_quota(owner);
+        if self.folders.told.is(owner, node, quota) {
+            return Ok(());
+        }
+        match self.folder_node(node)?.folder_owner_set(owner, quota).await {
+            Ok(()) => self.folders.told.set(owner, node, quota),
+            // They hold more already: nothing goes in, and it is told again when something has gone.
+            Err(NodeError::Conflict(why)) => tracing::warn!(%owner, %node, why, "a quota could not be lowered yet"),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Tells every node that is heard what owners may hold now; says how many could not be told.
+    pub async fn folder_quotas_tell(&self) -> Result<usize, Failure> {
+        let mut untold = 0;
+        for (owner, node) in self.store.folder_owner_list().await? {
+            if self.fleet.of(node).is_none() {
+                continue;
+            }
+            if let Err(error) = self.folder_quota_tell(owner, node).await {
+                tracing::debug!(%owner, %node, %error, "a node could not be told a quota");
+                untold += 1;
+            }
+        }
+        Ok(untold)
+    }
+
+    /// The asker's own, and those of the asker's projects that have folders.
+    pub async fn folder_quota_list(&self, asker: &Asker) -> Result<Vec<FolderQuotaView>, Failure> {
+        let projects = asker.projects.keys().map(|id| FolderOwner::Project(*id));
+        let mut views = Vec::new();
+        for owner in std::iter::once(FolderOwner::User(asker.user)).chain(projects) {
+            let folders = self.store.folder_count(owner).await?;
+            if folders > 0 || owner == FolderOwner::User(asker.user) {
+                views.push(self.folder_quota_view(owner, folders).await?);
+            }
+        }
+        Ok(views)
+    }
+
+    async fn folder_quota_view(&self, owner: FolderOwner, folders: u64) -> Result<FolderQuotaView, Failure> {
+        let people = self.people.now();
+        let (quota, bound) = (people.folder_quota(owner), people.folder_bound(owner));
+        let used = match self.store.folder_node(owner).await? {
+            None => None,
+            Some(node) => match self.folder_node(node) {
+                Ok(node) => node.folder_owner_usage(owner).await.ok().map(|usage| usage.used),
+                Err(_) => None,
+            },
+        };
+        let (user, project) = parts(owner);
+        Ok(FolderQuotaView {
+            user,
+            project,
+            name: people.folder_owner_name(owner),
+            folders,
+            folders_max: bound.as_ref().and_then(|bound| bound.limits.folders_max),
+            used_bytes: used.map(|used| used.bytes),
+            used_files: used.map(|used| used.files),
+            max_bytes: quota.bytes,
+            max_files: quota.files,
+            policy: bound.map(|bound| bound.policy),
+        })
+    }
+}
