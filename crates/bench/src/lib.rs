@@ -7,6 +7,7 @@
 mod census;
 mod compile;
 mod density;
+mod folder;
 mod machine;
 mod peer;
 mod proxy;
@@ -41,6 +42,8 @@ pub enum Bench {
     Compile,
     /// Reserved slots ready at their time, and a class that starts in them.
     Reservation,
+    /// A large file in and out of a folder beside nginx, small files as one archive, an upload that is cut.
+    Folder,
     /// The scheduler by itself, and a control process with a thousand nodes that are simulated.
     Schedule,
     /// Sessions suspended and resumed at random while they are asked.
@@ -58,6 +61,7 @@ impl Bench {
             Bench::Query => "query",
             Bench::Compile => "compile",
             Bench::Reservation => "reservation",
+            Bench::Folder => "folder",
             Bench::Schedule => "schedule",
             Bench::Proxy => "proxy",
             Bench::Suspend => "suspend",
@@ -77,9 +81,12 @@ pub struct Settings {
     /// `throughput`, `compile`, `density`, `suspend`, `proxy`: requests in flight at once.
     pub concurrency: Option<usize>,
     /// `start`, `query`, `suspend`, `proxy`: how often.
+    /// `start`, `query`, `suspend`, `folder`: how often.
     pub rounds: Option<usize>,
     /// `density`, `reservation`, `suspend`, `proxy`: how many sessions.
     pub sessions: Option<usize>,
+    /// `folder`: how large the large file is.
+    pub bytes: Option<u64>,
     /// `schedule`: how many nodes join.
     pub nodes: Option<usize>,
     /// `schedule`: an empty database to measure lists on besides SQLite.
@@ -122,6 +129,7 @@ pub fn run(bench: Bench, settings: &Settings) -> Result<Report, BenchError> {
             Bench::Query => query::measure(settings, &mut report).await,
             Bench::Compile => compile::measure(settings, &mut report).await,
             Bench::Reservation => reservation::measure(settings, &mut report).await,
+            Bench::Folder => folder::measure(settings, &mut report).await,
             Bench::Schedule => schedule::measure(settings, &mut report).await,
             Bench::Proxy => proxy::measure(settings, &mut report).await,
             Bench::Suspend => suspend::measure(settings, &mut report).await,

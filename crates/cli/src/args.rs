@@ -419,12 +419,15 @@ pub struct BenchArgs {
     /// Requests in flight at once
     #[arg(long, value_name = "N", value_parser = positive)]
     pub concurrency: Option<usize>,
-    /// How often start and query measure
+    /// How often start, query and folder measure
     #[arg(long, value_name = "N", value_parser = positive)]
     pub rounds: Option<usize>,
     /// How many sessions density keeps alive
     #[arg(long, value_name = "N", value_parser = positive)]
     pub sessions: Option<usize>,
+    /// How large a file folder moves
+    #[arg(long, value_name = "SIZE")]
+    pub size: Option<ByteSize>,
     /// How many simulated nodes join for schedule
     #[arg(long, value_name = "N", value_parser = positive)]
     pub nodes: Option<usize>,
@@ -468,6 +471,8 @@ pub enum BenchName {
     Compile,
     /// A class that starts in slots reserved a minute before
     Reservation,
+    /// A large file in and out of a folder beside nginx, small files as an archive, an upload that is cut
+    Folder,
     /// The scheduler by itself, and a control process with a thousand simulated nodes
     Schedule,
     /// Sessions suspended and resumed at random while they are asked

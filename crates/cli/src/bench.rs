@@ -19,6 +19,7 @@ pub fn run(args: BenchArgs) -> Result<u8, Failure> {
         BenchName::Query => Bench::Query,
         BenchName::Compile => Bench::Compile,
         BenchName::Reservation => Bench::Reservation,
+        BenchName::Folder => Bench::Folder,
         BenchName::Schedule => Bench::Schedule,
         BenchName::Proxy => Bench::Proxy,
         BenchName::Suspend => Bench::Suspend,
@@ -31,6 +32,7 @@ pub fn run(args: BenchArgs) -> Result<u8, Failure> {
         concurrency: args.concurrency,
         rounds: args.rounds,
         sessions: args.sessions,
+        bytes: args.size.map(|size| size.0),
         nodes: args.nodes,
         database: args.database,
     };

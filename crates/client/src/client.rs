@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use serde::{Serialize, de::DeserializeOwned};
@@ -164,6 +164,32 @@ impl Client {
         collect(&doing, response.into_body(), ANSWER_BYTES_MAX).await?;
         self.pool.keep(lease);
         Ok(())
+    }
+
+    /// Sends with heads of its own, and without what signs us in.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        heads: HeaderMap,
+        body: Body,
+    ) -> Result<(Response<Incoming>, Lease), ClientError> {
+        let doing = format!("{method} {path}");
+        let request = Request::builder().method(method).uri(path).header(header::HOST, self.place.endpoint.authority());
+        let mut request = request.body(body).map_err(|error| ClientError::answer(path, error))?;
+        request.headers_mut().extend(heads);
+        self.send(&doing, request).await
+    }
+
+    /// The rest of an answer, after which its connection serves again.
+    pub(crate) async fn collect_and_keep(
+        &self,
+        doing: &str,
+        (response, lease): (Response<Incoming>, Lease),
+    ) -> Result<Bytes, ClientError> {
+        let bytes = collect(doing, response.into_body(), ANSWER_BYTES_MAX).await?;
+        self.pool.keep(lease);
+        Ok(bytes)
     }
 
     /// A WebSocket at `path`.

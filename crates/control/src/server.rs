@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use axum::Router;
 use madang_model::person::ADMINISTRATOR;
 use madang_node_api::Node;
 use madang_public_api::LinkKind;
@@ -73,6 +74,7 @@ pub struct Server {
     tcp: Option<TcpListener>,
     unix: Option<(UnixListener, PathBuf)>,
     nodes: Option<TcpListener>,
+    beside: Vec<(&'static str, Router)>,
 }
 
 /// A server at work.
@@ -134,7 +136,7 @@ impl Server {
         } else {
             tasks::lead_first(&app).await.map_err(|error| StartError::Recover(error.to_string()))?;
         }
-        Ok(Self { app, tcp, unix, nodes })
+        Ok(Self { app, tcp, unix, nodes, beside: Vec::new() })
     }
 
     /// The nodes: whoever links others joins them here.
@@ -145,6 +147,19 @@ impl Server {
     /// What tickets that this server signs are checked with.
     pub fn ticket_verifier(&self) -> Verifier {
         self.app.signin.tickets.verifier()
+    }
+
+    /// The time by which tickets expire, in milliseconds since 1970.
+    pub fn clock(&self) -> Arc<dyn Fn() -> u64 + Send + Sync> {
+        Arc::new(clock::now_ms)
+    }
+
+    /// Has `router` answer beneath `path` beside the public API, on the same addresses: without our identities, limits and counts, which
+    /// are in the way of large bodies, so it has to bring its own.
+    #[must_use]
+    pub fn beside(mut self, path: &'static str, router: Router) -> Self {
+        self.beside.push((path, router));
+        self
     }
 
     /// The TCP address that was bound.
@@ -179,8 +194,9 @@ impl Server {
 
     /// Begins to answer.
     pub fn spawn(self) -> Running {
-        let Self { app, tcp, unix, nodes } = self;
-        let router = http::router(&app);
+        let Self { app, tcp, unix, nodes, beside } = self;
+        let beside = beside.into_iter();
+        let router = beside.fold(http::router(&app), |router, (path, other)| router.nest_service(path, other));
         let mut parts = JoinSet::new();
         let socket = unix.as_ref().map(|(_, path)| path.clone());
         if let Some(listener) = tcp {

@@ -163,7 +163,7 @@ fn parts_of(parts: &[Range], size: u64, heads: &mut HeaderMap) -> Result<Vec<Seg
 
 /// Reads all of it first. A file that changes meanwhile gets none.
 async fn with_digest(asked: &Asked, file: OwnedFd, heads: &mut HeaderMap) -> Result<OwnedFd, Problem> {
-    let summed = asked.run(move || {
+    let summed = asked.shared.hands.run_long(move || {
         let changed = |stat: Stat| (stat.st_ctime, stat.st_ctime_nsec, stat.st_size);
         let before = fstat(&file).map(changed);
         let digest = digest_of(&file)?;

@@ -150,7 +150,7 @@ impl Storage {
         if self.traffic.is_sweep_due(folder, now_ms) {
             let (hands, tree) = (Arc::clone(&self.hands), Arc::clone(&tree));
             tokio::spawn(async move {
-                let swept = hands.run(move || crate::transfer::sweep(&tree, now_ms)).await;
+                let swept = hands.run_long(move || crate::transfer::sweep(&tree, now_ms)).await;
                 if let Err(error) = swept {
                     tracing::warn!(%folder, %error, "what uploads have left could not be swept");
                 }

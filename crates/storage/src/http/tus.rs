@@ -246,7 +246,7 @@ impl Upload {
 
     async fn commit(&self, partial: Partial) -> Result<TreePath, Problem> {
         let tree = Arc::clone(&self.tree);
-        let done = self.shared.hands.run(move || {
+        let done = self.shared.hands.run_long(move || {
             let done = partial.commit(&tree, None);
             if matches!(done, Err(StorageError::Mismatch(_))) {
                 partial.discard(&tree);

@@ -21,6 +21,8 @@ use crate::StorageError;
 const GUEST_ID: u32 = 1_000;
 /// Deeds at once.
 const THREADS_MAX: usize = 16;
+/// Of those, deeds that may take long.
+const LONG_MAX: usize = THREADS_MAX / 2;
 /// Deeds that may wait or be done; more are refused.
 const DEEDS_MAX: usize = 1_024;
 
@@ -34,6 +36,7 @@ pub struct Hands {
     /// None once dropped.
     threads: Option<Runtime>,
     turns: Semaphore,
+    long: Semaphore,
 }
 
 impl Hands {
@@ -44,7 +47,7 @@ impl Hands {
             .thread_name("folders")
             .build()
             .map_err(|source| StorageError::Io { doing: "starting threads".to_owned(), source })?;
-        Ok(Self { threads: Some(threads), turns: Semaphore::new(DEEDS_MAX) })
+        Ok(Self { threads: Some(threads), turns: Semaphore::new(DEEDS_MAX), long: Semaphore::new(LONG_MAX) })
     }
 
     /// Done to its end, also when nobody waits for it any more.
@@ -60,6 +63,16 @@ impl Hands {
             false => Err(StorageError::Unavailable("a thread could not give up its rights".to_owned())),
         });
         done.await.unwrap_or_else(|_| Err(StorageError::Unavailable("a thread broke off".to_owned())))
+    }
+
+    /// As [`Hands::run`], for what takes as long as a folder is large: such deeds leave threads for the others.
+    pub async fn run_long<T: Send + 'static>(
+        &self,
+        deed: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        // Nobody closes it.
+        let _turn = self.long.acquire().await;
+        self.run(deed).await
     }
 }
 
