@@ -8,7 +8,7 @@ mod key;
 mod link;
 mod money;
 mod node;
-mod noun;
+pub(crate) mod noun;
 mod organization;
 mod policy;
 mod project;

@@ -48,8 +48,11 @@ pub enum Command {
     Attach(Later<AttachArgs>),
     /// Print what a session's programs wrote
     Logs(Later<LogsArgs>),
-    /// Copy files into or out of a session: `madang cp FILE SESSION:PATH` or the other way round
+    /// Copy files into or out of a session or a folder: `madang cp FILE SESSION:PATH`, `madang cp FILE folder:NAME/PATH`, or the other way
+    /// round
     Cp(Later<CpArgs>),
+    /// Make, share and remove folders, which outlive sessions
+    Folder(Later<crate::folder::FolderArgs>),
     /// Pull, import, list and remove images
     Image(Later<ImageArgs>),
     /// Languages
@@ -244,6 +247,9 @@ pub struct SessionCreateArgs {
     /// An environment variable
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
+    /// A folder that its programs see, at its name or at a path below /home/work; `:ro` for reading only
+    #[arg(long, value_name = "FOLDER[:PATH][:ro|:rw]")]
+    pub mount: Vec<String>,
     /// A tag
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<String>,
@@ -337,9 +343,9 @@ pub struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub struct CpArgs {
-    /// A file, a directory, `-`, or SESSION:PATH
+    /// A file, a directory, `-`, SESSION:PATH, or folder:NAME/PATH
     pub source: String,
-    /// A file, a directory, `-`, or SESSION:PATH
+    /// A file, a directory, `-`, SESSION:PATH, or folder:NAME/PATH
     pub destination: String,
     #[command(flatten)]
     pub at: SandboxArgs,

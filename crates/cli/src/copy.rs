@@ -1,4 +1,7 @@
-//! `madang cp`: files into a session and out of it.
+//! `madang cp`: files into a session or a folder and out of it.
+
+mod folder;
+mod progress;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -19,6 +22,7 @@ const DEPTH_MAX: usize = 64;
 enum Side {
     Here(PathBuf),
     Session { session: String, path: String },
+    Folder { folder: String, path: String },
     Stream,
 }
 
@@ -27,6 +31,12 @@ fn side(text: &str) -> Side {
         return Side::Stream;
     }
     match text.split_once(':') {
+        Some(("folder", place)) => {
+            let (folder, path) = crate::folder::split(place);
+            // That it says it is a directory is for whoever copies.
+            let slash = if place.ends_with('/') && !path.is_empty() { "/" } else { "" };
+            Side::Folder { folder: folder.to_owned(), path: format!("{path}{slash}") }
+        }
         // `./a:b` and `/a:b` are files here.
         Some((session, path)) if !session.is_empty() && !session.contains('/') => {
             Side::Session { session: session.to_owned(), path: guest(path) }
@@ -53,7 +63,15 @@ pub async fn run(args: CpArgs) -> Result<u8, Failure> {
             pour(client.file_read(at.of(&session), &path).await?, &mut io::stdout(), "standard output").await?;
         }
         (Side::Session { session, path }, Side::Here(to)) => down(&client, at.of(&session), path, to).await?,
-        _ => return Err(Failure::usage("one side must be SESSION:PATH, the other a file or `-`")),
+        (from @ (Side::Here(_) | Side::Session { .. }), Side::Folder { folder, path }) => {
+            folder::put(&client, from, (&folder, &path)).await?;
+        }
+        (Side::Folder { folder, path }, to @ (Side::Here(_) | Side::Stream)) => {
+            folder::take(&client, (&folder, &path), to).await?;
+        }
+        _ => {
+            return Err(Failure::usage("one side must be SESSION:PATH or folder:NAME/PATH, the other a file or `-`"));
+        }
     }
     Ok(0)
 }
@@ -160,6 +178,10 @@ mod tests {
         assert_eq!(side("box:a/b"), session("box", "a/b"));
         assert_eq!(side("box:/home/work/a"), session("box", "a"));
         assert_eq!(side("box:"), session("box", ""));
+        let folder = |folder: &str, path: &str| Side::Folder { folder: folder.into(), path: path.into() };
+        assert_eq!(side("folder:own/a/b"), folder("own", "a/b"));
+        assert_eq!(side("folder:own"), folder("own", ""));
+        assert_eq!(side("folder:own/a/"), folder("own", "a/"));
     }
 
     #[test]

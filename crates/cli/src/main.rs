@@ -16,6 +16,7 @@ mod copy;
 mod doctor;
 mod exec;
 mod exit;
+mod folder;
 mod image;
 mod lists;
 mod log;
@@ -86,6 +87,7 @@ async fn talk(command: Command) -> Result<u8, Failure> {
         Command::Query(Later(args)) => query::run(args).await,
         Command::Logs(Later(args)) => lists::logs(args).await,
         Command::Cp(Later(args)) => copy::run(args).await,
+        Command::Folder(Later(args)) => folder::run(args).await,
         Command::Image(Later(args)) => image::run(args).await,
         Command::Lang(Later(args)) => lists::languages(args).await,
         Command::Usage(Later(args)) => usage::run(args).await,

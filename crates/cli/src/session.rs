@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use madang_client::Client;
 use madang_ids::ByteSize;
+use madang_model::MountAccess;
 use madang_public_api::{
-    ClusterCreate, OnNodeLoss, Resources, SandboxView, SessionCreate, SessionKind, SessionState, SessionView,
+    ClusterCreate, MountCreate, OnNodeLoss, Resources, SandboxView, SessionCreate, SessionKind, SessionState,
+    SessionView,
     session::{SessionSuspended, SuspendWhen},
 };
 use serde::Serialize;
@@ -56,6 +58,7 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
         },
         labels: pairs("--label", args.label)?,
         env: pairs("--env", args.env)?,
+        mounts: args.mount.iter().map(|word| mount(word)).collect::<Result<_, _>>()?,
         tags: pairs("--tag", args.tag)?,
         timeout_ms: args.timeout.map(|time| time.0),
         idle_timeout_ms: args.idle_timeout.map(|time| time.0),
@@ -86,6 +89,22 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
 fn suspended(seen: &SessionSuspended) -> Result<(), Failure> {
     let given = ByteSize(seen.before_bytes.saturating_sub(seen.after_bytes));
     print::say(&format!("suspended; {given} of {} given back\n", ByteSize(seen.before_bytes)))
+}
+
+/// `FOLDER[:PATH][:ro|:rw]`.
+fn mount(word: &str) -> Result<MountCreate, Failure> {
+    let wrong = || Failure::usage(format!("--mount {word}: write FOLDER[:PATH][:ro|:rw]"));
+    let (rest, access) = match word.rsplit_once(':') {
+        Some((rest, "ro")) => (rest, Some(MountAccess::ReadOnly)),
+        Some((rest, "rw")) => (rest, Some(MountAccess::ReadWrite)),
+        _ => (word, None),
+    };
+    let (folder, at) = rest.split_once(':').map_or((rest, None), |(folder, at)| (folder, Some(at)));
+    if folder.is_empty() || at.is_some_and(|at| at.is_empty() || at.contains(':')) {
+        return Err(wrong());
+    }
+    let at = at.map(|at| at.strip_prefix("/home/work/").unwrap_or(at).to_owned());
+    Ok(MountCreate { folder: folder.to_owned(), at, access })
 }
 
 /// `KIND=AMOUNT` words as a map. What an amount may be is the server's to say.
@@ -142,6 +161,10 @@ fn show(session: &SessionView, json: bool) -> Result<(), Failure> {
     for device in &session.devices {
         rows.push(("device", format!("{} of {}", device.amount, device.id)));
     }
+    for mount in &session.mounts {
+        let access = if mount.access == MountAccess::ReadOnly { " (read-only)" } else { "" };
+        rows.push(("mount", format!("{} at {}{access}", mount.name, mount.at)));
+    }
     rows.extend(session.started_at.map(|at| ("started", at.to_string())));
     rows.extend(session.suspended_at.map(|at| ("suspended", at.to_string())));
     rows.extend(session.ended_at.map(|at| ("ended", at.to_string())));
@@ -179,6 +202,18 @@ mod tests {
         assert_eq!(map.get("E").map(String::as_str), Some(""));
         assert_eq!(accelerators(vec!["cuda=0.5".to_owned()]).unwrap(), BTreeMap::from([("cuda".to_owned(), 0.5)]));
         assert!(accelerators(vec!["cuda=many".to_owned()]).unwrap_err().line.contains("--accelerator cuda=many"));
+        let wanted = |folder: &str, at: Option<&str>, access| MountCreate {
+            folder: folder.into(),
+            at: at.map(str::to_owned),
+            access,
+        };
+        assert_eq!(mount("own").unwrap(), wanted("own", None, None));
+        assert_eq!(mount("own:a/b:ro").unwrap(), wanted("own", Some("a/b"), Some(MountAccess::ReadOnly)));
+        assert_eq!(mount("own:/home/work/a").unwrap(), wanted("own", Some("a"), None));
+        assert_eq!(mount("own:rw").unwrap(), wanted("own", None, Some(MountAccess::ReadWrite)));
+        for word in ["", ":a", "own:", "own:a:b", ":ro"] {
+            assert!(mount(word).unwrap_err().line.contains("--mount"), "{word}");
+        }
         assert!(pairs("--env", vec!["A".to_owned()]).unwrap_err().line.contains("--env A"));
     }
 }

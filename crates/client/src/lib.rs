@@ -23,6 +23,6 @@ pub use endpoint::{Endpoint, EndpointError, Place, data_home};
 pub use error::ClientError;
 pub use files::FileBytes;
 pub use folder_files::{FolderEntry, FolderEntryKind, FolderFiles, FolderFound, FolderPage, Packing, Progress};
-pub use routes::path_encoded;
+pub use routes::{Trash, path_encoded};
 pub use signing::AccessKey;
 pub use stream::RunStream;

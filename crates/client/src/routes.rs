@@ -6,8 +6,8 @@ use http::StatusCode;
 use madang_ids::RunId;
 use madang_model::{TerminalSize, Usage};
 use madang_public_api::{
-    AppCreate, AppOffer, AppView, BASE_PATH, CompleteRequest, CompletionsView, FileEntry, ImageView, LanguageView,
-    OneShotRequest, Page, RunRequest, RunView, SessionCreate, SessionView,
+    AppCreate, AppOffer, AppView, BASE_PATH, CompleteRequest, CompletionsView, FileEntry, FolderView, ImageView,
+    LanguageView, OneShotRequest, Page, RunRequest, RunView, SessionCreate, SessionView,
     bounds::PAGE_LIMIT_MAX,
     session::{LogEntry, SessionSuspend, SessionSuspended, SuspendWhen},
     system::{Health, Version},
@@ -86,6 +86,13 @@ impl Client {
     pub async fn sessions(&self, filter: Option<&str>) -> Result<Vec<SessionView>, ClientError> {
         let filter = filter.map(|filter| format!("?filter={}", path_encoded(filter))).unwrap_or_default();
         self.list(&format!("{BASE_PATH}/sessions{filter}")).await
+    }
+
+    /// Folders that we may reach, or all of an owner's, oldest first; those in the trash instead where that is asked for.
+    pub async fn folders(&self, owner: Option<&str>, trash: Trash) -> Result<Vec<FolderView>, ClientError> {
+        let owner = owner.map(|owner| format!("&owner={}", path_encoded(owner).replace('/', "%2F")));
+        let trashed = trash == Trash::Only;
+        self.list(&format!("{BASE_PATH}/folders?trashed={trashed}{}", owner.unwrap_or_default())).await
     }
 
     /// `session` is an id or a name, here and below.
@@ -255,6 +262,13 @@ pub fn path_encoded(path: &str) -> String {
         }
     }
     encoded
+}
+
+/// Which folders are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trash {
+    LeftOut,
+    Only,
 }
 
 /// A request without fields.
