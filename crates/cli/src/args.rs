@@ -59,6 +59,8 @@ pub enum Command {
     Lang(Later<LangArgs>),
     /// Say what you have used, and what it cost
     Usage(Later<crate::usage::UsageArgs>),
+    /// Your keys: `madang key ssh add ~/.ssh/id_ed25519.pub`
+    Key(Later<crate::key::KeyArgs>),
     /// Administer a server: access keys, one-time links, the audit log, copies of its database
     Admin(Later<AdminArgs>),
     /// Say what works here, what is missing, and what that costs

@@ -82,6 +82,7 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
     if let Some(database) = file.parsed("database", "`postgres://user@host/name` or the path of a file") {
         config.database = Some(database);
     }
+    config.ssh_listen = file.parsed("ssh_listen", "ADDRESS:PORT").or(config.ssh_listen);
     config.nodes_listen = file.parsed("nodes_listen", "ADDRESS:PORT").or(config.nodes_listen);
     config.nodes_advertise = file.text("nodes_advertise").or(config.nodes_advertise.take());
     config.advertise =

@@ -18,6 +18,7 @@ mod exec;
 mod exit;
 mod folder;
 mod image;
+mod key;
 mod lists;
 mod log;
 mod node;
@@ -91,6 +92,7 @@ async fn talk(command: Command) -> Result<u8, Failure> {
         Command::Image(Later(args)) => image::run(args).await,
         Command::Lang(Later(args)) => lists::languages(args).await,
         Command::Usage(Later(args)) => usage::run(args).await,
+        Command::Key(Later(args)) => key::run(args).await,
         Command::Admin(Later(args)) => admin::run(args).await,
         Command::Doctor(Later(args)) => doctor::run(args).await,
         Command::Version(Later(args)) => lists::version(args).await,

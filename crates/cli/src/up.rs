@@ -61,6 +61,7 @@ pub(crate) fn settings(args: ServeArgs) -> Result<(ControlConfig, AppsSettings),
     let mut config = ControlConfig::new(args.data.unwrap_or_else(madang_client::data_home));
     let apps = config::apply(&mut config)?.over(args.apps);
     config.listen = args.listen.or(config.listen);
+    config.ssh_listen = args.ssh_listen.or(config.ssh_listen);
     config.database = args.database.or(config.database);
     config.advertise = args.advertise.or(config.advertise);
     config.nodes_advertise = args.nodes_advertise.or(config.nodes_advertise);
@@ -126,6 +127,12 @@ async fn greet(server: &Server, door: Option<&Door>) {
     }
     if let Some(address) = server.nodes_address() {
         println!("nodes dial {address}: `madang admin node-token create` makes a token for one");
+    }
+    if let Some(address) = server.ssh_address() {
+        let (host, port, key) = (address.ip(), address.port(), server.ssh_host_key());
+        println!(
+            "SSH on {address}: `madang key ssh add ~/.ssh/id_ed25519.pub`, `ssh -p {port} SESSION@{host}` (host key {key})"
+        );
     }
     println!("from elsewhere: Authorization: Bearer <the token in {}>", server.admin_token_path().display());
     match server.first_link().await {

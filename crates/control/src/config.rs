@@ -22,6 +22,8 @@ pub struct ControlConfig {
     pub nodes_advertise: Option<String>,
     /// TCP address; port 0 takes a free one, see [`Server::address`](crate::Server::address). None: no TCP.
     pub listen: Option<SocketAddr>,
+    /// TCP address for SSH; port 0 takes a free one. None: no SSH.
+    pub ssh_listen: Option<SocketAddr>,
     /// Unix socket; its peers are known by their uid. None: no socket.
     pub socket: Option<PathBuf>,
     /// Permission bits of the Unix socket: 0o600, or 0o660 for a group.
@@ -84,6 +86,7 @@ impl ControlConfig {
         let home = home.into();
         Self {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 8686))),
+            ssh_listen: None,
             socket: Some(home.join("madang.sock")),
             socket_mode: 0o600,
             home,

@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     ControlConfig, admin_token,
-    app::{App, Failure, Stage, fleet::Fleet},
+    app::{App, Failure, Stage, fleet::Fleet, ssh::SshDoor},
     clock,
     connection::{serve_tcp, serve_unix},
     entrance::{self, Entrance, EntranceError},
@@ -75,6 +75,7 @@ pub struct Server {
     unix: Option<(UnixListener, PathBuf)>,
     nodes: Option<TcpListener>,
     beside: Vec<(&'static str, Router)>,
+    ssh: Option<TcpListener>,
 }
 
 /// A server at work.
@@ -120,6 +121,7 @@ impl Server {
         let store = Store::open(&database).await?;
         admin_token::ensure(&home, &store).await?;
         let (tcp, unix, nodes) = bind(&mut config, database.is_shared()).await?;
+        let ssh = bind_ssh(&mut config).await?;
         let signin = Signin::load(&config, &store).await?;
         let app = App::load(config, node, store, signin).await?;
         app.service_refresh().await?;
@@ -137,6 +139,7 @@ impl Server {
             tasks::lead_first(&app).await.map_err(|error| StartError::Recover(error.to_string()))?;
         }
         Ok(Self { app, tcp, unix, nodes, beside: Vec::new() })
+        Ok(Self { app, tcp, unix, nodes, ssh })
     }
 
     /// The nodes: whoever links others joins them here.
@@ -172,6 +175,16 @@ impl Server {
         self.nodes.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
+    /// Where SSH clients connect.
+    pub fn ssh_address(&self) -> Option<SocketAddr> {
+        self.ssh.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// What SSH clients know the server by, as in their file of known hosts.
+    pub fn ssh_host_key(&self) -> String {
+        self.app.ssh_host_key().fingerprint()
+    }
+
     pub fn socket_path(&self) -> Option<&Path> {
         self.unix.as_ref().map(|(_, path)| path.as_path())
     }
@@ -197,6 +210,8 @@ impl Server {
         let Self { app, tcp, unix, nodes, beside } = self;
         let beside = beside.into_iter();
         let router = beside.fold(http::router(&app), |router, (path, other)| router.nest_service(path, other));
+        let Self { app, tcp, unix, nodes, ssh } = self;
+        let router = http::router(&app);
         let mut parts = JoinSet::new();
         let socket = unix.as_ref().map(|(_, path)| path.clone());
         if let Some(listener) = tcp {
@@ -207,6 +222,9 @@ impl Server {
         }
         if let Some(listener) = nodes {
             parts.spawn(as_part(serve_nodes(Arc::clone(&app), listener)));
+        }
+        if let Some(listener) = ssh {
+            parts.spawn(as_part(serve_ssh(Arc::clone(&app), listener)));
         }
         tasks::start(&app, |task| drop(parts.spawn(as_part(task))));
         parts.spawn(as_part(http::follow_all(Arc::clone(&app))));
@@ -283,6 +301,18 @@ async fn bind(
     let nodes_address = config.nodes_listen.filter(|address| reachable(*address));
     config.nodes_advertise = config.nodes_advertise.take().or_else(|| nodes_address.map(|address| address.to_string()));
     Ok((tcp, unix, nodes))
+}
+
+async fn bind_ssh(config: &mut ControlConfig) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = config.ssh_listen else { return Ok(None) };
+    let listener = listen_tcp(address).await?;
+    config.ssh_listen = listener.local_addr().ok();
+    Ok(Some(listener))
+}
+
+async fn serve_ssh(app: Arc<App>, listener: TcpListener) {
+    let door = Arc::new(SshDoor(Arc::clone(&app)));
+    madang_gateway::serve(listener, app.ssh_host_key(), door, app.reached(Stage::Stopping)).await;
 }
 
 async fn serve_nodes(app: Arc<App>, listener: TcpListener) {

@@ -149,6 +149,10 @@ id!(
     TokenId, "tok"
 );
 id!(
+    /// A public key that a user signs in with over SSH.
+    SshKeyId, "ssh"
+);
+id!(
     /// A control process, from its start to its end.
     ControlId, "ctl"
 );

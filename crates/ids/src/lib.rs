@@ -8,6 +8,7 @@ pub mod size;
 
 pub use id::{
     AnnouncementId, AppId, AuditId, BudgetId, ControlId, FolderId, IdError, InvitationId, LinkId, NodeId,
-    OrganizationId, PriceId, ProjectId, ReservationId, RunId, SandboxId, SessionId, SigninId, TokenId, UserId,
+    OrganizationId, PriceId, ProjectId, ReservationId, RunId, SandboxId, SessionId, SigninId, SshKeyId, TokenId,
+    UserId,
 };
 pub use size::{ByteSize, Millis, SizeError};

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use madang_ids::{OrganizationId, ProjectId, SigninId, TokenId, UserId};
+use madang_ids::{OrganizationId, ProjectId, SigninId, SshKeyId, TokenId, UserId};
 
 use crate::person::{Owner, ProjectRole, Role};
 
@@ -51,6 +51,8 @@ pub enum SignedInBy {
     Key(String),
     /// A password or another provider, in a browser.
     Cookie(SigninId),
+    /// The private part of a key, over SSH.
+    SshKey(SshKeyId),
 }
 
 /// The things of a kind that an actor may know of: for lists, which ask the database for no more.

@@ -58,6 +58,10 @@ pub const PASSWORD_CHARS_MIN: usize = 10;
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
 /// Access keys of one user.
 pub const ACCESS_KEYS_MAX: usize = 100;
+/// SSH keys of one user.
+pub const SSH_KEYS_MAX: usize = 100;
+/// Longest public key, with its comment.
+pub const SSH_KEY_BYTES_MAX: usize = 1_024;
 /// Longest life of an access key that has an end, days.
 pub const ACCESS_KEY_DAYS_MAX: u32 = 3_650;
 /// Lifetime of a token, milliseconds.

@@ -1,6 +1,6 @@
 //! Signing in: access keys, browsers, one-time links, other providers.
 
-use madang_ids::{LinkId, SigninId, UserId};
+use madang_ids::{LinkId, SigninId, SshKeyId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -70,6 +70,41 @@ impl std::fmt::Debug for AccessKeyMade {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AccessKeyMade").field("key", &self.key).finish_non_exhaustive()
     }
+}
+
+/// Has whoever holds the private part of a key sign in as a user over SSH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshKeyCreate {
+    /// One line, as in a file `id_ed25519.pub`: Ed25519 or ECDSA.
+    #[schema(max_length = 1024)]
+    pub public_key: String,
+    /// For people; what stands behind the key where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: Option<String>,
+    /// Id or name of the user whose it will be; whoever asks where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// A key that somebody signs in with over SSH. No two users have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SshKeyView {
+    #[schema(value_type = String)]
+    pub id: SshKeyId,
+    #[schema(value_type = String)]
+    pub user: UserId,
+    pub name: String,
+    /// As `ssh-keygen -l` shows it.
+    pub fingerprint: String,
+    /// One line, without what stood behind it.
+    pub public_key: String,
+    /// Who said that it is the user's. A key that somebody else gave is forgotten when its user gets a new password or another role, or
+    /// is suspended.
+    #[schema(value_type = String)]
+    pub made_by: UserId,
+    pub created_at: Timestamp,
 }
 
 /// Signs a browser in.

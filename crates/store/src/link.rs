@@ -207,6 +207,7 @@ pub(crate) async fn turn_over(
     if ends == TurnOver::All {
         crate::token::end_all(transaction, user).await?;
     }
+    crate::ssh_key::forget(transaction, user, ends).await?;
     crate::access_key::suspend(transaction, user, ends, now_ms).await
 }
 

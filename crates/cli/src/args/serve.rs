@@ -29,6 +29,10 @@ pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one [default: what MADANG_CONFIG says, else 127.0.0.1:8686]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<std::net::SocketAddr>,
+    /// Let people into their sessions over SSH at this address and port; port 0 takes a free one [default: what MADANG_CONFIG says, else
+    /// no SSH]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub ssh_listen: Option<std::net::SocketAddr>,
     /// Data directory [default: $MADANG_HOME, else /var/lib/madang as root and ~/.local/share/madang for others]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

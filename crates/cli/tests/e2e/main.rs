@@ -23,6 +23,7 @@ mod session;
 mod signin;
 mod smoke;
 mod spend;
+mod ssh;
 mod survive;
 mod suspend;
 mod usage;

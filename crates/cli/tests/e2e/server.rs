@@ -46,6 +46,7 @@ pub async fn soon<T>(what: &str, mut found: impl AsyncFnMut() -> Result<T, Strin
 pub struct Server {
     home: Arc<TempDir>,
     url: String,
+    ssh_port: String,
     child: Mutex<Child>,
     _stdout: BufReader<ChildStdout>,
 }
@@ -71,7 +72,7 @@ impl Server {
     pub fn start_in(home: Arc<TempDir>) -> Self {
         let log = fs::OpenOptions::new().create(true).append(true).open(home.path().join("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
-            .args(["up", "--listen", "127.0.0.1:0", "--data"])
+            .args(["up", "--listen", "127.0.0.1:0", "--ssh-listen", "127.0.0.1:0", "--data"])
             .arg(home.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -84,7 +85,15 @@ impl Server {
         let log = || fs::read_to_string(home.path().join("log")).unwrap_or_default();
         let url = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?} {}", log()));
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
-        Self { url: url.to_owned(), home, child: Mutex::new(child), _stdout: stdout }
+        let url = url.to_owned();
+        let ssh_port = loop {
+            let mut line = String::new();
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "{}", log());
+            if let Some(rest) = line.strip_prefix("SSH on 127.0.0.1:") {
+                break rest.split(':').next().unwrap().to_owned();
+            }
+        };
+        Self { url, ssh_port, home, child: Mutex::new(child), _stdout: stdout }
     }
 
     pub fn home(&self) -> &Path {
@@ -93,6 +102,10 @@ impl Server {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub fn ssh_port(&self) -> String {
+        self.ssh_port.clone()
     }
 
     pub fn client(&self) -> Client {
@@ -166,6 +179,13 @@ impl Server {
         self.signal(Signal::TERM);
         let status = self.ended();
         assert!(status.success(), "{status}: {}", fs::read_to_string(self.home().join("log")).unwrap());
+        Arc::clone(&self.home)
+    }
+
+    /// Waits for one that was asked to end; its home stays.
+    pub fn ended_well(self) -> Arc<TempDir> {
+        let status = self.ended();
+        assert!(status.success(), "{status}");
         Arc::clone(&self.home)
     }
 

@@ -57,6 +57,7 @@ mod session_suspend;
 mod sessions;
 mod signed_in;
 mod spending;
+pub(crate) mod ssh;
 mod usage;
 pub(crate) mod usage_entry;
 mod usage_sums;

@@ -8,8 +8,8 @@ use std::{
 use madang_ids::{OrganizationId, ProjectId, UserId};
 use madang_model::{Actor, BudgetHolder, Owner, ProjectRole, Scopes, SignedInBy, Tariff};
 use madang_store::{
-    AccessKeyRecord, BudgetRecord, OrganizationRecord, PolicyRecord, PriceRecord, ProjectRecord, Store, StoreError,
-    TokenRecord, UserRecord,
+    AccessKeyRecord, BudgetRecord, OrganizationRecord, PolicyRecord, PriceRecord, ProjectRecord, SshKeyRecord, Store,
+    StoreError, TokenRecord, UserRecord,
 };
 use tokio::sync::watch;
 
@@ -34,6 +34,8 @@ pub(crate) struct Directory {
     pub tokens: HashMap<String, TokenRecord>,
     /// By their public parts.
     pub access_keys: HashMap<String, AccessKeyRecord>,
+    /// By their fingerprints.
+    pub ssh_keys: HashMap<String, SshKeyRecord>,
 }
 
 /// The present directory.
@@ -94,6 +96,8 @@ impl Directory {
         }
         let tokens = store.token_list().await?.into_iter().map(|token| (token.hash.clone(), token)).collect();
         let access_keys = store.access_key_list().await?.into_iter().map(|key| (key.id.clone(), key)).collect();
+        let ssh_keys = store.ssh_key_list().await?;
+        let ssh_keys = ssh_keys.into_iter().map(|key| (key.fingerprint.clone(), key)).collect();
         let policies = store.policy_list().await?.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
         let prices = store.price_list().await?;
         let tariff = Tariff::new(prices.iter().map(|record| record.price));
@@ -118,6 +122,7 @@ impl Directory {
             budgets,
             tokens,
             access_keys,
+            ssh_keys,
         })
     }
 

@@ -69,6 +69,7 @@ impl Directory {
             SignedInBy::Token(_) => "token",
             SignedInBy::Key(_) => "key",
             SignedInBy::Cookie(_) => "cookie",
+            SignedInBy::SshKey(_) => "ssh-key",
         };
         Some(MeView { user, scopes: actor.scopes, signed_in_by: signed_in_by.into() })
     }

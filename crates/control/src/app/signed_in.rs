@@ -31,6 +31,7 @@ impl Directory {
         let good = match &actor.by {
             SignedInBy::Socket | SignedInBy::Cookie(_) => Some(None),
             SignedInBy::Token(id) => self.tokens.values().find(|token| token.id == *id).map(|token| token.expires_ms),
+            SignedInBy::SshKey(id) => self.ssh_keys.values().find(|key| key.id == *id).map(|_| None),
             SignedInBy::Key(key) => {
                 let key = self.access_keys.get(key).filter(|key| key.suspended_ms.is_none());
                 key.map(|key| key.expires_ms)

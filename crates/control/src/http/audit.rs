@@ -124,6 +124,7 @@ pub(super) fn via(by: &SignedInBy) -> String {
         SignedInBy::Token(id) => format!("token {id}"),
         SignedInBy::Key(key) => format!("key {key}"),
         SignedInBy::Cookie(id) => format!("cookie {id}"),
+        SignedInBy::SshKey(id) => format!("ssh key {id}"),
     }
 }
 

@@ -36,6 +36,7 @@ mod session_list;
 mod signin;
 mod socket;
 mod span;
+mod ssh_key;
 mod stream;
 mod system;
 mod task;
@@ -168,6 +169,8 @@ fn signin_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(signin::browser_end))
         .routes(routes!(signin::password_change))
         .routes(routes!(signin::link_create))
+        .routes(routes!(ssh_key::ssh_key_list, ssh_key::ssh_key_create))
+        .routes(routes!(ssh_key::ssh_key_remove))
         .routes(routes!(access_key::access_key_list, access_key::access_key_create))
         .routes(routes!(access_key::access_key_remove))
         .routes(routes!(access_key::access_key_rotate))

@@ -37,7 +37,7 @@ pub(super) fn of_actor(app: &App, actor: &Actor) -> Result<Option<Allowance>, Fa
         SignedInBy::Socket => return Ok(None),
         SignedInBy::Token(id) => Bucket::Token(*id),
         SignedInBy::Key(key) => Bucket::Key(key.clone()),
-        SignedInBy::Cookie(_) => Bucket::User(actor.user),
+        SignedInBy::Cookie(_) | SignedInBy::SshKey(_) => Bucket::User(actor.user),
     };
     judge(app.signin.rates.take(rate, &bucket)).map(Some)
 }

@@ -61,6 +61,7 @@ impl Operation {
             "folder_share_set" => (path, json!({"project": "none", "permission": "read"})),
             "folder_invite" => (path, json!({"user": "ben", "permission": "read"})),
             "folder_ticket_create" => (path, json!({"may": "read"})),
+            "ssh_key_create" => (path, json!({"user": id, "public_key": crate::ssh_key::fresh()})),
             "session_run" => (path, json!({"mode": "command", "argv": ["true"]})),
             "session_extend" => (path, json!({"by_ms": 1})),
             "session_complete" => (path, json!({"code": "", "cursor": 0})),
@@ -118,6 +119,7 @@ async fn every_operation_about_a_thing_answers_everybody_as_the_table_says() {
             | Thing::Budget
             | Thing::Folder
             | Thing::Invitation => {
+            Thing::Session | Thing::Run | Thing::Token | Thing::AccessKey | Thing::SshKey | Thing::Budget => {
                 play(&shared, &operation, row).await;
             }
         }

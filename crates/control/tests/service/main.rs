@@ -37,6 +37,7 @@ mod several;
 mod signed_in;
 mod sockets;
 mod spec;
+mod ssh_key;
 mod stage;
 mod suspend;
 mod task;

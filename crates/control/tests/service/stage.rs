@@ -120,6 +120,8 @@ impl Stage {
                 thing,
                 Thing::User | Thing::Token | Thing::AccessKey | Thing::Budget | Thing::Folder | Thing::Invitation
             );
+        let own =
+            work || matches!(thing, Thing::User | Thing::Token | Thing::AccessKey | Thing::SshKey | Thing::Budget);
         let in_project = work || thing == Thing::Project;
         match name {
             "ada" if own => Relation::Own,
@@ -144,6 +146,7 @@ impl Stage {
             Thing::Run => ("/api/v1/run", json!({"language": "sim", "code": "print x", "wait": true}), 200),
             Thing::Token => ("/api/v1/tokens", json!({"name": "t"}), 201),
             Thing::AccessKey => ("/api/v1/access-keys", json!({"name": "k"}), 201),
+            Thing::SshKey => ("/api/v1/ssh-keys", json!({"public_key": crate::ssh_key::fresh()}), 201),
             Thing::Budget => ("/api/v1/budgets", json!({"period": "total", "limit_micro": 1_000_000_000_000_u64}), 201),
             Thing::Folder => ("/api/v1/folders", json!({"name": unique()}), 201),
             Thing::Invitation => return self.invitation().await,
@@ -173,6 +176,7 @@ impl Stage {
             Thing::Budget => BudgetId::new().to_string(),
             Thing::Folder => FolderId::new().to_string(),
             Thing::Invitation => InvitationId::new().to_string(),
+            Thing::SshKey => madang_ids::SshKeyId::new().to_string(),
             Thing::AccessKey => "MDAK00000000000000000000".to_owned(),
             Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),
         }

@@ -34,6 +34,8 @@ pub enum Thing {
     Token,
     /// An access key.
     AccessKey,
+    /// An SSH key.
+    SshKey,
     /// A browser that has signed in.
     Browser,
     /// A budget of a user.
@@ -153,6 +155,9 @@ pub const ROWS: &[Row] = &[
     row("access_key_suspend", Scope::Secret, Rule::UserOwn, Thing::AccessKey),
     row("access_key_resume", Scope::Secret, Rule::UserOwn, Thing::AccessKey),
     row("access_key_remove", Scope::Secret, Rule::UserOwn, Thing::AccessKey),
+    row("ssh_key_list", Scope::Read, Rule::Anyone, Thing::Nothing),
+    row("ssh_key_create", Scope::Secret, Rule::UserOwn, Thing::User),
+    row("ssh_key_remove", Scope::Secret, Rule::UserOwn, Thing::SshKey),
     // Who did what.
     row("audit_list", Scope::Read, Rule::OrganizationManage, Thing::Nothing),
     // People.
