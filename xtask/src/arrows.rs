@@ -24,8 +24,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["ids", "model"]),
     ("storage", &["ids", "model", "sandbox", "ticket"]),
     ("node", &["ids", "model", "node-api", "slot-api", "sandbox", "image", "languages", "network", "trace"]),
-    ("control", &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule", "ticket", "trace"]),
-    ("node", &["ids", "model", "node-api", "slot-api", "sandbox", "image", "languages", "trace"]),
     (
         "control",
         &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule", "gateway", "ticket", "trace"],

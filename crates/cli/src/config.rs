@@ -24,22 +24,11 @@ pub struct Traces {
     pub service: Option<String>,
 }
 
-/// What the file says that is no setting of control.
-#[derive(Debug, Default)]
-struct Apart {
-    traces: Traces,
-    network: NetworkConfig,
-}
-
-/// Applies the file that the environment names, if it names one.
-pub fn apply(config: &mut ControlConfig) -> Result<(), Failure> {
-    read(config).map(drop)
-}
-
 /// What the file says of matters that are not control's.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Beside {
     traces: Traces,
+    network: NetworkConfig,
     apps: AppsSettings,
 }
 
@@ -50,17 +39,12 @@ pub fn apply(config: &mut ControlConfig) -> Result<AppsSettings, Failure> {
 
 /// What the file says of spans, for any role; the rest of it is checked as well.
 pub fn traces() -> Result<Traces, Failure> {
-    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|apart| apart.traces)
+    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| beside.traces)
 }
 
 /// What it says of the network of sandboxes on this machine.
 pub fn network() -> Result<NetworkConfig, Failure> {
-    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|apart| apart.network)
-}
-
-fn read(config: &mut ControlConfig) -> Result<Apart, Failure> {
-    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(Apart::default()) };
-    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| beside.traces)
+    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| beside.network)
 }
 
 fn read(config: &mut ControlConfig) -> Result<Beside, Failure> {
@@ -72,7 +56,6 @@ fn read(config: &mut ControlConfig) -> Result<Beside, Failure> {
 }
 
 /// Every problem, if there are any; `config` counts only without.
-fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Apart, Vec<String>> {
 fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<String>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| vec![one_line(&error)])?;
     let mut file = Section::new(String::new(), table);
@@ -115,16 +98,14 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
         file.problems.extend(section.end());
         network
     });
-    let apart = Apart { traces: traces.unwrap_or_default(), network: network.unwrap_or_default() };
-    let problems = file.end();
-    if problems.is_empty() { Ok(apart) } else { Err(problems) }
     let apps = AppsSettings {
         listen: file.parsed("apps_listen", "ADDRESS:PORT"),
         url: file.parsed("apps_url", "http:// or https://, a host and perhaps a port"),
         domain: file.text("apps_domain"),
     };
+    let (traces, network) = (traces.unwrap_or_default(), network.unwrap_or_default());
     let problems = file.end();
-    if problems.is_empty() { Ok(Beside { traces: traces.unwrap_or_default(), apps }) } else { Err(problems) }
+    if problems.is_empty() { Ok(Beside { traces, network, apps }) } else { Err(problems) }
 }
 
 fn provider(section: &mut Section) -> ProviderConfig {
@@ -318,11 +299,10 @@ mod tests {
             bytes_per_second_max = 1000000
             resolvers = ["9.9.9.9"]
         "#;
-        let Apart { traces, network } = apply_text(text, &mut config).unwrap();
+        let Beside { traces, network, apps } = apply_text(text, &mut config).unwrap();
         assert_eq!((network.pool.to_string().as_str(), network.connections_max), ("100.127.0.0/16", 100));
         assert_eq!((network.opened[0].bits(), network.closed[0].bits()), (24, 32));
         assert_eq!((network.bytes_per_s_max, network.resolvers[0].port()), (Some(1_000_000), 53));
-        let Beside { traces, apps } = apply_text(text, &mut config).unwrap();
         assert_eq!(apps.listen, Some("127.0.0.1:9002".parse().unwrap()));
         assert!(apps.url.is_some_and(|url| url.is_secure()) && apps.domain.as_deref() == Some("apps.example.org"));
         assert_eq!(traces.endpoint.as_deref(), Some("http://collector.example:4318"));

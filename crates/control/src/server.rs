@@ -138,8 +138,7 @@ impl Server {
         } else {
             tasks::lead_first(&app).await.map_err(|error| StartError::Recover(error.to_string()))?;
         }
-        Ok(Self { app, tcp, unix, nodes, beside: Vec::new() })
-        Ok(Self { app, tcp, unix, nodes, ssh })
+        Ok(Self { app, tcp, unix, nodes, beside: Vec::new(), ssh })
     }
 
     /// The nodes: whoever links others joins them here.
@@ -207,11 +206,9 @@ impl Server {
 
     /// Begins to answer.
     pub fn spawn(self) -> Running {
-        let Self { app, tcp, unix, nodes, beside } = self;
+        let Self { app, tcp, unix, nodes, beside, ssh } = self;
         let beside = beside.into_iter();
         let router = beside.fold(http::router(&app), |router, (path, other)| router.nest_service(path, other));
-        let Self { app, tcp, unix, nodes, ssh } = self;
-        let router = http::router(&app);
         let mut parts = JoinSet::new();
         let socket = unix.as_ref().map(|(_, path)| path.clone());
         if let Some(listener) = tcp {

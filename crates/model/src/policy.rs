@@ -382,7 +382,15 @@ mod tests {
         let held = Held { sessions: 1, memory_bytes: 50, ..Held::default() };
         assert_eq!(bound.refusals(&held, &wish), []);
         let more = Held { sessions: 2, memory_bytes: 51, ..Held::default() };
-        let wish = Wish { image: "other", timeout_ms: 11, wait_ms: 6, resource_group: "gpu", priority: 4, network: "internet", ..wish };
+        let wish = Wish {
+            image: "other",
+            timeout_ms: 11,
+            wait_ms: 6,
+            resource_group: "gpu",
+            priority: 4,
+            network: "internet",
+            ..wish
+        };
         let named: Vec<_> = bound.refusals(&more, &wish).into_iter().map(|refusal| refusal.limit).collect();
         assert_eq!(
             named,

@@ -60,9 +60,8 @@ impl Reach {
     }
 
     pub fn allows(&self, address: Ipv4Addr) -> bool {
-        let within = |ranges: &[(u32, u32)]| {
-            ranges.iter().any(|(first, last)| (*first..=*last).contains(&address.to_bits()))
-        };
+        let within =
+            |ranges: &[(u32, u32)]| ranges.iter().any(|(first, last)| (*first..=*last).contains(&address.to_bits()));
         !within(&self.closed) || within(&self.opened)
     }
 }

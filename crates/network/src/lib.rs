@@ -19,8 +19,8 @@ mod sysctl;
 mod table;
 
 pub use config::NetworkConfig;
+pub use dns::resolver_text;
 pub use engine::{Attachment, Found, Place, Wanted};
 pub use error::NetworkError;
-pub use dns::resolver_text;
 pub use look::look;
 pub use networks::{Networks, Transferred};

@@ -10,7 +10,9 @@ use std::{
 
 use madang_model::{AllowList, Network};
 use madang_network::{Attachment, Found, NetworkConfig, Networks, Place, Wanted};
-use madang_testkit::internet::{FAR, Guest, LONG, METADATA, NODE, Names, OTHER, ROUTER, SHORT, World, hear, ip, look_up};
+use madang_testkit::internet::{
+    FAR, Guest, LONG, METADATA, NODE, Names, OTHER, ROUTER, SHORT, World, hear, ip, look_up,
+};
 use tokio::runtime::Runtime;
 
 /// A node's networks: everything of it is in the node's namespace.
@@ -36,7 +38,10 @@ impl Node {
 
     fn attach(&self, guest: &Guest, slot: &str, session: &str, network: Network) -> Attachment {
         let (networks, wanted) = (self.networks.clone(), wanted(guest, slot, session, network));
-        self.runtime.block_on(async { tokio::spawn(async move { networks.attach(wanted).await }).await }).unwrap().unwrap()
+        self.runtime
+            .block_on(async { tokio::spawn(async move { networks.attach(wanted).await }).await })
+            .unwrap()
+            .unwrap()
     }
 }
 
@@ -55,7 +60,15 @@ fn forwarding(world: &World, interface: &str) -> String {
 
 /// Whatever has a network sees none of these.
 fn assert_near_is_closed(guest: &Guest, gateway: Ipv4Addr) {
-    let near = [NODE, ROUTER, METADATA, gateway, Ipv4Addr::LOCALHOST, Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(198, 19, 0, 1)];
+    let near = [
+        NODE,
+        ROUTER,
+        METADATA,
+        gateway,
+        Ipv4Addr::LOCALHOST,
+        Ipv4Addr::new(10, 1, 2, 3),
+        Ipv4Addr::new(198, 19, 0, 1),
+    ];
     for address in near {
         assert!(guest.cannot_reach(address.into(), 80), "{address}");
         assert!(guest.cannot_reach(address.to_ipv6_mapped().into(), 80), "::ffff:{address}");
@@ -218,7 +231,10 @@ fn a_node_that_was_killed_finds_the_living_and_removes_the_rest() {
     assert!(lives.act(|| look_up(gateway, "any.example")).is_some(), "its name server is there again");
     node.networks.detach("slot-1").unwrap();
     node.networks.close().unwrap();
-    assert_eq!((world.links(), forwarding(&world, "uplink")), (vec!["lo".to_owned(), "uplink".to_owned()], "0".to_owned()));
+    assert_eq!(
+        (world.links(), forwarding(&world, "uplink")),
+        (vec!["lo".to_owned(), "uplink".to_owned()], "0".to_owned())
+    );
 }
 
 #[test]
@@ -228,7 +244,8 @@ fn connections_and_bytes_are_bounded() {
     let (world, home, guest) = (World::new(), tempfile::tempdir().unwrap(), Guest::new());
     World::serve(&world.far(), 80, "far");
     World::serve_bytes(&world.far(), 81, 3 * BYTES_PER_S);
-    let config = NetworkConfig { connections_max: MOST, bytes_per_s_max: Some(BYTES_PER_S), ..NetworkConfig::default() };
+    let config =
+        NetworkConfig { connections_max: MOST, bytes_per_s_max: Some(BYTES_PER_S), ..NetworkConfig::default() };
     let node = Node::start(&world, home.path(), config, Vec::new());
     node.attach(&guest, "slot-1", "s1", Network::Internet);
     let connect = || TcpStream::connect_timeout(&SocketAddr::from((FAR, 80)), LONG);

@@ -86,10 +86,8 @@ pub struct SessionCreate {
     pub env: BTreeMap<String, String>,
     /// Folders that its programs see; 32 at most. Those of its owner whose names begin with a dot come by themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub mounts: Vec<serde_json::Value>,
-    /// What it may reach; `none` where left out.
     pub mounts: Vec<MountCreate>,
-    /// `none`, the only one there is yet.
+    /// What it may reach; `none` where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkAsked>,
     pub kind: SessionKind,

@@ -95,7 +95,7 @@ impl Person {
 struct Working(Child);
 
 impl Working {
-    fn is_cut_off(mut self, why: &str) {
+    fn sees_it_cut(mut self, why: &str) {
         let status = eventually(why, || self.0.try_wait().unwrap().ok_or_else(|| "it is still connected".to_owned()));
         assert_eq!(status.code(), Some(255), "{why}");
     }
@@ -359,7 +359,7 @@ fn a_connection_ends_with_its_key_and_with_its_session() {
     let mine = |key: &&serde_json::Value| public.starts_with(key["public_key"].as_str().unwrap());
     let id = list.as_array().unwrap().iter().find(mine).unwrap()["id"].as_str().unwrap().to_owned();
     assert_eq!(server.madang(&["key", "ssh", "rm", &id]).0, 0);
-    working.is_cut_off("its key is removed");
+    working.sees_it_cut("its key is removed");
     assert_eq!(ada.says(&session.name, "true").0, 255);
     // What it had started is gone as well.
     let bea = Person::known(Arc::clone(&server));
@@ -369,7 +369,7 @@ fn a_connection_ends_with_its_key_and_with_its_session() {
     });
     let working = bea.working(&session.name);
     assert_eq!(server.madang(&["session", "rm", &session.name]).0, 0);
-    working.is_cut_off("its session is ended");
+    working.sees_it_cut("its session is ended");
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn a_connection_ends_with_its_server_and_the_next_has_the_same_key() {
         let ada = Person::known(Arc::clone(&server));
         let working = ada.working(name);
         server.signal(Signal::TERM);
-        working.is_cut_off("the server stops");
+        working.sees_it_cut("the server stops");
         ada
     };
     drop(held);

@@ -6,7 +6,9 @@
 mod place;
 
 use madang_client::Client;
-use madang_public_api::{NetworkAllow, NetworkAsked, NetworkPolicy, RunMode, RunRequest, RunView, SessionCreate, SessionState, SessionView};
+use madang_public_api::{
+    NetworkAllow, NetworkAsked, NetworkPolicy, RunMode, RunRequest, RunView, SessionCreate, SessionState, SessionView,
+};
 use madang_testkit::internet::{FAR, METADATA, NODE, Names, OTHER, ROUTER, World};
 use place::{Server, soon};
 
@@ -33,11 +35,8 @@ for line in sys.stdin.read().splitlines():
 "#;
 
 async fn session(client: &Client, network: NetworkAsked) -> SessionView {
-    let create = SessionCreate {
-        language: Some("python".into()),
-        network: Some(network.clone()),
-        ..SessionCreate::default()
-    };
+    let create =
+        SessionCreate { language: Some("python".into()), network: Some(network.clone()), ..SessionCreate::default() };
     let created = client.session_create(&create).await.unwrap();
     let id = created.id.to_string();
     let running = soon("a session starts", async || {

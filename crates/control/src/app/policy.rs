@@ -73,7 +73,9 @@ impl App {
 
     pub async fn policy_set(&self, name: String, limits: PolicyLimits) -> Result<PolicyView, Failure> {
         validate::session_name(&name)?;
-        for (field, list) in [("images", &limits.images), ("resource_groups", &limits.resource_groups), ("networks", &limits.networks)] {
+        for (field, list) in
+            [("images", &limits.images), ("resource_groups", &limits.resource_groups), ("networks", &limits.networks)]
+        {
             validate::at_most(field, list.as_ref().map_or(0, Vec::len), LIST_MAX, "LIST_MAX")?;
         }
         if let Some(unknown) = limits.networks.iter().flatten().find(|word| !Network::WORDS.contains(&word.as_str())) {

@@ -60,7 +60,6 @@ impl App {
             network: record.spec.network.clone(),
             // Less than control waits: it has ended before it may start elsewhere.
             lease_ms: may_restart.then_some(self.config.node_lease_ms / 4 * 3),
-            mounts: Vec::new(),
             app: record.spec.app.clone(),
             mounts: record.spec.mounts.iter().map(|known| known.mount.clone()).collect(),
         };

@@ -60,8 +60,7 @@ impl App {
         let people = self.people.now();
         let owner = people.owner(actor, request.project.as_deref())?;
         let app = self.app_wanted(request.app.as_deref())?;
-        let spec = session_spec(&request, (language.as_ref(), app.as_ref()), &self.config)?;
-        let mut spec = session_spec(&request, language.as_ref(), &self.config)?;
+        let mut spec = session_spec(&request, (language.as_ref(), app.as_ref()), &self.config)?;
         self.queueing_known(actor, &spec.queueing).await?;
         drop(self.session_mounts(actor, owner, &request.mounts, &mut spec).await?);
         let record = session_record(SessionId::new(), owner, request.name, spec)?;

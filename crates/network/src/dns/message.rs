@@ -128,7 +128,9 @@ impl Rules {
             reply.answers.push(record.clone());
         }
         // Says for how long there is nothing.
-        reply.name_servers.extend(packet.name_servers.iter().filter(|record| matches!(record.rdata, RData::SOA(_))).cloned());
+        reply
+            .name_servers
+            .extend(packet.name_servers.iter().filter(|record| matches!(record.rdata, RData::SOA(_))).cloned());
         if !matches!(self.network, Network::AllowList(_)) {
             pins.clear();
         }
@@ -306,8 +308,10 @@ mod tests {
     fn addresses_that_nobody_may_reach_are_not_told_and_not_opened() {
         let rules = rules(list(&["pypi.org"]));
         let wanted = wanted(&rules, "pypi.org");
-        let near = [[127, 0, 0, 1], [169, 254, 169, 254], [10, 0, 0, 7], [192, 168, 1, 1], [0, 0, 0, 0]].map(Ipv4Addr::from);
-        let records: Vec<_> = near.iter().chain([&GOOD, &Ipv4Addr::new(10, 9, 1, 1)]).map(|ip| ("pypi.org", *ip)).collect();
+        let near =
+            [[127, 0, 0, 1], [169, 254, 169, 254], [10, 0, 0, 7], [192, 168, 1, 1], [0, 0, 0, 0]].map(Ipv4Addr::from);
+        let records: Vec<_> =
+            near.iter().chain([&GOOD, &Ipv4Addr::new(10, 9, 1, 1)]).map(|ip| ("pypi.org", *ip)).collect();
         let told = rules.judge(&wanted, &answer("pypi.org", &records, None), Transport::Datagram).unwrap();
         let opened: Vec<_> = told.pins.iter().map(|pin| pin.address).collect();
         assert_eq!(opened, [GOOD, Ipv4Addr::new(10, 9, 1, 1)]);
@@ -331,7 +335,8 @@ mod tests {
     fn the_internet_is_answered_without_pins_and_without_what_is_near() {
         let rules = rules(Network::Internet);
         let records = [("a.net", GOOD), ("a.net", Ipv4Addr::new(192, 168, 0, 1))];
-        let told = rules.judge(&wanted(&rules, "a.net"), &answer("a.net", &records, None), Transport::Datagram).unwrap();
+        let told =
+            rules.judge(&wanted(&rules, "a.net"), &answer("a.net", &records, None), Transport::Datagram).unwrap();
         assert!(told.pins.is_empty());
         assert_eq!(Packet::parse(&told.bytes).unwrap().answers.len(), 1);
     }

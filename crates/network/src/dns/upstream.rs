@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn resolvers_are_read_as_the_c_library_does() {
-        let text = "# nameserver 9.9.9.9\nsearch lan\nnameserver 127.0.0.53\n nameserver\t::1 \nnameserver fe80::1%eth0\n";
+        let text =
+            "# nameserver 9.9.9.9\nsearch lan\nnameserver 127.0.0.53\n nameserver\t::1 \nnameserver fe80::1%eth0\n";
         let found: Vec<_> = named_in(text).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["127.0.0.53:53", "[::1]:53"]);
     }
