@@ -89,7 +89,6 @@ pub async fn check(node: Arc<dyn Node>, dialect: &Dialect) {
     files_go_in_and_out(&*node, dialect).await;
     folder::check(&*node, dialect).await;
     what_is_frozen_thaws_for_whoever_uses_it(&*node, dialect).await;
-    apps_are_reached_and_end(&*node, dialect).await;
 }
 
 /// Of nodes that hold programs by their streams.
@@ -405,7 +404,8 @@ async fn says_back(mut connection: AppConnection) {
     assert!(heard == said, "{} bytes came back, others than were said", heard.len());
 }
 
-async fn apps_are_reached_and_end(node: &dyn Node, dialect: &Dialect) {
+/// Of nodes that open apps.
+pub async fn apps_are_reached_and_end(node: &dyn Node, dialect: &Dialect) {
     const PORT: u16 = 8_123;
     let id = opened(node, dialect).await;
     let nobody = node.port_connect(id, PORT).await.map(drop);

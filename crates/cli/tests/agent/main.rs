@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accelerator;
-mod apps;
 mod contract;
 mod readings;
 
