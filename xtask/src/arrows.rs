@@ -28,6 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "control",
         &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule", "gateway", "ticket", "trace"],
     ),
+    ("node", &["ids", "model", "node-api", "slot-api", "sandbox", "image", "languages", "storage", "trace"]),
+    ("control", &["ids", "model", "public-api", "node-api", "node-link", "store", "schedule", "ticket", "trace"]),
     ("client", &["ids", "model", "public-api"]),
     ("node-sim", &["ids", "model", "node-api"]),
     ("testkit", &["ids", "model", "node-api", "node-sim", "public-api", "client"]),

@@ -37,7 +37,7 @@ impl Agent {
             tracing::warn!(slot = found.slot.name, "a slot does not say what runs in it; it is ended");
             return self.shop.retirement.retire_metered(found.slot, Some(found.meter));
         };
-        let sandbox = Arc::new(Sandbox::adopt(found, recipe, link, &self.slots));
+        let sandbox = Arc::new(Sandbox::adopt(found, recipe, link, (&self.slots, &self.volumes)));
         let alive: Vec<RunNumber> = alive.into_iter().map(|kept| kept.run).collect();
         sandbox.freezer.was_frozen(&frozen);
         self.take_up_runs(&sandbox, driver, &alive).await;

@@ -18,6 +18,7 @@ use madang_node_api::{
     RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
 use madang_slot_api::{FromSlot, ToSlot};
+use madang_storage::Volumes;
 use tokio::{
     sync::{Notify, broadcast},
     task::JoinSet,
@@ -30,7 +31,7 @@ use crate::{
     completion,
     config::{AgentConfig, Pools as PoolsWanted},
     device::Devices,
-    facts, files,
+    facts, files, folder,
     metering::{self, Refusal, SandboxMeter, Spool},
     network::NodeNetwork,
     recover::{self, Claim},
@@ -63,6 +64,7 @@ pub struct Agent {
     pub(crate) languages: Vec<LanguageSeen>,
     pub(crate) devices: Devices,
     pub(crate) network: Arc<NodeNetwork>,
+    pub(crate) volumes: Arc<Volumes>,
     pub(crate) sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
     /// Runs of sessions, which outlive this agent.
@@ -155,6 +157,7 @@ impl Agent {
     }
 
     fn retire(&self, sandbox: &Sandbox) {
+        sandbox.give_back();
         self.shop.retirement.retire_metered(Arc::clone(&sandbox.slot), sandbox.meter.clone());
     }
 
@@ -180,10 +183,6 @@ impl Agent {
     }
 }
 
-fn no_volume() -> NodeError {
-    NodeError::Unavailable("this node has no place for folders".to_owned())
-}
-
 #[async_trait]
 impl Node for Agent {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
@@ -195,13 +194,15 @@ impl Node for Agent {
             Some(Refusal::Full) => return Err(NodeError::Capacity("nobody takes this node's readings".to_owned())),
             None => {}
         }
+        folder::check(&spec.mounts)?;
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
         let lent = self.devices.lend(&spec.devices).await?;
         let wanted = Wanted { key, recipe, uses_driver: true, one_shot: false, orphan_ms: SESSION_ORPHAN_MS, lent };
         let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
         let bound = sandbox.link.notice_within(BIND_WAIT, |notice| *notice == FromSlot::Bound).await;
-        if let Err(error) = bound.map_err(unavailable).and_then(|()| self.write_claim(&sandbox)) {
+        let bound = bound.map_err(|error| sandbox.not_bound(error));
+        if let Err(error) = bound.and_then(|()| self.write_claim(&sandbox)) {
             self.shop.retirement.retire(Arc::clone(&sandbox.slot));
             return Err(error);
         }
@@ -277,8 +278,10 @@ impl Node for Agent {
 
     async fn run_once(&self, spec: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
         run::check_size(&run)?;
-        if !spec.devices.is_empty() {
-            return Err(NodeError::Invalid("a run of its own has no accelerators; a session has".to_owned()));
+        if !spec.devices.is_empty() || !spec.mounts.is_empty() {
+            return Err(NodeError::Invalid(
+                "a run of its own has no accelerators and no folders; a session has".to_owned(),
+            ));
         }
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
@@ -375,28 +378,28 @@ impl Node for Agent {
         files::remove(&sandbox, path).await
     }
 
-    async fn folder_owner_set(&self, _owner: FolderOwner, _quota: FolderQuota) -> Result<(), NodeError> {
-        Err(no_volume())
+    async fn folder_owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), NodeError> {
+        self.folders(move |volumes| volumes.owner_set(owner, quota)).await
     }
 
-    async fn folder_owner_usage(&self, _owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError> {
-        Err(no_volume())
+    async fn folder_owner_usage(&self, owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError> {
+        self.folders(move |volumes| volumes.owner_usage(owner)).await
     }
 
-    async fn folder_make(&self, _owner: FolderOwner, _folder: FolderId) -> Result<(), NodeError> {
-        Err(no_volume())
+    async fn folder_make(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
+        self.folders(move |volumes| volumes.make(FolderPlace { owner, folder })).await
     }
 
-    async fn folder_remove(&self, _owner: FolderOwner, _folder: FolderId) -> Result<(), NodeError> {
-        Err(no_volume())
+    async fn folder_remove(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
+        self.folders(move |volumes| volumes.remove(FolderPlace { owner, folder })).await
     }
 
-    async fn folder_usage(&self, _owner: FolderOwner, _folder: FolderId) -> Result<FolderUsage, NodeError> {
-        Err(no_volume())
+    async fn folder_usage(&self, owner: FolderOwner, folder: FolderId) -> Result<FolderUsage, NodeError> {
+        self.folders(move |volumes| volumes.usage(FolderPlace { owner, folder })).await
     }
 
-    async fn folder_clone(&self, _from: FolderPlace, _to: FolderPlace) -> Result<(), NodeError> {
-        Err(no_volume())
+    async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {
+        self.folders(move |volumes| volumes.copy(from, to)).await
     }
 
     async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {
@@ -460,7 +463,7 @@ impl Node for Agent {
     }
 
     fn facts(&self) -> NodeFacts {
-        NodeFacts { apps: self.shop.shelf.offered(), ..facts::look(&self.config, &self.devices) }
+        NodeFacts { apps: self.shop.shelf.offered(), ..facts::look(&self.config, &self.devices, &self.volumes) }
     }
 
     fn leases(&self) -> BTreeMap<SandboxId, u64> {

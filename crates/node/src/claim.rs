@@ -59,7 +59,7 @@ impl Agent {
             Some(lent) => self.shop.make_apart(&key, lent.given.clone()).await?,
             None => self.shop.claim(&key).await?,
         };
-        let binding = Binding {
+        let mut binding = Binding {
             cpus: self.shop.processors_for(spec.limits.cpu_millis),
             orphan_ms,
             one_shot,
@@ -70,6 +70,11 @@ impl Agent {
         let slot = Arc::clone(&ready.slot);
         let binding = match self.network.attach(&slot, &spec).await {
             Ok(wire) => Binding { wire, ..binding },
+            folders: None,
+        };
+        let slot = Arc::clone(&ready.slot);
+        binding.folders = match self.lend_folders(&spec, &slot).await {
+            Ok(folders) => folders,
             Err(error) => {
                 self.shop.retirement.retire(slot);
                 return Err(error);

@@ -3,11 +3,12 @@
 use std::fs;
 
 use madang_node_api::NodeFacts;
+use madang_storage::Volumes;
 
-use crate::{config::AgentConfig, device::Devices};
+use crate::{config::AgentConfig, device::Devices, folder};
 
 /// Looks at the machine.
-pub fn look(config: &AgentConfig, devices: &Devices) -> NodeFacts {
+pub fn look(config: &AgentConfig, devices: &Devices, volumes: &Volumes) -> NodeFacts {
     let system = rustix::system::uname();
     let text = |word: &std::ffi::CStr| word.to_string_lossy().into_owned();
     NodeFacts {
@@ -20,7 +21,7 @@ pub fn look(config: &AgentConfig, devices: &Devices) -> NodeFacts {
         memory_bytes: memory_bytes(),
         devices: devices.seen(),
         labels: config.labels.clone(),
-        volume: None,
+        volume: Some(folder::seen(volumes)),
         apps: Vec::new(),
     }
 }

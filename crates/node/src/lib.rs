@@ -16,6 +16,7 @@ pub mod device;
 mod drift;
 mod facts;
 mod files;
+mod folder;
 mod freeze;
 mod ledger;
 mod link;

@@ -16,10 +16,12 @@ use madang_network::Transferred;
 use madang_node_api::{NodeError, SandboxSpec};
 use madang_sandbox::{CgroupLimits, Slot};
 use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnLimits, RunNumber, ToSlot};
+use madang_storage::{Lent, Volumes};
 
 use crate::{
     app::Apps,
     device::Hold,
+    folder::Lending,
     freeze::Freezer,
     link::{Link, LinkError},
     meter::{Began, Meter},
@@ -37,7 +39,7 @@ pub const PUT_BYTES_MAX: usize = 64 << 10;
 const DRIVER_WAIT: Duration = Duration::from_secs(30);
 
 /// What this machine adds to a claim.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Binding {
     pub cpus: Vec<u32>,
     pub orphan_ms: u64,
@@ -48,6 +50,8 @@ pub struct Binding {
     pub hold: Option<Arc<Hold>>,
     /// Its network, if it has one.
     pub wire: Option<Wire>,
+    /// Folders that it was given.
+    pub(crate) folders: Option<Lending>,
 }
 
 /// Runs whose last messages init still keeps; one more, and it may forget them all.
@@ -92,6 +96,8 @@ pub struct Sandbox {
     pub tapes: Tapes,
     pub freezer: Freezer,
     pub apps: Apps,
+    /// That it has folders, which nobody removes meanwhile.
+    lent: Option<Lent>,
 }
 
 impl Sandbox {
@@ -104,6 +110,8 @@ impl Sandbox {
     ) -> Result<Self, NodeError> {
         let (one_shot, slots) = (binding.one_shot, binding.slots);
         let carried = Carried { hold: binding.hold, wire: binding.wire.clone() };
+        let (one_shot, slots, hold) = (binding.one_shot, binding.slots, binding.hold);
+        let (lent, trees) = binding.folders.map_or((None, Vec::new()), |folders| (Some(folders.lent), folders.trees));
         let Ready { slot, link, made_with, app } = ready;
         let mut spec = spec;
         // Files are memory; what the node writes into them for a guest would be counted as the node's own.
@@ -127,11 +135,15 @@ impl Sandbox {
             tapes: Tapes::new(slots.join(&slot.name)),
             freezer: Freezer::default(),
             apps: app.iter().collect(),
+            lent,
             spec,
             recipe,
             link,
             slot,
         };
+        for (at, tree) in trees {
+            sandbox.link.send_with(&ToSlot::Mount { at }, Some(&tree)).await.map_err(unavailable)?;
+        }
         let asked = &sandbox.spec;
         let bind = Bind {
             hostname: "madang".to_owned(),
@@ -153,11 +165,13 @@ impl Sandbox {
     }
 
     /// A sandbox found again after a restart: bound before, its interpreter in a state we do not know.
-    pub fn adopt(found: Found, recipe: Option<Arc<Recipe>>, link: Link, slots: &Path) -> Self {
+    pub fn adopt(found: Found, recipe: Option<Arc<Recipe>>, link: Link, (slots, volumes): (&Path, &Volumes)) -> Self {
         let Found { slot, claim, meter } = found;
         let wire = meter.wire();
+        let SandboxSpec { id, session, mounts, .. } = &claim.spec;
         Self {
             freezer: Freezer::default(),
+            lent: (!mounts.is_empty()).then(|| volumes.lent_before((*id, *session), mounts)),
             tapes: Tapes::new(slots.join(&slot.name)),
             meter: Some(meter),
             wire,
@@ -176,6 +190,19 @@ impl Sandbox {
             link,
             slot,
         }
+    }
+
+    /// Why it was not bound. What is wrong with its folders only whoever asked for them can mend.
+    pub fn not_bound(&self, error: LinkError) -> NodeError {
+        match error {
+            LinkError::Fault(why) if self.lent.is_some() => NodeError::Invalid(why),
+            error => unavailable(error),
+        }
+    }
+
+    /// It ends: its folders are its no more.
+    pub fn give_back(&self) {
+        self.lent.iter().for_each(Lent::end);
     }
 
     /// What an interpreter that was started before the claim must still learn.

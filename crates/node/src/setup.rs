@@ -15,6 +15,7 @@ use madang_image::host::{HOST_IMAGE, HostNeeds, root_plan};
 use madang_languages::{Availability, Recipe};
 use madang_node_api::LanguageSeen;
 use madang_sandbox::{Cgroups, SpawnerError};
+use madang_storage::Volumes;
 use tokio::sync::broadcast;
 
 use crate::{
@@ -52,6 +53,8 @@ pub enum StartError {
     Seccomp(#[from] madang_sandbox::seccomp::SeccompError),
     #[error(transparent)]
     SelfTest(#[from] crate::self_test::SelfTestError),
+    #[error("cannot use the place for folders: {0}")]
+    Folders(#[from] madang_storage::StorageError),
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -71,6 +74,7 @@ pub(crate) struct Setup {
     looked: recover::Looked,
     devices: Devices,
     network: Arc<NodeNetwork>,
+    volumes: Arc<Volumes>,
 }
 
 impl Setup {
@@ -97,6 +101,7 @@ impl Setup {
         let devices = Devices::look(&config.devices, &config.home)?;
         let looked = recover::look(&slots, &cgroups, &spool)?;
         let network = Arc::new(NodeNetwork::open(&config, &looked.found));
+        let volumes = Volumes::open(&config.home.join("folders"))?;
         let maker = Maker::start(MakerConfig {
             program: config.program.clone(),
             instance: config.instance(),
@@ -117,6 +122,7 @@ impl Setup {
             looked,
             devices,
             network,
+            volumes,
         })
     }
 
@@ -175,6 +181,7 @@ impl Setup {
             languages,
             devices: self.devices,
             network: self.network,
+            volumes: self.volumes,
             sandboxes: RwLock::default(),
             changes: broadcast::channel(WATCH_MAX).0,
             runs: KeptRuns::default(),

@@ -49,6 +49,7 @@ pub fn look() -> Vec<Feature> {
     all.push(landlock());
     all.push(seccomp());
     all.push(overlay());
+    all.push(folders());
     all
 }
 
@@ -227,6 +228,16 @@ fn overlay() -> Feature {
     let there =
         fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.lines().any(|line| line.ends_with("\toverlay")));
     if there { in_use(NAME, "layers of images") } else { missing(NAME, "the kernel has no overlay file system", COST) }
+}
+
+/// How owners of folders are held to their quotas.
+fn folders() -> Feature {
+    const NAME: &str = "folder quotas";
+    const COST: &str = "folders hold no more than is counted at each upload, and sandboxes may only read them";
+    match crate::volume::images_lack() {
+        None => in_use(NAME, "a file system in a file for each owner (project quotas are not used)"),
+        Some(why) => missing(NAME, why, COST),
+    }
 }
 
 #[cfg(test)]

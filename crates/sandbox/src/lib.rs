@@ -11,6 +11,7 @@ pub mod link;
 pub mod seccomp;
 mod slot;
 pub mod spawner;
+pub mod volume;
 
 pub use cgroup::{Cgroup, CgroupLimits, Cgroups, Counters};
 pub use slot::{Slot, SlotError};

@@ -38,6 +38,17 @@ impl Slot {
         Ok(Self { name, pid, cgroup, uid_base, pidfd })
     }
 
+    /// The user namespace that its guests live in.
+    pub fn user_namespace(&self) -> io::Result<OwnedFd> {
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+        let found = rustix::fs::open(format!("/proc/{}/ns/user", self.pid), flags, rustix::fs::Mode::empty())?;
+        // Pids are used again: only while ours lives is it ours.
+        if self.wait_ended(std::time::Duration::ZERO)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(found)
+    }
+
     /// Becomes readable when the init has ended and everything in its PID namespace with it.
     pub fn ended(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()

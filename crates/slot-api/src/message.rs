@@ -80,6 +80,11 @@ pub enum ToSlot {
     Resolve {
         text: String,
     },
+    /// A folder's mount, in the descriptor that comes along, to be hung up at this path below `/home/work`. Before `Bind`, while init may.
+    /// Answered by `Fault` where that cannot be; then the slot ends.
+    Mount {
+        at: String,
+    },
 }
 
 /// What a probe prints when it has tried everything.

@@ -22,6 +22,7 @@ use crate::{
     files::Files,
     guest::Guest,
     link::Link,
+    mount,
     outlet::{Budget, Drained, drain},
     process_tree,
     program::resize_terminal,
@@ -279,6 +280,7 @@ impl Init {
                 self.link.flush();
             }
             ToSlot::Confirm { run, upto } => self.link.journal.confirm(run, upto),
+            ToSlot::Mount { at } => self.mount(&at, descriptor),
             ToSlot::App { ask, what } => self.obey_app(ask, what),
             ToSlot::Thawed { frozen_ms } => self.move_deadlines(Duration::from_millis(frozen_ms)),
             ToSlot::Resolve { text } => self.resolve(&text),
@@ -352,6 +354,14 @@ impl Init {
                 self.fault(None, format!("cannot bind the slot: {error}"));
                 self.over = true;
             }
+        }
+    }
+
+    fn mount(&mut self, at: &str, folder: Option<OwnedFd>) {
+        if let Err(error) = mount::hang(folder, at) {
+            // Who asked for a folder must not work without it.
+            self.fault(None, format!("cannot mount a folder at {at}: {error}"));
+            self.over = true;
         }
     }
 

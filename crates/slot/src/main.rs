@@ -13,6 +13,7 @@ mod guest;
 mod init;
 mod journal;
 mod link;
+mod mount;
 mod outlet;
 mod probe;
 mod process_tree;

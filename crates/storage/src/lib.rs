@@ -6,11 +6,14 @@
 pub mod http;
 pub mod transfer;
 pub mod tree;
+mod volume;
 
 use std::os::fd::OwnedFd;
 
 pub use http::{Clock, router};
 use madang_ids::FolderId;
+
+pub use volume::{Holding, Lent, QUOTA_BYTES_MAX, QUOTA_BYTES_MIN, QUOTA_FILES_MAX, QUOTA_FILES_MIN, Volumes};
 
 /// Where folders are: what a transfer asks of a volume.
 pub trait Roots: Send + Sync + 'static {

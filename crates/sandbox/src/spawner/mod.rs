@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use birth::GUEST_ID;
 pub use serve::serve;
+pub(crate) use template::{MountAttr, set_attributes};
 
 use crate::{
     cgroup::{CgroupLimits, Cgroups},

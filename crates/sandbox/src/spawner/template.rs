@@ -169,7 +169,7 @@ fn seal(root: &Path, also: u64) -> io::Result<()> {
 }
 
 /// mount_setattr(2).
-pub(super) fn set_attributes(
+pub(crate) fn set_attributes(
     directory: impl AsFd,
     path: &CStr,
     flags: libc::c_int,
@@ -191,7 +191,7 @@ pub(super) fn set_attributes(
 
 /// `struct mount_attr` of mount_setattr(2).
 #[repr(C)]
-pub(super) struct MountAttr {
+pub(crate) struct MountAttr {
     pub set: u64,
     pub clear: u64,
     pub propagation: u64,

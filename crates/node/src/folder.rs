@@ -1,0 +1,117 @@
+//! Folders: what the node's volumes are asked, and how a sandbox gets what it is to see of them.
+
+use std::{os::fd::OwnedFd, sync::Arc};
+
+use madang_model::FolderMount;
+use madang_node_api::{Enforcement, MOUNTS_MAX, NodeError, SandboxSpec, VolumeSeen};
+use madang_sandbox::Slot;
+use madang_storage::{Holding, Lent, StorageError, Volumes};
+
+use crate::agent::Agent;
+
+/// Of a path below `/home/work`.
+const PATH_BYTES_MAX: usize = 1024;
+
+/// Folders that a sandbox is given: where each goes, and that it has them.
+#[derive(Debug)]
+pub(crate) struct Lending {
+    pub lent: Lent,
+    pub trees: Vec<(String, OwnedFd)>,
+}
+
+impl Agent {
+    /// Where this node's folders are, for whoever moves bytes in and out of them.
+    pub fn volumes(&self) -> Arc<Volumes> {
+        Arc::clone(&self.volumes)
+    }
+
+    /// Asks the volumes, which block.
+    pub(crate) async fn folders<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Volumes) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let volumes = Arc::clone(&self.volumes);
+        let asked = tokio::task::spawn_blocking(move || ask(&volumes));
+        asked.await.map_err(|error| NodeError::Internal(error.to_string()))?.map_err(node_error)
+    }
+
+    /// What a slot is to be given before it is bound; most are given nothing.
+    pub(crate) async fn lend_folders(
+        &self,
+        spec: &SandboxSpec,
+        slot: &Arc<Slot>,
+    ) -> Result<Option<Lending>, NodeError> {
+        if spec.mounts.is_empty() {
+            return Ok(None);
+        }
+        let mut mounts = spec.mounts.clone();
+        // What is nearer to the top comes first: it would hide the others.
+        mounts.sort_by_key(|mount| mount.at.matches('/').count());
+        let (to, slot) = ((spec.id, spec.session), Arc::clone(slot));
+        let lending = self.folders(move |volumes| {
+            let gone = |error| StorageError::Unavailable(format!("the slot is gone: {error}"));
+            let (lent, trees) = volumes.lend(to, &mounts, &slot.user_namespace().map_err(gone)?)?;
+            Ok(Lending { lent, trees: mounts.into_iter().map(|mount| mount.at).zip(trees).collect() })
+        });
+        lending.await.map(Some)
+    }
+}
+
+/// What no node would do, before anything is made for it.
+pub(crate) fn check(mounts: &[FolderMount]) -> Result<(), NodeError> {
+    if mounts.len() > MOUNTS_MAX {
+        return Err(NodeError::Invalid(format!("a sandbox sees {MOUNTS_MAX} folders at most")));
+    }
+    for (index, mount) in mounts.iter().enumerate() {
+        let at = &mount.at;
+        let plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('\0');
+        if at.len() > PATH_BYTES_MAX || !at.split('/').all(plain) {
+            return Err(NodeError::Invalid(format!("{at:?} is no plain path below the work directory")));
+        }
+        if mounts[..index].iter().any(|other| other.at == *at) {
+            return Err(NodeError::Invalid(format!("two folders at {at}")));
+        }
+    }
+    Ok(())
+}
+
+/// As the node says of itself.
+pub(crate) fn seen(volumes: &Volumes) -> VolumeSeen {
+    match volumes.holding() {
+        Holding::Images => VolumeSeen { enforcement: Enforcement::Image, note: String::new() },
+        Holding::Counted(why) => VolumeSeen { enforcement: Enforcement::Counted, note: why.clone() },
+    }
+}
+
+fn node_error(error: StorageError) -> NodeError {
+    match error {
+        StorageError::Invalid(text) | StorageError::Mismatch(text) | StorageError::Denied(text) => {
+            NodeError::Invalid(text)
+        }
+        StorageError::NotFound(what) => NodeError::NotFound(what),
+        StorageError::Conflict(text) => NodeError::Conflict(text),
+        StorageError::Full(text) | StorageError::Limit(text) => NodeError::Limit(text),
+        StorageError::Unavailable(text) | StorageError::Broken(text) => NodeError::Unavailable(text),
+        StorageError::Io { doing, source } => NodeError::Internal(format!("{doing}: {source}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use madang_ids::{FolderId, UserId};
+    use madang_model::{FolderOwner, MountAccess};
+
+    use super::*;
+
+    #[test]
+    fn only_plain_paths_below_are_mounted_at_and_each_once() {
+        let owner = FolderOwner::User(UserId::new());
+        let at =
+            |at: &str| FolderMount { folder: FolderId::new(), owner, at: at.to_owned(), access: MountAccess::ReadOnly };
+        assert!(check(&[at("a"), at("a/b"), at(".config")]).is_ok());
+        assert!(check(&[at("a"), at("a")]).is_err());
+        for bad in ["", "/a", "a/", "..", "a/../b", "a//b", "./a", "a\0b"] {
+            assert!(check(&[at(bad)]).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The thread that has the scopes mounted. Mounts hang in a namespace of this thread alone, so they go with it, however it ends; what is
+//! lent to sandboxes lives on in theirs.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    time::{Duration, Instant},
+};
+
+use madang_model::{FolderMount, FolderOwner, FolderQuota, FolderUsage, MountAccess};
+use madang_sandbox::volume::{Access, LoopDevice, attach, detach, lend, mount_ext4, private_namespace};
+use rustix::{fs::OFlags, io::Errno};
+
+use super::{
+    Holding, failed,
+    measure::Measured,
+    remove,
+    scope::{self, Scope, owner_text},
+    walk,
+};
+use crate::StorageError;
+
+/// Where scopes are mounted; empty to all but the thread.
+pub(super) const MOUNTS: &str = "mounts";
+/// Work that waits for the thread; past it callers wait.
+const WORK_MAX: usize = 1024;
+/// A scope that nobody has asked for so long is unmounted; who works in it still goes on.
+const IDLE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A device that a sandbox's end has just cleared is looked for again.
+const MOUNT_TRIES: usize = 20;
+const MOUNT_AGAIN: Duration = Duration::from_millis(50);
+
+type Work = Box<dyn FnOnce(&mut Rooms) + Send>;
+
+/// A handle to the thread.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    work: SyncSender<Work>,
+}
+
+/// What the thread has.
+pub(super) struct Rooms {
+    home: PathBuf,
+    holding: Holding,
+    mounted: HashMap<FolderOwner, Mounted>,
+}
+
+struct Mounted {
+    root: OwnedFd,
+    at: PathBuf,
+    used: Instant,
+    held: Option<Held>,
+}
+
+/// Of an image.
+struct Held {
+    image: fs::File,
+    device: LoopDevice,
+    reserved: u64,
+    spare_files: u64,
+}
+
+impl Keeper {
+    pub fn start(home: PathBuf, holding: Holding) -> Result<Self, StorageError> {
+        let (work, orders) = sync_channel(WORK_MAX);
+        let (ready, is_ready) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("volume-keeper".to_owned());
+        let serve = move || {
+            let apart = if rustix::process::geteuid().is_root() { private_namespace() } else { Ok(()) };
+            let may = apart.is_ok();
+            // Whoever starts us waits for it.
+            let _ = ready.send(apart);
+            if may {
+                Rooms { home, holding, mounted: HashMap::new() }.serve(&orders);
+            }
+        };
+        thread.spawn(serve).map_err(failed("starting a thread for folders"))?;
+        let gone = |_| Err(io::ErrorKind::BrokenPipe.into());
+        is_ready.recv().unwrap_or_else(gone).map_err(failed("making a namespace for mounts of folders"))?;
+        Ok(Self { work })
+    }
+
+    /// Does `act` on the thread and waits for it. Blocking.
+    pub fn with<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Rooms) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let gone = || StorageError::Unavailable("the node's folders are not served any more".to_owned());
+        let (answer, answered) = sync_channel(1);
+        let work = move |rooms: &mut Rooms| drop(answer.send(act(rooms)));
+        self.work.send(Box::new(work)).map_err(|_| gone())?;
+        answered.recv().map_err(|_| gone())?
+    }
+}
+
+impl Rooms {
+    fn serve(mut self, orders: &Receiver<Work>) {
+        loop {
+            match orders.recv_timeout(LOOK_EVERY) {
+                Ok(work) => work(&mut self),
+                Err(RecvTimeoutError::Timeout) => self.leave_idle(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// The top of the scope's file system.
+    pub fn root(&mut self, scope: &Scope) -> Result<OwnedFd, StorageError> {
+        let mounted = self.enter(scope)?;
+        mounted.root.try_clone().map_err(failed("opening a scope"))
+    }
+
+    pub fn used(&mut self, scope: &Scope) -> Result<FolderUsage, StorageError> {
+        let mounted = self.enter(scope)?;
+        match &mounted.held {
+            Some(held) => {
+                let Held { reserved, spare_files, .. } = *held;
+                let measured = Measured { root: &mounted.root, reserved, spare_files };
+                measured.used().map_err(failed("measuring what folders hold"))
+            }
+            None => walk::usage(&scope::open(&mounted.root, "folders", OFlags::PATH).map_err(failed("looking"))?),
+        }
+    }
+
+    /// Where nothing of the kernel's holds whoever writes, it is counted before.
+    pub fn refuse_if_used_up(&mut self, scope: &Scope) -> Result<(), StorageError> {
+        if self.holding == Holding::Images {
+            return Ok(());
+        }
+        let (used, quota) = (self.used(scope)?, scope.quota()?);
+        if used.bytes < quota.bytes && used.files < quota.files {
+            return Ok(());
+        }
+        Err(StorageError::Full("the quota of the folder's owner is used up".to_owned()))
+    }
+
+    /// From now on the scope holds so much; the first time makes it one.
+    pub fn set(&mut self, scope: &Scope, quota: FolderQuota) -> Result<(), StorageError> {
+        if scope.is_made() && scope.quota()? == quota {
+            return Ok(());
+        }
+        let mounted = self.enter(scope)?;
+        mounted.settle(quota)?;
+        scope.quota_keep(quota).map_err(failed("keeping a quota"))
+    }
+
+    /// The folder as one sandbox sees it.
+    pub fn lend(&mut self, scope: &Scope, mount: &FolderMount, ids: impl AsFd) -> Result<OwnedFd, StorageError> {
+        let access = match (mount.access, &self.holding) {
+            (MountAccess::ReadWrite, Holding::Counted(why)) => {
+                let text =
+                    format!("nothing holds who writes into folders to a quota here ({why}): they may only be read");
+                return Err(StorageError::Unavailable(text));
+            }
+            (MountAccess::ReadWrite, Holding::Images) => Access::ReadWrite,
+            (MountAccess::ReadOnly, _) => Access::ReadOnly,
+        };
+        let mounted = self.enter(scope)?;
+        scope::folder(&mounted.root, mount.folder)?;
+        lend(&mounted.root, &scope::path_of(mount.folder), access, ids.as_fd()).map_err(failed("lending a folder"))
+    }
+
+    fn enter(&mut self, scope: &Scope) -> Result<&mut Mounted, StorageError> {
+        if !self.mounted.contains_key(&scope.owner) {
+            let mounted = match self.holding {
+                Holding::Images => mount(scope, &self.home),
+                Holding::Counted(_) => open_tree(scope),
+            };
+            let opening = || failed(format!("opening the folders of {}", owner_text(scope.owner)));
+            let mut mounted = mounted.map_err(opening())?;
+            if scope.is_made()
+                && let Err(error) = mounted.settle(scope.quota()?)
+            {
+                tracing::warn!(owner = owner_text(scope.owner), %error, "a quota cannot be set again as it was");
+            }
+            clean(&mounted.root).map_err(opening())?;
+            self.mounted.insert(scope.owner, mounted);
+        }
+        let mounted = self.mounted.get_mut(&scope.owner);
+        let mounted = mounted.ok_or_else(|| StorageError::Unavailable("a scope is gone".to_owned()))?;
+        mounted.used = Instant::now();
+        Ok(mounted)
+    }
+
+    fn leave_idle(&mut self) {
+        self.mounted.retain(|_, mounted| mounted.used.elapsed() < IDLE);
+    }
+}
+
+impl Mounted {
+    fn settle(&mut self, quota: FolderQuota) -> Result<(), StorageError> {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        let Held { image, device, reserved, spare_files } = held;
+        let mut measured = Measured { root: &self.root, reserved: *reserved, spare_files: *spare_files };
+        let settled = measured.settle(quota, image, device);
+        *spare_files = measured.spare_files;
+        settled
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.held.is_some()
+            && let Err(error) = detach(&self.at)
+        {
+            tracing::warn!(at = %self.at.display(), %error, "folders cannot be unmounted");
+        }
+    }
+}
+
+fn mount(scope: &Scope, home: &Path) -> io::Result<Mounted> {
+    let image = fs::OpenOptions::new().read(true).write(true).open(scope.image())?;
+    let (device, root) = mount_image(&image)?;
+    let at = home.join(MOUNTS).join(owner_text(scope.owner));
+    fs::create_dir_all(&at)?;
+    attach(&root, &at)?;
+    scope::furnish(&root)?;
+    let Measured { reserved, spare_files, .. } = Measured::take(&root, &device)?;
+    Ok(Mounted { root, at, used: Instant::now(), held: Some(Held { image, device, reserved, spare_files }) })
+}
+
+/// Whoever else has it mounted (sandboxes of a server before us) has the same file system.
+fn mount_image(image: &fs::File) -> io::Result<(LoopDevice, OwnedFd)> {
+    let mut tries = 0;
+    loop {
+        let device = LoopDevice::of(image)?;
+        match mount_ext4(device.path()) {
+            Ok(root) => return Ok((device, root)),
+            Err(error) if tries >= MOUNT_TRIES => return Err(error),
+            // The last of them is just leaving.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::BUSY | Errno::NXIO | Errno::AGAIN)) => {
+                tries += 1;
+                drop(device);
+                std::thread::sleep(MOUNT_AGAIN);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn open_tree(scope: &Scope) -> io::Result<Mounted> {
+    let at = scope.tree();
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(&at, flags, rustix::fs::Mode::empty())?;
+    scope::furnish(&root)?;
+    Ok(Mounted { root, at, used: Instant::now(), held: None })
+}
+
+/// What a server before this one left half-done goes.
+fn clean(root: &OwnedFd) -> io::Result<()> {
+    let copying = scope::open(root, scope::COPYING, OFlags::RDONLY)?;
+    for name in walk::names(&copying)? {
+        scope::condemn(root, &format!("{}/{}", scope::COPYING, name.to_string_lossy()))?;
+    }
+    let dying = scope::open(root, scope::DYING, OFlags::RDONLY)?;
+    if !walk::names(&dying)?.is_empty() {
+        remove::in_background(root.try_clone()?);
+    }
+    Ok(())
+}
