@@ -51,9 +51,19 @@ async fn serve(args: UpArgs) -> Result<u8, Failure> {
             return Err(control_failure(error));
         }
     };
-    let ended = answer(server, door, signals).await;
+    let ended = match with_storage(server, &agent) {
+        Ok(server) => answer(server, door, signals).await,
+        Err(failure) => Err(failure),
+    };
     agent.stop().await;
     ended
+}
+
+/// The bytes of folders come and go beside the public API, for whoever carries a ticket.
+fn with_storage(server: Server, agent: &Agent) -> Result<Server, Failure> {
+    let router = madang_storage::router(agent.volumes(), server.ticket_verifier(), server.clock());
+    let router = router.map_err(|error| Failure::internal(format!("serving folders: {}", chain(&error))))?;
+    Ok(server.beside("/storage/v1", router))
 }
 
 /// What the file says, and then the command line.

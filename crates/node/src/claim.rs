@@ -8,6 +8,7 @@ use std::{
 use madang_image::host::HOST_IMAGE;
 use madang_languages::Recipe;
 use madang_node_api::{NodeError, SandboxSpec};
+use madang_sandbox::Slot;
 use tokio::sync::oneshot;
 use tracing::{Instrument as _, field::Empty};
 
@@ -59,22 +60,18 @@ impl Agent {
             Some(lent) => self.shop.make_apart(&key, lent.given.clone()).await?,
             None => self.shop.claim(&key).await?,
         };
-        let mut binding = Binding {
+        let binding = Binding {
             cpus: self.shop.processors_for(spec.limits.cpu_millis),
             orphan_ms,
             one_shot,
             slots: self.slots.clone(),
             hold: lent.map(|lent| lent.hold),
             wire: None,
-        };
-        let slot = Arc::clone(&ready.slot);
-        let binding = match self.network.attach(&slot, &spec).await {
-            Ok(wire) => Binding { wire, ..binding },
             folders: None,
         };
         let slot = Arc::clone(&ready.slot);
-        binding.folders = match self.lend_folders(&spec, &slot).await {
-            Ok(folders) => folders,
+        let binding = match self.equip(&slot, &spec, binding).await {
+            Ok(binding) => binding,
             Err(error) => {
                 self.shop.retirement.retire(slot);
                 return Err(error);
@@ -86,6 +83,13 @@ impl Agent {
         }
         self.remember_start(asked.elapsed());
         bound
+    }
+
+    /// What a slot is given besides: its network and its folders.
+    async fn equip(&self, slot: &Arc<Slot>, spec: &SandboxSpec, binding: Binding) -> Result<Binding, NodeError> {
+        let wire = self.network.attach(slot, spec).await?;
+        let folders = self.lend_folders(spec, slot).await?;
+        Ok(Binding { wire, folders, ..binding })
     }
 
     fn remember_start(&self, took: Duration) {

@@ -110,7 +110,6 @@ impl Sandbox {
     ) -> Result<Self, NodeError> {
         let (one_shot, slots) = (binding.one_shot, binding.slots);
         let carried = Carried { hold: binding.hold, wire: binding.wire.clone() };
-        let (one_shot, slots, hold) = (binding.one_shot, binding.slots, binding.hold);
         let (lent, trees) = binding.folders.map_or((None, Vec::new()), |folders| (Some(folders.lent), folders.trees));
         let Ready { slot, link, made_with, app } = ready;
         let mut spec = spec;

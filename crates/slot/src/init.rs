@@ -3,6 +3,7 @@
 mod app;
 mod begin;
 mod drive;
+mod end;
 
 use std::{
     collections::BTreeMap,
@@ -392,46 +393,6 @@ impl Init {
         });
         for (run, bytes) in runs.chain(driver).filter(|(_, bytes)| *bytes > 0).collect::<Vec<_>>() {
             self.link.send(&FromSlot::StdinTaken { run, bytes });
-        }
-    }
-
-    /// Ends a run before its time; its exit is reported when it is reaped.
-    fn kill(&mut self, run: RunNumber, cause: Cause) {
-        let leader = if let Some(run) = self.runs.get_mut(&run) {
-            run.budget.cause.get_or_insert(cause);
-            run.guest.pid
-        } else if let Some(driver) = self.driver.as_mut().filter(|driver| serves(driver, run)) {
-            if let Some(serving) = &mut driver.serving {
-                serving.budget.cause.get_or_insert(cause);
-            }
-            driver.guest.pid
-        } else {
-            return;
-        };
-        if !process_tree::kill_tree(leader) {
-            process_tree::kill_all();
-        }
-    }
-
-    fn end_late_runs(&mut self) {
-        let now = Instant::now();
-        let late = |budget: &Budget| budget.cause.is_none() && budget.deadline <= now;
-        let runs = self.runs.iter().filter(|(_, run)| late(&run.budget)).map(|(&number, _)| number);
-        let serving = self.driver.iter().filter_map(|driver| driver.serving.as_ref());
-        let all: Vec<_> =
-            runs.chain(serving.filter(|serving| late(&serving.budget)).map(|serving| serving.run)).collect();
-        for run in all {
-            self.kill(run, Cause::WallTime);
-        }
-        // Who was ended once needs no second deadline, and must not keep the loop awake.
-        let far = now + Duration::from_secs(3600);
-        for run in self.runs.values_mut().filter(|run| run.budget.cause.is_some()) {
-            run.budget.deadline = far;
-        }
-        if let Some(serving) =
-            self.driver.as_mut().and_then(|driver| driver.serving.as_mut()).filter(|s| s.budget.cause.is_some())
-        {
-            serving.budget.deadline = far;
         }
     }
 

@@ -105,8 +105,6 @@ impl World {
         let address = server.address().unwrap();
         let nodes = server.nodes_address();
         let token = std::fs::read_to_string(server.admin_token_path()).unwrap().trim().to_owned();
-        let fleet = server.fleet();
-        let tickets = server.ticket_verifier();
         let (fleet, tickets) = (server.fleet(), server.ticket_verifier());
         let running: Running = server.spawn();
         let stop = running.handle();

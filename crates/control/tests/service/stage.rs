@@ -118,10 +118,14 @@ impl Stage {
         let own = work
             || matches!(
                 thing,
-                Thing::User | Thing::Token | Thing::AccessKey | Thing::Budget | Thing::Folder | Thing::Invitation
+                Thing::User
+                    | Thing::Token
+                    | Thing::AccessKey
+                    | Thing::SshKey
+                    | Thing::Budget
+                    | Thing::Folder
+                    | Thing::Invitation
             );
-        let own =
-            work || matches!(thing, Thing::User | Thing::Token | Thing::AccessKey | Thing::SshKey | Thing::Budget);
         let in_project = work || thing == Thing::Project;
         match name {
             "ada" if own => Relation::Own,
