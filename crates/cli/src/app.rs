@@ -30,7 +30,7 @@ pub struct AppArgs {
     #[command(subcommand)]
     pub command: Option<AppCommand>,
     #[command(flatten)]
-    pub open: Option<OpenArgs>,
+    pub open: OpenArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,9 +57,9 @@ pub enum AppCommand {
 #[derive(Debug, Args)]
 pub struct OpenArgs {
     /// The session, by id or name
-    pub session: String,
+    pub session: Option<String>,
     /// The app, as `madang app ls` lists them; `port` for what the session's own programs listen on
-    pub name: String,
+    pub name: Option<String>,
     /// Where it listens, or where a program of the session does
     #[arg(long)]
     pub port: Option<u16>,
@@ -86,8 +86,7 @@ pub async fn run(args: AppArgs) -> Result<u8, Failure> {
             list(&client, at.of(&session), json.json).await?;
         }
         (Some(AppCommand::Rm { session, app, at }), _) => remove(&client, at.of(&session), &app).await?,
-        (None, Some(args)) => open(&client, args).await?,
-        (None, None) => return Err(Failure::usage("which session, and which app?".to_owned())),
+        (None, args) => open(&client, args).await?,
     }
     Ok(0)
 }
@@ -131,9 +130,12 @@ async fn remove(client: &Client, at: At<'_>, app: &str) -> Result<(), Failure> {
 }
 
 async fn open(client: &Client, args: OpenArgs) -> Result<(), Failure> {
+    let (Some(session), Some(name)) = (&args.session, &args.name) else {
+        return Err(Failure::usage("which session, and which app?".to_owned()));
+    };
     let create =
-        AppCreate { name: args.name.clone(), port: args.port, arguments: args.args.clone(), ..AppCreate::default() };
-    let at = args.at.of(&args.session);
+        AppCreate { name: name.clone(), port: args.port, arguments: args.args.clone(), ..AppCreate::default() };
+    let at = args.at.of(session);
     let app = client.app_create(at, &create).await?;
     if args.json.json {
         print::json(&app)?;

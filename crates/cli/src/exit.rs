@@ -1,5 +1,7 @@
 //! How a command ends: the program's own code where it ran, one of ours where it did not.
 
+use std::io::Write as _;
+
 use clap::error::ErrorKind;
 use madang_client::ClientError;
 use madang_model::Verdict;
@@ -105,7 +107,8 @@ fn byte(code: i32) -> u8 {
 /// Help goes to stdout and is no failure; a mistake is one line on stderr.
 pub fn usage(error: &clap::Error) -> u8 {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        print!("{error}");
+        // A reader that has seen enough is no mistake.
+        let _ = write!(std::io::stdout(), "{error}");
         return 0;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use madang_client::At;
 
-/// Which of a session's sandboxes.
+// Which of a session's sandboxes. No documentation: it would become that of the command it is flattened into.
 #[derive(Debug, Clone, Args)]
 pub struct SandboxArgs {
     /// Which of its sandboxes, where it has several: `main1`, `sub1`, …; the first where left out

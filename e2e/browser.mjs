@@ -1,0 +1,44 @@
+// Debian's Chromium, headless, and what tests do with pages.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+export const PATIENCE_MS = 60_000;
+
+/** Chromium's own sandbox needs what root in a container may not have; the pages are ours and those of our tests. */
+export const launch = () => chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+
+export async function newPage(browser) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  page.setDefaultTimeout(PATIENCE_MS);
+  return page;
+}
+
+/** Looks again and again until `look` returns something; throws what it threw last when that never happens. */
+export async function eventually(what, look) {
+  const until = Date.now() + PATIENCE_MS;
+  let last = 'nothing yet';
+  while (Date.now() < until) {
+    const found = await look().catch((error) => void (last = error.message));
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${what}: ${last}`);
+}
+
+/** Keeps what the page shows, where MADANG_E2E_SHOTS says so; always where `act` fails. */
+export async function shown(page, name, act) {
+  const directory = process.env.MADANG_E2E_SHOTS;
+  const keep = async (as) => {
+    if (!directory) return;
+    await mkdir(directory, { recursive: true });
+    await page.screenshot({ path: join(directory, `${as}.png`) });
+  };
+  try {
+    await act();
+    await keep(name);
+  } catch (error) {
+    await keep(`${name}-failed`).catch(() => {});
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+// A real `madang up` with a home of its own, for one test file. `MADANG` names the binary.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const STOP_MS = 60_000;
+
+export class Server {
+  /** Starts one; `args` are added to `madang up`. */
+  static async start(args = []) {
+    const home = await mkdtemp(join(tmpdir(), 'madang-e2e-'));
+    const child = spawn(process.env.MADANG, ['up', '--listen', '127.0.0.1:0', '--data', home, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const server = new Server(home, child);
+    child.stderr.on('data', (bytes) => (server.log += bytes));
+    for await (const line of createInterface({ input: child.stdout })) {
+      const found = line.match(/^listening on (http:\S+)/);
+      if (found) {
+        server.url = found[1];
+        server.token = (await readFile(join(home, 'admin.token'), 'utf8')).trim();
+        return server;
+      }
+    }
+    throw new Error(`madang up did not start: ${server.log}`);
+  }
+
+  constructor(home, child) {
+    Object.assign(this, { home, child, log: '' });
+  }
+
+  /** A request of the administrator; the answer's JSON. Throws where the status is not a good one. */
+  async api(method, path, body) {
+    const headers = { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' };
+    const answer = await fetch(`${this.url}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return text ? JSON.parse(text) : null;
+  }
+
+  /** The command line, as somebody on this machine; its standard output. */
+  async madang(...words) {
+    const child = spawn(process.env.MADANG, words, { env: { ...process.env, MADANG_HOME: this.home }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (bytes) => (out += bytes));
+    child.stderr.on('data', (bytes) => (err += bytes));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    if (code !== 0) throw new Error(`madang ${words.join(' ')}: ${code} ${err}`);
+    return out;
+  }
+
+  /** Ends every session, then the server: sessions outlive their server, on purpose. */
+  async stop() {
+    const { items } = await this.api('GET', '/sessions?limit=200');
+    await Promise.all(items.map(({ id }) => this.api('DELETE', `/sessions/${id}`).catch(() => {})));
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    this.child.kill('SIGTERM');
+    const late = setTimeout(() => this.child.kill('SIGKILL'), STOP_MS);
+    await ended;
+    clearTimeout(late);
+    await rm(this.home, { recursive: true, force: true });
+  }
+}
