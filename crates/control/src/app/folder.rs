@@ -84,7 +84,10 @@ impl App {
     pub fn folder_reach(&self, asker: &Asker, owner: Option<&str>) -> Result<FolderReach, Failure> {
         let projects = || asker.projects.keys().copied().collect();
         let Some(owner) = owner else { return Ok(FolderReach::By { user: asker.user, projects: projects() }) };
-        let not_found = || Failure::not_found(format!("owner {owner}"));
+        let not_found = || {
+            let detail = format!("there is no user or project `{owner}` whose folders you may know of");
+            Failure::invalid("owner", detail)
+        };
         let people = self.people.now();
         let user = people.user_of(owner).map(|user| FolderOwner::User(user.id));
         let project = || people.project_in(asker.organization, owner).map(|project| FolderOwner::Project(project.id));
@@ -117,6 +120,10 @@ impl App {
     pub(crate) async fn folder_named(&self, actor: &Actor, text: &str) -> Result<Option<FolderRecord>, Failure> {
         if let Ok(id) = text.parse::<FolderId>() {
             return Ok(self.store.folder_get(id).await?);
+        }
+        // No folder is called so, and PostgreSQL takes no such text.
+        if text.contains('\0') {
+            return Ok(None);
         }
         let reach = FolderReach::By { user: actor.user, projects: actor.projects.keys().copied().collect() };
         let query = |trashed| FolderQuery {

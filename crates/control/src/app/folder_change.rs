@@ -21,9 +21,12 @@ impl App {
         let found = self.folder_find(asker, text).await?;
         let mut view = self.folder_shown(asker, &found);
         if let Usage::Counted = usage {
-            let node = self.folder_node(found.record.node)?;
-            let used = node.folder_usage(found.record.owner, found.record.id).await?;
-            (view.used_bytes, view.used_files) = (Some(used.bytes), Some(used.files));
+            // Left out where its node does not answer, or has nothing of it yet.
+            let used = match self.folder_node(found.record.node) {
+                Ok(node) => node.folder_usage(found.record.owner, found.record.id).await.ok(),
+                Err(_) => None,
+            };
+            (view.used_bytes, view.used_files) = (used.map(|used| used.bytes), used.map(|used| used.files));
         }
         Ok(view)
     }

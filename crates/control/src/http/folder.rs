@@ -84,7 +84,7 @@ async fn folder_list(
     let after = query.cursor.map(|cursor| cursor.parse::<FolderId>()).transpose().map_err(|_| wrong())?;
     let query = FolderQuery {
         reach: app.folder_reach(&asker, query.owner.as_deref())?,
-        name: query.name.filter(|name| !name.contains('\0')),
+        name: query.name.map(possible_name).transpose()?,
         trashed: query.trashed,
         after,
         // One more says whether there is another page.
@@ -95,6 +95,17 @@ async fn folder_list(
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());
     Ok(Json(Page { items, next_cursor }))
+}
+
+/// A name that a folder may have, as far as its length goes and databases care.
+fn possible_name(name: String) -> Result<String, Failure> {
+    let max = bounds::NAME_CHARS_MAX;
+    match name.contains('\0') || name.chars().count() > max {
+        true => {
+            Err(Failure::invalid("name", format!("no folder has a name of more than {max} characters, or with a NUL")))
+        }
+        false => Ok(name),
+    }
 }
 
 /// Makes a folder: one's own, or one of a project.

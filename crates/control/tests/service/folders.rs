@@ -182,7 +182,9 @@ async fn names_that_cannot_be_and_pages_that_were_not_given_are_refused() {
     }
     world.post(FOLDERS, json!({"name": "x".repeat(65)})).await.problem(422, "limit");
     world.get("/api/v1/folders?cursor=none").await.problem(400, "malformed");
-    world.get("/api/v1/folders?owner=nobody").await.problem(404, "not-found");
+    world.get("/api/v1/folders?owner=nobody").await.problem(422, "invalid");
+    world.get(&format!("/api/v1/folders?name={}", "x".repeat(65))).await.problem(422, "invalid");
+    world.get("/api/v1/folders/a%00b").await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -200,6 +202,6 @@ async fn lists_come_in_pages_and_an_administrator_may_ask_for_somebodys() {
         assert_eq!(stage.named(player, "?owner=ada").await.len(), 3, "{player}");
     }
     for player in ["ben", "mona", "otto"] {
-        stage.send(player, Method::GET, "/api/v1/folders?owner=ada", Value::Null).await.problem(404, "not-found");
+        stage.send(player, Method::GET, "/api/v1/folders?owner=ada", Value::Null).await.problem(422, "invalid");
     }
 }
