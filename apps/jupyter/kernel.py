@@ -28,7 +28,9 @@ def run(argv):
     take_over_environment()
     # The interpreter's own directory is read-only: what is installed goes where the user may write.
     os.environ.setdefault("PIP_TARGET", OWN_PACKAGES)
-    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    if os.environ.get("MPLBACKEND", "agg") == "agg":
+        # What scripts draw goes into files; here there is a page to show it.
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for path in (OWN_PACKAGES, MACHINE_PACKAGES):
         if path not in sys.path:
             sys.path.append(path)

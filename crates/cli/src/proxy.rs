@@ -36,7 +36,10 @@ impl AppsSettings {
     pub async fn bind(self, api: Option<SocketAddr>) -> Result<Option<Door>, Failure> {
         let listener = match (self.listen, api) {
             (Some(named), _) => listen(named).await.map_err(|error| taken(named, &error))?,
-            (None, Some(api)) => beside(api).await?,
+            (None, Some(api)) => match beside(api).await {
+                Some(listener) => listener,
+                None => return Ok(None),
+            },
             (None, None) => return Ok(None),
         };
         let bound = listener.local_addr().map_err(|error| Failure::internal(format!("listening for apps: {error}")))?;
@@ -68,16 +71,18 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// On the port beyond, or on any that is free: nobody has named it.
-async fn beside(api: SocketAddr) -> Result<TcpListener, Failure> {
+/// On the port beyond, or on any that is free: nobody has named it. None where there is none.
+async fn beside(api: SocketAddr) -> Option<TcpListener> {
     let port = if api.port() == 0 { 0 } else { api.port().checked_add(PORT_BEYOND).unwrap_or(0) };
     let usual = SocketAddr::new(api.ip(), port);
     if let Ok(listener) = listen(usual).await {
-        return Ok(listener);
+        return Some(listener);
     }
     tracing::warn!(address = %usual, "the usual address of apps is taken: they are on another port until the next start");
     let any = SocketAddr::new(api.ip(), 0);
-    listen(any).await.map_err(|error| taken(any, &error))
+    let listened = listen(any).await;
+    // The API has the same address and will say what is wrong with it.
+    listened.inspect_err(|error| tracing::warn!(%error, "apps cannot be opened")).ok()
 }
 
 fn taken(address: SocketAddr, error: &std::io::Error) -> Failure {

@@ -145,7 +145,7 @@ impl LiveSession {
 
     /// The sandbox that a request names, if programs can run in it now; the first where it names none.
     pub fn sandbox(&self, name: Option<&str>) -> Result<SandboxId, Failure> {
-        sandbox_of(&self.running()?, name)
+        sandbox_of(&self.up()?, name)
     }
 
     pub(super) fn budgeted(&self) -> Budgeted {

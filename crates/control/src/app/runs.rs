@@ -74,7 +74,7 @@ impl App {
         start: Start,
         key: Option<&IdempotencyKey>,
     ) -> Result<RunId, Failure> {
-        let record = session.running()?;
+        let record = session.up()?;
         self.node_awaited(record.sandbox).await;
         let language = match (&record.spec.language, request.mode) {
             (Some(id), RunMode::Query | RunMode::Batch) => Some(self.languages.find(&*self.node, id)?),
