@@ -45,6 +45,8 @@ test('JupyterLab plots, has a terminal, and saves to a folder that another sessi
       return true;
     });
     await page.keyboard.press('Control+s');
+    // The first time it asks for a name.
+    await page.locator('.jp-Dialog button.jp-mod-accept').click();
     await inMenu(page, 'MenuBar', 'File').click();
     await inMenu(page, 'Menu', 'New').hover();
     await inMenu(page, 'Menu', 'Terminal').click();
