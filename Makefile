@@ -6,11 +6,12 @@ SHELL := /bin/bash
 SECONDS ?= 60
 ROUNDS ?= 200
 
-.PHONY: help run test bench fuzz chaos fmt lint tidy install
+.PHONY: help run test e2e bench fuzz chaos fmt lint tidy install
 
 help:
 	@echo "make run             install what is missing, build, start the server, greet from every language, stay up"
 	@echo "make test            install what the tests need and run everything that judges a change"
+	@echo "make e2e             drive apps of a real server with a real browser"
 	@echo "make bench           measure what SPECIFICATION.md promises"
 	@echo "make fuzz SECONDS=60 throw random bytes at every parser that reads what strangers wrote"
 	@echo "make chaos ROUNDS=200  kill server, spawner and sandboxes at random under load, then count what is left"
@@ -24,6 +25,10 @@ run:
 
 test:
 	@scripts/test
+
+e2e:
+	@scripts/install e2e
+	@scripts/e2e
 
 bench:
 	@scripts/bench
