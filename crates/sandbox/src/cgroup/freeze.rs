@@ -120,7 +120,7 @@ impl Cgroup {
     pub fn give_back(&self) -> io::Result<GivenBack> {
         let before_bytes = self.memory_bytes();
         let asked = match self.version {
-            Version::V1 => self.put("memory", "memory.force_empty", "0"),
+            Version::V1 => self.reclaim_v1(),
             Version::V2 => self.reclaim_v2(before_bytes),
             Version::Missing => Ok(()),
         };
@@ -133,10 +133,22 @@ impl Cgroup {
         Ok(GivenBack { before_bytes, after_bytes: self.memory_bytes() })
     }
 
+    fn reclaim_v1(&self) -> io::Result<()> {
+        self.count_anew("memory")?;
+        self.put("memory", "memory.force_empty", "0")
+    }
+
     fn reclaim_v2(&self, bytes: u64) -> io::Result<()> {
+        self.count_anew("unified")?;
         let most = self.text("unified", "memory.max")?;
         self.put_if_there("unified", "memory.swap.max", most.trim())?;
         self.put("unified", "memory.reclaim", &bytes.to_string())
+    }
+
+    /// The kernel chooses what to take by counts that it brings up to date every two seconds, or when they are read: by old ones it
+    /// takes nothing of what was written just now.
+    fn count_anew(&self, hierarchy: &str) -> io::Result<()> {
+        self.text(hierarchy, "memory.stat").map(drop)
     }
 
     fn freeze_v1(&self, wait: Duration) -> io::Result<()> {
