@@ -4,6 +4,7 @@
 //! one; it never reaches into a server, and what a peer cannot do here is said rather than left out silently.
 //! Start at [`start`] for the promise that matters most, at [`peer`] for whom we compare with.
 
+mod app;
 mod census;
 mod compile;
 mod density;
@@ -46,6 +47,8 @@ pub enum Bench {
     Folder,
     /// The scheduler by itself, and a control process with a thousand nodes that are simulated.
     Schedule,
+    /// JupyterLab in a new session, kept started and from nothing, beside JupyterHub's spawn.
+    App,
     /// Sessions suspended and resumed at random while they are asked.
     Suspend,
     /// The proxy for apps beside nginx as the proxy of the same upstream.
@@ -65,6 +68,7 @@ impl Bench {
             Bench::Schedule => "schedule",
             Bench::Proxy => "proxy",
             Bench::Suspend => "suspend",
+            Bench::App => "app",
         }
     }
 }
@@ -80,8 +84,7 @@ pub struct Settings {
     pub duration: Option<Duration>,
     /// `throughput`, `compile`, `density`, `suspend`, `proxy`: requests in flight at once.
     pub concurrency: Option<usize>,
-    /// `start`, `query`, `suspend`, `proxy`: how often.
-    /// `start`, `query`, `suspend`, `folder`: how often.
+    /// `start`, `query`, `suspend`, `folder`, `proxy`, `app`: how often.
     pub rounds: Option<usize>,
     /// `density`, `reservation`, `suspend`, `proxy`: how many sessions.
     pub sessions: Option<usize>,
@@ -132,6 +135,7 @@ pub fn run(bench: Bench, settings: &Settings) -> Result<Report, BenchError> {
             Bench::Folder => folder::measure(settings, &mut report).await,
             Bench::Schedule => schedule::measure(settings, &mut report).await,
             Bench::Proxy => proxy::measure(settings, &mut report).await,
+            Bench::App => app::measure(settings, &mut report).await,
             Bench::Suspend => suspend::measure(settings, &mut report).await,
         }
     })?;

@@ -23,6 +23,7 @@ pub fn run(args: BenchArgs) -> Result<u8, Failure> {
         BenchName::Schedule => Bench::Schedule,
         BenchName::Proxy => Bench::Proxy,
         BenchName::Suspend => Bench::Suspend,
+        BenchName::App => Bench::App,
     };
     let madang = env::current_exe().map_err(|error| Failure::internal(format!("finding this program: {error}")))?;
     let settings = Settings {

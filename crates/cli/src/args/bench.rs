@@ -21,7 +21,7 @@ pub struct BenchArgs {
     /// Requests in flight at once
     #[arg(long, value_name = "N", value_parser = positive)]
     pub concurrency: Option<usize>,
-    /// How often start, query and folder measure
+    /// How often start, query, folder and app measure
     #[arg(long, value_name = "N", value_parser = positive)]
     pub rounds: Option<usize>,
     /// How many sessions density keeps alive
@@ -63,6 +63,8 @@ pub enum BenchName {
     Folder,
     /// The scheduler by itself, and a control process with a thousand simulated nodes
     Schedule,
+    /// JupyterLab in a new session, kept started and from nothing, beside JupyterHub's spawn
+    App,
     /// Sessions suspended and resumed at random while they are asked
     Suspend,
     /// The proxy for apps beside nginx as the proxy of the same upstream
