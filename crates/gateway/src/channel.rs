@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use madang_node_api::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};
+use madang_node_api::{AppConnection, ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};
 use russh::{
     ChannelId, ChannelOpenFailure, ChannelWriteHalf,
     server::{ChannelOpenHandle, Handle, Msg},
@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    BoxStream, Guest,
+    Guest,
     gate::{Gate, Waiting},
     terminal,
 };
@@ -188,16 +188,22 @@ async fn feed(mut inputs: mpsc::UnboundedReceiver<Sent>, program: mpsc::Sender<E
     }
 }
 
-async fn carry_port(line: Line, guest: Arc<dyn Guest>, stream: BoxStream, mut inputs: mpsc::UnboundedReceiver<Sent>) {
+async fn carry_port(
+    line: Line,
+    guest: Arc<dyn Guest>,
+    stream: AppConnection,
+    mut inputs: mpsc::UnboundedReceiver<Sent>,
+) {
     let (mut from, mut to) = tokio::io::split(stream);
     let up = async {
         while let Some(sent) = inputs.recv().await {
             match sent {
                 Sent::Bytes(bytes, _waiting) => to.write_all(&bytes).await?,
-                Sent::End => to.shutdown().await?,
+                // Nothing comes after it, and some clients wait for us to close the channel.
+                Sent::End => return to.shutdown().await,
             }
         }
-        Ok::<_, std::io::Error>(())
+        Ok(())
     };
     let down = async {
         let mut piece = vec![0; PIECE_BYTES];

@@ -13,19 +13,10 @@ mod terminal;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use madang_node_api::{ExecHandle, ExecSpec};
-use tokio::io::{AsyncRead, AsyncWrite};
+use madang_node_api::{AppConnection, ExecHandle, ExecSpec};
 
 pub use key::{HostKey, KeyError, PublicKey};
 pub use listen::serve;
-
-/// Bytes both ways.
-pub trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
-
-/// A connection into a session.
-pub type BoxStream = Box<dyn Bytes>;
 
 /// Who knows keys and sessions.
 #[async_trait]
@@ -54,7 +45,7 @@ pub trait Guest: Send + Sync + 'static {
     /// Starts a program.
     async fn exec(&self, spec: ExecSpec) -> Result<ExecHandle, String>;
     /// Connects to a port of the session's own loopback.
-    async fn connect(&self, port: u16) -> Result<BoxStream, String>;
+    async fn connect(&self, port: u16) -> Result<AppConnection, String>;
     /// Bytes went through just now.
     fn used(&self);
     /// Returns, with the reason, once the connection must end.

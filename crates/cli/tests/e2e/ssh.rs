@@ -315,6 +315,46 @@ fn a_tree_is_kept_in_step_by_rsync() {
     assert_eq!(good(compared), "");
 }
 
+/// What listens in a session, on its loopback alone: it says back whatever one connection sends.
+const SAYS_BACK: &str = "import socket\nl = socket.create_server(('127.0.0.1', 7007))\nprint('up', flush=True)\n\
+    while True:\n c, _ = l.accept()\n while b := c.recv(65536): c.sendall(b)\n c.close()\n";
+
+#[test]
+fn ports_of_a_session_are_forwarded_and_those_of_the_host_are_not() {
+    let server = shared();
+    let session = Session::new(&server, "ssh-ports");
+    let ada = Person::known(server);
+    let mut ssh = ada.ssh(&session.name, &[], &format!("exec python3 -c \"{SAYS_BACK}\""));
+    let mut child = ssh.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _listening = Working(child);
+    assert_eq!(line, "up\n");
+    let through = |to: &str, said: &[u8]| {
+        let mut ssh = Command::new("ssh");
+        ssh.args(ada.options()).args(["-p", &ada.server.ssh_port(), "-W", to]);
+        ssh.arg(format!("{}@127.0.0.1", session.name)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = ssh.stderr(Stdio::piped()).spawn().unwrap();
+        let (mut input, said) = (child.stdin.take().unwrap(), said.to_vec());
+        // One that is refused may be gone before it has read.
+        let writer = std::thread::spawn(move || drop(input.write_all(&said)));
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        output
+    };
+    let sent = noise(5_000_000);
+    for to in ["127.0.0.1:7007", "localhost:7007"] {
+        let heard = through(to, &sent);
+        assert!(heard.stdout == sent, "{to}: {} bytes, {}", heard.stdout.len(), String::from_utf8_lossy(&heard.stderr));
+    }
+    // Nobody listens there; the server's own port is not the session's; and no other host is reached at all.
+    for to in ["127.0.0.1:7008", &format!("127.0.0.1:{}", ada.server.ssh_port()), "192.0.2.1:80"] {
+        let refused = through(to, b"anybody?");
+        assert!(!refused.status.success(), "{to}: {refused:?}");
+        assert_eq!(refused.stdout, b"", "{to}");
+    }
+}
+
 #[test]
 fn only_keys_that_are_known_open_and_only_what_is_theirs() {
     let server = shared();

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use madang_gateway::{Admitted, BoxStream, Door, Guest, HostKey, PublicKey};
+use madang_gateway::{Admitted, Door, Guest, HostKey, PublicKey};
 use madang_ids::{AuditId, SandboxId};
 use madang_model::{Actor, SessionState, SignedInBy, access::table};
-use madang_node_api::{ExecHandle, ExecSpec};
+use madang_node_api::{AppConnection, ExecHandle, ExecSpec};
 use madang_store::AuditRecord;
 
 use super::{App, Asker, Failure, Stage, live_session::LiveSession};
@@ -111,8 +111,10 @@ impl Guest for SshGuest {
         self.app.node.exec_start(self.sandbox, spec).await.map_err(|error| error.to_string())
     }
 
-    async fn connect(&self, _port: u16) -> Result<BoxStream, String> {
-        Err("ports of sessions cannot be reached yet".to_owned())
+    async fn connect(&self, port: u16) -> Result<AppConnection, String> {
+        self.session.running().map_err(|failure| failure.detail)?;
+        self.session.touch();
+        self.app.node.port_connect(self.sandbox, port).await.map_err(|error| error.to_string())
     }
 
     fn used(&self) {
