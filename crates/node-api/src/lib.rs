@@ -72,6 +72,10 @@ pub struct SandboxSeen {
     /// It is there, and nothing in it runs until somebody uses it.
     #[serde(default)]
     pub frozen: bool,
+    /// Bytes that connections to its apps and ports have carried, both ways, since its agent started: another number than the last one
+    /// says that somebody has used it meanwhile.
+    #[serde(default)]
+    pub app_bytes: u64,
 }
 
 /// Where a sandbox is in its life.

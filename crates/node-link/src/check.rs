@@ -97,6 +97,7 @@ pub fn sandbox(document: &[u8]) -> Checked<SandboxSeen> {
 
 fn seen(mut sandbox: SandboxSeen) -> Checked<SandboxSeen> {
     sandbox.usage = usage(sandbox.usage)?;
+    number("app_bytes", sandbox.app_bytes)?;
     if let SandboxState::Ended { why } = &mut sandbox.state {
         *why = text(why);
     }
@@ -300,7 +301,7 @@ mod tests {
     fn sandbox_seen(wall_us: u64) -> SandboxSeen {
         let state = SandboxState::Ended { why: "a\nb".repeat(5_000) };
         let usage = Usage { wall_us, ..Usage::default() };
-        SandboxSeen { id: SandboxId::new(), session: SessionId::new(), state, usage, frozen: false }
+        SandboxSeen { id: SandboxId::new(), session: SessionId::new(), state, usage, frozen: false, app_bytes: 0 }
     }
 
     #[test]

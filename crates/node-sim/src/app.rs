@@ -1,11 +1,20 @@
 //! Apps of a simulated sandbox: each says back what it is told.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use madang_ids::AppId;
 use madang_model::{AppPrefix, AppProtocol};
 use madang_node_api::{AppConnection, AppOffered, AppSeen, AppSpec, AppState, NodeError, PORT_APP};
-use tokio::sync::watch;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::watch,
+};
 
 /// Apps of one sandbox.
 const APPS_MAX: usize = 16;
@@ -69,14 +78,20 @@ impl SimApps {
 }
 
 /// Somebody who says back what is said, until the sandbox is gone.
-pub(crate) fn echo(mut gone: watch::Receiver<bool>) -> AppConnection {
+pub(crate) fn echo(mut gone: watch::Receiver<bool>, carried: Arc<AtomicU64>) -> AppConnection {
     let (near, far) = tokio::io::duplex(ECHO_BYTES);
     tokio::spawn(async move {
         let (mut heard, mut said) = tokio::io::split(far);
         let ends = async {
-            // Whoever listened may be gone.
-            let _ = tokio::io::copy(&mut heard, &mut said).await;
-            let _ = tokio::io::AsyncWriteExt::shutdown(&mut said).await;
+            let mut words = vec![0; ECHO_BYTES];
+            while let Ok(count @ 1..) = heard.read(&mut words).await {
+                carried.fetch_add(2 * count as u64, Ordering::Relaxed);
+                // Whoever listened may be gone.
+                if said.write_all(&words[..count]).await.is_err() {
+                    break;
+                }
+            }
+            let _ = said.shutdown().await;
         };
         tokio::select! {
             () = ends => {}

@@ -23,7 +23,7 @@ use tokio::{io::AsyncReadExt, sync::broadcast};
 
 use crate::{
     Script, Start,
-    app::{SimApps, echo, offered},
+    app::{SimApps, offered},
     clock::SimClock,
     exec,
     meter::SimMeter,
@@ -159,7 +159,7 @@ impl SimNode {
         let state = SandboxState::Ended { why: why.into() };
         let usage = sandbox.usage;
         // Nobody may be watching.
-        let _ = self.inner.seen.send(SandboxSeen { id, session: sandbox.spec.session, state, usage, frozen: false });
+        let _ = self.inner.seen.send(SandboxSeen { state, usage, frozen: false, ..sandbox.seen() });
         Some(usage)
     }
 
@@ -422,11 +422,11 @@ impl Node for SimNode {
     }
 
     async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError> {
-        self.used(sandbox, |sandbox| sandbox.apps.find(app).map(|_| echo(sandbox.gone.subscribe())))
+        self.used(sandbox, |sandbox| sandbox.apps.find(app).map(|_| sandbox.echo()))
     }
 
     async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError> {
-        self.used(sandbox, |sandbox| sandbox.apps.listens(port).map(|()| echo(sandbox.gone.subscribe())))
+        self.used(sandbox, |sandbox| sandbox.apps.listens(port).map(|()| sandbox.echo()))
     }
 
     fn languages(&self) -> Vec<LanguageSeen> {

@@ -1,12 +1,18 @@
 //! What a simulated sandbox holds.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use madang_model::{Reading, Usage};
-use madang_node_api::{Depth, FileKind, FileSeen, NodeError, SandboxSeen, SandboxSpec, SandboxState};
+use madang_node_api::{AppConnection, Depth, FileKind, FileSeen, NodeError, SandboxSeen, SandboxSpec, SandboxState};
 use tokio::sync::watch;
 
-use crate::app::SimApps;
+use crate::app::{SimApps, echo};
 
 /// Files the simulated sandbox may hold.
 const FILES_MAX: usize = 10_000;
@@ -25,6 +31,7 @@ pub(crate) struct SimSandbox {
     /// Grows at every interrupt and restart.
     pub interrupts: watch::Sender<u64>,
     pub apps: SimApps,
+    app_bytes: Arc<AtomicU64>,
     /// Turns true when the sandbox is closed or lost.
     pub gone: watch::Sender<bool>,
 }
@@ -43,6 +50,7 @@ impl SimSandbox {
             frozen: false,
             interrupts: watch::Sender::new(0),
             apps: SimApps::default(),
+            app_bytes: Arc::default(),
             gone: watch::Sender::new(false),
         }
     }
@@ -50,7 +58,13 @@ impl SimSandbox {
     /// As the node sees it.
     pub fn seen(&self) -> SandboxSeen {
         let (id, session, state) = (self.spec.id, self.spec.session, SandboxState::Running);
-        SandboxSeen { id, session, state, usage: self.usage, frozen: self.frozen }
+        let app_bytes = self.app_bytes.load(Ordering::Relaxed);
+        SandboxSeen { id, session, state, usage: self.usage, frozen: self.frozen, app_bytes }
+    }
+
+    /// A connection to a program that says everything again.
+    pub fn echo(&self) -> AppConnection {
+        echo(self.gone.subscribe(), Arc::clone(&self.app_bytes))
     }
 
     /// The next reading of what was used.

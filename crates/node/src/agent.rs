@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     alone::Alone,
+    app::Used,
     census,
     claim::Wanted,
     completion,
@@ -423,14 +424,20 @@ impl Node for Agent {
 
     async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError> {
         let sandbox = self.find(sandbox)?;
-        let _awake = sandbox.awake().await?;
-        sandbox.apps.connect(&sandbox.link, app).await
+        let stream = {
+            let _awake = sandbox.awake().await?;
+            sandbox.apps.connect(&sandbox.link, app).await?
+        };
+        Ok(Box::new(Used::new(stream, sandbox)))
     }
 
     async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError> {
         let sandbox = self.find(sandbox)?;
-        let _awake = sandbox.awake().await?;
-        sandbox.apps.connect_port(&sandbox.link, port).await
+        let stream = {
+            let _awake = sandbox.awake().await?;
+            sandbox.apps.connect_port(&sandbox.link, port).await?
+        };
+        Ok(Box::new(Used::new(stream, sandbox)))
     }
 
     fn languages(&self) -> Vec<LanguageSeen> {

@@ -105,7 +105,7 @@ impl Freezer {
     }
 
     pub fn is_frozen(&self) -> bool {
-        self.seen_us.load(Ordering::Acquire) != 0
+        self.seen_us.load(Ordering::SeqCst) != 0
     }
 
     /// How long it has been frozen in all. Time of runs stands still meanwhile.
@@ -139,7 +139,8 @@ impl Sandbox {
 
     pub fn seen(&self) -> SandboxSeen {
         let (id, session, state) = (self.spec.id, self.spec.session, SandboxState::Running);
-        SandboxSeen { id, session, state, usage: Usage::default(), frozen: self.freezer.is_frozen() }
+        let (frozen, app_bytes) = (self.freezer.is_frozen(), self.app_use.bytes());
+        SandboxSeen { id, session, state, usage: Usage::default(), frozen, app_bytes }
     }
 
     pub async fn freeze(self: &Arc<Self>, when: FreezeWhen) -> Result<FreezeSeen, NodeError> {
@@ -160,9 +161,14 @@ impl Sandbox {
                 }
                 _ => {}
             }
-            let slot = Arc::clone(&self.slot);
+            let (slot, sent) = (Arc::clone(&self.slot), self.app_use.sent_bytes());
             blocking(move || slot.cgroup.freeze(FREEZE_WAIT)).await.map_err(refused)?;
             self.note_frozen(&mut since_us);
+            if self.app_use.sent_bytes() != sent {
+                // Nobody would hear what was sent meanwhile, before somebody says something else.
+                self.thaw(&mut since_us).await?;
+                return Err(busy("an app is used just now"));
+            }
         }
         self.tell();
         // It may thaw meanwhile, for somebody who uses it: then less comes of it.
@@ -177,7 +183,7 @@ impl Sandbox {
     fn note_frozen(&self, since_us: &mut Option<u64>) {
         let now_us = up_us().max(1);
         *since_us = Some(now_us);
-        self.freezer.seen_us.store(now_us, Ordering::Release);
+        self.freezer.seen_us.store(now_us, Ordering::SeqCst);
         self.keep_frozen(*since_us);
     }
 

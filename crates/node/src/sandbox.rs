@@ -19,7 +19,7 @@ use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnL
 use madang_storage::{Lent, Volumes};
 
 use crate::{
-    app::Apps,
+    app::{AppUse, Apps},
     device::Hold,
     folder::Lending,
     freeze::Freezer,
@@ -96,6 +96,7 @@ pub struct Sandbox {
     pub tapes: Tapes,
     pub freezer: Freezer,
     pub apps: Apps,
+    pub app_use: AppUse,
     /// That it has folders, which nobody removes meanwhile.
     lent: Option<Lent>,
 }
@@ -134,6 +135,7 @@ impl Sandbox {
             tapes: Tapes::new(slots.join(&slot.name)),
             freezer: Freezer::default(),
             apps: app.iter().collect(),
+            app_use: AppUse::default(),
             lent,
             spec,
             recipe,
@@ -184,6 +186,7 @@ impl Sandbox {
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
             apps: Apps::default(),
+            app_use: AppUse::default(),
             spec: claim.spec,
             recipe,
             link,

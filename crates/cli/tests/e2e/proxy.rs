@@ -3,14 +3,15 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    time::{Duration, Instant},
 };
 
 use madang_model::Verdict;
-use madang_public_api::{AppCreate, AppView};
-use tokio_tungstenite::tungstenite::{Message, client};
+use madang_public_api::{AppCreate, AppView, SessionCreate, SessionState};
+use tokio_tungstenite::tungstenite::{Message, WebSocket, client as handshake};
 
 use crate::{
-    server::PATIENCE,
+    server::{PATIENCE, soon},
     session::{Session, query, told},
 };
 
@@ -53,11 +54,15 @@ threading.Thread(target=serve, daemon=True).start()
 /// A session with the service, and what is said of it.
 async fn serving(port: u16) -> (Session, AppView) {
     let session = Session::of("python").await;
+    let app = serve_in(&session, port).await;
+    (session, app)
+}
+
+async fn serve_in(session: &Session, port: u16) -> AppView {
     let run = session.run(query(&SERVICE.replace("PORT", &port.to_string()))).await;
     assert_eq!(run.whole.verdict, Some(Verdict::Ok), "{}", told(&run));
     let create = AppCreate { name: "port".into(), port: Some(port), ..AppCreate::default() };
-    let app = session.client.app_create(&session.id(), &create).await.unwrap();
-    (session, app)
+    session.client.app_create(&session.id(), &create).await.unwrap()
 }
 
 /// Where an app is, its path, and the ticket that its address carries.
@@ -101,6 +106,50 @@ async fn an_app_opens_for_whoever_carries_its_ticket_and_for_nobody_else() {
     assert!(elsewhere.starts_with("HTTP/1.1 404"), "the API is not here: {elsewhere}");
 }
 
+/// A session that is idle after so long.
+const IDLE_MS: u64 = 7_000;
+
+fn say(socket: &mut WebSocket<TcpStream>, said: &str) {
+    socket.send(Message::text(said)).unwrap();
+    assert_eq!(socket.read().unwrap(), Message::text(said));
+}
+
+#[tokio::test]
+async fn whoever_uses_an_app_keeps_its_session_awake_and_wakes_it() {
+    let request = SessionCreate {
+        language: Some("python".to_owned()),
+        suspend_idle_ms: Some(IDLE_MS),
+        ..SessionCreate::default()
+    };
+    let session = Session::made(request).await;
+    let app = serve_in(&session, 18_312).await;
+    let (host, path, ticket) = address(&app);
+    let (client, id) = (session.client.clone(), session.id());
+    let state = async || client.session_get(&id).await.unwrap().state;
+    let stream = TcpStream::connect(&host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (mut socket, _) = handshake(format!("ws://{host}{path}?ticket={ticket}"), stream).unwrap();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(IDLE_MS + 3_000) {
+        say(&mut socket, "used");
+        assert_eq!(state().await, SessionState::Running);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // An open connection that carries nothing is no use.
+    soon("it is suspended", async || match state().await {
+        SessionState::Suspended => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    say(&mut socket, "awake?");
+    soon("its record follows", async || match state().await {
+        SessionState::Running => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    session.client.session_end(&session.id()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_websocket_goes_through_and_ends_with_its_session() {
     let (session, app) = serving(18_311).await;
@@ -108,7 +157,7 @@ async fn a_websocket_goes_through_and_ends_with_its_session() {
     let ended = tokio::task::spawn_blocking(move || {
         let stream = TcpStream::connect(&host).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (mut socket, _) = client(format!("ws://{host}{path}?ticket={ticket}"), stream).unwrap();
+        let (mut socket, _) = handshake(format!("ws://{host}{path}?ticket={ticket}"), stream).unwrap();
         for said in ["hello", "마당"] {
             socket.send(Message::text(said)).unwrap();
             assert_eq!(socket.read().unwrap(), Message::text(said));

@@ -46,6 +46,8 @@ pub(crate) struct LiveSession {
     closed: Mutex<BTreeMap<SandboxId, Usage>>,
     runs: AtomicU64,
     active_ms: AtomicU64,
+    /// What connections to its apps had carried when that was last looked at.
+    app_bytes: AtomicU64,
     utilization: Mutex<Watched>,
     /// Of whoever made it: it may wait for long, and start much later.
     pub(super) trace: Context,
@@ -80,6 +82,7 @@ impl LiveSession {
             closed: Mutex::default(),
             runs: AtomicU64::new(0),
             active_ms: AtomicU64::new(now_ms()),
+            app_bytes: AtomicU64::new(0),
             utilization: Mutex::default(),
             trace: Context::here(),
         })
@@ -170,6 +173,14 @@ impl LiveSession {
     /// Somebody used the session just now.
     pub fn touch(&self) {
         self.active_ms.store(now_ms(), Ordering::Relaxed);
+    }
+
+    /// Connections to its apps have carried so much in all; whoever uses an app uses the session. An agent that was started anew begins
+    /// at nothing.
+    pub fn apps_carried(&self, bytes: u64) {
+        if self.app_bytes.swap(bytes, Ordering::Relaxed) != bytes && bytes > 0 {
+            self.touch();
+        }
     }
 
     pub fn runs_live(&self) -> u64 {

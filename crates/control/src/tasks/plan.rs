@@ -211,7 +211,8 @@ mod tests {
     }
 
     fn sandbox(of: &Wanted, state: SandboxState) -> SandboxSeen {
-        SandboxSeen { id: of.record.sandbox, session: of.record.id, state, usage: Usage::default(), frozen: false }
+        let (id, session, usage) = (of.record.sandbox, of.record.id, Usage::default());
+        SandboxSeen { id, session, state, usage, frozen: false, app_bytes: 0 }
     }
 
     fn plan_one(session: &Wanted, seen: &[SandboxSeen], now: u64) -> Vec<Step> {

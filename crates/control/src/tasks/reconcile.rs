@@ -1,6 +1,10 @@
 //! The reconciler: looks, plans, does. Takes no input but the world, so running it twice is the same as once.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use madang_ids::SandboxId;
 use madang_model::SessionEvent;
@@ -86,26 +90,29 @@ pub(super) async fn watch_node(app: Arc<App>) {
 
 /// Looks at the nodes of the groups that are led, and at nobody else's. Returns how many steps it took.
 async fn look_and_do(app: &Arc<App>, orphans: &mut Orphans, leads: &impl Fn(&str) -> bool) -> usize {
-    let running: Vec<_> = app
-        .sessions_live()
+    let mut sessions = app.sessions_live();
+    sessions.retain(|session| leads(session.record.borrow().group()));
+    let mut running: Vec<_> = sessions
         .iter()
-        .filter(|session| leads(session.record.borrow().group()))
         .map(|session| {
             let record = session.record();
             let heard = app.heard(&record);
-            Wanted {
-                record,
-                runs_live: session.runs_live(),
-                active_ms: session.active_ms(),
-                underused_ends_ms: session.underused_ends_ms(),
-                suspend_at_ms: session.suspend_at_ms(),
-                heard,
-            }
+            let (active_ms, suspend_at_ms) = Default::default();
+            let (runs_live, underused_ends_ms) = (session.runs_live(), session.underused_ends_ms());
+            Wanted { record, runs_live, active_ms, underused_ends_ms, suspend_at_ms, heard }
         })
         .collect();
     let members = app.fleet.members();
     let seen: Vec<_> =
         members.iter().filter(|member| leads(&member.group)).flat_map(|member| member.node.sandboxes()).collect();
+    let carried: HashMap<_, _> = seen.iter().map(|seen| (seen.id, seen.app_bytes)).collect();
+    for (session, running) in sessions.iter().zip(&mut running) {
+        let carried = running.record.sandboxes().filter_map(|(sandbox, _)| carried.get(&sandbox));
+        session.apps_carried(carried.fold(0, |sum, bytes| sum.saturating_add(*bytes)));
+        // Use that is seen counts at once.
+        running.active_ms = session.active_ms();
+        running.suspend_at_ms = session.suspend_at_ms();
+    }
     let mut wanted: BTreeSet<SandboxId> = Default::default();
     for session in app.sessions_live() {
         wanted.extend(session.record().sandboxes().map(|(sandbox, _)| sandbox));

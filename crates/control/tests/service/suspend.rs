@@ -4,6 +4,7 @@ use axum::http::Method;
 use madang_ids::SandboxId;
 use madang_node_api::{FreezeWhen, Node};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::World;
 
@@ -117,6 +118,27 @@ async fn an_idle_session_is_suspended_first_and_ends_later() {
         let asked = json!({"language": "sim", "suspend_idle_ms": wrong});
         assert_eq!(world.post("/api/v1/sessions", asked).await.problem(422, "invalid")["field"], "suspend_idle_ms");
     }
+}
+
+#[tokio::test]
+async fn whoever_uses_an_app_uses_its_session_and_an_open_silence_does_not() {
+    let world = World::new().await;
+    let asked = json!({"language": "sim", "suspend_idle_ms": 6_000});
+    let view = world.post("/api/v1/sessions", asked).await.expect(201);
+    let id = view["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/sessions/{id}");
+    let app = world.post(&format!("{path}/apps"), json!({"name": "echo"})).await.expect(200);
+    let app = app["id"].as_str().unwrap().parse().unwrap();
+    let mut connection = world.node.app_connect(sandbox_of(&world, &id), app).await.unwrap();
+    let began = std::time::Instant::now();
+    while began.elapsed().as_millis() < 9_000 {
+        connection.write_all(b"used").await.unwrap();
+        connection.read_exact(&mut [0; 4]).await.unwrap();
+        assert_eq!(world.get(&path).await.expect(200)["state"], "running");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    world.until(&path, |view| view["state"] == "suspended").await;
+    drop(connection);
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ impl Node for RemoteNode {
             state: SandboxState::Running,
             usage: Usage::default(),
             frozen: false,
+            app_bytes: 0,
         };
         match self.ask(Ask::SandboxOpen { spec: Box::new(spec) }, Then::Opened(seen)).await? {
             Told::Done => Ok(()),

@@ -295,12 +295,15 @@ impl RemoteNode {
 
     pub(super) fn sandbox_is(&self, seen: SandboxSeen) {
         let mut state = lock(&self.state);
-        match seen.state {
-            SandboxState::Running => drop(state.sandboxes.insert(seen.id, seen.clone())),
-            SandboxState::Ended { .. } => drop(state.sandboxes.remove(&seen.id)),
-        }
+        let before = match seen.state {
+            SandboxState::Running => state.sandboxes.insert(seen.id, seen.clone()),
+            SandboxState::Ended { .. } => state.sandboxes.remove(&seen.id),
+        };
         drop(state);
-        let _ = self.changes.send(seen);
+        // That it is used is heard at the next look: nobody has to look for it.
+        if before.is_none_or(|before| SandboxSeen { app_bytes: seen.app_bytes, ..before } != seen) {
+            let _ = self.changes.send(seen);
+        }
     }
 
     /// An answer came: what it changes is true before whoever asked hears it, and before anything the node said later.

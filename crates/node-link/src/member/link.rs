@@ -1,9 +1,9 @@
 //! One link to control, from the first word to the last.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use madang_ids::RunId;
-use madang_node_api::{Node, NodeHealth};
+use madang_ids::{RunId, SandboxId};
+use madang_node_api::{Node, NodeHealth, SandboxSeen};
 use tokio::{
     sync::{
         broadcast::{self, error::RecvError},
@@ -22,6 +22,8 @@ use crate::{
 
 /// Messages that wait to be sent.
 const OUT_MAX: usize = 256;
+/// Between two words about apps that are used.
+const USED_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What outlives a link.
 pub(super) struct Shared<'a> {
@@ -44,6 +46,8 @@ struct Link<'a> {
     alive: Instant,
     health: Option<NodeHealth>,
     runs: Option<Vec<RunId>>,
+    /// What was last said of how much the apps of sandboxes were used.
+    app_bytes: HashMap<SandboxId, u64>,
 }
 
 /// Keeps the link until it breaks, and says why it did.
@@ -58,7 +62,8 @@ pub(super) async fn keep(
     // Before the first snapshot: no change may fall between.
     let changes = shared.node.watch();
     let now = Instant::now();
-    let mut link = Link { config, shared, out, began: now, alive: now, health: None, runs: None };
+    let mut link =
+        Link { config, shared, out, began: now, alive: now, health: None, runs: None, app_bytes: HashMap::new() };
     let begun = async {
         link.greet().await?;
         let connected = client.talk(ReceiverStream::new(messages)).await.map_err(MemberError::from)?;
@@ -103,11 +108,13 @@ impl Link<'_> {
         &mut self,
         mut said: Streaming<ToNode>,
         control: &Arc<str>,
-        mut changes: broadcast::Receiver<madang_node_api::SandboxSeen>,
+        mut changes: broadcast::Receiver<SandboxSeen>,
         done: &mut mpsc::Receiver<u64>,
     ) -> Result<std::convert::Infallible, MemberError> {
         let mut beat = tokio::time::interval(self.config.beat);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut used = tokio::time::interval(USED_INTERVAL);
+        used.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let broken = || MemberError::Unreachable("the link broke".to_owned());
         loop {
             tokio::select! {
@@ -123,6 +130,7 @@ impl Link<'_> {
                     Err(RecvError::Lagged(_)) => self.send_snapshot().await?,
                     Err(RecvError::Closed) => return Err(MemberError::Refused("the agent has ended".to_owned())),
                 },
+                _ = used.tick() => self.send_used().await?,
                 _ = beat.tick() => {
                     if now_ms() >= self.shared.renew_ms {
                         return Err(MemberError::Unreachable("the certificate is to be renewed".to_owned()));
@@ -152,6 +160,17 @@ impl Link<'_> {
     async fn send_snapshot(&self) -> Result<(), MemberError> {
         let snapshot = Snapshot { document: document(&self.shared.node.sandboxes())?.into() };
         self.send(from_node::Body::Snapshot(snapshot)).await
+    }
+
+    /// Says of which sandboxes the apps were used since that was last said.
+    async fn send_used(&mut self) -> Result<(), MemberError> {
+        let seen = self.shared.node.sandboxes();
+        let used = |seen: &&SandboxSeen| seen.app_bytes != self.app_bytes.get(&seen.id).copied().unwrap_or_default();
+        for seen in seen.iter().filter(used) {
+            self.send(from_node::Body::Change(Change { document: document(seen)?.into() })).await?;
+        }
+        self.app_bytes = seen.iter().filter(|seen| seen.app_bytes > 0).map(|seen| (seen.id, seen.app_bytes)).collect();
+        Ok(())
     }
 
     async fn send_beat(&mut self) -> Result<(), MemberError> {

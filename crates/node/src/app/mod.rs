@@ -7,6 +7,7 @@ mod connect;
 mod fit;
 mod ready;
 mod shelf;
+mod used;
 
 use std::{
     collections::HashMap,
@@ -16,11 +17,13 @@ use std::{
 use madang_ids::AppId;
 use madang_languages::AppPlace;
 use madang_model::{AppPrefix, AppProtocol, app_route::app_path};
-use madang_node_api::{AppConnection, AppSeen, AppSpec, AppState, NodeError, PORT_APP};
+use madang_node_api::{AppSeen, AppSpec, AppState, NodeError, PORT_APP};
 use madang_slot_api::{AppAnswer, AppAsk, AppFault, AppKept, AppNumber, AppStart, ConnectTo};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
 
 pub use shelf::Shelf;
+pub use used::{AppUse, Used};
 
 use crate::{link::Link, sandbox::unavailable};
 
@@ -145,7 +148,7 @@ impl Apps {
     }
 
     /// A connection to one.
-    pub async fn connect(&self, link: &Link, app: AppId) -> Result<AppConnection, NodeError> {
+    pub async fn connect(&self, link: &Link, app: AppId) -> Result<TcpStream, NodeError> {
         let known = self.ports().get(&app).copied();
         let port = match known {
             Some(port) => port,
@@ -158,15 +161,13 @@ impl Apps {
             }
         };
         let stream = connect::connect(link, ConnectTo::Port(port)).await;
-        let stream = stream.map_err(|fault| connect::failed(&fault, "the app"))?;
-        Ok(Box::new(stream))
+        stream.map_err(|fault| connect::failed(&fault, "the app"))
     }
 
     /// A connection to whatever listens there.
-    pub async fn connect_port(&self, link: &Link, port: u16) -> Result<AppConnection, NodeError> {
+    pub async fn connect_port(&self, link: &Link, port: u16) -> Result<TcpStream, NodeError> {
         let stream = connect::connect(link, ConnectTo::Port(port)).await;
-        let stream = stream.map_err(|fault| connect::failed(&fault, &format!("port {port}")))?;
-        Ok(Box::new(stream))
+        stream.map_err(|fault| connect::failed(&fault, &format!("port {port}")))
     }
 }
 
