@@ -5,14 +5,17 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use hyper::{HeaderMap, Method, header};
+use hyper::{
+    HeaderMap, Method,
+    header::{self, HeaderValue},
+};
 use madang_ids::{AppId, SandboxId, UserId};
 use madang_model::{AppPrefix, AppProtocol};
 use madang_ticket::{Right, Ticket, TicketError, Verifier};
 
 use crate::{
     cookie,
-    limits::{COOKIES_TRIED_MAX, TICKETS_KEPT_MAX},
+    limits::{TICKETS_KEPT_MAX, TICKETS_TRIED_MAX},
     refusal::Refusal,
     target::Target,
 };
@@ -103,7 +106,7 @@ impl Gate {
             Pass::of(ticket, shown, target.app)
         };
         let mut why = Refusal::NoTicket;
-        if let Some(ticket) = query_ticket(asked.query) {
+        for ticket in query_tickets(asked.query).take(TICKETS_TRIED_MAX) {
             match judge(ticket, Shown::Query) {
                 Ok(pass) if asked.becomes_cookie => return Ok(Admission::Enter { pass, ticket }),
                 Ok(pass) => return Ok(Admission::Pass(pass)),
@@ -111,7 +114,7 @@ impl Gate {
                 Err(NoPass::Strange) => {}
             }
         }
-        if let Some(ticket) = bearer(asked.headers) {
+        if let Some(ticket) = asked.headers.get(header::AUTHORIZATION).and_then(bearer) {
             match judge(ticket, Shown::Bearer) {
                 Ok(pass) => return Ok(Admission::Pass(pass)),
                 // It is a ticket: no app may see it.
@@ -120,7 +123,7 @@ impl Gate {
             }
         }
         let name = cookie::ticket_name(target.mode, asked.secure);
-        for value in cookie::values(asked.headers, name).take(COOKIES_TRIED_MAX) {
+        for value in cookie::values(asked.headers, name).take(TICKETS_TRIED_MAX) {
             match judge(value, Shown::Cookie) {
                 // An address that was kept for too long must not take its ticket to the app.
                 Ok(pass) if why != Refusal::NoTicket => {
@@ -132,6 +135,15 @@ impl Gate {
             }
         }
         Err(why)
+    }
+
+    /// Takes away what says who somebody is, if any of it is a ticket of ours, whichever other one has let them in.
+    pub fn hide_bearers(&self, headers: &mut HeaderMap, now_ms: u64) {
+        let Some(verifier) = *self.verifier.read().unwrap_or_else(PoisonError::into_inner) else { return };
+        let mut bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(bearer);
+        if bearers.any(|text| !matches!(self.check(&verifier, text, now_ms), Err(NoPass::Strange))) {
+            headers.remove(header::AUTHORIZATION);
+        }
     }
 
     fn check(&self, verifier: &Verifier, text: &str, now_ms: u64) -> Result<Ticket, NoPass> {
@@ -168,8 +180,8 @@ pub(crate) struct Asked<'a> {
     pub now_ms: u64,
 }
 
-fn query_ticket(query: &str) -> Option<&str> {
-    parameters(query).find_map(|part| part.strip_prefix(PARAMETER)?.strip_prefix('='))
+fn query_tickets(query: &str) -> impl Iterator<Item = &str> {
+    parameters(query).filter_map(|part| part.strip_prefix(PARAMETER)?.strip_prefix('='))
 }
 
 /// The query without tickets, whatever else is in it as it was.
@@ -183,9 +195,8 @@ fn parameters(query: &str) -> impl Iterator<Item = &str> {
     query.split('&').filter(|part| !part.is_empty())
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
+fn bearer(line: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = line.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
@@ -206,7 +217,7 @@ pub(crate) fn is_own_page(method: &Method, headers: &HeaderMap, host: &[u8]) -> 
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::{HeaderName, HeaderValue};
+    use hyper::header::HeaderName;
     use madang_ticket::Signer;
     use proptest::prelude::*;
 
@@ -287,6 +298,14 @@ mod tests {
         let bearer = format!("Bearer {}", ticket(AppId::new(), 2_000));
         let foreign = map(&[("cookie", &format!("madang_app={good}")), ("authorization", &bearer)]);
         assert_eq!(gate.admit(&target(app), &asked(&foreign, "")), Err(Refusal::OtherTicket));
+        let twice = format!("ticket=x&ticket={good}");
+        let Ok(Admission::Enter { .. }) = gate.admit(&target(app), &asked(&headers, &twice)) else { panic!() };
+        for (line, stays) in [(&bearer, false), (&"Bearer its-own".to_owned(), true), (&format!("Basic {good}"), true)]
+        {
+            let mut shown = map(&[("authorization", "Digest a"), ("authorization", line)]);
+            gate.hide_bearers(&mut shown, 1_000);
+            assert_eq!(shown.contains_key(header::AUTHORIZATION), stays, "{line}");
+        }
     }
 
     #[test]

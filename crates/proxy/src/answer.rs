@@ -15,10 +15,10 @@ use hyper::{
 use madang_model::{AppPrefix, AppProtocol, app_route::app_path};
 
 use crate::{
-    Proxy,
     admit::{self, Admission, Asked, Pass, Shown},
     body::{ProxyBody, RequestBody, Until},
     cookie,
+    crew::Worker,
     forward::forward,
     head,
     refusal::Refusal,
@@ -26,7 +26,7 @@ use crate::{
     tunnel::{self, Tunnel},
 };
 
-impl Proxy {
+impl Worker {
     /// The answer, whatever comes of it.
     pub(crate) async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<ProxyBody> {
         // What a refusal's form depends on; a clone of a head costs more than most refusals do.
@@ -47,7 +47,7 @@ impl Proxy {
         let wanted = tunnel::wanted(&request)?;
         let client = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
-        let target = match seek(&self.config.address, &parts)? {
+        let target = match seek(&self.proxy.config.address, &parts)? {
             Sought::App(target) => target,
             Sought::Slash(app) => return Ok(redirect(StatusCode::PERMANENT_REDIRECT, &app_path(app), query(&parts))),
         };
@@ -56,10 +56,10 @@ impl Proxy {
             headers: &parts.headers,
             query: query(&parts),
             becomes_cookie: wanted.is_none() && matches!(parts.method, Method::GET | Method::HEAD),
-            secure: self.config.address.is_secure(),
+            secure: self.proxy.config.address.is_secure(),
             now_ms,
         };
-        let pass = match self.gate.admit(&target, &asked)? {
+        let pass = match self.proxy.gate.admit(&target, &asked)? {
             Admission::Enter { pass, ticket } => {
                 return Ok(self.enter(&target, &parts, ticket, pass.expires_ms - now_ms));
             }
@@ -83,8 +83,13 @@ impl Proxy {
             return Ok(redirect(StatusCode::TEMPORARY_REDIRECT, &whole, query(&parts)));
         }
         let stripped = if pass.prefix == AppPrefix::Strip { target.prefix() } else { String::new() };
-        let said =
-            head::From { address: from, scheme: self.config.address.scheme(), user: pass.user, stripped: &stripped };
+        let said = head::From {
+            address: from,
+            scheme: self.proxy.config.address.scheme(),
+            user: pass.user,
+            stripped: &stripped,
+        };
+        self.proxy.gate.hide_bearers(&mut parts.headers, now_ms);
         fit(&mut parts, &target, &pass, &said)?;
         let request = Request::from_parts(parts, RequestBody::from(body));
         match tunnel {
@@ -107,7 +112,7 @@ impl Proxy {
     /// A browser that came with a ticket in the address is sent to the same address without it, and keeps the ticket as a cookie.
     fn enter(&self, target: &Target, parts: &Parts, ticket: &str, left_ms: u64) -> Response<ProxyBody> {
         let mut response = redirect(StatusCode::SEE_OTHER, parts.uri.path(), &admit::without_ticket(query(parts)));
-        let cookie = cookie::ticket_set(target, self.config.address.is_secure(), ticket, left_ms / 1_000);
+        let cookie = cookie::ticket_set(target, self.proxy.config.address.is_secure(), ticket, left_ms / 1_000);
         response.headers_mut().insert(header::SET_COOKIE, cookie);
         response
     }
@@ -138,9 +143,6 @@ fn fit(parts: &mut Parts, target: &Target, pass: &Pass, said: &head::From<'_>) -
     parts.uri = Uri::from(place);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-    if pass.shown == Shown::Bearer {
-        parts.headers.remove(header::AUTHORIZATION);
-    }
     head::to_app(&mut parts.headers, target, said);
     Ok(())
 }

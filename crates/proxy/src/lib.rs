@@ -8,6 +8,7 @@ mod admit;
 mod answer;
 mod body;
 mod cookie;
+mod crew;
 mod forward;
 mod head;
 mod limits;
@@ -27,7 +28,7 @@ use madang_ticket::Verifier;
 use tokio::sync::watch;
 
 use admit::Gate;
-use pool::Pool;
+use pool::Connections;
 use serve::Stopping;
 pub use upstream::{AppStream, BoxStream, ConnectError, Upstream};
 
@@ -51,7 +52,7 @@ impl ProxyConfig {
 pub struct Proxy {
     config: ProxyConfig,
     gate: Gate,
-    pool: Arc<Pool>,
+    connections: Arc<Connections>,
     stopping: watch::Sender<bool>,
 }
 
@@ -64,7 +65,8 @@ impl std::fmt::Debug for Proxy {
 impl Proxy {
     /// A proxy that trusts no tickets yet.
     pub fn new(config: ProxyConfig, upstream: Arc<dyn Upstream>) -> Arc<Self> {
-        Arc::new(Self { config, gate: Gate::default(), pool: Pool::new(upstream), stopping: watch::Sender::new(false) })
+        let (gate, connections, stopping) = (Gate::default(), Connections::new(upstream), watch::Sender::new(false));
+        Arc::new(Self { config, gate, connections, stopping })
     }
 
     /// From now on tickets that this verifier finds good are good, and no others.

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::{
     body::RequestBody,
-    limits::{CONNECT_WAIT, CONNECTIONS_PER_APP_MAX, HEAD_BYTES_MAX, HEADERS_MAX, IDLE_PER_APP_MAX, IDLE_WAIT},
+    limits::{CONNECT_WAIT, CONNECTIONS_PER_APP_MAX, HEAD_BYTES_MAX, IDLE_PER_APP_MAX, IDLE_WAIT},
     refusal::Refusal,
     upstream::{BoxStream, ConnectError, Upstream},
 };
@@ -27,18 +27,16 @@ use crate::{
 pub(crate) type Key = (AppId, SandboxId);
 
 /// All connections to apps.
-pub(crate) struct Pool {
+pub(crate) struct Connections {
     upstream: Arc<dyn Upstream>,
-    shelves: Mutex<HashMap<Key, Shelf>>,
+    /// How many each app has, those that wait included.
+    open: Mutex<HashMap<Key, usize>>,
 }
 
-/// Connections to one app.
-#[derive(Default)]
-struct Shelf {
-    /// Those that wait, the longest first.
-    idle: Vec<Idle>,
-    /// All, those that wait included.
-    open: usize,
+/// Those of one thread that wait, the longest first.
+pub(crate) struct Pool {
+    all: Arc<Connections>,
+    idle: Mutex<HashMap<Key, Vec<Idle>>>,
 }
 
 struct Idle {
@@ -51,6 +49,7 @@ pub(crate) struct Channel {
     pub sender: SendRequest<RequestBody>,
     pub connection: Driven,
     place: Place,
+    pool: Weak<Pool>,
 }
 
 /// What reads and writes, for as long as it is asked to.
@@ -65,19 +64,19 @@ impl Driven {
 
 /// Counts a connection for as long as it is there.
 pub(crate) struct Place {
-    pool: Weak<Pool>,
+    all: Arc<Connections>,
     key: Key,
 }
 
 impl Pool {
-    pub fn new(upstream: Arc<dyn Upstream>) -> Arc<Self> {
-        Arc::new(Self { upstream, shelves: Mutex::default() })
+    pub fn new(all: Arc<Connections>) -> Arc<Self> {
+        Arc::new(Self { all, idle: Mutex::default() })
     }
 
     /// A connection that has waited, if there is one that is still good.
     pub fn waiting(&self, key: Key) -> Option<Channel> {
         loop {
-            let idle = self.shelves().get_mut(&key)?.idle.pop()?;
+            let idle = self.idle().get_mut(&key)?.pop()?;
             if idle.since.elapsed() < IDLE_WAIT
                 && let Some(channel) = idle.channel.rested()
             {
@@ -90,16 +89,16 @@ impl Pool {
     pub async fn open(self: &Arc<Self>, key: Key) -> Result<Channel, Refusal> {
         let (stream, place) = self.connect(key).await?;
         let mut builder = Builder::new();
-        builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+        builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
         let made = builder.handshake(TokioIo::new(stream)).await;
         let (sender, connection) = made.map_err(|_| Refusal::Silent)?;
-        Ok(Channel { sender, connection: Driven(Box::new(connection)), place })
+        Ok(Channel { sender, connection: Driven(Box::new(connection)), place, pool: Arc::downgrade(self) })
     }
 
     /// A new connection for bytes of any kind.
-    pub async fn connect(self: &Arc<Self>, key: Key) -> Result<(BoxStream, Place), Refusal> {
-        let place = self.place(key)?;
-        let connecting = tokio::time::timeout(CONNECT_WAIT, self.upstream.connect(key.0, key.1));
+    pub async fn connect(&self, key: Key) -> Result<(BoxStream, Place), Refusal> {
+        let place = self.all.place(key)?;
+        let connecting = tokio::time::timeout(CONNECT_WAIT, self.all.upstream.connect(key.0, key.1));
         let stream = connecting.await.unwrap_or_else(|_| Err(ConnectError::Unavailable("it took too long".to_owned())));
         let stream = stream.map_err(|error| {
             tracing::debug!(app = %key.0, sandbox = %key.1, %error, "no connection to an app");
@@ -111,30 +110,41 @@ impl Pool {
         Ok((stream, place))
     }
 
-    /// Room for one more connection to the app.
-    fn place(self: &Arc<Self>, key: Key) -> Result<Place, Refusal> {
-        let mut shelves = self.shelves();
-        let shelf = shelves.entry(key).or_default();
-        if shelf.open >= CONNECTIONS_PER_APP_MAX {
-            return Err(Refusal::Busy);
-        }
-        shelf.open += 1;
-        Ok(Place { pool: Arc::downgrade(self), key })
-    }
-
     /// Ends what has waited too long.
     pub fn sweep(&self) {
         let mut late = Vec::new();
-        for shelf in self.shelves().values_mut() {
-            let fresh = shelf.idle.iter().position(|idle| idle.since.elapsed() < IDLE_WAIT);
-            late.extend(shelf.idle.drain(..fresh.unwrap_or(shelf.idle.len())));
-        }
-        // Ending one takes the lock: not while it is held.
+        self.idle().retain(|_, waiting| {
+            let fresh = waiting.iter().position(|idle| idle.since.elapsed() < IDLE_WAIT);
+            late.extend(waiting.drain(..fresh.unwrap_or(waiting.len())));
+            !waiting.is_empty()
+        });
+        // Ending one takes time: not while the lock is held.
         drop(late);
     }
 
-    fn shelves(&self) -> MutexGuard<'_, HashMap<Key, Shelf>> {
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, HashMap<Key, Vec<Idle>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connections {
+    pub fn new(upstream: Arc<dyn Upstream>) -> Arc<Self> {
+        Arc::new(Self { upstream, open: Mutex::default() })
+    }
+
+    /// Room for one more connection to the app.
+    fn place(self: &Arc<Self>, key: Key) -> Result<Place, Refusal> {
+        let mut all = self.open();
+        let open = all.entry(key).or_default();
+        if *open >= CONNECTIONS_PER_APP_MAX {
+            return Err(Refusal::Busy);
+        }
+        *open += 1;
+        Ok(Place { all: Arc::clone(self), key })
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Key, usize>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,18 +154,14 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 impl Channel {
     /// After an answer: the connection waits for the next request, if it can take one.
     pub fn give_back(mut self) {
-        let Some(pool) = self.place.pool.upgrade() else { return };
+        let Some(pool) = self.pool.upgrade() else { return };
         if self.connection.drive(&mut Context::from_waker(Waker::noop())).is_ready() || !self.sender.is_ready() {
             return;
         }
-        let mut shelves = pool.shelves();
-        if let Some(shelf) = shelves.get_mut(&self.place.key)
-            && shelf.idle.len() < IDLE_PER_APP_MAX
-        {
-            shelf.idle.push(Idle { since: Instant::now(), channel: self });
-        } else {
-            drop(shelves);
-            drop(self);
+        let mut idle = pool.idle();
+        let waiting = idle.entry(self.place.key).or_default();
+        if waiting.len() < IDLE_PER_APP_MAX {
+            waiting.push(Idle { since: Instant::now(), channel: self });
         }
     }
 
@@ -175,12 +181,11 @@ impl Channel {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some(pool) = self.pool.upgrade() else { return };
-        let mut shelves = pool.shelves();
-        if let Some(shelf) = shelves.get_mut(&self.key) {
-            shelf.open -= 1;
-            if shelf.open == 0 {
-                shelves.remove(&self.key);
+        let mut all = self.all.open();
+        if let Some(open) = all.get_mut(&self.key) {
+            *open -= 1;
+            if *open == 0 {
+                all.remove(&self.key);
             }
         }
     }

@@ -13,20 +13,18 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
-    task::JoinSet,
 };
 
 use crate::{
     Proxy,
     body::ProxyBody,
-    limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEADERS_MAX, LINGER_BYTES_MAX, LINGER_WAIT, STOP_WAIT, STREAMS_MAX},
+    crew::{Crew, Worker},
+    limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_WAIT, STREAMS_MAX},
     prefixed::{ClientStream, Speaks},
 };
 
 /// After a connection could not be taken: there may be too many files open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-/// Between two looks at connections to apps that wait.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// A client of whom nothing was heard for so long is asked whether it is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// What is read of a client before it goes on.
@@ -35,9 +33,11 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 impl Proxy {
     /// Serves whoever connects until `stop` comes to its end, and then lets answers in progress end for a moment.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let crew = match Crew::start(&self) {
+            Ok(crew) => crew,
+            Err(error) => return tracing::error!(%error, "apps cannot be served: no thread can be made"),
+        };
         let turns = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = JoinSet::new();
-        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         let mut stop = pin!(stop);
         loop {
             let next = async {
@@ -47,35 +47,27 @@ impl Proxy {
             };
             tokio::select! {
                 () = &mut stop => break,
-                Some(_) = connections.join_next() => {}
-                _ = sweep.tick() => self.pool.sweep(),
                 Some((turn, accepted)) = next => match accepted {
-                    Ok((stream, address)) => {
-                        let proxy = Arc::clone(&self);
-                        connections.spawn(async move {
-                            proxy.converse(stream, address).await;
-                            drop(turn);
-                        });
-                    }
+                    Ok((stream, address)) => crew.give(stream, address, turn),
                     Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
                 },
             }
         }
         drop(listener);
         self.stop();
-        let ended = async { while connections.join_next().await.is_some() {} };
-        // What has not ended by then is cut.
-        let _ = tokio::time::timeout(STOP_WAIT, ended).await;
+        crew.end().await;
     }
+}
 
+impl Worker {
     /// One connection, from its first request to its last.
-    async fn converse(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+    pub(crate) async fn converse(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
         // Failure of either only costs time.
         let _ = stream.set_nodelay(true);
         let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
         let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE);
-        let mut stopping = self.stopping();
-        let listening = tokio::time::timeout(self.config.head_wait, ClientStream::listen(stream));
+        let mut stopping = self.proxy.stopping();
+        let listening = tokio::time::timeout(self.proxy.config.head_wait, ClientStream::listen(stream));
         let listened = tokio::select! {
             listened = listening => listened,
             () = stopped(&mut stopping) => return,
@@ -89,11 +81,11 @@ impl Proxy {
     }
 
     async fn converse_http1(self: Arc<Self>, stream: ClientStream, address: SocketAddr, mut stopping: Stopping) {
-        let head_wait = self.config.head_wait;
+        let head_wait = self.proxy.config.head_wait;
         let service = service_fn(move |request| Arc::clone(&self).serve_one(request, address));
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(head_wait);
-        builder.max_headers(HEADERS_MAX).max_header_size(HEAD_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
+        builder.max_header_size(HEAD_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
         let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
         tokio::select! {
             _ = connection.as_mut() => {}

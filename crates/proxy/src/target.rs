@@ -59,15 +59,14 @@ impl Target {
     /// The path as the app is to see it.
     pub fn app_path<'a>(&self, path: &'a str, prefix: AppPrefix) -> &'a str {
         match (self.mode, prefix) {
-            (Mode::Path, AppPrefix::Strip) => path.get(prefix_length()..).unwrap_or("/"),
+            // What follows the app's id, from its slash on.
+            (Mode::Path, AppPrefix::Strip) => {
+                let rest = path.get(APPS_PATH.len()..).unwrap_or_default();
+                rest.find('/').map_or("/", |slash| &rest[slash..])
+            }
             _ => path,
         }
     }
-}
-
-/// The bytes of `/apps/{app}`: all ids are of one length.
-fn prefix_length() -> usize {
-    APPS_PATH.len() + AppId::MIN.to_string().len()
 }
 
 /// Reads who is meant. What could be read in two ways is refused.

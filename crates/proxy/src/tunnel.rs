@@ -10,8 +10,8 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 
 use crate::{
-    Proxy,
     body::{ProxyBody, RequestBody, Until},
+    crew::Worker,
     forward::{self, Answered, Ended},
     pool::{Key, Place},
     prefixed::ClientStream,
@@ -63,10 +63,10 @@ pub(crate) struct Tunnel {
 
 impl Tunnel {
     /// Asks the app; `request` is fit for it but for what it asks to become. What the app answers is as it came.
-    pub async fn ask(self, proxy: &Proxy, mut request: Request<RequestBody>) -> Result<Response<ProxyBody>, Refusal> {
+    pub async fn ask(self, worker: &Worker, mut request: Request<RequestBody>) -> Result<Response<ProxyBody>, Refusal> {
         request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         request.headers_mut().insert(header::UPGRADE, self.wanted.clone());
-        let channel = proxy.pool.open(self.key).await?;
+        let channel = worker.pool.open(self.key).await?;
         let answered = forward::ask(channel, request, &self.until).await.map_err(|lost| lost.why)?;
         if answered.response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return answered.pass_on(self.until);
@@ -81,23 +81,23 @@ impl Tunnel {
             std::future::poll_fn(|cx| channel.connection.drive(cx)).await.map_err(|_| Refusal::Gone)?;
         }
         let (app, early, place) = channel.into_stream();
-        self.run(proxy, Ends { app, early, place });
+        self.run(worker, Ends { app, early, place });
         Ok(Response::from_parts(parts, ProxyBody::from(Bytes::new())))
     }
 
     /// To an app that speaks no HTTP.
-    pub async fn open(self, proxy: &Proxy) -> Result<Response<ProxyBody>, Refusal> {
-        let (app, place) = proxy.pool.connect(self.key).await?;
-        self.run(proxy, Ends { app, early: Bytes::new(), place });
+    pub async fn open(self, worker: &Worker) -> Result<Response<ProxyBody>, Refusal> {
+        let (app, place) = worker.pool.connect(self.key).await?;
+        self.run(worker, Ends { app, early: Bytes::new(), place });
         let mut answer = Response::new(ProxyBody::from(Bytes::new()));
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         Ok(answer)
     }
 
     /// Carries bytes from when the client has its answer until an end is reached, the ticket's included.
-    fn run(self, proxy: &Proxy, ends: Ends) {
+    fn run(self, worker: &Worker, ends: Ends) {
         let Self { client, until, key, .. } = self;
-        let mut stopping = proxy.stopping();
+        let mut stopping = worker.proxy.stopping();
         let until = until.instant();
         tokio::spawn(async move {
             let Ends { app, early, place } = ends;
