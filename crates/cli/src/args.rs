@@ -373,6 +373,8 @@ pub enum ImageCommand {
         #[command(flatten)]
         json: JsonArgs,
     },
+    /// Write an image to a file, as an OCI layout in a tar
+    Export { image: String, file: PathBuf },
     /// List images
     Ls {
         #[command(flatten)]

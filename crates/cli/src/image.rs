@@ -35,6 +35,10 @@ pub async fn run(args: ImageArgs) -> Result<u8, Failure> {
             let entries = store()?.import(&file, name.as_deref(), &progress()).map_err(failure)?;
             changed(&entries, json.json)?;
         }
+        ImageCommand::Export { image, file } => {
+            let written = store()?.export(&image, &file).map_err(failure)?;
+            print::say(&format!("{} {} {}\n", written.name, ByteSize(written.size_bytes), written.digest))?;
+        }
         ImageCommand::Ls { json } => list(json.json).await?,
         ImageCommand::Rm { images } => remove(&images)?,
     }

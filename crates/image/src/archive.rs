@@ -47,11 +47,7 @@ impl ImageStore {
             let origin = layer.origin(size);
             self.add_layer(LayerSource { stream, diff_id: layer.diff_id.clone(), origin }, progress)?;
         }
-        self.record_of(
-            image.digest.clone(),
-            image.layers.iter().map(|layer| layer.diff_id.clone()).collect(),
-            image.env.clone(),
-        )
+        self.record_of(image.digest.clone(), &image.config)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use serde::Deserialize;
 
-use crate::{digest::Digest, error::Refusal, limits::ImageLimits};
+use crate::{digest::Digest, error::Refusal, limits::ImageLimits, store::Base};
 
 /// An index within an index within an index is nobody's honest image.
 pub(crate) const NESTING_MAX: usize = 4;
@@ -175,7 +175,16 @@ pub(crate) fn pick<'a>(manifests: &'a [Descriptor], machine: &Platform) -> Resul
 pub struct ImageConfig {
     pub diff_ids: Vec<Digest>,
     pub env: BTreeMap<String, String>,
+    /// What the layers lie on.
+    pub base: Base,
+    /// Whether the topmost layer is the whole of a work directory.
+    pub home: bool,
 }
+
+/// An image that holds nothing but a work directory and is used over the machine's own image.
+pub(crate) const HOST_LABEL: &str = "org.madang.image.host";
+/// The topmost layer is a whole work directory.
+pub(crate) const HOME_LABEL: &str = "org.madang.image.home";
 
 #[derive(Deserialize)]
 struct RawConfig {
@@ -195,6 +204,8 @@ struct RawRootfs {
 struct RawRuntime {
     #[serde(rename = "Env", default)]
     env: Option<Vec<String>>,
+    #[serde(rename = "Labels", default)]
+    labels: Option<BTreeMap<String, String>>,
 }
 
 impl ImageConfig {
@@ -208,7 +219,10 @@ impl ImageConfig {
             return Err(Refusal::TooManyLayers(limits.layers));
         }
         let diff_ids = raw.rootfs.diff_ids.iter().map(|id| id.parse()).collect::<Result<Vec<Digest>, _>>()?;
-        Ok(ImageConfig { diff_ids, env: environment(raw.config.and_then(|config| config.env).unwrap_or_default())? })
+        let (env, labels) = raw.config.map(|config| (config.env, config.labels)).unwrap_or_default();
+        let (env, labels) = (environment(env.unwrap_or_default())?, labels.unwrap_or_default());
+        let base = if labels.contains_key(HOST_LABEL) { Base::Host } else { Base::Layers };
+        Ok(ImageConfig { diff_ids, env, base, home: labels.contains_key(HOME_LABEL) })
     }
 }
 

@@ -137,7 +137,7 @@ impl Pull<'_> {
             .await?;
         let (store, name) = (self.store.clone(), name.to_owned());
         blocking(move || {
-            let record = store.record_of(digest, config.diff_ids, config.env)?;
+            let record = store.record_of(digest, &config)?;
             let entry = store.name(&name, &record);
             drop(pin);
             entry

@@ -26,15 +26,15 @@ use std::{
 };
 
 pub use catalog::{ImageCatalog, ImageEntry};
-pub(crate) use layer::{LayerSource, Origin};
+pub(crate) use layer::{LayerSource, Origin, PackedLayer};
 pub(crate) use pin::Pin;
 use pin::Pins;
-pub(crate) use record::ImageRecord;
+pub(crate) use record::{Base, ImageRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    digest::Digest, error::ImageError, host::HOST_IMAGE, limits::ImageLimits, pull::Downloading, root::RootPlan,
-    unpack::OpaqueMark,
+    digest::Digest, document::ImageConfig, error::ImageError, host::HOST_IMAGE, limits::ImageLimits, pull::Downloading,
+    root::RootPlan, unpack::OpaqueMark,
 };
 
 const FORMAT_VERSION: u32 = 1;
@@ -185,14 +185,22 @@ impl ImageStore {
     }
 
     /// What is to be written down about an image whose layers are all here.
-    pub(crate) fn record_of(
-        &self,
-        digest: Digest,
-        layers: Vec<Digest>,
-        env: BTreeMap<String, String>,
-    ) -> Result<ImageRecord, ImageError> {
-        let size_bytes = layers.iter().map(|layer| self.layer_bytes(layer)).sum::<Result<u64, _>>()?;
-        Ok(ImageRecord { digest, layers, env, size_bytes })
+    pub(crate) fn record_of(&self, digest: Digest, config: &ImageConfig) -> Result<ImageRecord, ImageError> {
+        let ImageConfig { diff_ids, env, base, home } = config.clone();
+        let size_bytes = diff_ids.iter().map(|layer| self.layer_bytes(layer)).sum::<Result<u64, _>>()?;
+        let home = diff_ids.last().filter(|_| home).cloned();
+        Ok(ImageRecord { digest, layers: diff_ids, env, size_bytes, base, home })
+    }
+
+    /// What is written down about the image with this name now.
+    pub(crate) fn record_named(&self, name: &str) -> Result<ImageRecord, ImageError> {
+        let digest = self.names().get(name).cloned().ok_or_else(|| ImageError::NotFound(name.to_owned()))?;
+        self.catalog().record(&digest)
+    }
+
+    /// The attribute of directories that hide what lower layers have in them.
+    pub(crate) fn opaque_attribute(&self) -> &'static str {
+        self.shared.mark.attribute()
     }
 
     pub(crate) fn downloading(&self) -> &Downloading {

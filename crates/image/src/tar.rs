@@ -3,12 +3,14 @@
 mod extended;
 mod header;
 mod name;
+mod write;
 
 use std::io::{self, Read};
 
 use extended::Extended;
 use header::{BLOCK, Header};
 pub use name::EntryName;
+pub use write::{Kind, TarWriter, Written};
 
 use crate::{error::Refusal, limits::ImageLimits};
 

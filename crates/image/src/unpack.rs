@@ -200,13 +200,17 @@ fn whiteout_of(name: &EntryName, limits: &ImageLimits) -> Result<Option<Whiteout
 
 /// Permission bits as they are kept: no setuid, no setgid; the owner's read and execute bits for everybody, since owners are
 /// not kept and an image holds nothing that its own programs may not read; directories always ours to change.
+pub(crate) fn kept_mode(mode: u32, kind: FileType) -> u32 {
+    // What is kept once and kept again is the same: the owner's part counts after it was completed.
+    let (least, also) = if kind == FileType::Directory { (0o700, 0o1000) } else { (0o400, 0) };
+    let full = (mode & 0o777) | least;
+    let owner = full & 0o500;
+    full | owner >> 3 | owner >> 6 | mode & also
+}
+
 fn mode_of(entry: &Entry) -> u32 {
-    let owner = entry.mode & 0o500;
-    let shared = (entry.mode & 0o777) | owner >> 3 | owner >> 6;
-    match entry.kind {
-        EntryKind::Directory => shared | entry.mode & 0o1000 | 0o700,
-        _ => shared | 0o400,
-    }
+    let kind = if entry.kind == EntryKind::Directory { FileType::Directory } else { FileType::RegularFile };
+    kept_mode(entry.mode, kind)
 }
 
 fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {

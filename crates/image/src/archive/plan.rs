@@ -1,7 +1,5 @@
 //! What an archive holds: documents read and verified, layers found, nothing unpacked yet.
 
-use std::collections::BTreeMap;
-
 use super::files::ArchiveFiles;
 use crate::{
     digest::Digest,
@@ -19,7 +17,7 @@ pub(super) struct PlannedImage {
     pub names: Vec<String>,
     pub digest: Digest,
     pub layers: Vec<PlannedLayer>,
-    pub env: BTreeMap<String, String>,
+    pub config: ImageConfig,
 }
 
 pub(super) struct PlannedLayer {
@@ -88,7 +86,7 @@ fn layout_image(
                 let config = ImageConfig::parse(&config, machine, limits).map_err(refused)?;
                 let layers = pair(&config, &layers).map_err(refused)?;
                 let names = top.name.clone().into_iter().collect();
-                return Ok(PlannedImage { names, digest: reached.digest, layers, env: config.env });
+                return Ok(PlannedImage { names, digest: reached.digest, layers, config });
             }
         }
     }
@@ -145,7 +143,7 @@ fn saved_image(files: &ArchiveFiles, image: SavedImage, limits: &ImageLimits) ->
         promised: None,
     };
     let layers = config.diff_ids.iter().zip(&image.layers).map(planned).collect();
-    Ok(PlannedImage { names: image.repo_tags.unwrap_or_default(), digest, layers, env: config.env })
+    Ok(PlannedImage { names: image.repo_tags.unwrap_or_default(), digest, layers, config })
 }
 
 /// Reads a document that a descriptor points at and checks that it is what was promised.

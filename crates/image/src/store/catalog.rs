@@ -7,11 +7,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Format, disk, record::ImageRecord};
+use super::{
+    Format, disk,
+    record::{Base, ImageRecord},
+};
 use crate::{
+    commit::HOME,
     digest::Digest,
-    error::ImageError,
-    root::{MOUNT_POINTS, RootPlan},
+    error::{ImageError, Refusal},
+    root::{Bind, MOUNT_POINTS, RootPlan},
 };
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -59,14 +63,53 @@ impl ImageCatalog {
     /// The root of the image with this name. `plan.digest` says which it is now, for [`super::ImageStore::gc`] to know while
     /// it is in use. Blocking.
     pub fn resolve(&self, name: &str) -> Result<RootPlan, ImageError> {
+        let record = self.record_named(name)?;
+        self.plan(record)
+    }
+
+    /// The same, also of an image that is used over this machine's own, whose root is `host`. Blocking.
+    pub fn resolve_over(&self, name: &str, host: &RootPlan) -> Result<RootPlan, ImageError> {
+        let record = self.record_named(name)?;
+        if record.base == Base::Layers {
+            return self.plan(record);
+        }
+        let mut plan = RootPlan { digest: Some(record.digest.to_string()), ..host.clone() };
+        plan.env.extend(record.env);
+        if let Some(home) = record.home {
+            let source = self.home_of(&home)?;
+            plan.binds.push(Bind { source, target: format!("/{HOME}") });
+        }
+        Ok(plan)
+    }
+
+    /// The work directory in a layer. Whoever mounts it follows links, and what is in a layer is not ours: it must have none on the way.
+    fn home_of(&self, layer: &Digest) -> Result<PathBuf, ImageError> {
+        let mut reached = self.dir.join("layers/sha256").join(layer.hex()).join("fs");
+        for part in HOME.split('/') {
+            reached.push(part);
+            let seen = std::fs::symlink_metadata(&reached).map_err(ImageError::io("look at", &reached))?;
+            if !seen.is_dir() {
+                return Err(ImageError::refused("a layer")(Refusal::ThroughNonDirectory(HOME.to_owned())));
+            }
+        }
+        Ok(reached)
+    }
+
+    fn record_named(&self, name: &str) -> Result<ImageRecord, ImageError> {
         let digest = self.names()?.remove(name).ok_or_else(|| ImageError::NotFound(name.to_owned()))?;
+        self.record(&digest)
+    }
+
+    fn plan(&self, record: ImageRecord) -> Result<RootPlan, ImageError> {
+        if record.base == Base::Host {
+            return Err(ImageError::Invalid("the image is one of this machine's own with a work directory".to_owned()));
+        }
         let format: Option<Format> = disk::read_json(&self.dir.join("format.json"))?;
-        let record = self.record(&digest)?;
         let layer = |layer: &Digest| self.dir.join("layers/sha256").join(layer.hex()).join("fs");
         let mut layers: Vec<PathBuf> = record.layers_once().into_iter().map(layer).collect();
         layers.push(self.dir.join("top/fs"));
         Ok(RootPlan {
-            digest: Some(digest.to_string()),
+            digest: Some(record.digest.to_string()),
             layers,
             userxattr: format.is_some_and(|format| format.userxattr),
             directories: MOUNT_POINTS.iter().map(|(path, _)| (*path).to_owned()).collect(),

@@ -48,9 +48,30 @@ struct LayerFacts {
     size_bytes: u64,
 }
 
+/// A layer as an export writes it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PackedLayer {
+    pub digest: Digest,
+    pub size: u64,
+}
+
 impl ImageStore {
+    /// What an earlier export has found.
+    pub(crate) fn packed_layer(&self, digest: &Digest) -> Result<Option<PackedLayer>, ImageError> {
+        disk::read_json(&self.layer_dir(digest).join("packed.json"))
+    }
+
+    pub(crate) fn keep_packed_layer(&self, digest: &Digest, packed: &PackedLayer) -> Result<(), ImageError> {
+        disk::write_json(&self.dir().join("tmp"), &self.layer_dir(digest).join("packed.json"), packed)
+    }
+
     pub(super) fn layer_dir(&self, digest: &Digest) -> PathBuf {
         self.dir().join("layers/sha256").join(digest.hex())
+    }
+
+    /// What a layer unpacked to.
+    pub(crate) fn layer_root(&self, digest: &Digest) -> PathBuf {
+        self.layer_dir(digest).join("fs")
     }
 
     pub(crate) fn has_layer(&self, digest: &Digest) -> bool {

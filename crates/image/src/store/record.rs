@@ -14,6 +14,22 @@ pub(crate) struct ImageRecord {
     pub layers: Vec<Digest>,
     pub env: BTreeMap<String, String>,
     pub size_bytes: u64,
+    #[serde(default)]
+    pub base: Base,
+    /// The topmost layer, where it is the whole of a work directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Digest>,
+}
+
+/// What the layers of an image lie on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Base {
+    /// Nothing: they are all of it.
+    #[default]
+    Layers,
+    /// The image `host` of whichever machine it is used on. The one layer holds a work directory.
+    Host,
 }
 
 impl ImageRecord {
@@ -37,6 +53,8 @@ mod tests {
             layers: vec![a.clone(), b.clone(), a.clone()],
             env: BTreeMap::new(),
             size_bytes: 0,
+            base: Base::Layers,
+            home: None,
         };
         assert_eq!(record.layers_once(), [&b, &a]);
     }
