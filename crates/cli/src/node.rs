@@ -16,6 +16,7 @@ use madang_node_link::{
 use crate::{
     args::NodeArgs,
     exit::Failure,
+    proxy::AppsSettings,
     up::{self, Signals, chain},
 };
 
@@ -37,11 +38,15 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
     };
     let closed = control_addresses(&args);
     let labels = args.labels.into_iter().collect();
-    let mut settings = AgentConfig { labels, devices: args.devices.into(), ..up::agent_config(&home, args.pools)? };
+    let door = AppsSettings::default().over(args.apps).bind(None).await?;
+    let apps = door.as_ref().map(|door| door.address.clone());
+    let (devices, usual) = (args.devices.into(), up::agent_config(&home, args.pools)?);
+    let mut settings = AgentConfig { labels, devices, apps, ..usual };
     settings.network.closed.extend(closed);
     let agent = Agent::start(settings).await.map_err(up::node_failure)?;
     println!("node {} of {}", member.id(), args.join.join(","));
     let node: Arc<dyn Node> = agent.clone();
+    let open = door.map(|door| door.open_with(Arc::clone(&node), member.ticket_key()));
     let ended = tokio::select! {
         ended = member.serve(node) => Some(ended),
         () = signals.next() => None,
@@ -49,6 +54,9 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
     if let Some(error) = &ended {
         tracing::error!(%error, "this is no node any more: what runs here is ended");
         close_all(&*agent).await;
+    }
+    if let Some(open) = open {
+        open.close().await;
     }
     // Sessions go on without the agent, unless they were ended.
     agent.stop().await;

@@ -7,7 +7,12 @@ use madang_ids::{AppId, SandboxId};
 use madang_model::AppsAddress;
 use madang_node_api::{Node, NodeError};
 use madang_proxy::{BoxStream, ConnectError, Proxy, ProxyConfig, Upstream};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use madang_ticket::Verifier;
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
 
 use crate::{args::AppsArgs, exit::Failure};
 
@@ -40,6 +45,9 @@ impl AppsSettings {
                 Some(listener) => listener,
                 None => return Ok(None),
             },
+            (None, None) if self.url.is_some() || self.domain.is_some() => {
+                return Err(Failure::usage("where apps are: `--apps-listen` is missing"));
+            }
             (None, None) => return Ok(None),
         };
         let bound = listener.local_addr().map_err(|error| Failure::internal(format!("listening for apps: {error}")))?;
@@ -109,6 +117,26 @@ impl Door {
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(Arc::clone(&proxy).serve(self.listener, async { drop(stopped.await) }));
         OpenDoor { proxy, stop, serving }
+    }
+}
+
+impl Door {
+    /// Answers once control has said whose tickets are good, on a node of another machine.
+    pub fn open_with(self, node: Arc<dyn Node>, mut key: watch::Receiver<Option<[u8; 32]>>) -> OpenDoor {
+        println!("apps of this node open at {}", self.address.base());
+        let open = self.open(node);
+        let proxy = Arc::clone(&open.proxy);
+        tokio::spawn(async move {
+            loop {
+                if let Some(key) = *key.borrow_and_update() {
+                    proxy.trust(Verifier::of_key(key));
+                }
+                if key.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        open
     }
 }
 

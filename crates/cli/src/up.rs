@@ -104,7 +104,7 @@ pub(crate) fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<Agent
         OnOff::Off => Pools::Off,
     };
     let ((labels, devices), network) = (Default::default(), config::network()?);
-    Ok(AgentConfig { home: PathBuf::from(home), program, pools, labels, devices, network })
+    Ok(AgentConfig { home: PathBuf::from(home), program, pools, labels, devices, network, apps: None })
 }
 
 /// A directory that is taken or cannot be written, an address that is: for the caller to choose another.

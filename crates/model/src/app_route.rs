@@ -36,11 +36,28 @@ pub fn app_path(app: AppId) -> String {
 
 /// Where people reach the apps of a proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct AppsAddress {
     /// `http://host:port`, without a slash at its end; by path, apps are beneath it.
     base: String,
     /// Every app has a host name of its own in here, if there is one.
     domain: Option<String>,
+}
+
+/// As it is written by whoever may have made it up.
+#[derive(Deserialize)]
+struct Written {
+    base: String,
+    domain: Option<String>,
+}
+
+impl TryFrom<Written> for AppsAddress {
+    type Error = AppsAddressError;
+
+    fn try_from(written: Written) -> Result<Self, AppsAddressError> {
+        let address: Self = written.base.parse()?;
+        written.domain.map_or_else(|| Ok(address.clone()), |domain| address.clone().with_domain(&domain))
+    }
 }
 
 /// Why a text is not an address of apps.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use madang_model::AppsAddress;
 use serde::{Deserialize, Serialize};
 
 use crate::AppOffered;
@@ -30,6 +31,8 @@ pub struct NodeFacts {
     pub volume: Option<VolumeSeen>,
     /// Apps that it knows, those that it cannot start too.
     pub apps: Vec<AppOffered>,
+    /// Where people reach its apps without a way around, if it serves them itself.
+    pub apps_at: Option<AppsAddress>,
 }
 
 /// A node's place for folders.

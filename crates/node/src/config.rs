@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use madang_model::AppsAddress;
 use madang_network::NetworkConfig;
 
 use crate::device::DeviceConfig;
@@ -28,6 +29,8 @@ pub struct AgentConfig {
     pub devices: DeviceConfig,
     /// What sandboxes reach at most, and how.
     pub network: NetworkConfig,
+    /// Where people reach apps of this node, if its own process serves them.
+    pub apps: Option<AppsAddress>,
 }
 
 impl AgentConfig {

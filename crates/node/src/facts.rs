@@ -23,6 +23,7 @@ pub fn look(config: &AgentConfig, devices: &Devices, volumes: &Volumes) -> NodeF
         labels: config.labels.clone(),
         volume: Some(folder::seen(volumes)),
         apps: Vec::new(),
+        apps_at: config.apps.clone(),
     }
 }
 

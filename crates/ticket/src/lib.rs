@@ -95,6 +95,15 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// The public half of a key, as it travels.
+    pub const fn of_key(key: [u8; 32]) -> Self {
+        Self { key }
+    }
+
+    pub const fn key(&self) -> [u8; 32] {
+        self.key
+    }
+
     /// What the text says, if it was signed here and holds at `now_ms` (Unix time in milliseconds).
     pub fn check(&self, text: &str, now_ms: u64) -> Result<Ticket, TicketError> {
         if text.len() > TEXT_BYTES_MAX {

@@ -116,6 +116,8 @@ pub struct NodeArgs {
     pub pools: OnOff,
     #[command(flatten)]
     pub devices: DeviceArgs,
+    #[command(flatten)]
+    pub apps: AppsArgs,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -30,6 +30,7 @@ impl Home {
             labels: BTreeMap::new(),
             devices,
             network: NetworkConfig::default(),
+            apps: None,
         };
         Self { agent: Agent::start(config).await.unwrap(), directory }
     }

@@ -46,7 +46,8 @@ impl App {
         let expires_ms = now_ms() + TICKET_MS;
         let right = Right::App { app: seen.id, sandbox, protocol: seen.protocol, prefix: seen.prefix };
         let ticket = self.signin.tickets.sign(&Ticket { user: asker.user, right, expires_ms });
-        let at = self.config.apps.as_ref();
+        let direct = self.fleet.apps_at(sandbox);
+        let at = direct.as_ref().or(self.config.apps.as_ref());
         let url = at.map(|at| format!("{}{}?ticket={ticket}", at.app_url(seen.id, seen.prefix), seen.path));
         let expires_at = url.as_ref().map(|_| Timestamp(expires_ms));
         let none = || "this server has no address for apps (apps_listen)".to_owned();

@@ -12,6 +12,7 @@ use std::{
 };
 
 use madang_ids::{NodeId, SandboxId};
+use madang_model::AppsAddress;
 use madang_node_api::{Node, NodeError, Presence, SandboxSeen};
 use madang_store::NodeRecord;
 use tokio::sync::{Notify, broadcast, broadcast::error::RecvError, watch};
@@ -205,6 +206,12 @@ impl Fleet {
     /// The node that a sandbox was put on, as long as it is remembered.
     pub(crate) fn placed(&self, sandbox: SandboxId) -> Option<NodeId> {
         self.places().get(&sandbox).copied()
+    }
+
+    /// Where the node of a sandbox serves apps itself, if it does.
+    pub(crate) fn apps_at(&self, sandbox: SandboxId) -> Option<AppsAddress> {
+        let node = self.placed(sandbox)?;
+        self.members().into_iter().find(|member| member.id == node)?.node.facts().apps_at
     }
 
     /// Whether the node of a sandbox answers now; of one that has not joined nothing is known.

@@ -53,7 +53,8 @@ impl Entrance {
     pub async fn open(app: &Arc<App>) -> Result<Self, EntranceError> {
         let authority = authority(app).await?;
         let fingerprint = authority.fingerprint();
-        let config = HubConfig { lost_ms: app.config.node_lease_ms, ..HubConfig::default() };
+        let ticket_key = Some(app.signin.tickets.verifier().key());
+        let config = HubConfig { lost_ms: app.config.node_lease_ms, ticket_key, ..HubConfig::default() };
         let registry: Arc<dyn Registry> = Arc::new(registry::StoreRegistry::new(app));
         Ok(Self { hub: Hub::new(authority, registry, config)?, authority: fingerprint })
     }

@@ -69,7 +69,8 @@ async fn begin(
     };
     let health = check::health(&beat.health_document).map_err(bad)?;
     let runs = check::runs(&beat.runs_document).map_err(bad)?;
-    let welcome = Welcome { node: node.id().to_string(), control: hub.control.clone() };
+    let ticket_key = hub.config.ticket_key.map(|key| key.to_vec()).unwrap_or_default();
+    let welcome = Welcome { node: node.id().to_string(), control: hub.control.clone(), ticket_key: ticket_key.into() };
     let gone = || Status::cancelled("the link is gone");
     send(out, to_node::Body::Welcome(welcome)).await.map_err(|_| gone())?;
     let greeting = Greeting { boot: check::text(&boot), facts, languages, health, runs, sandboxes };

@@ -49,6 +49,8 @@ pub struct HubConfig {
     pub certificate_ms: u64,
     /// How often the registry is asked whether the nodes that are here still are nodes: another process may have removed them.
     pub registry_ms: u64,
+    /// What nodes are to check tickets with: the public half of a key of Ed25519.
+    pub ticket_key: Option<[u8; 32]>,
 }
 
 impl Default for HubConfig {
@@ -59,6 +61,7 @@ impl Default for HubConfig {
             lost_ms: 120_000,
             certificate_ms: 7 * 86_400_000,
             registry_ms: 3_000,
+            ticket_key: None,
         }
     }
 }

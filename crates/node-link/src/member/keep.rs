@@ -20,6 +20,8 @@ use crate::{
 
 const KEY: &str = "node.key";
 const RECORD: &str = "node.json";
+/// What tickets are checked with, as control has last said: a node that is started anew serves its apps before control is there.
+const TICKETS: &str = "ticket.pub";
 
 /// A node's membership.
 pub(super) struct Kept {
@@ -56,6 +58,21 @@ pub(super) fn key(directory: &Path) -> Result<KeyPair, MemberError> {
             Ok(key)
         }
         Err(error) => Err(keeping(&path)(error)),
+    }
+}
+
+/// What tickets are checked with, if control has ever said so.
+pub(super) fn ticket_key(directory: &Path) -> Option<[u8; 32]> {
+    fs::read(directory.join(TICKETS)).ok()?.try_into().ok()
+}
+
+pub(super) fn ticket_key_keep(directory: &Path, key: [u8; 32]) {
+    if ticket_key(directory) == Some(key) {
+        return;
+    }
+    // Half of it is read as none.
+    if let Err(error) = fs::write(directory.join(TICKETS), key) {
+        tracing::warn!(%error, "the key of tickets is not kept: apps of this node will not open before control is there");
     }
 }
 

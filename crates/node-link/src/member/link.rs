@@ -14,7 +14,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::{Client, MemberConfig, MemberError, Pause, Standing, fence::Heard, orders::Orders};
+use super::{Client, MemberConfig, MemberError, Pause, Standing, fence::Heard, keep, orders::Orders};
 use crate::{
     PROTOCOL, now_ms,
     wire::{Answer, Beat, Change, FromNode, Hello, Snapshot, ToNode, from_node, to_node},
@@ -34,6 +34,8 @@ pub(super) struct Shared<'a> {
     pub standing: &'a watch::Sender<Option<Standing>>,
     /// When the certificate wants to be renewed, which a new link does.
     pub renew_ms: u64,
+    /// What tickets are checked with, as control has last said.
+    pub ticket_key: &'a watch::Sender<Option<[u8; 32]>>,
 }
 
 /// A link under way. One task writes: what it sends it has looked up at that moment, so that no later message says something older.
@@ -72,6 +74,10 @@ pub(super) async fn keep(
         let Some(ToNode { body: Some(to_node::Body::Welcome(welcome)) }) = first else {
             return Err(MemberError::Unreachable("control does not bid welcome".to_owned()));
         };
+        if let Ok(key) = <[u8; 32]>::try_from(&welcome.ticket_key[..]) {
+            keep::ticket_key_keep(&config.directory, key);
+            link.shared.ticket_key.send_replace(Some(key));
+        }
         Ok((said, Arc::<str>::from(welcome.control)))
     };
     let (said, control) = match tokio::time::timeout(config.silent, begun).await {

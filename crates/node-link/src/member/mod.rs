@@ -147,6 +147,7 @@ pub struct Member {
     kept: Kept,
     dial: Arc<dyn Dial>,
     doors: Doors,
+    ticket_key: watch::Sender<Option<[u8; 32]>>,
 }
 
 impl std::fmt::Debug for Member {
@@ -174,11 +175,17 @@ impl Member {
                 }
             },
         };
-        Ok(Self { config, kept, dial, doors: Doors::default() })
+        let ticket_key = watch::Sender::new(keep::ticket_key(&config.directory));
+        Ok(Self { config, kept, dial, doors: Doors::default(), ticket_key })
     }
 
     pub fn id(&self) -> NodeId {
         self.kept.node
+    }
+
+    /// What tickets are checked with, as control has last said, perhaps to an agent before this one; none before it has said anything.
+    pub fn ticket_key(&self) -> watch::Receiver<Option<[u8; 32]>> {
+        self.ticket_key.subscribe()
     }
 
     /// Keeps a link up and `node` in control's hands; returns only when control has said that this is no node of its own.
@@ -201,6 +208,7 @@ impl Member {
                         orders: &orders,
                         heard: &heard,
                         standing: &standing,
+                        ticket_key: &self.ticket_key,
                     };
                     let ended = link::keep(&self.config, shared, client, &mut done, &mut pause).await;
                     if standing.send_replace(None).is_some() {
