@@ -209,6 +209,71 @@ fn nobody_speaks_as_another() {
     assert_eq!(&buffer[..count], b"honest", "what was sent before it was dropped");
 }
 
+/// Frames that no stack of the kernel would make: ARP that claims an address for its sender, asked and unasked, and IP packets of another
+/// sandbox, from its hardware address and from another.
+const FORGED_FRAMES: &str = r#"
+import fcntl, socket, struct
+own, gateway, theirs, far = (socket.inet_aton(address) for address in ADDRESSES)
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+s.bind(("eth0", 0))
+hardware = fcntl.ioctl(s, 0x8927, struct.pack("256s", b"eth0"))[18:24]
+neighbour, everybody, other = bytes.fromhex(NEIGHBOUR), b"\xff" * 6, bytes.fromhex("020000000001")
+
+def arp(sender, claims, address, asked):
+    head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1 if asked else 2)
+    return sender + b"\x08\x06" + head + claims + address + b"\x00" * 6 + own
+
+def total(data):
+    words = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while words >> 16:
+        words = (words & 0xffff) + (words >> 16)
+    return ~words & 0xffff
+
+def udp(sender, source):
+    text = b"forged"
+    body = struct.pack("!HHHH", 9, 9, 8 + len(text), 0) + text
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, 0, 64, 17, 0, source, far)
+    head = head[:10] + struct.pack("!H", total(head)) + head[12:]
+    return sender + b"\x08\x00" + head + body
+
+for sender in (hardware, other):
+    for destination in (neighbour, everybody):
+        for address in (gateway, theirs, own):
+            for claims in (hardware, other):
+                for asked in (False, True):
+                    s.send(destination + arp(sender, claims, address, asked))
+        for source in (theirs, gateway, far):
+            s.send(destination + udp(sender, source))
+# One that is made the same way and is honest gets there: the others would have too.
+s.send(neighbour + udp(hardware, own).replace(b"forged", b"honest"))
+print("sent")
+"#;
+
+#[test]
+fn forged_frames_move_nobody_and_reach_nobody() {
+    let (world, home) = (World::new(), tempfile::tempdir().unwrap());
+    let [one, two] = [Guest::new(), Guest::new()];
+    World::serve(&world.far(), 80, "far");
+    let node = Node::start(&world, home.path(), NetworkConfig::default(), Vec::new());
+    let mine = node.attach(&one, "slot-1", "s1", Network::Internet);
+    let theirs = node.attach(&two, "slot-2", "s2", Network::Internet);
+    let heard = World::within(&world.far(), || UdpSocket::bind((FAR, 9)).unwrap());
+    let before = [&mine, &theirs].map(|of| world.neighbours(&of.interface));
+    let of_node = one.python("print(open('/proc/net/arp').read())");
+    let neighbour = of_node.split_whitespace().find(|word| word.matches(':').count() == 5).unwrap().replace(':', "");
+    let addresses = [mine.address, mine.gateway, theirs.address, FAR].map(|address| format!("'{address}'")).join(", ");
+    let program = format!("ADDRESSES = [{addresses}]\nNEIGHBOUR = '{neighbour}'\n{FORGED_FRAMES}");
+    assert_eq!(one.python(&program).trim(), "sent");
+    heard.set_read_timeout(Some(LONG)).unwrap();
+    let mut buffer = [0; 16];
+    let (count, from) = heard.recv_from(&mut buffer).unwrap();
+    assert_eq!(&buffer[..count], b"honest", "what was sent before it, as {from}");
+    assert_eq!([&mine, &theirs].map(|of| world.neighbours(&of.interface)), before, "who is where");
+    // Nobody was taken anything from.
+    assert_eq!(two.hears(FAR.into(), 80).as_deref(), Some("far"));
+    assert_eq!(one.hears(FAR.into(), 80).as_deref(), Some("far"));
+}
+
 #[test]
 fn a_node_that_was_killed_finds_the_living_and_removes_the_rest() {
     let (world, home) = (World::new(), tempfile::tempdir().unwrap());

@@ -193,6 +193,14 @@ impl Guest {
         assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// A Python program, as root of its namespace; returns what it prints.
+    pub fn python(&self, program: &str) -> String {
+        let net = format!("--net=/proc/{}/ns/net", self.child.id());
+        let output = Command::new("nsenter").args([net.as_str(), "python3", "-c", program]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// What a server there says; nothing where there is no way.
     pub fn hears(&self, address: IpAddr, port: u16) -> Option<String> {
         self.act(|| hear(address, port, LONG))
