@@ -8,6 +8,7 @@
 pub mod authority;
 pub mod check;
 mod event;
+mod exec;
 pub mod hub;
 pub mod member;
 pub mod order;

@@ -3,7 +3,7 @@
 use madang_ids::{AppId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    AppSeen, AppSpec, Completions, Depth, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, NodeError, PoolWanted,
+    AppSeen, AppSpec, Completions, Depth, ExecSpec, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, NodeError, PoolWanted,
     ReadingAck, SandboxSpec,
 };
 use serde::{Deserialize, Serialize};
@@ -131,6 +131,10 @@ pub enum Ask {
         sandbox: SandboxId,
         port: u16,
     },
+    ExecStart {
+        sandbox: SandboxId,
+        spec: ExecSpec,
+    },
 }
 
 impl Ask {
@@ -170,6 +174,7 @@ impl Ask {
             Self::Apps { .. } => "node apps",
             Self::AppConnect { .. } => "node app_connect",
             Self::PortConnect { .. } => "node port_connect",
+            Self::ExecStart { .. } => "node exec_start",
         }
     }
 
@@ -208,6 +213,7 @@ impl Ask {
             | Self::FileRead { .. }
             | Self::AppConnect { .. }
             | Self::PortConnect { .. }
+            | Self::ExecStart { .. }
             | Self::FileWrite { .. } => false,
         }
     }

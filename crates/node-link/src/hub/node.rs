@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use madang_ids::{AppId, FolderId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    AppConnection, AppSeen, AppSpec, ByteStream, Completions, Depth, FileOpened, FileSeen, FreezeSeen, FreezeWhen,
-    ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, Presence, ReadingAck, RunHandle,
-    RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    AppConnection, AppSeen, AppSpec, ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen,
+    FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, Presence,
+    ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -20,7 +20,10 @@ use super::{
     remote::{RemoteNode, Then},
     run::{self, Life},
 };
-use crate::order::{Ask, Told};
+use crate::{
+    exec,
+    order::{Ask, Told},
+};
 
 /// An answer that does not fit what was asked.
 fn misfit() -> NodeError {
@@ -310,6 +313,10 @@ impl Node for RemoteNode {
 
     async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError> {
         self.connect(Ask::PortConnect { sandbox, port }).await
+    }
+
+    async fn exec_start(&self, sandbox: SandboxId, spec: ExecSpec) -> Result<ExecHandle, NodeError> {
+        self.connect(Ask::ExecStart { sandbox, spec }).await.map(exec::hold)
     }
 
     async fn pool_want(&self, wanted: PoolWanted) -> Result<(), NodeError> {

@@ -16,6 +16,7 @@ use super::{
     run::{self, Life, Ordered},
 };
 use crate::{
+    exec,
     order::{Ask, READINGS_WAIT, Told},
     wire::Order,
 };
@@ -175,6 +176,11 @@ impl Orders {
             }
             Ask::PortConnect { sandbox, port } => {
                 let connection = node.port_connect(sandbox, port).await?;
+                tokio::spawn(pipe::carry(self.links.clone(), control, number, connection));
+                Told::Connected
+            }
+            Ask::ExecStart { sandbox, spec } => {
+                let connection = exec::lend(node.exec_start(sandbox, spec).await?);
                 tokio::spawn(pipe::carry(self.links.clone(), control, number, connection));
                 Told::Connected
             }

@@ -17,4 +17,5 @@ async fn it_keeps_it_behind_the_link() {
     let (world, home) = (World::new().await, tempfile::tempdir().unwrap());
     let node = world.node(home.path()).await;
     contract::check(node.remote.clone(), &contract::SIM).await;
+    contract::programs_are_held(&*node.remote, &contract::SIM).await;
 }
