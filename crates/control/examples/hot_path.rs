@@ -70,6 +70,7 @@ async fn node_alone() -> Result<(), Failed> {
             lease_ms: None,
             mounts: Vec::new(),
             app: None,
+            peer: None,
         };
         let work = Work::Query { code: "print 1".into() };
         let stdin = Stdin::Whole { bytes: Blob::default() };

@@ -21,7 +21,7 @@ fn main() {
         let networks = Networks::open(&place, NetworkConfig::default(), Vec::new()).unwrap();
         let attach = |(number, guest): (usize, &Guest)| {
             let (slot, session) = (format!("slot-{number}"), format!("session-{number}"));
-            let wanted = Wanted { slot, pidfd: guest.pidfd(), session, network: Network::Internet };
+            let wanted = Wanted { slot, pidfd: guest.pidfd(), session, peer: None, network: Network::Internet };
             let began = Instant::now();
             runtime.block_on(networks.attach(wanted)).unwrap();
             began.elapsed()

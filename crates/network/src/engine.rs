@@ -42,6 +42,8 @@ pub struct Wanted {
     pub pidfd: OwnedFd,
     /// Sandboxes of one session see each other.
     pub session: String,
+    /// What they call this one; none of one that is alone.
+    pub peer: Option<String>,
     pub network: Network,
 }
 

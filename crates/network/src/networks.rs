@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::Ipv4Addr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -68,8 +69,31 @@ struct Names {
 struct Attached {
     attachment: Attachment,
     network: Network,
+    session: String,
+    peer: Option<String>,
     /// Its name server.
     served: Option<Served>,
+}
+
+impl Attached {
+    fn new(attachment: Attachment, of: Known) -> Self {
+        let Known { session, peer, network, .. } = of;
+        Self { attachment, network, session, peer, served: None }
+    }
+}
+
+/// What is remembered of a sandbox whose network is being made.
+struct Known {
+    slot: String,
+    session: String,
+    peer: Option<String>,
+    network: Network,
+}
+
+impl From<&Wanted> for Known {
+    fn from(Wanted { slot, session, peer, network, .. }: &Wanted) -> Self {
+        Self { slot: slot.clone(), session: session.clone(), peer: peer.clone(), network: network.clone() }
+    }
 }
 
 impl Networks {
@@ -79,12 +103,11 @@ impl Networks {
         let counters = Socket::route().map_err(NetworkError::doing("open a socket"))?;
         let names = Arc::new(Names { reach: config.reach(), upstream: config.upstream() });
         let mut engine = Engine::open(place, config)?;
-        let known = |found: &Found| (found.wanted.slot.clone(), found.wanted.network.clone(), found.index);
-        let slots: Vec<_> = alive.iter().map(known).collect();
+        let known: Vec<_> = alive.iter().map(|found| (Known::from(&found.wanted), found.index)).collect();
         engine.adopt(alive)?;
-        let attached = slots.into_iter().filter_map(|(slot, network, index)| {
+        let attached = known.into_iter().filter_map(|(known, index)| {
             let attachment = engine.attachment(index)?;
-            Some((slot, Attached { attachment, network, served: None }))
+            Some((known.slot.clone(), Attached::new(attachment, known)))
         });
         let attached = attached.collect();
         let (orders, receive): (_, Receiver<Order>) = sync_channel(ORDERS_MAX);
@@ -106,10 +129,9 @@ impl Networks {
         }
         let (attached, slot) = (Arc::clone(&self.attached), wanted.slot.clone());
         let act = move |engine: &mut Engine| {
-            let (slot, network) = (wanted.slot.clone(), wanted.network.clone());
+            let known = Known::from(&wanted);
             let attachment = engine.attach(wanted)?;
-            let new = Attached { attachment: attachment.clone(), network, served: None };
-            lock(&attached).insert(slot, new);
+            lock(&attached).insert(known.slot.clone(), Attached::new(attachment.clone(), known));
             Ok(attachment)
         };
         let attachment = self.ask(act).await??;
@@ -160,6 +182,14 @@ impl Networks {
     /// The network of the sandbox in this slot.
     pub fn of(&self, slot: &str) -> Option<Attachment> {
         lock(&self.attached).get(slot).map(|attached| attached.attachment.clone())
+    }
+
+    /// Where the sandbox is that this one's session calls so.
+    pub(crate) fn peer(&self, of: &Attachment, name: &str) -> Option<Ipv4Addr> {
+        let attached = lock(&self.attached);
+        let session = &attached.values().find(|attached| attached.attachment.index == of.index)?.session;
+        let named = |attached: &&Attached| attached.peer.as_deref() == Some(name) && attached.session == *session;
+        Some(attached.values().find(named)?.attachment.address)
     }
 
     /// What has gone through its link; nothing of a slot without one.

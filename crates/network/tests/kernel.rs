@@ -46,7 +46,8 @@ impl Node {
 }
 
 fn wanted(guest: &Guest, slot: &str, session: &str, network: Network) -> Wanted {
-    Wanted { slot: slot.to_owned(), pidfd: guest.pidfd(), session: session.to_owned(), network }
+    let (slot, session) = (slot.to_owned(), session.to_owned());
+    Wanted { peer: Some(format!("{slot}-peer")), slot, pidfd: guest.pidfd(), session, network }
 }
 
 fn list(entries: &[&str]) -> Network {
@@ -165,11 +166,17 @@ fn sandboxes_of_a_session_see_each_other_and_nobody_else_sees_them() {
     let node = Node::start(&world, home.path(), NetworkConfig::default(), Vec::new());
     let first = node.attach(&one, "slot-1", "s1", Network::Internet);
     let second = node.attach(&two, "slot-2", "s1", list(&[]));
-    node.attach(&stranger, "slot-3", "s2", Network::Internet);
+    let third = node.attach(&stranger, "slot-3", "s2", Network::Internet);
     one.serve(8000, "one");
     two.serve(8000, "two");
     assert_eq!(one.hears(second.address.into(), 8000).as_deref(), Some("two"));
     assert_eq!(two.hears(first.address.into(), 8000).as_deref(), Some("one"));
+    // By name as well, whatever else may be looked up; and by none that is another session's.
+    let look = |from: &Guest, gateway, name: &str| from.act(|| look_up(gateway, name)).unwrap_or_default();
+    assert_eq!(look(&one, first.gateway, "slot-2-peer"), [second.address]);
+    assert_eq!(look(&two, second.gateway, "SLOT-1-peer"), [first.address]);
+    assert!(look(&two, second.gateway, "slot-3-peer").is_empty());
+    assert!(look(&stranger, third.gateway, "slot-1-peer").is_empty());
     for address in [first.address, second.address] {
         assert!(stranger.cannot_reach(address.into(), 8000), "another session: {address}");
         assert!(world.at_node(|| hear(address.into(), 8000, SHORT)).is_none(), "the node: {address}");

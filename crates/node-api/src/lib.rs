@@ -60,6 +60,9 @@ pub struct SandboxSpec {
     /// The app that will be opened in it first: a slot in which it was started is taken where one waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
+    /// What the others of its session call it, and reach it by; none of one that is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
 }
 
 /// A sandbox as the node sees it.

@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, os::fd::OwnedFd, sync::Arc};
 
+use madang_model::AllowList;
 use madang_network::{Attachment, Found, Networks, Place, Transferred, Wanted};
 use madang_node_api::{Network, NodeError, SandboxSpec};
 use madang_sandbox::Slot;
@@ -34,15 +35,19 @@ impl NodeNetwork {
 
     /// The network that `spec` asks for, to the sandbox that `slot` becomes.
     pub async fn attach(self: &Arc<Self>, slot: &Slot, spec: &SandboxSpec) -> Result<Option<Wire>, NodeError> {
-        if spec.network.is_none() {
-            return Ok(None);
-        }
-        let networks = self.0.as_ref().map_err(|why| {
-            NodeError::Invalid(format!("this node can give a sandbox no network `{}`: {why}", spec.network.word()))
-        })?;
+        let Some(network) = network_of(spec) else { return Ok(None) };
+        let networks = match &self.0 {
+            Ok(networks) => networks,
+            // Nothing was asked for: those of one session just do not see each other here.
+            Err(_) if spec.network.is_none() => return Ok(None),
+            Err(why) => {
+                let word = spec.network.word();
+                return Err(NodeError::Invalid(format!("this node can give a sandbox no network `{word}`: {why}")));
+            }
+        };
         let failed =
             |error: &dyn std::fmt::Display| NodeError::Unavailable(format!("no network for a sandbox: {error}"));
-        let wanted = wanted(slot, spec).map_err(|error| failed(&error))?;
+        let wanted = wanted(slot, spec, network).map_err(|error| failed(&error))?;
         let Attachment { gateway, .. } = networks.attach(wanted).await.map_err(|error| failed(&error))?;
         Ok(Some(Wire { network: Arc::clone(self), slot: slot.name.clone(), gateway }))
     }
@@ -101,12 +106,21 @@ impl Wire {
 }
 
 fn found_of(found: &recover::Found) -> Option<Found> {
-    let index = found.claim.network?;
-    Some(Found { index, wanted: wanted(&found.slot, &found.claim.spec).ok()? })
+    let (index, spec) = (found.claim.network?, &found.claim.spec);
+    Some(Found { index, wanted: wanted(&found.slot, spec, network_of(spec)?).ok()? })
 }
 
-fn wanted(slot: &Slot, spec: &SandboxSpec) -> std::io::Result<Wanted> {
+/// The one that it is given: without any policy those that have peers see these, and nothing else.
+fn network_of(spec: &SandboxSpec) -> Option<Network> {
+    match (&spec.network, &spec.peer) {
+        (Network::None, None) => None,
+        (Network::None, Some(_)) => Some(Network::AllowList(AllowList::default())),
+        (network, _) => Some(network.clone()),
+    }
+}
+
+fn wanted(slot: &Slot, spec: &SandboxSpec, network: Network) -> std::io::Result<Wanted> {
     let pidfd: OwnedFd = slot.ended().try_clone_to_owned()?;
-    let network: Network = spec.network.clone();
-    Ok(Wanted { slot: slot.name.clone(), pidfd, session: spec.session.to_string(), network })
+    let (slot, session, peer) = (slot.name.clone(), spec.session.to_string(), spec.peer.clone());
+    Ok(Wanted { slot, pidfd, session, peer, network })
 }

@@ -146,6 +146,7 @@ pub fn sandbox(dialect: &Dialect) -> SandboxSpec {
         lease_ms: None,
         mounts: Vec::new(),
         app: None,
+        peer: None,
     }
 }
 

@@ -7,7 +7,8 @@ mod place;
 
 use madang_client::Client;
 use madang_public_api::{
-    NetworkAllow, NetworkAsked, NetworkPolicy, RunMode, RunRequest, RunView, SessionCreate, SessionState, SessionView,
+    ClusterCreate, ClusterMode, NetworkAllow, NetworkAsked, NetworkPolicy, RunMode, RunRequest, RunView, SessionCreate,
+    SessionState, SessionView,
 };
 use madang_testkit::internet::{FAR, METADATA, NODE, Names, OTHER, ROUTER, World};
 use place::{Server, soon};
@@ -35,8 +36,16 @@ for line in sys.stdin.read().splitlines():
 "#;
 
 async fn session(client: &Client, network: NetworkAsked) -> SessionView {
-    let create =
-        SessionCreate { language: Some("python".into()), network: Some(network.clone()), ..SessionCreate::default() };
+    session_of(client, network, None).await
+}
+
+async fn session_of(client: &Client, network: NetworkAsked, cluster: Option<ClusterCreate>) -> SessionView {
+    let create = SessionCreate {
+        language: Some("python".into()),
+        network: Some(network.clone()),
+        cluster,
+        ..SessionCreate::default()
+    };
     let created = client.session_create(&create).await.unwrap();
     let id = created.id.to_string();
     let running = soon("a session starts", async || {
@@ -137,6 +146,49 @@ async fn each_policy_lets_out_what_it_says_and_nothing_else() {
     });
     let used = used.await;
     assert!(used.received_bytes > 0 && used.sent_bytes > 0, "{used:?}");
+    server.stop();
+    assert_eq!(world.links(), ["lo", "uplink"]);
+}
+
+/// Says its argument to whoever connects.
+const SAY: &str = "
+import socket
+listening = socket.create_server(('0.0.0.0', 8000))
+while True:
+    connection, _ = listening.accept()
+    connection.sendall(b'peer')
+    connection.close()
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sandboxes_of_a_session_find_each_other_by_name_without_any_other_network() {
+    let world = World::new();
+    World::serve(&world.far(), 80, "far");
+    let server = Server::start(&world);
+    let client = server.client();
+    let none = || NetworkAsked::Policy(NetworkPolicy::None);
+    let pair = Some(ClusterCreate { size: 2, mode: ClusterMode::SingleNode });
+    let together = session_of(&client, none(), pair).await;
+    let alone = session(&client, none()).await;
+    let mut say = RunRequest {
+        mode: RunMode::Batch,
+        code: Some(SAY.to_owned()),
+        sandbox: Some("sub1".into()),
+        ..RunRequest::default()
+    };
+    say.limits.wall_ms = Some(300_000);
+    client.session_run_begin(&together.id.to_string(), &say).await.unwrap();
+    let asked = ["tcp sub1 8000".to_owned(), format!("tcp {FAR} 80"), format!("tcp {NODE} {}", server.port())];
+    soon("the peer listens, and nothing else is reached", async || {
+        let (reached, _) = attempt(&client, &together, &asked).await;
+        if reached == ["tcp sub1 8000 -> peer"] { Ok(()) } else { Err(format!("{reached:?}")) }
+    })
+    .await;
+    let (reached, _) = attempt(&client, &alone, &asked).await;
+    assert_eq!(reached, Vec::<String>::new());
+    for seen in [&together, &alone] {
+        client.session_end(&seen.id.to_string()).await.unwrap();
+    }
     server.stop();
     assert_eq!(world.links(), ["lo", "uplink"]);
 }

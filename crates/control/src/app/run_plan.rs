@@ -44,6 +44,7 @@ pub(crate) fn one_shot(
         lease_ms: None,
         mounts: Vec::new(),
         app: None,
+        peer: None,
     };
     let work = Work::Batch { steps: Default::default(), main, args: request.args };
     let run = RunSpec { id: RunId::new(), work, files, stdin, inputs: request.inputs, env: BTreeMap::new(), limits };

@@ -61,6 +61,7 @@ impl App {
             // Less than control waits: it has ended before it may start elsewhere.
             lease_ms: may_restart.then_some(self.config.node_lease_ms / 4 * 3),
             app: record.spec.app.clone(),
+            peer: called(record, id),
             mounts: record.spec.mounts.iter().map(|known| known.mount.clone()).collect(),
         };
         record.grants().zip(environments(record, &self.signin.key)).map(spec).collect()

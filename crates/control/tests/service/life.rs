@@ -45,6 +45,7 @@ async fn a_sandbox_that_nobody_wants_is_closed() {
         lease_ms: None,
         mounts: Vec::new(),
         app: None,
+        peer: None,
     });
     assert_eq!(world.node.sandboxes().len(), 2);
     world.until("/readyz", |_| world.node.sandboxes().len() == 1).await;

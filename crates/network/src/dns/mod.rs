@@ -3,6 +3,7 @@
 //! What is asked and answered is judged in [`message`], which does no IO; [`upstream`] asks this machine's resolvers, [`serve`] listens.
 
 mod message;
+mod peer;
 mod serve;
 mod upstream;
 

@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     message::{Asked, Rules, Transport},
+    peer,
     upstream::Upstream,
 };
 use crate::{engine::Attachment, networks::Networks};
@@ -115,6 +116,11 @@ impl Server {
 
     /// What the sandbox is told; addresses in it are open by then.
     async fn answer(&self, query: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        if let Some(asked) = peer::read(query)
+            && let Some(address) = self.networks.peer(&self.attachment, &asked.name)
+        {
+            return asked.answer(address);
+        }
         let wanted = match self.rules.read(query) {
             Asked::Noise => return None,
             Asked::Answered(answer) => return Some(answer),
