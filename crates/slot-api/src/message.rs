@@ -363,6 +363,8 @@ pub enum FileAsk {
     Remove {
         path: String,
     },
+    /// Open the work directory itself, for all in it to be read.
+    Home,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

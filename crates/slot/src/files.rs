@@ -44,6 +44,7 @@ impl Files {
             FileAsk::Discard { path } => done(self.discard(&path)),
             FileAsk::List { path, deep, after } => (self.list(&path, deep, after as usize), None),
             FileAsk::Remove { path } => done(self.remove(&path)),
+            FileAsk::Home => opened(self.home()),
         }
     }
 
@@ -53,6 +54,11 @@ impl Files {
         let file = openat2(&self.work, path, flags, Mode::empty(), BENEATH).map_err(fault)?;
         let entry = entry(path.to_owned(), &fstat(&file).map_err(fault)?);
         if entry.kind == EntryKind::File { Ok((entry, file)) } else { Err(FileFault::NotFile) }
+    }
+
+    fn home(&self) -> Result<(Entry, OwnedFd), FileFault> {
+        let directory = open_directory(self.work.as_fd(), ".", BENEATH)?;
+        Ok((entry(String::new(), &fstat(&directory).map_err(fault)?), directory))
     }
 
     fn write(&self, path: &str) -> Result<(Entry, OwnedFd), FileFault> {

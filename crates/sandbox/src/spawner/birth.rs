@@ -28,6 +28,7 @@ use crate::{
     spawner::{
         SlotSpec, device,
         ground::{Ground, NEW_ROOT},
+        seed,
     },
 };
 
@@ -253,6 +254,10 @@ fn assemble_root(spec: &SlotSpec, cpuinfo: &str, lent: &[OwnedFd]) -> io::Result
     for (name, mode, target) in [("work", 0o755, "home/work"), ("tmp", 0o1777, "tmp"), ("shm", 0o1777, "dev/shm")] {
         let source = at(&format!("run/madang/{name}"));
         fs::DirBuilder::new().mode(mode).create(&source)?;
+        if name == "work" {
+            // Before it is hidden: what the image has there is where every sandbox of it begins.
+            seed::copy(NEW_ROOT, (target, "run/madang/work"), guest)?;
+        }
         mount_bind(&source, at(target))?;
     }
     std::os::unix::fs::chown(at("run/madang/work"), Some(guest), Some(guest))?;

@@ -6,6 +6,7 @@
 mod birth;
 mod device;
 mod ground;
+mod seed;
 mod serve;
 mod template;
 
