@@ -125,6 +125,10 @@ id!(
     FolderId, "fld"
 );
 id!(
+    /// An image that was made of a session.
+    ImageId, "img"
+);
+id!(
     /// The offer of a share in a folder.
     InvitationId, "inv"
 );

@@ -7,7 +7,7 @@ pub mod id;
 pub mod size;
 
 pub use id::{
-    AnnouncementId, AppId, AuditId, BudgetId, ControlId, FolderId, IdError, InvitationId, LinkId, NodeId,
+    AnnouncementId, AppId, AuditId, BudgetId, ControlId, FolderId, IdError, ImageId, InvitationId, LinkId, NodeId,
     OrganizationId, PriceId, ProjectId, ReservationId, RunId, SandboxId, SessionId, SigninId, SshKeyId, TokenId,
     UserId,
 };

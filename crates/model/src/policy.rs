@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 /// Name of the policy that holds for every user who has no other.
 pub const DEFAULT_POLICY: &str = "default";
 
+/// What nodes call images that were made of sessions begins with this.
+pub const COMMITTED: &str = "commit/";
+/// In a policy's list of images: every one that was made of a session.
+pub const COMMITTED_ALL: &str = "commit/*";
+
 /// What a policy allows; what is left out has no bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -64,7 +69,13 @@ pub struct PolicyLimits {
     /// Files in all folders of a user, or of a project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder_files: Option<u64>,
-    /// Images; all where left out.
+    /// Images that a user has made of sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images_max: Option<u64>,
+    /// Bytes of one session that become an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_bytes_max: Option<u64>,
+    /// Images; all where left out. [`COMMITTED_ALL`] stands for all that were made of sessions, as far as one may use them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Vec<String>>,
     /// Policies of networks (`none`, `allow-list`, `internet`); all where left out.
@@ -100,6 +111,8 @@ impl PolicyLimits {
             ("folders_max", self.folders_max),
             ("folder_bytes", self.folder_bytes),
             ("folder_files", self.folder_files),
+            ("images_max", self.images_max),
+            ("image_bytes_max", self.image_bytes_max),
         ];
         numbers
             .into_iter()
@@ -319,13 +332,20 @@ impl Bound {
         self.over("folders_max", self.limits.folders_max?, folders, 1)
     }
 
+    /// What this policy has against one more image of a session, where there are so many.
+    #[must_use]
+    pub fn image_count_refusal(&self, images: u64) -> Option<Refusal> {
+        self.over("images_max", self.limits.images_max?, images, 1)
+    }
+
     fn over(&self, limit: &str, max: u64, used: u64, asked: u64) -> Option<Refusal> {
         (asked > 0 && used.saturating_add(asked) > max).then(|| self.refusal(limit, Some(max), used, asked))
     }
 
     fn image_refusal(&self, image: &str) -> Option<Refusal> {
         let known = self.limits.images.as_ref()?;
-        (!known.iter().any(|known| known == image)).then(|| self.refusal("images", None, 0, 1))
+        let meant = |known: &String| known == image || known == COMMITTED_ALL && image.starts_with(COMMITTED);
+        (!known.iter().any(meant)).then(|| self.refusal("images", None, 0, 1))
     }
 
     fn network_refusal(&self, network: &str) -> Option<Refusal> {

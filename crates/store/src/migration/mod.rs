@@ -29,6 +29,7 @@ mod m0081_retention;
 mod m0110_accelerator;
 mod m0140_session_held;
 mod m0150_folder;
+mod m0180_image;
 mod m0190_ssh_key;
 
 pub(crate) struct Migrator;
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0110_accelerator::Migration),
             Box::new(m0140_session_held::Migration),
             Box::new(m0150_folder::Migration),
+            Box::new(m0180_image::Migration),
             Box::new(m0190_ssh_key::Migration),
         ]
     }
