@@ -197,6 +197,17 @@ pub enum SessionCommand {
         #[arg(long)]
         now: bool,
     },
+    /// Make an image of what is in a session's work directory
+    Commit {
+        session: String,
+        /// What to call the image
+        name: String,
+        /// Also files that look like secrets
+        #[arg(long)]
+        allow_secrets: bool,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
     /// Let a suspended session go on
     Resume { session: String },
     /// End every program in a session and start its interpreter anew; files stay
@@ -380,6 +391,10 @@ pub enum ImageCommand {
         #[command(flatten)]
         json: JsonArgs,
     },
+    /// Let members of your project use an image that you made of a session
+    Share { image: String },
+    /// Let nobody but yourself use it any more
+    Unshare { image: String },
     /// Remove images and what only they needed
     Rm {
         #[arg(required = true)]

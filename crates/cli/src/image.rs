@@ -14,7 +14,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use madang_client::{Client, ClientError, data_home};
 use madang_ids::ByteSize;
 use madang_image::{Credentials, ImageEntry, ImageError, ImageStore, Progress, PullOptions, Reference};
-use madang_public_api::ImageView;
+use madang_public_api::{ImageChange, ImageView};
 
 use crate::{
     args::{ImageArgs, ImageCommand, PullArgs},
@@ -40,7 +40,13 @@ pub async fn run(args: ImageArgs) -> Result<u8, Failure> {
             print::say(&format!("{} {} {}\n", written.name, ByteSize(written.size_bytes), written.digest))?;
         }
         ImageCommand::Ls { json } => list(json.json).await?,
-        ImageCommand::Rm { images } => remove(&images)?,
+        ImageCommand::Share { image } => {
+            change(&image, ImageChange { shared: Some(true), ..ImageChange::default() }).await?
+        }
+        ImageCommand::Unshare { image } => {
+            change(&image, ImageChange { shared: Some(false), ..ImageChange::default() }).await?
+        }
+        ImageCommand::Rm { images } => remove(&images).await?,
     }
     Ok(0)
 }
@@ -74,9 +80,26 @@ fn changed(entries: &[ImageEntry], json: bool) -> Result<(), Failure> {
     print::say(&entries.iter().map(line).collect::<String>())
 }
 
-fn remove(images: &[String]) -> Result<(), Failure> {
-    let store = store()?;
+async fn change(image: &str, change: ImageChange) -> Result<(), Failure> {
+    Client::discover()?.image_change(image, &change).await.map(drop).map_err(Failure::from)
+}
+
+/// The server removes what was made of its sessions; the others are in the store.
+async fn remove(images: &[String]) -> Result<(), Failure> {
+    let mut stored = Vec::new();
     for image in images {
+        match Client::discover()?.image_remove(image).await {
+            Ok(_) => print::say(&format!("{image} removed\n"))?,
+            Err(ClientError::Unreachable { .. }) => stored.push(image),
+            Err(ClientError::Refused(problem)) if problem.status == 404 => stored.push(image),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if stored.is_empty() {
+        return Ok(());
+    }
+    let store = store()?;
+    for image in stored {
         store.remove(image).map_err(failure)?;
     }
     let gone = store.gc(&BTreeSet::new()).map_err(failure)?;
@@ -128,6 +151,7 @@ async fn images() -> Result<Vec<ImageView>, Failure> {
                 digest: Some(entry.digest.to_string()),
                 size_bytes: entry.size_bytes,
                 languages: Vec::new(),
+                committed: None,
             };
             Ok(entries.into_iter().map(view).collect())
         }

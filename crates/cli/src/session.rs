@@ -6,8 +6,8 @@ use madang_client::Client;
 use madang_ids::ByteSize;
 use madang_model::MountAccess;
 use madang_public_api::{
-    ClusterCreate, MountCreate, OnNodeLoss, Resources, SandboxView, SessionCreate, SessionKind, SessionState,
-    SessionView,
+    ClusterCreate, MountCreate, OnNodeLoss, Resources, SandboxView, SessionCommit, SessionCommitted, SessionCreate,
+    SessionKind, SessionState, SessionView,
     session::{SessionSuspended, SuspendWhen},
 };
 use serde::Serialize;
@@ -36,6 +36,9 @@ pub async fn run(args: SessionArgs) -> Result<u8, Failure> {
         SessionCommand::Suspend { session, now } => {
             let when = if now { SuspendWhen::Now } else { SuspendWhen::Idle };
             suspended(&client.session_suspend(&session, when).await?)?;
+        }
+        SessionCommand::Commit { session, name, allow_secrets, json } => {
+            committed(&client.session_commit(&session, &SessionCommit { name, allow_secrets }).await?, json.json)?;
         }
         SessionCommand::Resume { session } => drop(client.session_resume(&session).await?),
         SessionCommand::Restart { session, at } => client.session_restart(at.of(&session)).await?,
@@ -89,6 +92,23 @@ async fn create(client: &Client, args: SessionCreateArgs) -> Result<(), Failure>
 fn suspended(seen: &SessionSuspended) -> Result<(), Failure> {
     let given = ByteSize(seen.before_bytes.saturating_sub(seen.after_bytes));
     print::say(&format!("suspended; {given} of {} given back\n", ByteSize(seen.before_bytes)))
+}
+
+fn committed(made: &SessionCommitted, json: bool) -> Result<(), Failure> {
+    if json {
+        return print::json(made);
+    }
+    let image = &made.image;
+    let mut text =
+        format!("{} {} {}\n", image.name, ByteSize(image.size_bytes), image.digest.as_deref().unwrap_or("-"));
+    for file in &made.left_out {
+        text += &format!("left out: {} ({})\n", file.path, file.what);
+    }
+    let untold = made.left_out_count.saturating_sub(made.left_out.len() as u64);
+    if untold > 0 {
+        text += &format!("left out: {untold} more\n");
+    }
+    print::say(&text)
 }
 
 /// `FOLDER[:PATH][:ro|:rw]`.

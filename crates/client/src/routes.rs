@@ -6,8 +6,9 @@ use http::StatusCode;
 use madang_ids::RunId;
 use madang_model::{TerminalSize, Usage};
 use madang_public_api::{
-    AppCreate, AppOffer, AppView, BASE_PATH, CompleteRequest, CompletionsView, FileEntry, FolderView, ImageView,
-    LanguageView, OneShotRequest, Page, RunRequest, RunView, SessionCreate, SessionView,
+    AppCreate, AppOffer, AppView, BASE_PATH, CompleteRequest, CompletionsView, FileEntry, FolderView, ImageChange,
+    ImageView, LanguageView, OneShotRequest, Page, RunRequest, RunView, SessionCommit, SessionCommitted, SessionCreate,
+    SessionView,
     bounds::PAGE_LIMIT_MAX,
     session::{LogEntry, SessionSuspend, SessionSuspended, SuspendWhen},
     system::{Health, Version},
@@ -37,6 +38,21 @@ impl Client {
 
     pub async fn images(&self) -> Result<Vec<ImageView>, ClientError> {
         self.list(&format!("{BASE_PATH}/images")).await
+    }
+
+    /// An image of what is in the session's work directory.
+    pub async fn session_commit(&self, session: &str, commit: &SessionCommit) -> Result<SessionCommitted, ClientError> {
+        self.post(&session_path(session, "/commit"), commit).await
+    }
+
+    /// Renames an image that was made of a session, or shares it.
+    pub async fn image_change(&self, image: &str, change: &ImageChange) -> Result<ImageView, ClientError> {
+        self.patch(&format!("{BASE_PATH}/images/{}", path_encoded(image).replace('/', "%2F")), change).await
+    }
+
+    /// One that was made of a session.
+    pub async fn image_remove(&self, image: &str) -> Result<ImageView, ClientError> {
+        self.delete(&format!("{BASE_PATH}/images/{}", path_encoded(image).replace('/', "%2F"))).await
     }
 
     /// Runs a program in a fresh sandbox and waits for its result.

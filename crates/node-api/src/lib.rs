@@ -9,6 +9,7 @@ mod drift;
 mod exec;
 mod facts;
 mod freeze;
+mod image;
 
 use std::{collections::BTreeMap, fmt, pin::Pin};
 
@@ -30,6 +31,7 @@ pub use drift::DriftSeen;
 pub use exec::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};
 pub use facts::{DeviceSeen, Enforcement, NodeFacts, PoolWanted, Presence, VolumeSeen};
 pub use freeze::{FreezeSeen, FreezeWhen};
+pub use image::{COMMITTED, CommitSeen, CommitSpec, CommittedImage, LeftOutSeen, SecretRule, SecretSeen};
 pub use madang_model::Network;
 
 /// Bytes on their way into or out of a sandbox.
@@ -345,6 +347,12 @@ pub trait Node: Send + Sync + 'static {
 
     fn languages(&self) -> Vec<LanguageSeen>;
     async fn images(&self) -> Result<Vec<ImageSeen>, NodeError>;
+    /// Makes an image of what is in a sandbox's work directory, over the image that it was made of. Everything in it stands still while it is
+    /// read, and goes on. [`NodeError::Conflict`] where it cannot stand still now, [`NodeError::Limit`] where it is more than may be.
+    async fn image_commit(&self, sandbox: SandboxId, spec: CommitSpec) -> Result<CommitSeen, NodeError>;
+    /// Takes an image away that was made of a session, and every layer that nothing needs any more. Sandboxes that were made of it keep theirs.
+    /// Unknown ones are gone already.
+    async fn image_remove(&self, name: &str) -> Result<(), NodeError>;
     fn health(&self) -> NodeHealth;
 
     /// The machine and what it has.

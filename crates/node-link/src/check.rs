@@ -5,8 +5,8 @@
 
 use madang_model::{FolderUsage, Reading, Usage};
 use madang_node_api::{
-    AppOffered, AppSeen, DeviceSeen, FileSeen, ImageSeen, LanguageSeen, NodeFacts, NodeHealth, READINGS_MAX, RunSeen,
-    SandboxSeen, SandboxState, VolumeSeen,
+    AppOffered, AppSeen, CommitSeen, DeviceSeen, FileSeen, ImageSeen, LanguageSeen, LeftOutSeen, NodeFacts, NodeHealth,
+    READINGS_MAX, RunSeen, SandboxSeen, SandboxState, SecretSeen, VolumeSeen,
 };
 use serde::de::DeserializeOwned;
 
@@ -27,6 +27,8 @@ const TEXT_CHARS_MAX: usize = 2_000;
 /// A name of anything.
 const NAME_CHARS_MAX: usize = 255;
 const PATH_CHARS_MAX: usize = 4_096;
+/// Files that a commit names, of each kind.
+const COMMIT_TOLD_MAX: usize = 100;
 const LANGUAGES_MAX: usize = 500;
 const IMAGES_MAX: usize = 10_000;
 const FILES_MAX: usize = 100_001;
@@ -243,9 +245,28 @@ pub fn told(document: &[u8]) -> Checked<Told> {
             at_most("apps", apps, APPS_MAX)?;
             apps.iter().try_for_each(app)?;
         }
+        Told::Committed { seen } => return Ok(Told::Committed { seen: committed(seen)? }),
         Told::Done | Told::RunStarted { .. } | Told::Connected => {}
     }
     Ok(told)
+}
+
+/// What the guest called its files is shown to people.
+fn committed(seen: &CommitSeen) -> Checked<CommitSeen> {
+    at_most("files left out", &seen.left_out, COMMIT_TOLD_MAX)?;
+    at_most("secrets", &seen.secrets, COMMIT_TOLD_MAX)?;
+    for count in [seen.left_out_count, seen.secret_count, seen.frozen_ms] {
+        number("commit", count)?;
+    }
+    if let Some(made) = &seen.image {
+        name("digest", &made.digest)?;
+        number("image", made.size_bytes)?;
+        at_most("languages", &made.languages, LANGUAGES_MAX)?;
+        made.languages.iter().try_for_each(|language| name("language", language))?;
+    }
+    let left_out = seen.left_out.iter().map(|one| LeftOutSeen { path: text(&one.path), why: text(&one.why) });
+    let secrets = seen.secrets.iter().map(|one| SecretSeen { path: text(&one.path), what: text(&one.what) });
+    Ok(CommitSeen { left_out: left_out.collect(), secrets: secrets.collect(), ..seen.clone() })
 }
 
 fn folder(usage: FolderUsage) -> Checked<()> {

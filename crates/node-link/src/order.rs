@@ -3,8 +3,8 @@
 use madang_ids::{AppId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    AppSeen, AppSpec, Completions, Depth, ExecSpec, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, NodeError, PoolWanted,
-    ReadingAck, SandboxSpec,
+    AppSeen, AppSpec, CommitSeen, CommitSpec, Completions, Depth, ExecSpec, FileSeen, FreezeSeen, FreezeWhen,
+    ImageSeen, NodeError, PoolWanted, ReadingAck, SandboxSpec,
 };
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +135,13 @@ pub enum Ask {
         sandbox: SandboxId,
         spec: ExecSpec,
     },
+    ImageCommit {
+        sandbox: SandboxId,
+        spec: CommitSpec,
+    },
+    ImageRemove {
+        name: String,
+    },
 }
 
 impl Ask {
@@ -175,6 +182,8 @@ impl Ask {
             Self::AppConnect { .. } => "node app_connect",
             Self::PortConnect { .. } => "node port_connect",
             Self::ExecStart { .. } => "node exec_start",
+            Self::ImageCommit { .. } => "node image_commit",
+            Self::ImageRemove { .. } => "node image_remove",
         }
     }
 
@@ -203,6 +212,8 @@ impl Ask {
             | Self::SandboxThaw { .. }
             | Self::AppStart { .. }
             | Self::AppStop { .. }
+            | Self::ImageCommit { .. }
+            | Self::ImageRemove { .. }
             | Self::Apps { .. } => true,
             Self::SandboxRestart { .. }
             | Self::SandboxInterrupt { .. }
@@ -271,6 +282,9 @@ pub enum Told {
     },
     /// The node calls `Pipe` for its bytes.
     Connected,
+    Committed {
+        seen: CommitSeen,
+    },
 }
 
 /// [`NodeError`] without its text.

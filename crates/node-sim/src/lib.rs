@@ -8,6 +8,7 @@
 mod app;
 mod clock;
 mod exec;
+mod image;
 mod known;
 mod meter;
 mod node;

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io::Cursor,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -15,9 +15,9 @@ use async_trait::async_trait;
 use madang_ids::{AppId, FolderId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    AppConnection, AppSeen, AppSpec, ByteStream, Completions, Depth, DriftSeen, ExecHandle, ExecSpec, FileOpened,
-    FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted,
-    ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, devices_check,
+    AppConnection, AppSeen, AppSpec, ByteStream, CommitSeen, CommitSpec, Completions, Depth, DriftSeen, ExecHandle,
+    ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
+    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, devices_check,
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
@@ -25,7 +25,7 @@ use crate::{
     Script, Start,
     app::{SimApps, offered},
     clock::SimClock,
-    exec,
+    exec, image,
     meter::SimMeter,
     past::Past,
     program,
@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     faults: Mutex<Faults>,
     /// Locked while `sandboxes` is.
     volume: Mutex<SimVolume>,
+    /// Made of sandboxes.
+    images: image::SimImages,
     facts: NodeFacts,
     /// How starts go, in turn.
     starts: Vec<Start>,
@@ -108,6 +110,7 @@ impl SimNode {
             meter: SimMeter::default(),
             faults: Mutex::default(),
             volume: Mutex::default(),
+            images: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -211,7 +214,9 @@ impl SimNode {
         if let Some(error) = self.faults().open.clone() {
             return Err(error);
         }
-        if spec.image != "host" {
+        if spec.image != "host"
+            && !self.inner.images.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&spec.image)
+        {
             return Err(NodeError::NotFound(format!("image `{}`", spec.image)));
         }
         let mut sandboxes = self.lock();
@@ -434,7 +439,17 @@ impl Node for SimNode {
     }
 
     async fn images(&self) -> Result<Vec<ImageSeen>, NodeError> {
-        Ok(vec![ImageSeen { name: "host".into(), digest: None, size_bytes: 0, languages: vec!["sim".into()] }])
+        Ok(image::seen(&self.inner.images))
+    }
+
+    async fn image_commit(&self, sandbox: SandboxId, spec: CommitSpec) -> Result<CommitSeen, NodeError> {
+        let files = self.used(sandbox, |sandbox| Ok(image::sizes(&sandbox.files)))?;
+        image::commit(&self.inner.images, &files, spec)
+    }
+
+    async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
+        self.inner.images.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        Ok(())
     }
 
     fn health(&self) -> NodeHealth {

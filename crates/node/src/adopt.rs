@@ -25,7 +25,7 @@ impl Agent {
         self.devices.lent_before(&found.claim.spec.devices).into_iter().for_each(|hold| found.meter.holds(hold));
         self.network.wire(&found.slot.name).into_iter().for_each(|wire| found.meter.carries(wire));
         let recipe = found.claim.spec.language.as_ref().and_then(|id| self.shop.recipes.get(id)).cloned();
-        // One that was frozen is woken for what is to be said, and frozen again.
+        // One that was frozen is woken for what is to be said, and frozen again where somebody wanted it so.
         let frozen = Frozen::found(&found.slot, &self.slots.join(&found.slot.name));
         let link = tokio::time::timeout(ADOPT_WAIT, self.greet(&found, &frozen)).await;
         let Ok(Ok(link)) = link else {
@@ -41,7 +41,7 @@ impl Agent {
         let alive: Vec<RunNumber> = alive.into_iter().map(|kept| kept.run).collect();
         sandbox.freezer.was_frozen(&frozen);
         self.take_up_runs(&sandbox, driver, &alive).await;
-        if frozen.is_now()
+        if frozen.is_to_stay()
             && let Err(error) = sandbox.freeze(FreezeWhen::Now).await
         {
             tracing::warn!(slot = sandbox.slot.name, %error, "a sandbox that was frozen goes on");

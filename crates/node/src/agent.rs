@@ -13,9 +13,9 @@ use madang_ids::{AppId, FolderId, RunId, SandboxId};
 use madang_image::host::HOST_IMAGE;
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    AppConnection, AppSeen, AppSpec, ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen,
-    FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, ReadingAck,
-    RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    AppConnection, AppSeen, AppSpec, ByteStream, CommitSeen, CommitSpec, Completions, Depth, ExecHandle, ExecSpec,
+    FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth,
+    PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use madang_storage::Volumes;
@@ -33,6 +33,7 @@ use crate::{
     config::{AgentConfig, Pools as PoolsWanted},
     device::Devices,
     facts, files, folder,
+    image::Images,
     metering::{self, Refusal, SandboxMeter, Spool},
     network::NodeNetwork,
     recover::{self, Claim},
@@ -41,7 +42,6 @@ use crate::{
     self_test,
     setup::{Setup, StartError},
     shop::Shop,
-    template,
 };
 
 /// Changes that a slow watcher may lag behind before it has to list.
@@ -66,6 +66,7 @@ pub struct Agent {
     pub(crate) devices: Devices,
     pub(crate) network: Arc<NodeNetwork>,
     pub(crate) volumes: Arc<Volumes>,
+    pub(crate) images: Images,
     pub(crate) sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
     /// Runs of sessions, which outlive this agent.
@@ -196,6 +197,7 @@ impl Node for Agent {
             None => {}
         }
         folder::check(&spec.mounts)?;
+        let _using = self.images.using.read().await;
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
         let lent = self.devices.lend(&spec.devices).await?;
@@ -284,6 +286,7 @@ impl Node for Agent {
                 "a run of its own has no accelerators and no folders; a session has".to_owned(),
             ));
         }
+        let _using = self.images.using.read().await;
         let key = self.template(&spec.image).await?;
         let recipe = self.recipe(&key, spec.language.as_ref())?;
         let uses_driver = recipe.as_ref().is_some_and(|recipe| run::uses_driver(recipe, &run));
@@ -445,14 +448,15 @@ impl Node for Agent {
     }
 
     async fn images(&self) -> Result<Vec<ImageSeen>, NodeError> {
-        let available = self.languages.iter().filter(|seen| seen.unavailable.is_none());
-        let languages = available.map(|seen| seen.id.clone()).collect();
-        let mut all = vec![ImageSeen { name: HOST_IMAGE.to_owned(), digest: None, size_bytes: 0, languages }];
-        let (directory, recipes) = (self.config.home.join("images"), self.shop.recipes.clone());
-        let list = move || template::stored_images(&directory, &recipes);
-        let listed = tokio::task::spawn_blocking(list).await.map_err(|error| NodeError::Internal(error.to_string()))?;
-        all.extend(listed.map_err(|error| NodeError::Unavailable(error.to_string()))?);
-        Ok(all)
+        self.images_seen().await
+    }
+
+    async fn image_commit(&self, sandbox: SandboxId, spec: CommitSpec) -> Result<CommitSeen, NodeError> {
+        self.commit(sandbox, spec).await
+    }
+
+    async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
+        self.remove_image(name).await
     }
 
     fn health(&self) -> NodeHealth {

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use madang_image::{ImageCatalog, host::HOST_IMAGE};
+use madang_image::host::HOST_IMAGE;
 use madang_languages::Recipe;
 use madang_node_api::{LanguageSeen, NodeError};
 
 use crate::{
     agent::Agent,
     pool::{PoolKey, Watermarks},
-    template::Template,
 };
 
 impl Agent {
@@ -50,15 +49,7 @@ impl Agent {
         if image == HOST_IMAGE {
             return Ok(image.to_owned());
         }
-        let (directory, name, recipes) = (self.config.home.join("images"), image.to_owned(), self.shop.recipes.clone());
-        let look = move || {
-            let plan = ImageCatalog::of(&directory).resolve(&name)?;
-            let key = plan.digest.clone().unwrap_or(name);
-            Ok((key, Template::look(plan, &recipes)))
-        };
-        let looked = tokio::task::spawn_blocking(look).await.map_err(|error| NodeError::Internal(error.to_string()))?;
-        let (key, template) = looked
-            .map_err(|error: madang_image::ImageError| NodeError::Invalid(format!("image `{image}`: {error}")))?;
+        let (key, template) = self.image_plan(image).await?;
         if !self.shop.templates().contains_key(&key) {
             let made = self.shop.maker.make_template(key.clone(), template.plan.clone()).await;
             made.map_err(|error| NodeError::Unavailable(format!("image `{image}`: {error}")))?;

@@ -52,6 +52,7 @@ impl Agent {
 
     async fn claim(&self, spec: SandboxSpec, wanted: Wanted) -> Result<Sandbox, NodeError> {
         let Wanted { key, recipe, uses_driver, one_shot, orphan_ms, lent } = wanted;
+        let template = key.clone();
         let asked = Instant::now();
         let mut key = Self::pool_for(key, recipe.as_ref(), uses_driver);
         key.app = spec.app.clone().filter(|app| key.image == HOST_IMAGE && self.shop.shelf.is_warm(app));
@@ -68,6 +69,7 @@ impl Agent {
             hold: lent.map(|lent| lent.hold),
             wire: None,
             folders: None,
+            template,
         };
         let slot = Arc::clone(&ready.slot);
         let binding = match self.equip(&slot, &spec, binding).await {

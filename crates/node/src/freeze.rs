@@ -10,7 +10,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use madang_ids::SandboxId;
@@ -27,6 +27,9 @@ use crate::{agent::Agent, metering::up_us, sandbox::Sandbox};
 const FREEZE_WAIT: Duration = Duration::from_secs(5);
 /// Whoever uses the sandbox just now, a listing for example, is waited for so long. Others wait behind.
 const USERS_WAIT: Duration = Duration::from_millis(500);
+/// Whoever wants it to stand still for a moment waits so long for those who use it.
+const STILL_WAIT: Duration = Duration::from_secs(10);
+const STILL_AGAIN: Duration = Duration::from_millis(20);
 /// What init is told before it wakes goes into its socket at once, or is not said.
 const TELL_WAIT: Duration = Duration::from_millis(20);
 /// Sandboxes whose memory is taken at once: more would only wait for the same disk.
@@ -56,6 +59,9 @@ pub struct Frozen {
     since_us: Option<u64>,
     /// In all before that.
     total_us: u64,
+    /// The agent froze it to look at what is in it, and would have thawed it at once.
+    #[serde(default)]
+    moment: bool,
 }
 
 impl Frozen {
@@ -69,6 +75,11 @@ impl Frozen {
 
     pub fn is_now(&self) -> bool {
         self.since_us.is_some()
+    }
+
+    /// Whether somebody wanted it to stay so.
+    pub fn is_to_stay(&self) -> bool {
+        self.is_now() && !self.moment
     }
 
     fn us_now(&self) -> u64 {
@@ -180,11 +191,54 @@ impl Sandbox {
         Ok(FreezeSeen { before_bytes: given.before_bytes, after_bytes: given.after_bytes })
     }
 
+    /// Nothing in the sandbox runs while `read` looks at what is its. Says for how long that was.
+    pub async fn still<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(T, Duration), NodeError> {
+        let mut since_us = tokio::time::timeout(STILL_WAIT, self.stillness())
+            .await
+            .map_err(|_| NodeError::Conflict("somebody uses the sandbox just now; try again".to_owned()))?;
+        let began = Instant::now();
+        let stood = since_us.is_some();
+        if !stood {
+            // Said before it is so: an agent that finds it frozen has to know that nobody else will thaw it.
+            self.keep(self.frozen(Some(up_us().max(1)), true));
+            let slot = Arc::clone(&self.slot);
+            if let Err(error) = blocking(move || slot.cgroup.freeze(FREEZE_WAIT)).await {
+                self.keep(self.frozen(None, false));
+                return Err(refused(error));
+            }
+            self.stands(&mut since_us);
+        }
+        let done = tokio::task::spawn_blocking(read).await;
+        if !stood {
+            self.thaw(&mut since_us).await?;
+        }
+        Ok((done.map_err(|error| NodeError::Internal(error.to_string()))?, began.elapsed()))
+    }
+
+    /// When nobody uses it and no run is between two steps: such a run has something to do in it, and waits for an answer.
+    async fn stillness(&self) -> RwLockWriteGuard<'_, Option<u64>> {
+        loop {
+            let since_us = self.freezer.since_us.write().await;
+            if self.freezer.runs.load(Ordering::Acquire) == self.runs_in_step() {
+                return since_us;
+            }
+            drop(since_us);
+            tokio::time::sleep(STILL_AGAIN).await;
+        }
+    }
+
     fn note_frozen(&self, since_us: &mut Option<u64>) {
+        self.stands(since_us);
+        self.keep(self.frozen(*since_us, false));
+    }
+
+    fn stands(&self, since_us: &mut Option<u64>) {
         let now_us = up_us().max(1);
         *since_us = Some(now_us);
         self.freezer.seen_us.store(now_us, Ordering::SeqCst);
-        self.keep_frozen(*since_us);
     }
 
     async fn thaw(&self, since_us: &mut Option<u64>) -> Result<(), NodeError> {
@@ -199,13 +253,16 @@ impl Sandbox {
         *since_us = None;
         self.freezer.total_us.fetch_add(frozen_us, Ordering::AcqRel);
         self.freezer.seen_us.store(0, Ordering::Release);
-        self.keep_frozen(None);
+        self.keep(self.frozen(None, false));
         self.tell();
         Ok(())
     }
 
-    fn keep_frozen(&self, since_us: Option<u64>) {
-        let frozen = Frozen { since_us, total_us: self.freezer.total_us.load(Ordering::Acquire) };
+    fn frozen(&self, since_us: Option<u64>, moment: bool) -> Frozen {
+        Frozen { since_us, total_us: self.freezer.total_us.load(Ordering::Acquire), moment }
+    }
+
+    fn keep(&self, frozen: Frozen) {
         if let Err(error) = frozen.keep(self.tapes.directory()) {
             tracing::warn!(slot = self.slot.name, %error, "it cannot be kept since when a sandbox is frozen");
         }

@@ -18,6 +18,7 @@ mod facts;
 mod files;
 mod folder;
 mod freeze;
+mod image;
 mod ledger;
 mod link;
 mod maker;

@@ -215,6 +215,23 @@ impl<R> Pools<R> {
         self.lock().values_mut().flat_map(cut).collect()
     }
 
+    /// Nothing is kept for this image any more; what waits is to be retired, and so is what is still being made, as surplus.
+    pub fn forget(&self, image: &str) -> Vec<R> {
+        let mut waiting = Vec::new();
+        for (_, pool) in self.lock().iter_mut().filter(|(key, _)| key.image == image) {
+            pool.marks = Watermarks { low: 0, high: 0 };
+            (pool.target, pool.wanted) = (0, 0);
+            waiting.extend(pool.ready.drain(..));
+        }
+        waiting
+    }
+
+    /// Of what waits.
+    pub fn images(&self) -> Vec<String> {
+        let pools = self.lock();
+        pools.iter().filter(|(_, pool)| !pool.ready.is_empty()).map(|(key, _)| key.image.clone()).collect()
+    }
+
     /// Takes those out for which `is_dead`.
     pub fn take_if(&self, is_dead: impl Fn(&R) -> bool) -> Vec<R> {
         let mut dead = Vec::new();

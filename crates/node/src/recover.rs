@@ -43,6 +43,9 @@ pub struct Claim {
     pub tally: Option<Tally>,
     #[serde(default, skip_serializing)]
     pub began: Option<Began>,
+    /// What it was made of.
+    #[serde(default)]
+    pub template: Option<String>,
 }
 
 /// Writes the claim down; the slot is a session's from here on.
@@ -63,6 +66,7 @@ impl Claim {
             network: None,
             tally: sandbox.meter.as_ref().map(|meter| meter.tally()),
             began: None,
+            template: Some(sandbox.template.clone()),
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Binding {
     pub wire: Option<Wire>,
     /// Folders that it was given.
     pub(crate) folders: Option<Lending>,
+    /// What it was made of.
+    pub template: String,
 }
 
 /// Runs whose last messages init still keeps; one more, and it may forget them all.
@@ -73,6 +75,8 @@ pub struct Unconfirmed {
 pub struct Sandbox {
     pub spec: SandboxSpec,
     pub recipe: Option<Arc<Recipe>>,
+    /// What it was made of: `host`, or the digest of an image.
+    pub template: String,
     pub link: Link,
     pub slot: Arc<Slot>,
     pub cpus: u32,
@@ -139,6 +143,7 @@ impl Sandbox {
             lent,
             spec,
             recipe,
+            template: binding.template,
             link,
             slot,
         };
@@ -187,6 +192,8 @@ impl Sandbox {
             begun: AtomicU64::new(0),
             apps: Apps::default(),
             app_use: AppUse::default(),
+            // A claim of an agent that did not write it down has the name.
+            template: claim.template.unwrap_or_else(|| claim.spec.image.clone()),
             spec: claim.spec,
             recipe,
             link,

@@ -24,6 +24,7 @@ use crate::{
     config::AgentConfig,
     device::Devices,
     drift::Drift,
+    image::Images,
     ledger::Ledger,
     maker::{Maker, MakerConfig},
     metering::Spool,
@@ -174,6 +175,7 @@ impl Setup {
             closed: AtomicBool::new(false),
             turn: AtomicU32::new(0),
         };
+        let images = Images::of(&self.config.home);
         let agent = Arc::new_cyclic(|me| Agent {
             me: me.clone(),
             config: self.config,
@@ -182,6 +184,7 @@ impl Setup {
             devices: self.devices,
             network: self.network,
             volumes: self.volumes,
+            images,
             sandboxes: RwLock::default(),
             changes: broadcast::channel(WATCH_MAX).0,
             runs: KeptRuns::default(),

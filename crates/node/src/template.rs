@@ -33,11 +33,15 @@ impl Template {
 }
 
 /// The images that were imported or pulled. Blocking.
-pub fn stored_images(directory: &Path, recipes: &BTreeMap<String, Arc<Recipe>>) -> Result<Vec<ImageSeen>, ImageError> {
+pub fn stored_images(
+    directory: &Path,
+    recipes: &BTreeMap<String, Arc<Recipe>>,
+    host: &RootPlan,
+) -> Result<Vec<ImageSeen>, ImageError> {
     let catalog = ImageCatalog::of(directory);
     let seen = |image: ImageEntry| {
         Ok(ImageSeen {
-            languages: Template::look(catalog.resolve(&image.name)?, recipes).languages(recipes),
+            languages: Template::look(catalog.resolve_over(&image.name, host)?, recipes).languages(recipes),
             name: image.name,
             digest: Some(image.digest.to_string()),
             size_bytes: image.size_bytes,

@@ -92,3 +92,6 @@ pub const INVITATION_MS_MAX: u64 = 366 * 86_400_000;
 pub const INVITATION_MS_DEFAULT: u64 = 14 * 86_400_000;
 /// Invitations of one list.
 pub const INVITATIONS_MAX: u64 = 1_000;
+
+/// Files that one detail names.
+pub const TOLD_MAX: usize = 10;

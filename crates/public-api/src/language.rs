@@ -25,14 +25,3 @@ pub struct LanguageView {
     /// The limits of a run that asks for none.
     pub limits: LimitsAsked,
 }
-
-/// An image that sandboxes can be made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ImageView {
-    pub name: String,
-    /// `sha256:…`; absent for `host`, the machine's own software.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    pub size_bytes: u64,
-    pub languages: Vec<String>,
-}

@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod event;
 pub mod file;
 pub mod folder;
+mod image;
 pub mod language;
 pub mod money;
 pub mod network;
@@ -41,7 +42,8 @@ pub use folder::{
     FolderChange, FolderClone, FolderCreate, FolderOwnerChange, FolderQuotaView, FolderShareSet, FolderShareView,
     FolderTicketCreate, FolderTicketView, FolderView, InvitationCreate, InvitationView, MountCreate, MountView,
 };
-pub use language::{ImageView, LanguageView};
+pub use image::{ImageChange, ImageCommitted, ImageFile, ImageView, SessionCommit, SessionCommitted};
+pub use language::LanguageView;
 pub use money::{BudgetCreate, BudgetView, CostEstimate, PriceCreate, PriceView};
 pub use network::{NetworkAllow, NetworkAsked, NetworkPolicy};
 pub use page::Page;

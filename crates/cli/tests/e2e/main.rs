@@ -10,6 +10,7 @@ mod cluster;
 mod command;
 mod drift;
 mod files;
+mod images;
 mod life;
 mod metering;
 mod proxy;

@@ -7,9 +7,9 @@ use futures_util::future::{join_all, select_all};
 use madang_ids::{AppId, FolderId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    AppConnection, AppOffered, AppSeen, AppSpec, ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened,
-    FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted,
-    ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
+    AppConnection, AppOffered, AppSeen, AppSpec, ByteStream, CommitSeen, CommitSpec, Completions, Depth, ExecHandle,
+    ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
+    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
 };
 use tokio::sync::broadcast;
 use tracing::{Instrument as _, Span, field::Empty};
@@ -157,6 +157,17 @@ impl Node for Fleet {
             "sandbox_freeze", otel.kind = "client", otel.status_code = Empty, madang.sandbox.id = %sandbox
         );
         told(span, async { self.reach(sandbox).await?.sandbox_freeze(sandbox, when).await }).await
+    }
+
+    async fn image_commit(&self, sandbox: SandboxId, spec: CommitSpec) -> Result<CommitSeen, NodeError> {
+        self.reach(sandbox).await?.image_commit(sandbox, spec).await
+    }
+
+    /// On every node that is heard; whoever has it and is not keeps it until it is asked again.
+    async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
+        let members = self.members();
+        let here = members.iter().filter(|member| member.is_here());
+        join_all(here.map(|member| member.node.image_remove(name))).await.into_iter().collect()
     }
 
     async fn sandbox_thaw(&self, sandbox: SandboxId) -> Result<(), NodeError> {

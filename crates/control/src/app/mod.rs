@@ -19,6 +19,7 @@ mod folder_share;
 pub(crate) mod heard;
 mod idempotency;
 pub(crate) mod identity;
+mod image;
 mod languages;
 pub(crate) mod leadership;
 mod live_run;

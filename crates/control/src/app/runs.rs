@@ -56,7 +56,10 @@ impl App {
     ) -> Result<RunId, Failure> {
         let language = self.language_wanted(request.language.as_deref()).await?;
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
-        let plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
+        let mut plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
+        if let Some((image, _)) = self.image_asked(actor, &plan.sandbox.image).await? {
+            plan.sandbox.image = image;
+        }
         madang_trace::span!("admission").in_scope(|| self.check_run_policy(actor, &owner, &plan.sandbox))?;
         let (image, language) = (plan.sandbox.image.clone(), plan.sandbox.language.clone());
         let facts =

@@ -63,6 +63,7 @@ impl App {
         let mut spec = session_spec(&request, (language.as_ref(), app.as_ref()), &self.config)?;
         self.queueing_known(actor, &spec.queueing).await?;
         drop(self.session_mounts(actor, owner, &request.mounts, &mut spec).await?);
+        self.image_settle(actor, &mut spec).await?;
         let record = session_record(SessionId::new(), owner, request.name, spec)?;
         let refusals = self.store.session_admit(&record, &people.bounds(&owner, &actor.by), Admit::Try).await?;
         let budget = self.check_budget(&owner);
@@ -91,6 +92,7 @@ impl App {
         mounts: &[MountCreate],
     ) -> Result<SessionView, Failure> {
         let mounting = self.session_mounts(actor, record.owner, mounts, &mut record.spec).await?;
+        self.image_settle(actor, &mut record.spec).await?;
         if self.sessions().len() >= self.config.sessions_max {
             return Err(Failure::too_many("sessions_max", self.config.sessions_max));
         }

@@ -13,6 +13,7 @@ mod folder;
 mod folder_share;
 mod follow;
 mod forward;
+mod image;
 mod money;
 mod node;
 mod oidc;
@@ -105,7 +106,6 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(system::metrics))
         .routes(routes!(system::language_list))
-        .routes(routes!(system::image_list))
         .routes(routes!(run::run_one_shot))
         .routes(routes!(run::run_get, run::run_cancel))
         .routes(routes!(run::run_events))
@@ -133,6 +133,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .merge(usage::usage_routes())
         .merge(money::money_routes())
         .merge(node::node_routes())
+        .merge(image::image_routes())
         .merge(folder::folder_routes())
         .merge(folder_share::folder_share_routes())
         .merge(house_routes())

@@ -9,9 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use madang_model::{LimitsAsked, ServiceState};
-use madang_node_api::{ImageSeen, LanguageSeen};
+use madang_node_api::LanguageSeen;
 use madang_public_api::{
-    ImageView, LanguageView, Page, Problem,
+    LanguageView, Page, Problem,
     system::{Health, Version},
 };
 
@@ -122,31 +122,6 @@ pub(super) async fn language_list(
     Json(Page { items: known.into_values().collect(), next_cursor: None })
 }
 
-/// Images that sandboxes can be made from.
-#[utoipa::path(get, path = "/api/v1/images", tag = "system", responses(
-    (status = 200, body = Page<ImageView>),
-    (status = 503, body = Problem, description = "The node does not answer"),
-))]
-pub(super) async fn image_list(
-    State(app): State<Shared>,
-    Extension(asker): Asking,
-    others: Others,
-) -> Result<Json<Page<ImageView>>, Failure> {
-    let theirs = others.ask::<Page<ImageView>>(&app, &asker).await;
-    let ours = match app.node.images().await {
-        Ok(images) => images,
-        Err(_) if !theirs.is_empty() => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    let mut items: Vec<_> = ours.into_iter().map(image_view).collect();
-    for image in theirs.into_iter().flat_map(|(_, page)| page.items) {
-        if items.iter().all(|known| known.name != image.name) {
-            items.push(image);
-        }
-    }
-    Ok(Json(Page { items, next_cursor: None }))
-}
-
 fn language_view(seen: LanguageSeen) -> LanguageView {
     let limits = seen.limits;
     LanguageView {
@@ -170,8 +145,4 @@ fn language_view(seen: LanguageSeen) -> LanguageView {
             cpu_millis: Some(limits.cpu_millis),
         },
     }
-}
-
-fn image_view(seen: ImageSeen) -> ImageView {
-    ImageView { name: seen.name, digest: seen.digest, size_bytes: seen.size_bytes, languages: seen.languages }
 }

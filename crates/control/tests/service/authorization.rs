@@ -62,6 +62,7 @@ impl Operation {
             "folder_invite" => (path, json!({"user": "ben", "permission": "read"})),
             "folder_ticket_create" => (path, json!({"may": "read"})),
             "ssh_key_create" => (path, json!({"user": id, "public_key": crate::ssh_key::fresh()})),
+            "session_commit" => (path, json!({"name": format!("i{}", madang_ids::RunId::new()).replace('_', "-")})),
             "session_run" => (path, json!({"mode": "command", "argv": ["true"]})),
             "session_extend" => (path, json!({"by_ms": 1})),
             "session_complete" => (path, json!({"code": "", "cursor": 0})),
@@ -118,6 +119,7 @@ async fn every_operation_about_a_thing_answers_everybody_as_the_table_says() {
             | Thing::AccessKey
             | Thing::Budget
             | Thing::Folder
+            | Thing::Image
             | Thing::SshKey
             | Thing::Invitation => {
                 play(&shared, &operation, row).await;

@@ -20,6 +20,7 @@ mod folder_shares;
 mod folders;
 mod groups;
 mod harness;
+mod images;
 mod life;
 mod metrics;
 mod money;

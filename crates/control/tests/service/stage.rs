@@ -124,6 +124,7 @@ impl Stage {
                     | Thing::SshKey
                     | Thing::Budget
                     | Thing::Folder
+                    | Thing::Image
                     | Thing::Invitation
             );
         let in_project = work || thing == Thing::Project;
@@ -153,10 +154,21 @@ impl Stage {
             Thing::SshKey => ("/api/v1/ssh-keys", json!({"public_key": crate::ssh_key::fresh()}), 201),
             Thing::Budget => ("/api/v1/budgets", json!({"period": "total", "limit_micro": 1_000_000_000_000_u64}), 201),
             Thing::Folder => ("/api/v1/folders", json!({"name": unique()}), 201),
+            Thing::Image => return self.image().await,
             Thing::Invitation => return self.invitation().await,
             Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),
         };
         id(&self.send("ada", Method::POST, path, body).await.expect(status))
+    }
+
+    /// Made of a session of ada's, which has ended.
+    async fn image(&self) -> String {
+        let session =
+            id(&self.send("ada", Method::POST, "/api/v1/sessions", json!({"language": "sim"})).await.expect(201));
+        let path = format!("/api/v1/sessions/{session}/commit");
+        let made = self.send("ada", Method::POST, &path, json!({"name": unique()})).await.expect(201);
+        self.send("ada", Method::DELETE, &format!("/api/v1/sessions/{session}"), Value::Null).await.expect(200);
+        made["image"]["committed"]["id"].as_str().expect("an id").to_owned()
     }
 
     /// To ada, by ben.
@@ -180,6 +192,7 @@ impl Stage {
             Thing::Budget => BudgetId::new().to_string(),
             Thing::Folder => FolderId::new().to_string(),
             Thing::Invitation => InvitationId::new().to_string(),
+            Thing::Image => madang_ids::ImageId::new().to_string(),
             Thing::SshKey => madang_ids::SshKeyId::new().to_string(),
             Thing::AccessKey => "MDAK00000000000000000000".to_owned(),
             Thing::Nothing | Thing::Browser => panic!("{thing:?} has no sample"),

@@ -42,6 +42,8 @@ pub enum Thing {
     Budget,
     /// A folder.
     Folder,
+    /// An image that was made of a session.
+    Image,
     /// An invitation to a folder; it belongs to whoever is invited.
     Invitation,
 }
@@ -116,6 +118,11 @@ pub const ROWS: &[Row] = &[
     row("file_read", Scope::Read, Rule::Inside, Thing::Session),
     row("file_write", Scope::Run, Rule::Inside, Thing::Session),
     row("file_remove", Scope::Run, Rule::Inside, Thing::Session),
+    // Images.
+    row("image_get", Scope::Read, Rule::FolderSee, Thing::Image),
+    row("image_change", Scope::Run, Rule::FolderManage, Thing::Image),
+    row("image_remove", Scope::Run, Rule::FolderManage, Thing::Image),
+    row("session_commit", Scope::Run, Rule::Inside, Thing::Session),
     // Folders.
     row("folder_list", Scope::Read, Rule::Anyone, Thing::Nothing),
     row("folder_create", Scope::Run, Rule::FolderMake, Thing::Project),

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use madang_ids::{AppId, FolderId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
-    AppConnection, AppSeen, AppSpec, ByteStream, Completions, Depth, ExecHandle, ExecSpec, FileOpened, FileSeen,
-    FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth, PoolWanted, Presence,
-    ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    AppConnection, AppSeen, AppSpec, ByteStream, CommitSeen, CommitSpec, Completions, Depth, ExecHandle, ExecSpec,
+    FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth,
+    PoolWanted, Presence, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -173,6 +173,17 @@ impl Node for RemoteNode {
             Told::Frozen { seen } => Ok(seen),
             _ => Err(misfit()),
         }
+    }
+
+    async fn image_commit(&self, sandbox: SandboxId, spec: CommitSpec) -> Result<CommitSeen, NodeError> {
+        match self.ask(Ask::ImageCommit { sandbox, spec }, Then::Nothing).await? {
+            Told::Committed { seen } => Ok(seen),
+            _ => Err(misfit()),
+        }
+    }
+
+    async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
+        self.done(Ask::ImageRemove { name: name.to_owned() }).await
     }
 
     async fn sandbox_thaw(&self, sandbox: SandboxId) -> Result<(), NodeError> {

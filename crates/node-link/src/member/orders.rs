@@ -184,7 +184,9 @@ impl Orders {
                 tokio::spawn(pipe::carry(self.links.clone(), control, number, connection));
                 Told::Connected
             }
-            _ => return Err(NodeError::Invalid("this is no order about apps".to_owned())),
+            Ask::ImageCommit { sandbox, spec } => Told::Committed { seen: node.image_commit(sandbox, spec).await? },
+            Ask::ImageRemove { name } => node.image_remove(&name).await.map(|()| Told::Done)?,
+            _ => return Err(NodeError::Invalid("this is no order about apps or images".to_owned())),
         })
     }
 

@@ -1,0 +1,138 @@
+//! Sessions that become images, by the command line, on the real kernel.
+
+use madang_client::Client;
+use madang_public_api::{RunRequest, SessionCommit, SessionCreate, SessionState};
+
+use crate::{
+    server::{Server, soon},
+    session::{Session, command, query, told, wall},
+};
+
+/// What a session leaves: files, a directory that is closed to others, a link within, and what no image has.
+const FILL: &str = "import os, socket
+open('made', 'w').write('first')
+os.mkdir('dir', 0o700)
+open('dir/tool', 'w').write('#!/bin/sh\\necho tool')
+os.chmod('dir/tool', 0o750)
+os.symlink('dir/tool', 'link')
+os.symlink('../../../../etc/passwd', 'out')
+os.mkfifo('pipe')
+socket.socket(socket.AF_UNIX).bind('sock')";
+
+async fn of(image: &str) -> Session {
+    let request = SessionCreate {
+        language: Some("python".to_owned()),
+        image: Some(image.to_owned()),
+        ..SessionCreate::default()
+    };
+    Session::made(request).await
+}
+
+async fn end(client: &Client, session: &Session) {
+    client.session_end(&session.id()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_one_session_made_is_where_the_next_begins() {
+    let first = Session::of("python").await;
+    first.shown(FILL).await;
+    let (code, out, err) = first.server.madang(&["session", "commit", &first.id(), "box"]);
+    assert!(code == 0 && out.starts_with("box "), "{code} {out:?} {err:?}");
+    for left in ["left out: out (", "left out: pipe (", "left out: sock ("] {
+        assert!(out.contains(left), "{left}: {out}");
+    }
+    assert_eq!(first.shown("open('made').read()").await, "'first'\n", "the session goes on");
+    let next = of("box").await;
+    let code = "import os; print(open('made').read(), os.stat('made').st_uid == os.getuid(), sorted(os.listdir('.')))";
+    assert_eq!(next.shown(code).await, "first True ['dir', 'link', 'made']\n");
+    let tool = next.run(command(&["./link"])).await;
+    assert_eq!(tool.whole.stdout.lossy(), "tool\n", "{}", told(&tool));
+    next.shown("n = open('made', 'w').write('second'); os.remove('link'); os.remove('dir/tool')").await;
+    let (code, _, err) = next.server.madang(&["session", "commit", &next.id(), "box2"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, listed, _) = next.server.madang(&["image", "ls"]);
+    assert!(code == 0 && listed.contains("box2") && !listed.contains("commit/"), "{listed}");
+    let third = of("box2").await;
+    let left = "import os; print(open('made').read(), sorted(os.listdir('.')), os.listdir('dir'))";
+    assert_eq!(third.shown(left).await, "second ['dir', 'made'] []\n", "what was removed stays away");
+    let again = of("box").await;
+    assert_eq!(again.shown("open('made').read()").await, "'first'\n", "an image does not change");
+    let (code, _, err) = next.server.madang(&["image", "rm", "box"]);
+    assert!(code != 0 && err.contains("sessions are made of the image"), "{code} {err}");
+    for session in [&first, &next, &third, &again] {
+        end(&first.client, session).await;
+    }
+    for image in ["box", "box2"] {
+        let (code, _, err) = next.server.madang(&["image", "rm", image]);
+        assert_eq!(code, 0, "{image}: {err}");
+    }
+    let layers = std::fs::read_dir(first.server.home().join("images/layers/sha256")).unwrap().flatten();
+    let mut held = layers.map(|layer| layer.path().join("fs/home/work/made"));
+    assert!(held.all(|made| !made.exists()), "nothing needs them");
+}
+
+#[tokio::test]
+async fn a_key_that_was_forgotten_is_found() {
+    let session = Session::of("python").await;
+    let key =
+        "k = '-----BEGIN OPENSSH ' + 'PRIVATE KEY-----\\n' + 'b3BlbnNzaC1rZXkt' * 8; n = open('id', 'w').write(k)";
+    session.shown(key).await;
+    let (code, out, err) = session.server.madang(&["session", "commit", &session.id(), "keyed"]);
+    assert!(code != 0 && err.contains("id (a private key)"), "{code} {out:?} {err:?}");
+    let (_, listed, _) = session.server.madang(&["image", "ls"]);
+    assert!(!listed.contains("keyed"), "{listed}");
+    let (code, _, err) = session.server.madang(&["session", "commit", &session.id(), "keyed", "--allow-secrets"]);
+    assert_eq!(code, 0, "{err}");
+    end(&session.client, &session).await;
+    let (code, _, err) = session.server.madang(&["image", "rm", "keyed"]);
+    assert_eq!(code, 0, "{err}");
+}
+
+/// Enough for a commit to take a while.
+const LARGE: &str =
+    "import os\nfor n in range(4): open(f'large{n}', 'wb').write(os.urandom(16 << 20))\nprint(len(os.listdir('.')))";
+/// A program that nobody asks anything and that says how far it is.
+const TICKS: &str = "import time\nn = 0\nwhile True:\n    n += 1; open('tick', 'w').write(str(n)); time.sleep(0.02)";
+
+#[tokio::test]
+async fn a_server_that_dies_while_a_session_stands_still_for_its_commit_lets_it_go_on() {
+    let server = Server::start();
+    let client = server.client();
+    let request = SessionCreate { language: Some("python".to_owned()), ..SessionCreate::default() };
+    let id = client.session_create(&request).await.unwrap().id.to_string();
+    let filled = client.session_run(&id, &query(LARGE)).await.unwrap();
+    assert_eq!(filled.whole.stdout.lossy(), "4\n", "{}", told(&filled));
+    let ticks = RunRequest { limits: wall(120_000), ..command(&["python3", "-c", TICKS]) };
+    client.session_run_begin(&id, &ticks).await.unwrap();
+    let committing = {
+        let (client, id) = (client.clone(), id.clone());
+        tokio::spawn(async move {
+            client.session_commit(&id, &SessionCommit { name: "cut".to_owned(), allow_secrets: false }).await
+        })
+    };
+    soon("the session stands still", async || {
+        let told: Vec<_> = server.slots().iter().map(|slot| frozen(&server, slot)).collect();
+        told.iter().any(|told| told.contains("\"moment\":true")).then_some(()).ok_or_else(|| format!("{told:?}"))
+    })
+    .await;
+    let home = server.kill();
+    assert!(committing.await.unwrap().is_err(), "it was cut");
+    let server = Server::start_in(home);
+    let client = server.client();
+    assert_eq!(client.session_get(&id).await.unwrap().state, SessionState::Running);
+    let tick =
+        async || client.session_run(&id, &command(&["cat", "tick"])).await.unwrap().whole.stdout.lossy().to_string();
+    let first = tick().await;
+    soon("the program goes on", async || if tick().await == first { Err(first.clone()) } else { Ok(()) }).await;
+    let (code, _, err) = server.madang(&["session", "commit", &id, "whole"]);
+    assert_eq!(code, 0, "{err}");
+    client.session_end(&id).await.unwrap();
+    for image in ["cut", "whole"] {
+        let (code, _, err) = server.madang(&["image", "rm", image]);
+        assert_eq!(code, 0, "{image}: {err}");
+    }
+}
+
+fn frozen(server: &Server, slot: &str) -> String {
+    std::fs::read_to_string(server.home().join("slots").join(slot).join("frozen")).unwrap_or_default()
+}

@@ -1,0 +1,264 @@
+//! Images made of sessions: whose they are, who may use them, and where they are.
+//!
+//! The record comes first, without a digest, then the image on the node, then the digest: what a crash leaves in between is a record without
+//! one, which nobody can use and its owner can remove.
+
+use std::sync::Arc;
+
+use madang_ids::{ImageId, NodeId, ProjectId};
+use madang_model::{
+    Actor, Decision, SessionSpec,
+    access::{Belonging, Rule},
+    policy::Bound,
+};
+use madang_node_api::{COMMITTED, CommitSeen, CommitSpec, SecretRule};
+use madang_public_api::{
+    ImageChange, ImageCommitted, ImageFile, ImageView, ProblemKind, SessionCommit, SessionCommitted, Timestamp, bounds,
+};
+use madang_store::ImageRecord;
+
+use super::{App, Asker, Failure, live_session::LiveSession, policy::refused, validate};
+use crate::clock::now_ms;
+
+/// Where no policy says less: what a sandbox can hold at all is far below.
+const IMAGE_BYTES_MAX: u64 = 16 << 30;
+
+impl App {
+    /// Makes an image of the session's main sandbox.
+    pub async fn session_commit(
+        self: &Arc<Self>,
+        asker: &Asker,
+        session: &Arc<LiveSession>,
+        request: SessionCommit,
+    ) -> Result<SessionCommitted, Failure> {
+        let record = session.up()?;
+        validate::session_name(&request.name)?;
+        let owner = record.owner;
+        let bounds = self.people.now().bounds(&owner, &asker.by);
+        let bytes_max = bounds.iter().filter_map(|bound| bound.limits.image_bytes_max).min();
+        let gone = || Failure::conflict("it is not known where the session is; try again");
+        let image = ImageRecord {
+            id: ImageId::new(),
+            name: request.name,
+            owner,
+            shared_with: None,
+            digest: None,
+            size_bytes: 0,
+            base: record.spec.image.clone(),
+            languages: Vec::new(),
+            session: record.id,
+            node: self.fleet.placed(record.sandbox).ok_or_else(gone)?,
+            created_ms: now_ms(),
+        };
+        self.image_insert(&image, &bounds).await?;
+        let spec = CommitSpec {
+            name: node_name(image.id),
+            bytes_max: bytes_max.unwrap_or(IMAGE_BYTES_MAX),
+            secrets: if request.allow_secrets { SecretRule::Allow } else { SecretRule::Refuse },
+        };
+        // In a task of its own: whoever asked may go away, half a commit must not stay.
+        let (app, sandbox) = (Arc::clone(self), record.sandbox);
+        let made = tokio::spawn(async move {
+            let seen = app.node.image_commit(sandbox, spec).await.map_err(Failure::from);
+            app.image_made(image, seen).await
+        });
+        let made = made.await.map_err(|error| Failure::internal("making an image", error))?;
+        session.touch();
+        made
+    }
+
+    /// It counts from here on: of two at a time that would be one too many at least one is refused.
+    async fn image_insert(&self, image: &ImageRecord, bounds: &[Bound]) -> Result<(), Failure> {
+        self.store.image_insert(image).await?;
+        let others = self.store.image_count(image.owner.user).await?.saturating_sub(1);
+        let refusals = bounds.iter().filter_map(|bound| bound.image_count_refusal(others)).collect();
+        if let Err(failure) = refused(refusals) {
+            self.store.image_forget(image.id).await?;
+            return Err(failure);
+        }
+        Ok(())
+    }
+
+    async fn image_made(
+        &self,
+        mut record: ImageRecord,
+        seen: Result<CommitSeen, Failure>,
+    ) -> Result<SessionCommitted, Failure> {
+        let made = match seen {
+            Ok(CommitSeen { image: None, secrets, secret_count, .. }) => {
+                let files: Vec<String> =
+                    secrets.iter().take(bounds::TOLD_MAX).map(|one| format!("{} ({})", one.path, one.what)).collect();
+                let detail = format!(
+                    "{secret_count} files look like secrets, and who uses the image could read them: {}; remove them, or say \
+                     `allow_secrets`",
+                    files.join(", ")
+                );
+                Err(Failure { field: Some("allow_secrets".into()), ..Failure::new(ProblemKind::Conflict, detail) })
+            }
+            Ok(seen) => Ok(seen),
+            Err(failure) => Err(failure),
+        };
+        let seen = match made {
+            Ok(seen) => seen,
+            Err(failure) => {
+                self.store.image_forget(record.id).await?;
+                return Err(failure);
+            }
+        };
+        let made = seen.image.unwrap_or_default();
+        record.digest = Some(made.digest);
+        record.size_bytes = made.size_bytes;
+        record.languages = made.languages;
+        if !self.store.image_made(&record).await? {
+            self.node.image_remove(&node_name(record.id)).await?;
+            return Err(Failure::conflict(format!("the image `{}` was removed while it was made", record.name)));
+        }
+        let left_out = seen.left_out.into_iter().map(|one| ImageFile { path: one.path, what: one.why });
+        let secrets = seen.secrets.into_iter().map(|one| ImageFile { path: one.path, what: one.what });
+        Ok(SessionCommitted {
+            image: self.image_view(&record),
+            left_out: left_out.collect(),
+            left_out_count: seen.left_out_count,
+            secrets: secrets.collect(),
+            secret_count: seen.secret_count,
+            frozen_ms: seen.frozen_ms,
+        })
+    }
+
+    /// Those made of sessions that the asker may use, oldest first.
+    pub async fn image_list(&self, asker: &Asker) -> Result<Vec<ImageView>, Failure> {
+        let records = self.image_reach(asker).await?;
+        Ok(records.iter().map(|record| self.image_view(record)).collect())
+    }
+
+    async fn image_reach(&self, actor: &Actor) -> Result<Vec<ImageRecord>, Failure> {
+        let projects: Vec<ProjectId> = actor.projects.keys().copied().collect();
+        Ok(self.store.image_list(actor.user, &projects, u64::from(bounds::PAGE_LIMIT_MAX)).await?)
+    }
+
+    /// By id, or by name among those that the asker may reach, its own first; only if the asker may do with it what is asked for.
+    pub async fn image_find(&self, asker: &Asker, text: &str) -> Result<ImageRecord, Failure> {
+        let not_found = || Failure::not_found(format!("image {text}"));
+        let record = self.image_named(asker, text).await?.ok_or_else(not_found)?;
+        asker.check(belonging(&record), not_found)?;
+        Ok(record)
+    }
+
+    async fn image_named(&self, actor: &Actor, text: &str) -> Result<Option<ImageRecord>, Failure> {
+        if let Ok(id) = text.strip_prefix(COMMITTED).unwrap_or(text).parse::<ImageId>() {
+            return Ok(self.store.image_get(id).await?);
+        }
+        let mut named = self.image_reach(actor).await?;
+        named.retain(|record| record.name == text);
+        named.sort_by_key(|record| record.owner.user != actor.user);
+        match named.as_slice() {
+            [first, second, ..] if first.owner.user != actor.user && second.owner.user != actor.user => Err(
+                Failure::conflict(format!("several images that are shared with you are called `{text}`: use the id")),
+            ),
+            _ => Ok(named.into_iter().next()),
+        }
+    }
+
+    pub fn image_view(&self, record: &ImageRecord) -> ImageView {
+        let committed = ImageCommitted {
+            id: record.id,
+            owner: record.owner.user,
+            project: record.shared_with,
+            session: record.session,
+            base: record.base.clone(),
+            sessions: self.image_sessions(record.id) as u64,
+            created_at: Timestamp(record.created_ms),
+        };
+        ImageView {
+            name: record.name.clone(),
+            digest: record.digest.clone(),
+            size_bytes: record.size_bytes,
+            languages: record.languages.clone(),
+            committed: Some(committed),
+        }
+    }
+
+    /// Sessions that live here and were made of it.
+    fn image_sessions(&self, id: ImageId) -> usize {
+        let name = node_name(id);
+        self.sessions().values().filter(|session| session.record.borrow().spec.image == name).count()
+    }
+
+    pub async fn image_change(&self, asker: &Asker, text: &str, change: ImageChange) -> Result<ImageView, Failure> {
+        let mut record = self.image_find(asker, text).await?;
+        if let Some(name) = change.name {
+            validate::session_name(&name)?;
+            record.name = name;
+        }
+        if let Some(shared) = change.shared {
+            record.shared_with = shared.then_some(record.owner.project);
+        }
+        match self.store.image_change(&record).await? {
+            true => Ok(self.image_view(&record)),
+            false => Err(Failure::not_found(format!("image {text}"))),
+        }
+    }
+
+    /// Refused while sessions that live are made of it.
+    pub async fn image_remove(&self, asker: &Asker, text: &str) -> Result<ImageView, Failure> {
+        let record = self.image_find(asker, text).await?;
+        let sessions = self.image_sessions(record.id);
+        if sessions > 0 {
+            let detail = format!("{sessions} sessions are made of the image `{}`; end them first", record.name);
+            return Err(Failure::conflict(detail));
+        }
+        let view = self.image_view(&record);
+        // Nobody begins with it from here on; whoever did keeps what is mounted.
+        self.store.image_forget(record.id).await?;
+        self.node.image_remove(&node_name(record.id)).await?;
+        Ok(view)
+    }
+
+    /// What a session's wish for an image means to nodes. Names that no image of a session has are the nodes' own to know.
+    pub(super) async fn image_settle(&self, actor: &Actor, spec: &mut SessionSpec) -> Result<(), Failure> {
+        let Some((image, node)) = self.image_asked(actor, &spec.image).await? else { return Ok(()) };
+        if let Some(other) = spec.queueing.node.filter(|other| *other != node) {
+            let detail =
+                format!("the image is on the node {node}, the folders on {other}: one session cannot have both");
+            return Err(Failure::invalid("image", detail));
+        }
+        (spec.image, spec.queueing.node) = (image, Some(node));
+        Ok(())
+    }
+
+    async fn image_is_nodes(&self, name: &str) -> Result<bool, Failure> {
+        Ok(self.node.images().await?.iter().any(|image| image.name == name))
+    }
+
+    /// What nodes call an image that was made of a session, and which of them has it.
+    pub(super) async fn image_asked(&self, actor: &Actor, text: &str) -> Result<Option<(String, NodeId)>, Failure> {
+        if text == "host" {
+            return Ok(None);
+        }
+        let not_found = || Failure { field: Some("image".into()), ..Failure::not_found(format!("image {text}")) };
+        let Some(record) = self.image_named(actor, text).await? else {
+            // Whose it may be only a record says.
+            return if text.starts_with(COMMITTED) || text.starts_with("img_") { Err(not_found()) } else { Ok(None) };
+        };
+        // What others share takes the name of no image that an administrator has put there: whoever asks for that means that.
+        if record.owner.user != actor.user && record.name == text && self.image_is_nodes(text).await? {
+            return Ok(None);
+        }
+        match actor.decide(Rule::FolderUse, belonging(&record)) {
+            Decision::Allow if record.digest.is_some() => Ok(Some((node_name(record.id), record.node))),
+            Decision::Allow => Err(Failure::conflict("the image is still being made")),
+            _ => Err(not_found()),
+        }
+    }
+}
+
+/// Shared, it is in the project; else it is its owner's alone.
+fn belonging(record: &ImageRecord) -> Belonging {
+    let Belonging { user, organization, .. } = record.owner.into();
+    Belonging { user, project: record.shared_with, organization }
+}
+
+/// What nodes call it: nobody else's name can be the same.
+fn node_name(id: ImageId) -> String {
+    format!("{COMMITTED}{id}")
+}

@@ -1,0 +1,241 @@
+//! Images that are made here, and what becomes of them when nobody wants them any more.
+//!
+//! The store of images belongs to one process at a time: it is opened for each change, so that an administrator's command can change it too.
+//! Whoever makes a sandbox of an image holds `using`; what nobody uses is taken away only while nobody does.
+
+use std::{collections::BTreeSet, fs::File, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
+
+use madang_ids::SandboxId;
+use madang_image::{CommitLimits, ImageCatalog, ImageError, ImageStore, Packed, Refusal, RootPlan, host::HOST_IMAGE};
+use madang_node_api::{
+    COMMITTED, CommitSeen, CommitSpec, CommittedImage, ImageSeen, LeftOutSeen, NodeError, SecretRule, SecretSeen,
+};
+use madang_slot_api::{FileAnswer, FileAsk};
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
+
+use crate::{
+    agent::Agent,
+    sandbox::{Sandbox, file_error, unavailable},
+    template::{self, Template},
+};
+
+/// Files and directories of one commit.
+const ENTRIES_MAX: u64 = 1_000_000;
+/// So long another process may be changing images.
+const STORE_WAIT: Duration = Duration::from_secs(10);
+const STORE_AGAIN: Duration = Duration::from_millis(50);
+
+/// The images of this node.
+#[derive(Debug)]
+pub(crate) struct Images {
+    directory: PathBuf,
+    /// One change at a time.
+    turn: Arc<Mutex<()>>,
+    /// Shared by sandboxes on their way.
+    pub using: RwLock<()>,
+}
+
+/// The store, while it is ours.
+struct Opened {
+    store: ImageStore,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Images {
+    pub(crate) fn of(home: &std::path::Path) -> Self {
+        Self { directory: home.join("images"), turn: Arc::default(), using: RwLock::default() }
+    }
+
+    async fn open(&self) -> Result<Opened, NodeError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let opening = async {
+            loop {
+                let directory = self.directory.clone();
+                match blocking(move || ImageStore::open(&directory)).await {
+                    Err(ImageError::Busy(_)) => tokio::time::sleep(STORE_AGAIN).await,
+                    opened => return opened,
+                }
+            }
+        };
+        let busy = |_| NodeError::Unavailable("another process is changing the images of this node".to_owned());
+        let store = tokio::time::timeout(STORE_WAIT, opening).await.map_err(busy)?.map_err(node_error)?;
+        Ok(Opened { store, _turn: turn })
+    }
+}
+
+impl Agent {
+    pub(crate) async fn commit(&self, id: SandboxId, spec: CommitSpec) -> Result<CommitSeen, NodeError> {
+        check_name(&spec.name)?;
+        let sandbox = self.find(id)?;
+        let agent = self.me.upgrade().ok_or_else(|| NodeError::Unavailable("the node stops".to_owned()))?;
+        // In a task of its own: whoever asked may go away, and nothing stands still for good.
+        let committing = tokio::spawn(async move { agent.commit_sandbox(&sandbox, spec).await });
+        committing.await.map_err(|error| NodeError::Internal(error.to_string()))?
+    }
+
+    async fn commit_sandbox(&self, sandbox: &Arc<Sandbox>, spec: CommitSpec) -> Result<CommitSeen, NodeError> {
+        let opened = self.images.open().await?;
+        let home = home_of(sandbox).await?;
+        let (store, limits) = (opened.store.clone(), CommitLimits { bytes: spec.bytes_max, entries: ENTRIES_MAX });
+        let read = move || store.pack(home, &limits);
+        let (packed, still) = match self.shop.cgroups.can_freeze() {
+            true => sandbox.still(read).await?,
+            // Then each file is what it was when it was opened, and not all of them are of one moment.
+            false => (blocking(read).await, Duration::ZERO),
+        };
+        let packed = packed.map_err(node_error)?;
+        let mut seen = seen(&packed, still);
+        if seen.secret_count > 0 && spec.secrets == SecretRule::Refuse {
+            return Ok(seen);
+        }
+        let (store, base, host) = (opened.store.clone(), sandbox.spec.image.clone(), self.host_plan());
+        let (recipes, template) = (self.shop.recipes.clone(), sandbox.template.clone());
+        let commit = move || {
+            check_base(&store, &base, &template)?;
+            let entry = store.commit(&spec.name, &base, packed)?;
+            let plan = store.catalog().resolve_over(&spec.name, &host)?;
+            let languages = Template::look(plan, &recipes).languages(&recipes);
+            Ok(CommittedImage { digest: entry.digest.to_string(), size_bytes: entry.size_bytes, languages })
+        };
+        seen.image = Some(blocking(commit).await.map_err(node_error)?);
+        Ok(seen)
+    }
+
+    pub(crate) async fn remove_image(&self, name: &str) -> Result<(), NodeError> {
+        check_name(name)?;
+        let opened = self.images.open().await?;
+        let _nobody_begins = self.images.using.write().await;
+        let (store, name) = (opened.store.clone(), name.to_owned());
+        let remove = move || {
+            let digest = match store.remove(&name) {
+                Ok(digest) => digest,
+                Err(ImageError::NotFound(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let named = store.list()?.into_iter().any(|entry| entry.digest == digest);
+            Ok((!named).then(|| digest.to_string()))
+        };
+        if let Some(digest) = blocking(remove).await.map_err(node_error)? {
+            for ready in self.shop.pools.forget(&digest) {
+                self.shop.retirement.retire(ready.slot);
+            }
+        }
+        let (store, in_use) = (opened.store.clone(), self.images_in_use());
+        let gone = blocking(move || store.gc(&in_use)).await.map_err(node_error)?;
+        tracing::info!(layers = gone.layers, bytes = gone.bytes, "an image was removed");
+        Ok(())
+    }
+
+    /// Of sandboxes that live, and of slots that wait.
+    fn images_in_use(&self) -> BTreeSet<madang_image::Digest> {
+        let sandboxes = self.sandboxes.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let live: Vec<String> = sandboxes.values().map(|sandbox| sandbox.template.clone()).collect();
+        let alone = self.alone.all().into_iter().map(|sandbox| sandbox.template.clone());
+        let catalog = ImageCatalog::of(&self.images.directory);
+        let named = catalog.list().unwrap_or_default();
+        let digest = |image: String| {
+            let by_name = || named.iter().find(|entry| entry.name == image).map(|entry| entry.digest.clone());
+            image.parse().ok().or_else(by_name)
+        };
+        live.into_iter().chain(alone).chain(self.shop.pools.images()).filter_map(digest).collect()
+    }
+
+    /// The machine's own image, which others may be made over.
+    pub(crate) fn host_plan(&self) -> RootPlan {
+        self.shop.templates().get(HOST_IMAGE).map(|template| template.plan.clone()).unwrap_or_default()
+    }
+
+    pub(crate) async fn images_seen(&self) -> Result<Vec<ImageSeen>, NodeError> {
+        let available = self.languages.iter().filter(|seen| seen.unavailable.is_none());
+        let languages = available.map(|seen| seen.id.clone()).collect();
+        let mut all = vec![ImageSeen { name: HOST_IMAGE.to_owned(), digest: None, size_bytes: 0, languages }];
+        let (directory, recipes, host) = (self.images.directory.clone(), self.shop.recipes.clone(), self.host_plan());
+        let listed = blocking(move || template::stored_images(&directory, &recipes, &host)).await;
+        all.extend(listed.map_err(|error| NodeError::Unavailable(error.to_string()))?);
+        Ok(all)
+    }
+
+    /// The plan of an image in the store, and the key of its template.
+    pub(crate) async fn image_plan(&self, image: &str) -> Result<(String, Template), NodeError> {
+        let (directory, name, recipes) = (self.images.directory.clone(), image.to_owned(), self.shop.recipes.clone());
+        let host = self.host_plan();
+        let look = move || {
+            let plan = ImageCatalog::of(&directory).resolve_over(&name, &host)?;
+            let key = plan.digest.clone().unwrap_or(name);
+            Ok((key, Template::look(plan, &recipes)))
+        };
+        blocking(look).await.map_err(|error| NodeError::Invalid(format!("image `{image}`: {error}")))
+    }
+}
+
+/// Only what was made of a session is made and removed this way.
+fn check_name(name: &str) -> Result<(), NodeError> {
+    match name.strip_prefix(COMMITTED).is_some_and(|rest| !rest.is_empty()) {
+        true => Ok(()),
+        false => Err(NodeError::Invalid(format!("an image of a session is called `{COMMITTED}…`, not {name:?}"))),
+    }
+}
+
+/// What was read lies over the image that the sandbox was made of, not over another that has its name by now.
+fn check_base(store: &ImageStore, base: &str, template: &str) -> Result<(), ImageError> {
+    // A claim of an agent that did not write the digest down has the name.
+    if base == template || store.list()?.iter().any(|entry| entry.name == base && entry.digest.to_string() == template)
+    {
+        return Ok(());
+    }
+    Err(ImageError::Invalid(format!("the image `{base}` is another now than the one that the session was made of")))
+}
+
+/// The work directory, opened by init: no path of the guest's is followed from here.
+async fn home_of(sandbox: &Sandbox) -> Result<OwnedFd, NodeError> {
+    let _awake = sandbox.awake().await?;
+    let (answer, descriptor) = sandbox.link.file(FileAsk::Home).await.map_err(unavailable)?;
+    match (answer.map_err(|fault| file_error("the work directory", &fault))?, descriptor) {
+        (FileAnswer::Opened(_), Some(descriptor)) => {
+            let file = File::from(descriptor);
+            let is_directory = file.metadata().is_ok_and(|seen| seen.is_dir());
+            is_directory.then(|| file.into()).ok_or_else(misfit)
+        }
+        _ => Err(misfit()),
+    }
+}
+
+fn misfit() -> NodeError {
+    NodeError::Internal("the sandbox answered something else".to_owned())
+}
+
+fn seen(packed: &Packed, still: Duration) -> CommitSeen {
+    let left_out = packed.left_out.items.iter();
+    let secrets = packed.secrets.items.iter();
+    CommitSeen {
+        image: None,
+        left_out: left_out.map(|one| LeftOutSeen { path: one.path.clone(), why: one.why.to_owned() }).collect(),
+        left_out_count: packed.left_out.count,
+        secrets: secrets.map(|one| SecretSeen { path: one.path.clone(), what: one.what.clone() }).collect(),
+        secret_count: packed.secrets.count,
+        frozen_ms: u64::try_from(still.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
+) -> Result<T, ImageError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(ImageError::Unavailable(format!("the work was stopped: {error}"))))
+}
+
+fn node_error(error: ImageError) -> NodeError {
+    let text = error.to_string();
+    match error {
+        ImageError::Refused { refusal: Refusal::TooLarge(_) | Refusal::TooManyEntries(_), .. } => {
+            NodeError::Limit(text)
+        }
+        ImageError::Refused { .. } | ImageError::Invalid(_) => NodeError::Invalid(text),
+        ImageError::NotFound(image) => NodeError::NotFound(format!("image `{image}`")),
+        ImageError::Busy(_) | ImageError::Denied(_) | ImageError::Unavailable(_) => NodeError::Unavailable(text),
+        ImageError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            NodeError::Capacity("the node has no room for more images".to_owned())
+        }
+        ImageError::Io { .. } => NodeError::Internal(text),
+    }
+}
