@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ground::{Ground, file, planted::Planted, query, session, stdout, verdict};
+use ground::{Ground, app::OthersApp, file, planted::Planted, query, session, stdout, verdict};
 use madang_client::Client;
 use madang_model::Blob;
 use madang_public_api::{OneShotRequest, RunView};
@@ -153,8 +153,9 @@ fn repeated(views: &[RunView]) -> Vec<String> {
 async fn every_attempt_is_held() {
     let mut ground = Ground::new();
     let mut planted = Planted::new();
-    let facts = planted.facts(&ground);
     let client = ground.client();
+    let others = OthersApp::open(&client).await;
+    let facts = planted.facts(&ground) + &others.facts();
     let unavailable = unavailable(&client).await;
     let mut failed = Vec::new();
     println!("{:<28} {:>7}  RESULT", "ATTEMPT", "MS");
@@ -181,6 +182,8 @@ async fn every_attempt_is_held() {
             failed.push(format!("{}: {line}", attempt.name));
         }
     }
+    others.is_there();
+    others.close().await;
     assert!(failed.is_empty(), "{} attempts were not held:\n{}", failed.len(), failed.join("\n"));
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test that shares this uses its own part")]
 
+pub mod app;
 pub mod planted;
 
 use std::{

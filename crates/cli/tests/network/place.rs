@@ -8,13 +8,15 @@ use std::{
 };
 
 use madang_client::{Client, Place};
-use madang_testkit::internet::{OTHER, World};
+use madang_testkit::internet::{NODE, OTHER, World};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(20);
+/// Where apps are served, on every address of the node's own namespace.
+pub const APPS_PORT: u16 = 8_688;
 
 /// Looks again and again until `found` finds something; says what it last saw when that never happens.
 pub async fn soon<T>(what: &str, mut found: impl AsyncFnMut() -> Result<T, String>) -> T {
@@ -49,7 +51,9 @@ impl Server {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.home.path().join("log")).unwrap();
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/{}", world.node())).arg(env!("CARGO_BIN_EXE_madang"));
-        command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(self.home.path());
+        let (apps, url) = (format!("0.0.0.0:{APPS_PORT}"), format!("http://{NODE}:{APPS_PORT}"));
+        command.args(["up", "--listen", "127.0.0.1:0", "--apps-listen", &apps, "--apps-url", &url, "--data"]);
+        command.arg(self.home.path());
         for name in ["MADANG_HOME", "MADANG_ENDPOINT", "MADANG_TOKEN"] {
             command.env_remove(name);
         }
