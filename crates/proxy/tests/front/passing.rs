@@ -26,13 +26,17 @@ async fn connections_are_kept_on_both_sides() {
     let world = World::new().await;
     let app = world.mirror().await;
     let (path, bearer) = (format!("/apps/{app}/"), world.bearer(app));
-    for _ in 0..3 {
+    let clients = 3;
+    for _ in 0..clients {
         let mut client = world.connect().await;
         for _ in 0..3 {
             assert_eq!(status(&ask(&mut client, &path, &bearer).await), 200);
         }
     }
-    assert_eq!(world.connections(), 1, "nine requests over one connection");
+    // A client stays with the thread that it was given to, and each thread keeps its own.
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let most = clients.min(threads);
+    assert!((1..=most).contains(&world.connections()), "nine requests over {} connections", world.connections());
 }
 
 #[tokio::test]
