@@ -1,5 +1,6 @@
 //! Bytes on their way in and out of a folder.
 
+mod ahead;
 mod archive;
 pub(crate) mod date;
 mod digest;

@@ -8,7 +8,10 @@ use http_body_util::BodyExt as _;
 use rustix::io::{Errno, pwritev};
 use tokio::{task::JoinHandle, time::timeout};
 
-use super::{Digesting, Hands};
+use super::{
+    Digesting, Hands,
+    ahead::{Ahead, give_back},
+};
 use crate::StorageError;
 
 /// Written at once.
@@ -41,10 +44,11 @@ pub struct Fed {
 }
 
 /// Until the body ends, breaks off or says nothing any more.
-pub async fn feed(mut feeding: Feeding, mut body: Body) -> Fed {
-    let mut writing: Option<JoinHandle<Written>> = None;
+pub async fn feed(feeding: Feeding, mut body: Body) -> Fed {
+    let bytes_max = feeding.bytes_max;
+    let mut writer = Writer::of(feeding);
     let mut batch = Batch::default();
-    let mut room = feeding.bytes_max;
+    let mut room = bytes_max;
     let mut end = loop {
         let piece = match timeout(BODY_IDLE, body.frame()).await {
             Err(_) => break Err(StorageError::Broken("the body said nothing for a minute".to_owned())),
@@ -56,58 +60,94 @@ pub async fn feed(mut feeding: Feeding, mut body: Body) -> Fed {
             },
         };
         if piece.len() as u64 > room {
-            break Err(StorageError::Invalid(format!("more than the {} bytes that were announced", feeding.bytes_max)));
+            break Err(StorageError::Invalid(format!("more than the {bytes_max} bytes that were announced")));
         }
         room -= piece.len() as u64;
         batch.push(piece);
         if batch.is_full() {
-            if let Err(error) = settle(&mut feeding, writing.take()).await {
-                return feeding.end(Err(error));
+            if let Err(error) = writer.settle().await {
+                return writer.end(Err(error)).await;
             }
-            writing = Some(feeding.write(std::mem::take(&mut batch)));
+            writer.begin(std::mem::take(&mut batch));
         }
     };
     // The one before has to be over first, so that what is written has no hole.
-    if let Err(error) = settle(&mut feeding, writing.take()).await {
-        return feeding.end(Err(error));
+    if let Err(error) = writer.settle().await {
+        return writer.end(Err(error)).await;
     }
-    let last = feeding.write(batch);
-    if let Err(error) = settle(&mut feeding, Some(last)).await {
+    writer.begin(batch);
+    if let Err(error) = writer.settle().await {
         end = Err(error);
     }
-    feeding.end(end)
+    writer.end(end).await
 }
 
-type Written = Result<(u64, Option<Digesting>), StorageError>;
-
-async fn settle(feeding: &mut Feeding, writing: Option<JoinHandle<Written>>) -> Result<(), StorageError> {
-    let Some(writing) = writing else { return Ok(()) };
-    let broken = |_| StorageError::Unavailable("writing broke off".to_owned());
-    let (at, digesting) = writing.await.map_err(broken)??;
-    (feeding.at, feeding.digesting) = (at, digesting);
-    Ok(())
+/// Where writing has come to.
+#[derive(Debug)]
+struct Written {
+    at: u64,
+    digesting: Option<Digesting>,
+    ahead: Ahead,
 }
 
-impl Feeding {
-    /// Begins to write; goes on when nobody waits any more.
-    fn write(&mut self, batch: Batch) -> JoinHandle<Written> {
-        let (file, at, mut digesting) = (Arc::clone(&self.file), self.at, self.digesting.take());
-        let hands = Arc::clone(&self.hands);
-        tokio::spawn(async move {
+/// Writes one batch after the other.
+#[derive(Debug)]
+struct Writer {
+    file: Arc<OwnedFd>,
+    hands: Arc<Hands>,
+    written: Written,
+    writing: Option<JoinHandle<Result<Written, StorageError>>>,
+}
+
+impl Writer {
+    fn of(feeding: Feeding) -> Self {
+        let Feeding { file, at, bytes_max, digesting, hands } = feeding;
+        let written = Written { at, digesting, ahead: Ahead::new(at, bytes_max) };
+        Self { file, hands, written, writing: None }
+    }
+
+    /// Waits for the batch that is being written.
+    async fn settle(&mut self) -> Result<(), StorageError> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let broken = |_| StorageError::Unavailable("writing broke off".to_owned());
+        self.written = writing.await.map_err(broken)??;
+        Ok(())
+    }
+
+    /// Goes on when nobody waits any more.
+    fn begin(&mut self, batch: Batch) {
+        let (file, hands) = (Arc::clone(&self.file), Arc::clone(&self.hands));
+        let Written { at, ref mut digesting, mut ahead } = self.written;
+        let mut digesting = digesting.take();
+        self.writing = Some(tokio::spawn(async move {
             let deed = move || {
+                if batch.is_full() {
+                    ahead.reach(&file, at, batch.bytes as u64);
+                }
                 let pieces = batch.pieces();
-                let end = write_all(&file, &pieces, at)?;
+                let at = write_all(&file, &pieces, at)?;
                 if let Some(digesting) = &mut digesting {
                     pieces.iter().for_each(|piece| digesting.add(piece));
                 }
-                Ok((end, digesting))
+                Ok(Written { at, digesting, ahead })
             };
             hands.run(deed).await
-        })
+        }));
     }
 
-    fn end(self, end: Result<(), StorageError>) -> Fed {
-        Fed { at: self.at, digesting: self.digesting, end }
+    async fn end(self, mut end: Result<(), StorageError>) -> Fed {
+        let (file, Written { at, digesting, ahead }) = (self.file, self.written);
+        // Nobody knows how far a batch came that could not be written.
+        if end.is_err() || ahead.is_beyond(at) {
+            let given_back = self.hands.run(move || {
+                give_back(&file);
+                Ok(())
+            });
+            if let Err(error) = given_back.await {
+                end = end.and(Err(error));
+            }
+        }
+        Fed { at, digesting, end }
     }
 }
 

@@ -112,6 +112,8 @@ pub(crate) fn failed(path: &TreePath) -> impl Fn(Errno) -> StorageError {
         Errno::ISDIR => StorageError::Conflict(format!("{path} is a directory")),
         Errno::LOOP => StorageError::Conflict(format!("{path}: symbolic links are not followed")),
         Errno::XDEV => StorageError::Conflict(format!("{path} is on another file system")),
+        // A socket, or a device that is none.
+        Errno::NXIO | Errno::NODEV => StorageError::Conflict(format!("{path} is neither a file nor a directory")),
         Errno::BUSY => StorageError::Conflict(format!("{path} is in use")),
         Errno::ACCESS | Errno::PERM | Errno::ROFS => {
             StorageError::Denied(format!("{path}: its permissions do not allow this"))

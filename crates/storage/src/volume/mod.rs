@@ -68,6 +68,8 @@ pub(crate) fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Stor
         Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => {
             StorageError::Full("the quota of the folder's owner is used up".to_owned())
         }
+        // Of ours, not the kernel's: what guests have made goes beyond a limit.
+        None if source.kind() == io::ErrorKind::InvalidInput => StorageError::Invalid(source.to_string()),
         _ => StorageError::Io { doing, source },
     }
 }

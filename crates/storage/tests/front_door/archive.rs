@@ -114,6 +114,23 @@ async fn what_would_hurt_is_left_out_and_said() {
     drop(checked);
 }
 
+/// Two links, each of which stays inside by its text, lead out together where one goes up behind the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_lead_out_together_are_left_out() {
+    let ground = Ground::new().await;
+    ground.write("d/deep/x", "x");
+    symlink(".", ground.path("d/here")).unwrap();
+    symlink("here/../out", ground.path("d/both")).unwrap();
+    symlink("..", ground.path("d/deep/top")).unwrap();
+    symlink("deep/top/../out", ground.path("d/three")).unwrap();
+    for (kind, program, arguments) in [("zip", "unzip", &["-q"][..]), ("tar", "tar", &["-xf"][..])] {
+        let out = unpack(program, arguments, &packed(&ground, &format!("files/d?archive={kind}")).await);
+        let found = read_tree(&out.path().join("out"));
+        assert!(found.contains_key(&b"here"[..]) && found.contains_key(&b"deep/top"[..]), "{kind}: {found:?}");
+        assert!(!found.contains_key(&b"both"[..]) && !found.contains_key(&b"three"[..]), "{kind}: {found:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_change_meanwhile_spoil_nothing() {
     let ground = Ground::new().await;

@@ -86,12 +86,14 @@ impl Ground {
         directory.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
     }
 
+    pub fn staged_path(&self, name: &str) -> PathBuf {
+        self.home.path().join(format!("{}.staging/{name}", self.folder))
+    }
+
     /// How much the longest of them holds.
     pub fn staged_bytes(&self) -> u64 {
-        let of = |name| {
-            fs::metadata(self.home.path().join(format!("{}.staging/{name}", self.folder))).map_or(0, |meta| meta.len())
-        };
-        self.staged().into_iter().map(of).max().unwrap_or(0)
+        let of = |name: &String| fs::metadata(self.staged_path(name)).map_or(0, |meta| meta.len());
+        self.staged().iter().map(of).max().unwrap_or(0)
     }
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {

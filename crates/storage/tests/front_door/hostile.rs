@@ -57,6 +57,9 @@ async fn a_pipe_holds_nobody_up() {
     let got = tokio::time::timeout(Duration::from_secs(60), client.get("files/pipe", &[])).await.unwrap();
     got.expect(409);
     assert_eq!(client.get("stat/pipe", &[]).await.expect(200).json()["kind"], "other");
+    let _socket = std::os::unix::net::UnixListener::bind(ground.path("socket")).unwrap();
+    own(&ground.path("socket"));
+    client.get("files/socket", &[]).await.expect(409);
 }
 
 #[tokio::test(flavor = "multi_thread")]

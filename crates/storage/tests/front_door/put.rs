@@ -7,7 +7,7 @@ use madang_ticket::FolderMay;
 use ring::digest::{SHA256, digest};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::{client::read, ground::Ground};
+use crate::{client::read, ground::Ground, resume::until};
 
 pub fn bytes(count: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -53,6 +53,43 @@ async fn a_body_of_unknown_length_in_small_pieces() {
     stream.write_all(b"0\r\n\r\n").await.unwrap();
     read(stream, "PUT").await.expect(201);
     assert!(fs::read(ground.path("x")).unwrap() == sent);
+}
+
+/// What a file takes on the disk is what it holds, whatever room its upload had ahead.
+#[tokio::test(flavor = "multi_thread")]
+async fn room_that_is_not_needed_is_given_back() {
+    const SLACK_BYTES: u64 = 256 << 10;
+    let ground = Ground::new().await;
+    let client = ground.client(FolderMay::Write);
+    let sent = bytes(5_500_001, 3);
+    let mut stream = client.begin("PUT", "files/x", &[("Transfer-Encoding", "chunked")]).await;
+    for chunk in sent.chunks(1 << 20) {
+        stream.write_all(&[format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()).await.unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    read(stream, "PUT").await.expect(201);
+    let takes = |path: std::path::PathBuf| {
+        let meta = fs::metadata(path).unwrap();
+        (meta.blocks() * 512).checked_sub(meta.len()).filter(|more| *more <= SLACK_BYTES)
+    };
+    assert!(takes(ground.path("x")).is_some(), "{:?}", fs::metadata(ground.path("x")));
+    assert!(fs::read(ground.path("x")).unwrap() == sent);
+    // The same of an upload that breaks off, and of what has then come.
+    let heads = [("Tus-Resumable", "1.0.0"), ("Upload-Length", "50000000"), ("Upload-Metadata", "path eQ==")];
+    let made = client.send("POST", "uploads", &heads, b"").await.expect(201);
+    let upload = made.head("location").rsplit('/').next().unwrap().to_owned();
+    let heads = [
+        ("Tus-Resumable", "1.0.0"),
+        ("Upload-Offset", "0"),
+        ("Content-Type", "application/offset+octet-stream"),
+        ("Content-Length", "50000000"),
+    ];
+    let mut stream = client.begin("PATCH", &format!("uploads/{upload}"), &heads).await;
+    stream.write_all(&sent).await.unwrap();
+    drop(stream);
+    let part = || ground.staged_path(&format!("{upload}.part"));
+    let as_came = || fs::metadata(part()).is_ok_and(|meta| meta.len() == sent.len() as u64) && takes(part()).is_some();
+    until("the part takes no more than came", as_came).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
