@@ -23,6 +23,9 @@ const SMALL_BYTES: usize = 1_000;
 /// Small files sent at once.
 const SMALL_AT_ONCE: usize = 8;
 const CUTS: usize = 50;
+/// How often two clients put one file at once, and what each of them has to say.
+const RACES: u32 = 20;
+const RACE_BODIES: [(u8, usize); 2] = [(1, (8 << 20) + 1), (2, (12 << 20) + 2)];
 /// What the upload that is cut has.
 const CUT_BYTES: usize = 64 << 20;
 
@@ -48,6 +51,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<(), Ben
     large(settings, report, &server, &ours).await?;
     small(report, &files).await?;
     cut(report, &ours, &files).await?;
+    race(report, &ours, &files).await?;
     server.stop().await?;
     Ok(())
 }
@@ -182,6 +186,29 @@ async fn cut(report: &mut Report, wire: &Wire, files: &FolderFiles) -> Result<()
     let same = adding.finalize() == Sha256::digest(&bytes);
     report.metric("cut_upload_right", if same { 1.0 } else { 0.0 });
     report.failures += u64::from(!same);
+    Ok(())
+}
+
+/// Two clients put files of two sizes under one name at once: what is there then is one of them, whole.
+async fn race(report: &mut Report, wire: &Wire, files: &FolderFiles) -> Result<(), BenchError> {
+    let put = async |body: &[u8]| -> Result<(), BenchError> {
+        let put = Request { method: "PUT", target: "files/race", heads: &[], body: Body::Bytes(body) };
+        wire.send(put).await?.expect_success().map(drop)
+    };
+    let both = RACE_BODIES.map(|(byte, count)| vec![byte; count]);
+    let mut whole = 0;
+    for _ in 0..RACES {
+        let (one, other) = tokio::join!(put(&both[0]), put(&both[1]));
+        one.and(other)?;
+        let (mut reading, mut got) = (files.read("race").await?.0, Vec::new());
+        while let Some(piece) = reading.next().await? {
+            got.extend_from_slice(&piece);
+        }
+        whole += u64::from(both.contains(&got));
+    }
+    report.metric("races", f64::from(RACES));
+    report.metric("races_won_whole", whole as f64);
+    report.failures += u64::from(RACES) - whole;
     Ok(())
 }
 
