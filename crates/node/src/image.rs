@@ -3,7 +3,14 @@
 //! The store of images belongs to one process at a time: it is opened for each change, so that an administrator's command can change it too.
 //! Whoever makes a sandbox of an image holds `using`; what nobody uses is taken away only while nobody does.
 
-use std::{collections::BTreeSet, fs::File, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use madang_ids::SandboxId;
 use madang_image::{CommitLimits, ImageCatalog, ImageError, ImageStore, Packed, Refusal, RootPlan, host::HOST_IMAGE};
@@ -23,6 +30,12 @@ use crate::{
 const ENTRIES_MAX: u64 = 1_000_000;
 /// So long another process may be changing images.
 const STORE_WAIT: Duration = Duration::from_secs(10);
+/// So long a change waits for those before it: what is refused after that can be asked for again, what queues for good cannot be taken back.
+const TURN_WAIT: Duration = Duration::from_secs(60);
+/// What no commit takes of the node's disk: folders and the database live on it too.
+const DISK_LEFT_BYTES: u64 = 1 << 30;
+/// A commit is on the disk as it was read and once more as a layer, for a moment.
+const COPIES: u64 = 2;
 const STORE_AGAIN: Duration = Duration::from_millis(50);
 
 /// The images of this node.
@@ -47,7 +60,8 @@ impl Images {
     }
 
     async fn open(&self) -> Result<Opened, NodeError> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let late = |_| NodeError::Unavailable("other images are being changed on this node; try again".to_owned());
+        let turn = tokio::time::timeout(TURN_WAIT, Arc::clone(&self.turn).lock_owned()).await.map_err(late)?;
         let opening = async {
             loop {
                 let directory = self.directory.clone();
@@ -76,7 +90,8 @@ impl Agent {
     async fn commit_sandbox(&self, sandbox: &Arc<Sandbox>, spec: CommitSpec) -> Result<CommitSeen, NodeError> {
         let opened = self.images.open().await?;
         let home = home_of(sandbox).await?;
-        let (store, limits) = (opened.store.clone(), CommitLimits { bytes: spec.bytes_max, entries: ENTRIES_MAX });
+        let bytes = self.commit_bytes_max(sandbox, &spec)?;
+        let (store, limits) = (opened.store.clone(), CommitLimits { bytes, entries: ENTRIES_MAX });
         let read = move || store.pack(home, &limits);
         let (packed, still) = match self.shop.cgroups.can_freeze() {
             true => sandbox.still(read).await?,
@@ -99,6 +114,16 @@ impl Agent {
         };
         seen.image = Some(blocking(commit).await.map_err(node_error)?);
         Ok(seen)
+    }
+
+    /// A file of holes says that it is larger than its disk, and would be written out whole.
+    fn commit_bytes_max(&self, sandbox: &Sandbox, spec: &CommitSpec) -> Result<u64, NodeError> {
+        let held = spec.bytes_max.min(sandbox.spec.limits.disk_bytes);
+        let free = free_bytes(&self.images.directory)?;
+        if free < DISK_LEFT_BYTES.saturating_add(held.saturating_mul(COPIES)) {
+            return Err(NodeError::Capacity("the node has no room for more images".to_owned()));
+        }
+        Ok(held)
     }
 
     pub(crate) async fn remove_image(&self, name: &str) -> Result<(), NodeError> {
@@ -198,6 +223,13 @@ async fn home_of(sandbox: &Sandbox) -> Result<OwnedFd, NodeError> {
         }
         _ => Err(misfit()),
     }
+}
+
+/// That programs without privilege may take.
+fn free_bytes(directory: &Path) -> Result<u64, NodeError> {
+    let failed = |errno| NodeError::Internal(format!("cannot see how much disk is left: {errno}"));
+    let seen = rustix::fs::statvfs(directory).map_err(failed)?;
+    Ok(seen.f_bavail.saturating_mul(seen.f_frsize))
 }
 
 fn misfit() -> NodeError {

@@ -71,6 +71,21 @@ async fn what_one_session_made_is_where_the_next_begins() {
     assert!(held.all(|made| !made.exists()), "nothing needs them");
 }
 
+/// Its holes would be zeros in a layer.
+#[tokio::test]
+async fn a_file_that_says_it_is_larger_than_its_disk_is_no_layer() {
+    let session = Session::of("python").await;
+    session.shown("f = open('sparse', 'wb'); f.truncate(15 << 30); f.close()").await;
+    let (code, out, err) = session.server.madang(&["session", "commit", &session.id(), "sparse"]);
+    assert!(code == 122 && err.contains("the work directory"), "{code} {out:?} {err:?}");
+    session.shown("f = open('sparse', 'wb'); f.truncate(1 << 20); f.close()").await;
+    let (code, _, err) = session.server.madang(&["session", "commit", &session.id(), "sparse"]);
+    assert_eq!(code, 0, "{err}");
+    end(&session.client, &session).await;
+    let (code, _, err) = session.server.madang(&["image", "rm", "sparse"]);
+    assert_eq!(code, 0, "{err}");
+}
+
 #[tokio::test]
 async fn a_key_that_was_forgotten_is_found() {
     let session = Session::of("python").await;

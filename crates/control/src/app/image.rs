@@ -20,8 +20,10 @@ use madang_store::ImageRecord;
 use super::{App, Asker, Failure, live_session::LiveSession, policy::refused, validate};
 use crate::clock::now_ms;
 
-/// Where no policy says less: what a sandbox can hold at all is far below.
+/// Where no policy says less. A node takes no more than the disk of the sandbox.
 const IMAGE_BYTES_MAX: u64 = 16 << 30;
+/// Of one user, where no policy says how many.
+const IMAGES_MAX: u64 = 100;
 
 impl App {
     /// Makes an image of the session's main sandbox.
@@ -72,7 +74,9 @@ impl App {
         self.store.image_insert(image).await?;
         let others = self.store.image_count(image.owner.user).await?.saturating_sub(1);
         let refusals = bounds.iter().filter_map(|bound| bound.image_count_refusal(others)).collect();
-        if let Err(failure) = refused(refusals) {
+        let said = bounds.iter().any(|bound| bound.limits.images_max.is_some());
+        let room = if said || others < IMAGES_MAX { Ok(()) } else { Err(images_full()) };
+        if let Err(failure) = room.and_then(|()| refused(refusals)) {
             self.store.image_forget(image.id).await?;
             return Err(failure);
         }
@@ -256,6 +260,11 @@ impl App {
 fn belonging(record: &ImageRecord) -> Belonging {
     let Belonging { user, organization, .. } = record.owner.into();
     Belonging { user, project: record.shared_with, organization }
+}
+
+fn images_full() -> Failure {
+    let failure = Failure::new(ProblemKind::Limit, format!("you have {IMAGES_MAX} images: remove one first"));
+    Failure { limit: Some("images_max".into()), ..failure }
 }
 
 /// What nodes call it: nobody else's name can be the same.
