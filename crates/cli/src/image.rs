@@ -6,15 +6,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     io::{self, IsTerminal as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use madang_client::{Client, ClientError, data_home};
+use madang_client::{Client, ClientError, FileBytes, data_home};
 use madang_ids::ByteSize;
 use madang_image::{Credentials, ImageEntry, ImageError, ImageStore, Progress, PullOptions, Reference};
 use madang_public_api::{ImageChange, ImageView};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     args::{ImageArgs, ImageCommand, PullArgs},
@@ -35,10 +36,7 @@ pub async fn run(args: ImageArgs) -> Result<u8, Failure> {
             let entries = store()?.import(&file, name.as_deref(), &progress()).map_err(failure)?;
             changed(&entries, json.json)?;
         }
-        ImageCommand::Export { image, file } => {
-            let written = store()?.export(&image, &file).map_err(failure)?;
-            print::say(&format!("{} {} {}\n", written.name, ByteSize(written.size_bytes), written.digest))?;
-        }
+        ImageCommand::Export { image, file } => export(&image, &file).await?,
         ImageCommand::Ls { json } => list(json.json).await?,
         ImageCommand::Share { image } => {
             change(&image, ImageChange { shared: Some(true), ..ImageChange::default() }).await?
@@ -78,6 +76,47 @@ fn changed(entries: &[ImageEntry], json: bool) -> Result<(), Failure> {
     }
     let line = |entry: &ImageEntry| format!("{} {} {}\n", entry.name, ByteSize(entry.size_bytes), entry.digest);
     print::say(&entries.iter().map(line).collect::<String>())
+}
+
+/// The server has what was made of its sessions; the others are in the store.
+async fn export(image: &str, path: &Path) -> Result<(), Failure> {
+    match Client::discover()?.image_export(image).await {
+        Ok(bytes) => {
+            let size_bytes = download(bytes, path).await?;
+            return print::say(&format!("{image} {}\n", ByteSize(size_bytes)));
+        }
+        Err(ClientError::Unreachable { .. }) => {}
+        Err(ClientError::Refused(problem)) if problem.status == 404 => {}
+        Err(error) => return Err(error.into()),
+    }
+    let written = store()?.export(image, path).map_err(failure)?;
+    print::say(&format!("{} {} {}\n", written.name, ByteSize(written.size_bytes), written.digest))
+}
+
+/// Into a file that must not be there yet; one that cannot be finished is removed.
+async fn download(bytes: FileBytes, path: &Path) -> Result<u64, Failure> {
+    let wrong = |error: io::Error| Failure::usage(format!("{}: {error}", path.display()));
+    let file = tokio::fs::File::create_new(path).await.map_err(wrong)?;
+    let written = write_all(bytes, file, wrong).await;
+    if written.is_err() {
+        // It is ours: it was not there before.
+        let _ = tokio::fs::remove_file(path).await;
+    }
+    written
+}
+
+async fn write_all(
+    mut bytes: FileBytes,
+    mut file: tokio::fs::File,
+    wrong: impl Fn(io::Error) -> Failure,
+) -> Result<u64, Failure> {
+    let mut size_bytes = 0;
+    while let Some(piece) = bytes.next().await? {
+        file.write_all(&piece).await.map_err(&wrong)?;
+        size_bytes += piece.len() as u64;
+    }
+    file.sync_all().await.map_err(wrong)?;
+    Ok(size_bytes)
 }
 
 async fn change(image: &str, change: ImageChange) -> Result<(), Failure> {

@@ -50,6 +50,13 @@ impl Client {
         self.patch(&format!("{BASE_PATH}/images/{}", path_encoded(image).replace('/', "%2F")), change).await
     }
 
+    /// All of one that was made of a session, as an OCI layout in a tar.
+    pub async fn image_export(&self, image: &str) -> Result<FileBytes, ClientError> {
+        let image = path_encoded(image).replace('/', "%2F");
+        let (response, lease) = self.bytes(&format!("{BASE_PATH}/images/{image}/export")).await?;
+        Ok(FileBytes::new(response.into_body(), lease))
+    }
+
     /// One that was made of a session.
     pub async fn image_remove(&self, image: &str) -> Result<ImageView, ClientError> {
         self.delete(&format!("{BASE_PATH}/images/{}", path_encoded(image).replace('/', "%2F"))).await

@@ -6,7 +6,8 @@
 mod layer;
 
 use std::{
-    io::{self, Write},
+    fs::File,
+    io::{self, Seek as _, Write},
     path::Path,
 };
 
@@ -18,7 +19,7 @@ use crate::{
     digest::Digest,
     document::{HOME_LABEL, HOST_LABEL, Platform},
     error::ImageError,
-    store::{Base, ImageRecord, ImageStore, PackedLayer},
+    store::{Base, ImageRecord, ImageStore, PackedLayer, check_name},
     tar::{Kind, TarWriter, Written},
 };
 
@@ -75,7 +76,7 @@ impl Documents {
 impl ImageStore {
     /// Writes the image to a file, which must not be there yet; one that cannot be finished is removed. Blocking.
     pub fn export(&self, name: &str, path: &Path) -> Result<Exported, ImageError> {
-        let file = std::fs::File::create_new(path).map_err(ImageError::io("create", path))?;
+        let file = File::create_new(path).map_err(ImageError::io("create", path))?;
         let written = self.export_to(name, &file).and_then(|exported| {
             file.sync_all().map_err(ImageError::io("sync", path))?;
             Ok(exported)
@@ -87,14 +88,28 @@ impl ImageStore {
         written
     }
 
+    /// Writes the image to a file that has no name and goes with whoever holds it; in it the image is called `shown`. Blocking.
+    pub fn export_nameless(&self, name: &str, shown: &str) -> Result<(File, Exported), ImageError> {
+        check_name(shown)?;
+        let tmp = self.dir().join("tmp");
+        let mut file = tempfile::tempfile_in(&tmp).map_err(ImageError::io("create a file in", &tmp))?;
+        let exported = self.export_as(name, shown, &file)?;
+        file.rewind().map_err(ImageError::io("read", &tmp))?;
+        Ok((file, exported))
+    }
+
     /// Writes the image to whoever takes it. Blocking.
     pub fn export_to(&self, name: &str, to: impl Write) -> Result<Exported, ImageError> {
+        self.export_as(name, name, to)
+    }
+
+    fn export_as(&self, name: &str, shown: &str, to: impl Write) -> Result<Exported, ImageError> {
         let record = self.record_named(name)?;
         let _pin = self.pin(&record.layers);
         let documents = self.manifest_of(&record)?;
         let manifest = Blob::of(MANIFEST, &documents.manifest);
         let mut top = manifest.descriptor();
-        top["annotations"] = json!({NAME: name, TAG: name});
+        top["annotations"] = json!({NAME: shown, TAG: shown});
         let index = document(&json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [top]}));
         let layout = document(&json!({"imageLayoutVersion": "1.0.0"}));
         let failed = || ImageError::io("write", Path::new(name));
@@ -114,7 +129,7 @@ impl ImageStore {
         }
         let counted = tar.finish().and_then(|buffer| buffer.into_inner().map_err(io::IntoInnerError::into_error));
         let size_bytes = counted.map_err(failed())?.bytes;
-        Ok(Exported { name: name.to_owned(), digest: manifest.digest, size_bytes, layers: record.layers.len() })
+        Ok(Exported { name: shown.to_owned(), digest: manifest.digest, size_bytes, layers: record.layers.len() })
     }
 
     /// What an export of the image says of it. Each layer is packed once to know its digest, which is kept beside it.

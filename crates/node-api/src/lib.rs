@@ -353,6 +353,8 @@ pub trait Node: Send + Sync + 'static {
     /// Takes an image away that was made of a session, and every layer that nothing needs any more. Sandboxes that were made of it keep theirs.
     /// Unknown ones are gone already.
     async fn image_remove(&self, name: &str) -> Result<(), NodeError>;
+    /// An image that was made of a session, as an OCI layout in a tar, in which it is called `shown`. Its size is known before its first byte.
+    async fn image_export(&self, name: &str, shown: &str) -> Result<FileOpened, NodeError>;
     fn health(&self) -> NodeHealth;
 
     /// The machine and what it has.

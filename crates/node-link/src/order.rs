@@ -142,6 +142,10 @@ pub enum Ask {
     ImageRemove {
         name: String,
     },
+    ImageExport {
+        name: String,
+        shown: String,
+    },
 }
 
 impl Ask {
@@ -184,6 +188,7 @@ impl Ask {
             Self::ExecStart { .. } => "node exec_start",
             Self::ImageCommit { .. } => "node image_commit",
             Self::ImageRemove { .. } => "node image_remove",
+            Self::ImageExport { .. } => "node image_export",
         }
     }
 
@@ -222,6 +227,7 @@ impl Ask {
             | Self::RunAttach { .. }
             | Self::Complete { .. }
             | Self::FileRead { .. }
+            | Self::ImageExport { .. }
             | Self::AppConnect { .. }
             | Self::PortConnect { .. }
             | Self::ExecStart { .. }

@@ -2,11 +2,15 @@
 
 use std::{
     collections::BTreeMap,
+    io::Cursor,
     iter,
     sync::{Mutex, PoisonError},
 };
 
-use madang_node_api::{CommitSeen, CommitSpec, CommittedImage, ImageSeen, NodeError, SecretRule, SecretSeen};
+use madang_node_api::{
+    CommitSeen, CommitSpec, CommittedImage, FileKind, FileOpened, FileSeen, ImageSeen, NodeError, SecretRule,
+    SecretSeen,
+};
 
 pub(crate) type SimImages = Mutex<BTreeMap<String, CommittedImage>>;
 
@@ -44,4 +48,19 @@ pub(crate) fn commit(images: &SimImages, files: &[(String, u64)], spec: CommitSp
         seen.image = Some(image);
     }
     Ok(seen)
+}
+
+/// No archive, but what an archive says: the name and the digest.
+pub(crate) fn export(images: &SimImages, name: &str, shown: &str) -> Result<FileOpened, NodeError> {
+    let images = images.lock().unwrap_or_else(PoisonError::into_inner);
+    let image = images.get(name).ok_or_else(|| NodeError::NotFound(format!("image `{name}`")))?;
+    let bytes = format!("{shown} {}", image.digest).into_bytes();
+    let seen = FileSeen {
+        path: shown.to_owned(),
+        kind: FileKind::File,
+        size_bytes: bytes.len() as u64,
+        mode: 0o644,
+        modified_ms: 0,
+    };
+    Ok(FileOpened { seen, bytes: Box::pin(Cursor::new(bytes)) })
 }

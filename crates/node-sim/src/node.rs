@@ -447,6 +447,10 @@ impl Node for SimNode {
         image::commit(&self.inner.images, &files, spec)
     }
 
+    async fn image_export(&self, name: &str, shown: &str) -> Result<FileOpened, NodeError> {
+        image::export(&self.inner.images, name, shown)
+    }
+
     async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
         self.inner.images.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         Ok(())

@@ -455,6 +455,10 @@ impl Node for Agent {
         self.commit(sandbox, spec).await
     }
 
+    async fn image_export(&self, name: &str, shown: &str) -> Result<FileOpened, NodeError> {
+        self.export_image(name, shown).await
+    }
+
     async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
         self.remove_image(name).await
     }

@@ -6,19 +6,26 @@
 use std::{
     collections::BTreeSet,
     fs::File,
+    io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use madang_ids::SandboxId;
 use madang_image::{CommitLimits, ImageCatalog, ImageError, ImageStore, Packed, Refusal, RootPlan, host::HOST_IMAGE};
 use madang_node_api::{
-    COMMITTED, CommitSeen, CommitSpec, CommittedImage, ImageSeen, LeftOutSeen, NodeError, SecretRule, SecretSeen,
+    COMMITTED, CommitSeen, CommitSpec, CommittedImage, FileKind, FileOpened, FileSeen, ImageSeen, LeftOutSeen,
+    NodeError, SecretRule, SecretSeen,
 };
 use madang_slot_api::{FileAnswer, FileAsk};
-use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, RwLock, Semaphore},
+};
 
 use crate::{
     agent::Agent,
@@ -28,6 +35,8 @@ use crate::{
 
 /// Files and directories of one commit.
 const ENTRIES_MAX: u64 = 1_000_000;
+/// Archives that are on their way out at once: each is a file as large as its image.
+const EXPORTS_MAX: usize = 4;
 /// So long another process may be changing images.
 const STORE_WAIT: Duration = Duration::from_secs(10);
 /// So long a change waits for those before it: what is refused after that can be asked for again, what queues for good cannot be taken back.
@@ -46,6 +55,7 @@ pub(crate) struct Images {
     turn: Arc<Mutex<()>>,
     /// Shared by sandboxes on their way.
     pub using: RwLock<()>,
+    exports: Arc<Semaphore>,
 }
 
 /// The store, while it is ours.
@@ -54,9 +64,26 @@ struct Opened {
     _turn: OwnedMutexGuard<()>,
 }
 
+/// An archive on its way out; its file goes with it.
+struct Exporting {
+    file: tokio::fs::File,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Exporting {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.file).poll_read(cx, buffer)
+    }
+}
+
 impl Images {
     pub(crate) fn of(home: &std::path::Path) -> Self {
-        Self { directory: home.join("images"), turn: Arc::default(), using: RwLock::default() }
+        Self {
+            directory: home.join("images"),
+            turn: Arc::default(),
+            using: RwLock::default(),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+        }
     }
 
     async fn open(&self) -> Result<Opened, NodeError> {
@@ -124,6 +151,21 @@ impl Agent {
             return Err(NodeError::Capacity("the node has no room for more images".to_owned()));
         }
         Ok(held)
+    }
+
+    /// The archive is written whole before anybody hears of it: images can be changed again, however slowly it is read.
+    pub(crate) async fn export_image(&self, name: &str, shown: &str) -> Result<FileOpened, NodeError> {
+        check_name(name)?;
+        let full = |_| NodeError::Capacity(format!("{EXPORTS_MAX} images are on their way out of the node; try again"));
+        let turn = Arc::clone(&self.images.exports).try_acquire_owned().map_err(full)?;
+        let opened = self.images.open().await?;
+        let (store, name, shown_as) = (opened.store.clone(), name.to_owned(), shown.to_owned());
+        let export = move || store.export_nameless(&name, &shown_as);
+        let (file, exported) = blocking(export).await.map_err(node_error)?;
+        let size_bytes = exported.size_bytes;
+        let seen = FileSeen { path: shown.to_owned(), kind: FileKind::File, size_bytes, mode: 0o644, modified_ms: 0 };
+        let bytes = Box::pin(Exporting { file: tokio::fs::File::from_std(file), _turn: turn });
+        Ok(FileOpened { seen, bytes })
     }
 
     pub(crate) async fn remove_image(&self, name: &str) -> Result<(), NodeError> {

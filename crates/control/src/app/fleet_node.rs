@@ -163,6 +163,18 @@ impl Node for Fleet {
         self.reach(sandbox).await?.image_commit(sandbox, spec).await
     }
 
+    /// From the first that has it: it is the same everywhere.
+    async fn image_export(&self, name: &str, shown: &str) -> Result<FileOpened, NodeError> {
+        let mut missing = NodeError::Unavailable("no node that has the image is heard".into());
+        for member in self.members().iter().filter(|member| member.is_here()) {
+            match member.node.image_export(name, shown).await {
+                Err(error @ (NodeError::NotFound(_) | NodeError::Unavailable(_))) => missing = error,
+                opened => return opened,
+            }
+        }
+        Err(missing)
+    }
+
     /// On every node that is heard; whoever has it and is not keeps it until it is asked again.
     async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
         let members = self.members();

@@ -11,7 +11,7 @@ use madang_model::{
     access::{Belonging, Rule},
     policy::Bound,
 };
-use madang_node_api::{COMMITTED, CommitSeen, CommitSpec, SecretRule};
+use madang_node_api::{COMMITTED, CommitSeen, CommitSpec, FileOpened, SecretRule};
 use madang_public_api::{
     ImageChange, ImageCommitted, ImageFile, ImageView, ProblemKind, SessionCommit, SessionCommitted, Timestamp, bounds,
 };
@@ -148,7 +148,7 @@ impl App {
         Ok(record)
     }
 
-    async fn image_named(&self, actor: &Actor, text: &str) -> Result<Option<ImageRecord>, Failure> {
+    pub(crate) async fn image_named(&self, actor: &Actor, text: &str) -> Result<Option<ImageRecord>, Failure> {
         if let Ok(id) = text.strip_prefix(COMMITTED).unwrap_or(text).parse::<ImageId>() {
             return Ok(self.store.image_get(id).await?);
         }
@@ -201,6 +201,16 @@ impl App {
             true => Ok(self.image_view(&record)),
             false => Err(Failure::not_found(format!("image {text}"))),
         }
+    }
+
+    /// All of it, for whoever may make sessions of it.
+    pub async fn image_export(&self, asker: &Asker, text: &str) -> Result<(ImageRecord, FileOpened), Failure> {
+        let record = self.image_find(asker, text).await?;
+        if record.digest.is_none() {
+            return Err(Failure::conflict("the image is still being made"));
+        }
+        let opened = self.node.image_export(&node_name(record.id), &record.name).await?;
+        Ok((record, opened))
     }
 
     /// Refused while sessions that live are made of it.

@@ -2,21 +2,26 @@
 
 use axum::{
     Extension, Json,
+    body::Body,
     extract::{Path, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use madang_node_api::{COMMITTED, ImageSeen};
 use madang_public_api::{ImageChange, ImageView, Page, Problem, SessionCommit, SessionCommitted};
+use tokio_util::io::ReaderStream;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Shared, auth::Asking, body::ApiJson, others::Others, session_act::usable};
 use crate::app::Failure;
 
+const CHUNK_BYTES: usize = 256 << 10;
+
 pub(super) fn image_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(image_list))
         .routes(routes!(image_get, image_change, image_remove))
+        .routes(routes!(image_export))
         .routes(routes!(session_commit))
 }
 
@@ -64,6 +69,27 @@ async fn image_get(
 ) -> Result<Json<ImageView>, Failure> {
     let record = app.image_find(&asker, &id).await?;
     Ok(Json(app.image_view(&record)))
+}
+
+/// All of an image that was made of a session, as an OCI layout in a tar, as other tools for images and `madang image import` read it.
+#[utoipa::path(get, path = "/api/v1/images/{id}/export", tag = "image", params(("id" = String, Path)),
+    responses((status = 200, content_type = "application/x-tar", body = Vec<u8>)))]
+async fn image_export(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let (record, opened) = app.image_export(&asker, &id).await?;
+    let body = Body::from_stream(ReaderStream::with_capacity(opened.bytes, CHUNK_BYTES));
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(opened.seen.size_bytes));
+    // Names have no character that would need another spelling.
+    if let Ok(file) = HeaderValue::from_str(&format!("attachment; filename=\"{}.tar\"", record.name)) {
+        headers.insert(header::CONTENT_DISPOSITION, file);
+    }
+    Ok(response)
 }
 
 /// Renames an image that was made of a session, or shares it with the project that the session was for.

@@ -49,6 +49,10 @@ pub(super) async fn group_of(app: &App, request: Request) -> Result<(Option<Stri
             let asker = request.extensions().get::<Arc<Asker>>().cloned();
             group_of_folder(app, asker.as_deref(), &id).await?
         }
+        (_, route) if begins(route, "/images") => {
+            let asker = request.extensions().get::<Arc<Asker>>().cloned();
+            group_of_image(app, asker.as_deref(), &id).await?
+        }
         (_, route) if begins(route, "/runs") => group_of_run(app, &id).await?,
         (_, route) if begins(route, "/nodes") => group_of_node(app, &id).await?,
         (_, route) if begins(route, "/reservations") => group_of_reservation(app, &id).await?,
@@ -108,6 +112,15 @@ async fn group_of_folder(app: &App, asker: Option<&Asker>, text: &str) -> Result
     // Several of one name are refused by whoever answers.
     let record = app.folder_named(asker, text).await.ok().flatten();
     match record {
+        Some(record) => Ok(app.store.node_get(record.node).await?.map(|node| node.resource_group)),
+        None => Ok(None),
+    }
+}
+
+/// That of its node, as with folders.
+async fn group_of_image(app: &App, asker: Option<&Asker>, text: &str) -> Result<Option<String>, Failure> {
+    let Some(asker) = asker else { return Ok(None) };
+    match app.image_named(asker, text).await.ok().flatten() {
         Some(record) => Ok(app.store.node_get(record.node).await?.map(|node| node.resource_group)),
         None => Ok(None),
     }

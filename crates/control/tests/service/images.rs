@@ -1,6 +1,6 @@
 //! Images made of sessions: whose they are, who may use them, what they may hold.
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use madang_node_api::{CommitSpec, Node, SecretRule};
 use serde_json::{Value, json};
 
@@ -34,6 +34,9 @@ async fn a_session_becomes_an_image_and_sessions_are_made_of_it() {
         listed["items"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["host", "trained"], "nodes' own names of it are nobody's business");
     world.post(&format!("{SESSIONS}/{session}/commit"), json!({"name": "trained"})).await.problem(409, "conflict");
+    let exported = world.send(Method::GET, &format!("/api/v1/images/{id}/export"), &[], "").await;
+    let digest = image["digest"].as_str().unwrap();
+    assert_eq!((exported.status, exported.body.as_ref()), (StatusCode::OK, format!("trained {digest}").as_bytes()));
     for image in ["trained", id, &format!("commit/{id}")] {
         let next = world.post(SESSIONS, json!({"language": "sim", "image": image})).await.expect(201);
         assert_eq!((&next["state"], &next["image"]), (&json!("running"), &json!(format!("commit/{id}"))), "{next}");
@@ -101,6 +104,7 @@ async fn an_image_is_its_owner_s_until_it_is_shared_with_the_project() {
     };
     assert!(listed("ada").await.contains("course") && !listed("ben").await.contains("course"));
     stage.send("ben", Method::POST, SESSIONS, begin.clone()).await.problem(404, "not-found");
+    stage.send("ben", Method::GET, &format!("/api/v1/images/{id}/export"), Value::Null).await.problem(404, "not-found");
     let image = format!("/api/v1/images/{id}");
     stage.send("ben", Method::PATCH, &image, json!({"shared": true})).await.problem(404, "not-found");
     stage.send("ada", Method::PATCH, &image, json!({"shared": true})).await.expect(200);

@@ -120,6 +120,7 @@ pub const ROWS: &[Row] = &[
     row("file_remove", Scope::Run, Rule::Inside, Thing::Session),
     // Images.
     row("image_get", Scope::Read, Rule::FolderSee, Thing::Image),
+    row("image_export", Scope::Read, Rule::FolderUse, Thing::Image),
     row("image_change", Scope::Run, Rule::FolderManage, Thing::Image),
     row("image_remove", Scope::Run, Rule::FolderManage, Thing::Image),
     row("session_commit", Scope::Run, Rule::Inside, Thing::Session),

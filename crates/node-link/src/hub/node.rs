@@ -76,6 +76,25 @@ impl RemoteNode {
     }
 }
 
+impl RemoteNode {
+    /// Whatever the node opens for us, with its bytes on their way.
+    async fn opened(&self, ask: Ask) -> Result<FileOpened, NodeError> {
+        let (chunks, received) = mpsc::channel(file::CHUNKS_MAX);
+        let number = self.number();
+        self.read_expect(number, chunks);
+        match self.order(number, &ask, Then::Nothing).await {
+            Ok(Told::Opened { seen }) => {
+                let bytes = Box::pin(file::reader(received).take(seen.size_bytes));
+                Ok(FileOpened { seen, bytes })
+            }
+            other => {
+                self.read_forget(number);
+                Err(other.err().unwrap_or_else(misfit))
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Node for RemoteNode {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
@@ -182,6 +201,10 @@ impl Node for RemoteNode {
         }
     }
 
+    async fn image_export(&self, name: &str, shown: &str) -> Result<FileOpened, NodeError> {
+        self.opened(Ask::ImageExport { name: name.to_owned(), shown: shown.to_owned() }).await
+    }
+
     async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
         self.done(Ask::ImageRemove { name: name.to_owned() }).await
     }
@@ -198,19 +221,7 @@ impl Node for RemoteNode {
     }
 
     async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError> {
-        let (chunks, received) = mpsc::channel(file::CHUNKS_MAX);
-        let number = self.number();
-        self.read_expect(number, chunks);
-        match self.order(number, &Ask::FileRead { sandbox, path: path.to_owned() }, Then::Nothing).await {
-            Ok(Told::Opened { seen }) => {
-                let bytes = Box::pin(file::reader(received).take(seen.size_bytes));
-                Ok(FileOpened { seen, bytes })
-            }
-            other => {
-                self.read_forget(number);
-                Err(other.err().unwrap_or_else(misfit))
-            }
-        }
+        self.opened(Ask::FileRead { sandbox, path: path.to_owned() }).await
     }
 
     async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {

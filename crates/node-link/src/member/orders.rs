@@ -185,6 +185,11 @@ impl Orders {
                 Told::Connected
             }
             Ask::ImageCommit { sandbox, spec } => Told::Committed { seen: node.image_commit(sandbox, spec).await? },
+            Ask::ImageExport { name, shown } => {
+                let opened = node.image_export(&name, &shown).await?;
+                tokio::spawn(file::send(self.links.clone(), control, number, opened.bytes));
+                Told::Opened { seen: opened.seen }
+            }
             Ask::ImageRemove { name } => node.image_remove(&name).await.map(|()| Told::Done)?,
             _ => return Err(NodeError::Invalid("this is no order about apps or images".to_owned())),
         })
