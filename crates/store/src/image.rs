@@ -104,6 +104,14 @@ impl Store {
         which.exec(&self.writer).await.map(drop).map_err(doing("forgetting an image"))
     }
 
+    /// Forgets those of which nothing has come and that were begun before; says how many.
+    pub async fn image_prune(&self, before_ms: u64) -> Result<u64, StoreError> {
+        let cut = row::Entity::delete_many()
+            .filter(row::Column::Digest.is_null())
+            .filter(row::Column::CreatedMs.lt(signed(before_ms)));
+        Ok(cut.exec(&self.writer).await.map_err(doing("forgetting images"))?.rows_affected)
+    }
+
     pub async fn image_get(&self, id: ImageId) -> Result<Option<ImageRecord>, StoreError> {
         let found = row::Entity::find_by_id(id.to_string()).one(&self.reader).await;
         found.map_err(doing("reading an image"))?.map(from_row).transpose()

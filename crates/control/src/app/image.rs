@@ -278,6 +278,6 @@ fn images_full() -> Failure {
 }
 
 /// What nodes call it: nobody else's name can be the same.
-fn node_name(id: ImageId) -> String {
+pub(super) fn node_name(id: ImageId) -> String {
     format!("{COMMITTED}{id}")
 }

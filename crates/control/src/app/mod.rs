@@ -20,6 +20,7 @@ pub(crate) mod heard;
 mod idempotency;
 pub(crate) mod identity;
 mod image;
+mod image_collect;
 mod languages;
 pub(crate) mod leadership;
 mod live_run;

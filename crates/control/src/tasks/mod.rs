@@ -6,6 +6,7 @@ mod budgets;
 mod clock;
 mod folders;
 mod hint;
+mod images;
 mod lease;
 mod people;
 mod plan;
@@ -44,6 +45,7 @@ pub(crate) fn start(app: &Arc<App>, mut spawn: impl FnMut(Kept)) {
     spawn(kept(app, readings::PLAN, Arc::default(), move |app| listeners.clone().run(app)));
     spawn(kept(app, utilization::plan_of(app), Arc::default(), utilization::look));
     spawn(kept(app, folders::PLAN, Arc::clone(&app.folders.wake), folders::look));
+    spawn(kept(app, images::PLAN, Arc::default(), images::collect));
     spawn(kept(app, clock::PLAN, Arc::default(), clock::keep));
     spawn(kept(app, records::PLAN, Arc::default(), records::compare));
     spawn(kept(app, prune::PLAN, Arc::default(), prune::prune));

@@ -2,6 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use madang_node_api::{CommitSpec, Node, SecretRule};
+use madang_store::{ImageRecord, Store, StoreConfig};
 use serde_json::{Value, json};
 
 use crate::{harness::World, stage::Stage};
@@ -123,4 +124,36 @@ async fn an_image_is_its_owner_s_until_it_is_shared_with_the_project() {
     assert_eq!(made["image"], "course");
     stage.send("ada", Method::PATCH, &image, json!({"shared": false, "name": "mine"})).await.expect(200);
     stage.send("ben", Method::POST, SESSIONS, begin).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn what_a_node_keeps_of_images_that_nobody_knows_is_taken_away() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let kept = commit(&world, &session, json!({"name": "kept"})).await;
+    let kept = kept["image"]["committed"]["id"].as_str().unwrap().parse().unwrap();
+    // Begun long ago, and a moment ago; nothing has come of either.
+    let config = world.home.database();
+    let config = config.unwrap_or_else(|| StoreConfig::sqlite(world.home.path().join("madang.db")));
+    let store = Store::open(&config).await.unwrap();
+    let kept = store.image_get(kept).await.unwrap().unwrap();
+    for (name, created_ms) in [("cut", 1), ("begun", kept.created_ms)] {
+        let id = madang_ids::ImageId::new();
+        let record = ImageRecord { id, name: name.to_owned(), digest: None, created_ms, ..kept.clone() };
+        store.image_insert(&record).await.unwrap();
+    }
+    let unknown = format!("commit/{}", madang_ids::ImageId::new());
+    let sandbox = world.node.sandboxes()[0].id;
+    for name in [&unknown, "mine"] {
+        let spec = CommitSpec { name: name.to_owned(), bytes_max: u64::MAX, secrets: SecretRule::Refuse };
+        world.node.image_commit(sandbox, spec).await.unwrap();
+    }
+    let done = world.post("/api/v1/tasks/images/run", json!({})).await.expect(200);
+    let said = done["last"]["note"].as_str().unwrap();
+    assert!(said.starts_with("1 images that were never made") && said.contains("1 that nobody knows"), "{done}");
+    let left: Vec<String> = world.node.images().await.unwrap().into_iter().map(|image| image.name).collect();
+    assert!(!left.contains(&unknown) && left.contains(&"mine".to_owned()) && left.len() == 3, "{left:?}");
+    world.get("/api/v1/images/kept").await.expect(200);
+    world.get("/api/v1/images/begun").await.expect(200);
+    world.get("/api/v1/images/cut").await.problem(404, "not-found");
 }
