@@ -41,7 +41,7 @@ const EXPORTS_MAX: usize = 4;
 const STORE_WAIT: Duration = Duration::from_secs(10);
 /// So long a change waits for those before it: what is refused after that can be asked for again, what queues for good cannot be taken back.
 const TURN_WAIT: Duration = Duration::from_secs(60);
-/// What no commit takes of the node's disk: folders and the database live on it too.
+/// What no commit or export takes of the node's disk: folders and the database live on it too.
 const DISK_LEFT_BYTES: u64 = 1 << 30;
 /// A commit is on the disk as it was read and once more as a layer, for a moment.
 const COPIES: u64 = 2;
@@ -83,6 +83,14 @@ impl Images {
             turn: Arc::default(),
             using: RwLock::default(),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+        }
+    }
+
+    /// Whether so much may be written beside the images.
+    fn check_room(&self, bytes: u64) -> Result<(), NodeError> {
+        match free_bytes(&self.directory)? < DISK_LEFT_BYTES.saturating_add(bytes) {
+            true => Err(NodeError::Capacity("the node has no room for more images".to_owned())),
+            false => Ok(()),
         }
     }
 
@@ -146,10 +154,7 @@ impl Agent {
     /// A file of holes says that it is larger than its disk, and would be written out whole.
     fn commit_bytes_max(&self, sandbox: &Sandbox, spec: &CommitSpec) -> Result<u64, NodeError> {
         let held = spec.bytes_max.min(sandbox.spec.limits.disk_bytes);
-        let free = free_bytes(&self.images.directory)?;
-        if free < DISK_LEFT_BYTES.saturating_add(held.saturating_mul(COPIES)) {
-            return Err(NodeError::Capacity("the node has no room for more images".to_owned()));
-        }
+        self.images.check_room(held.saturating_mul(COPIES))?;
         Ok(held)
     }
 
@@ -160,6 +165,8 @@ impl Agent {
         let turn = Arc::clone(&self.images.exports).try_acquire_owned().map_err(full)?;
         let opened = self.images.open().await?;
         let (store, name, shown_as) = (opened.store.clone(), name.to_owned(), shown.to_owned());
+        let entry = store.list().map_err(node_error)?.into_iter().find(|entry| entry.name == name);
+        self.images.check_room(entry.map_or(0, |entry| entry.size_bytes))?;
         let export = move || store.export_nameless(&name, &shown_as);
         let (file, exported) = blocking(export).await.map_err(node_error)?;
         let size_bytes = exported.size_bytes;
