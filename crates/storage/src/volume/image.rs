@@ -1,9 +1,12 @@
 //! The file that holds a scope's file system. It is sparse: what nobody has written takes no room on the machine's disk.
 
-use std::{fs, io, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{ffi::OsStr, fs, io, os::unix::fs::OpenOptionsExt, path::Path};
 
 use madang_model::FolderQuota;
 use madang_sandbox::volume::{EXT4_BLOCK_BYTES, LoopDevice, Shape, make_ext4, resize};
+
+use super::failed;
+use crate::{StorageError, transfer::token};
 
 /// Inodes of the file system's own, and of directories of ours.
 const INODES_SPARE: u64 = 64;
@@ -27,20 +30,34 @@ const JOURNAL_MIB: u64 = 4;
 /// From this quota on the journal is larger.
 const LARGE_BYTES: u64 = 1 << 30;
 const LARGE_JOURNAL_MIB: u64 = 16;
+const PARTIAL: &str = "part";
 
-/// Makes the image of an empty scope that has room for the quota and somewhat more. Blocking.
-pub(super) fn make(path: &Path, quota: FolderQuota) -> io::Result<()> {
-    let partial = path.with_extension("part");
-    let file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&partial)?;
+/// Makes the image of an empty scope that has room for the quota and somewhat more; for an owner, one at a time. What is not whole has
+/// a name of its own, which nobody else writes to: not even `mkfs` of a server that died. Blocking.
+pub(super) fn make(path: &Path, quota: FolderQuota) -> Result<(), StorageError> {
+    let partial = path.with_extension(format!("{}.{PARTIAL}", token()?));
+    let made = make_partial(&partial, quota).and_then(|()| fs::rename(&partial, path));
+    made.map_err(|error| {
+        let _ = fs::remove_file(&partial);
+        failed(format!("making {}", path.display()))(error)
+    })
+}
+
+/// What images that are not whole end in.
+pub(super) fn is_partial(name: &OsStr) -> bool {
+    Path::new(name).extension() == Some(OsStr::new(PARTIAL))
+}
+
+fn make_partial(partial: &Path, quota: FolderQuota) -> io::Result<()> {
+    let file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(partial)?;
     let journal_mib = if quota.bytes < LARGE_BYTES { JOURNAL_MIB } else { LARGE_JOURNAL_MIB };
     let inodes = quota.files + quota.files.min(LARGER_FILES_MAX) + INODES_SPARE;
     let shape = Shape { inodes, journal_mib };
     let bytes = quota.bytes.max((quota.bytes * LARGER).min(LARGER_BYTES_MAX));
     file.set_len(size_for(bytes, shape))?;
-    make_ext4(&partial, shape)?;
+    make_ext4(partial, shape)?;
     // Else a machine that loses its power may find the name and nothing behind it.
-    file.sync_all()?;
-    fs::rename(partial, path)
+    file.sync_all()
 }
 
 fn size_for(bytes: u64, shape: Shape) -> u64 {

@@ -11,14 +11,14 @@ mod measure;
 mod register;
 mod remove;
 mod scope;
+mod turns;
 mod walk;
 
 use std::{
-    collections::HashSet,
     fs, io,
     os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use madang_ids::FolderId;
@@ -31,6 +31,7 @@ use keeper::Keeper;
 use lending::Lending;
 use register::Register;
 use scope::Scope;
+use turns::Turns;
 
 /// No owner may hold more.
 pub const QUOTA_BYTES_MAX: u64 = 8 << 40;
@@ -56,9 +57,10 @@ pub struct Volumes {
     register: Register,
     keeper: Keeper,
     lending: Arc<Lending>,
+    /// Whose scope is being made or given its quota.
+    owners: Turns<FolderOwner>,
     /// Copies being made.
-    copies: Mutex<HashSet<FolderPlace>>,
-    copied: Condvar,
+    copies: Turns<FolderPlace>,
 }
 
 /// As an error of doing something.
@@ -85,11 +87,12 @@ impl Volumes {
         for directory in [home.to_owned(), home.join(scope::SCOPES), home.join(keeper::MOUNTS)] {
             make(directory.clone()).map_err(failed(format!("making {}", directory.display())))?;
         }
+        scope::sweep_partial(home).map_err(failed("looking for images that were never whole"))?;
         let register = Register::open(home.join("by-id"))?;
         let holding = madang_sandbox::volume::images_lack().map_or(Holding::Images, Holding::Counted);
         let keeper = Keeper::start(home.to_owned(), holding.clone())?;
-        let (copies, copied) = Default::default();
-        Ok(Arc::new(Self { home: home.to_owned(), holding, register, keeper, lending: Arc::default(), copies, copied }))
+        let (lending, owners, copies) = Default::default();
+        Ok(Arc::new(Self { home: home.to_owned(), holding, register, keeper, lending, owners, copies }))
     }
 
     pub fn holding(&self) -> &Holding {
@@ -100,6 +103,7 @@ impl Volumes {
     pub fn owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), StorageError> {
         let quota = quota_check(quota)?;
         let scope = Scope::of(&self.home, owner);
+        let _turn = self.owners.take(owner);
         scope.make(quota, &self.holding)?;
         self.keeper.with(move |rooms| rooms.set(&scope, quota))
     }
@@ -145,18 +149,7 @@ impl Volumes {
 
     /// See `Node::folder_clone`.
     pub fn copy(&self, from: FolderPlace, to: FolderPlace) -> Result<(), StorageError> {
-        let mut copies = lock(&self.copies);
-        while !copies.insert(to) {
-            copies = self.copied.wait(copies).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(copies);
-        let copied = self.copy_alone(from, to);
-        lock(&self.copies).remove(&to);
-        self.copied.notify_all();
-        copied
-    }
-
-    fn copy_alone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), StorageError> {
+        let _turn = self.copies.take(to);
         let source = scope::folder(&self.rooms(from.owner)?, from.folder)?;
         let root = self.rooms(to.owner)?;
         if scope::folder(&root, to.folder).is_ok() {

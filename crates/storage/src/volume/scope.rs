@@ -16,7 +16,8 @@
 //! ```
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     os::{
         fd::{AsFd, OwnedFd},
         unix::fs::DirBuilderExt,
@@ -74,6 +75,23 @@ pub(super) fn owner_of(text: &str) -> Option<FolderOwner> {
     text.parse().ok().map(FolderOwner::User).or_else(project)
 }
 
+/// Removes what a server before this one had begun to make an image of.
+pub(super) fn sweep_partial(home: &Path) -> io::Result<()> {
+    for scope in fs::read_dir(home.join(SCOPES))? {
+        let scope = scope?;
+        if !scope.file_type()?.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(scope.path())? {
+            let entry = entry?;
+            if image::is_partial(&entry.file_name()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Scope {
     pub fn of(home: &Path, owner: FolderOwner) -> Self {
         Self { owner, directory: home.join(SCOPES).join(owner_text(owner)) }
@@ -88,8 +106,9 @@ impl Scope {
         self.directory.join("tree")
     }
 
+    /// One whose quota cannot be read (a machine lost its power) is made again, around what there is.
     pub fn is_made(&self) -> bool {
-        self.directory.join("quota.json").exists()
+        self.quota().is_ok()
     }
 
     /// What it was last told to hold.
@@ -100,8 +119,12 @@ impl Scope {
 
     pub fn quota_keep(&self, quota: FolderQuota) -> io::Result<()> {
         let partial = self.directory.join("quota.part");
-        fs::write(&partial, serde_json::to_vec(&quota)?)?;
-        fs::rename(partial, self.directory.join("quota.json"))
+        let mut file = fs::File::create(&partial)?;
+        file.write_all(&serde_json::to_vec(&quota)?)?;
+        // Else a machine that loses its power may find the name and nothing behind it.
+        file.sync_all()?;
+        fs::rename(partial, self.directory.join("quota.json"))?;
+        fs::File::open(&self.directory)?.sync_all()
     }
 
     /// Makes what is not there yet: whole, or not at all.
@@ -109,7 +132,7 @@ impl Scope {
         let making = || failed(format!("making room for folders of {}", owner_text(self.owner)));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).map_err(making())?;
         match holding {
-            Holding::Images if !self.image().exists() => image::make(&self.image(), quota).map_err(making()),
+            Holding::Images if !self.image().exists() => image::make(&self.image(), quota),
             Holding::Images => Ok(()),
             Holding::Counted(_) => fs::create_dir_all(self.tree()).map_err(making()),
         }
