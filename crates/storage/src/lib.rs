@@ -4,6 +4,7 @@
 //! of a folder over HTTP for whoever holds a ticket. Nothing here knows who may do what: control signs tickets, and they are checked.
 
 pub mod http;
+mod share;
 pub mod transfer;
 pub mod tree;
 mod volume;

@@ -11,7 +11,10 @@ use madang_ticket::FolderMay;
 use serde_json::json;
 
 use super::{Asked, Problem};
-use crate::tree::{Existing, LIST_ENTRIES_MAX, Parents, SEARCH_FOUND_MAX, TreePath, percent_encoded};
+use crate::{
+    transfer::Waited,
+    tree::{Existing, LIST_ENTRIES_MAX, Parents, SEARCH_FOUND_MAX, TreePath, percent_encoded},
+};
 
 /// `?limit=`, `?after=` (a name, percent-encoded).
 pub(super) async fn list(asked: Asked) -> Result<Response, Problem> {
@@ -19,7 +22,7 @@ pub(super) async fn list(asked: Asked) -> Result<Response, Problem> {
     let limit = asked.query.number("limit", LIST_ENTRIES_MAX)?;
     let after = asked.query.bytes("after").map(<[u8]>::to_vec);
     let path = asked.path.clone();
-    let listing = asked.shared.hands.run_long(move || tree.list(&path, after.as_deref(), limit)).await?;
+    let listing = asked.granted.hands.run_long(move |waited| tree.list(&path, after.as_deref(), limit, waited)).await?;
     let more_after = listing.more_after.map(|name| percent_encoded(&name));
     Ok(Json(json!({ "entries": listing.entries, "more_after": more_after })).into_response())
 }
@@ -38,7 +41,7 @@ pub(super) async fn search(asked: Asked) -> Result<Response, Problem> {
     let name =
         name.ok_or_else(|| Problem::malformed("`name` is missing: a part of a name, or a pattern with `*` and `?`"))?;
     let path = asked.path.clone();
-    let found = asked.shared.hands.run_long(move || tree.search(&path, &name, limit)).await?;
+    let found = asked.granted.hands.run_long(move |waited| tree.search(&path, &name, limit, waited)).await?;
     Ok(Json(json!({ "entries": found.entries, "complete": found.complete })).into_response())
 }
 
@@ -76,7 +79,7 @@ pub(super) async fn remove(asked: Asked) -> Result<Response, Problem> {
     let all = asked.query.is_set("recursive")?;
     let path = asked.path.clone();
     let deed_tree = Arc::clone(&tree);
-    let deed = move || if all { deed_tree.remove_all(&path) } else { deed_tree.remove(&path) };
-    asked.shared.hands.run_long(deed).await?;
+    let deed = move |_: &Waited| if all { deed_tree.remove_all(&path) } else { deed_tree.remove(&path) };
+    asked.granted.hands.run_long(deed).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

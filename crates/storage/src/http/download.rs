@@ -8,14 +8,16 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use futures_util::StreamExt as _;
 use madang_ticket::FolderMay;
 use rustix::fs::{Stat, fstat};
 
 use super::{Asked, Problem};
 use crate::{
     StorageError,
-    transfer::{Archive, ArchiveKind, Range, Ranges, Segment, blocks, date::http_date, digest_of, token},
+    transfer::{
+        Archive, ArchiveKind, DIGEST_BYTES_MAX, Range, Ranges, Segment, blocks, date::http_date, digest_of, paced,
+        token,
+    },
     tree::{etag, modified_ms, percent_encoded},
 };
 
@@ -35,12 +37,12 @@ const SHOWN: &[(&str, &str)] = &[
 
 pub(super) async fn read(asked: Asked, request: Request) -> Result<Response, Problem> {
     let tree = asked.tree(FolderMay::Read).await?;
-    let turn = asked.shared.traffic.download()?;
+    let turn = asked.shared.traffic.download(asked.granted.user)?;
     let (request, _) = request.into_parts();
     let wanted = archive_wanted(&asked, &request.headers)?;
     if asked.query.bytes("archive").is_none() {
         let (path, opened) = (asked.path.clone(), Arc::clone(&tree));
-        match (asked.shared.hands.run(move || opened.file(&path)).await, wanted) {
+        match (asked.granted.hands.run(move || opened.file(&path)).await, wanted) {
             (Ok((file, stat)), _) => return file_answer(asked, &request, file, stat, turn).await,
             (Err(StorageError::Conflict(_)), Some(_)) => {}
             (Err(StorageError::Conflict(why)), None) => {
@@ -50,7 +52,7 @@ pub(super) async fn read(asked: Asked, request: Request) -> Result<Response, Pro
         }
     }
     let Some(kind) = wanted else { return Err(Problem::malformed("`archive` is `zip` or `tar`")) };
-    let packing = asked.shared.traffic.archive()?;
+    let packing = asked.shared.traffic.archive(asked.granted.user)?;
     let path = asked.path.clone();
     let archive = asked.run(move || Archive::of(&tree, &path, kind)).await?;
     let name = asked
@@ -61,11 +63,8 @@ pub(super) async fn read(asked: Asked, request: Request) -> Result<Response, Pro
     let body = match request.method {
         Method::HEAD => Body::empty(),
         _ => {
-            let turns = (turn, packing);
-            Body::from_stream(archive.into_blocks(Arc::clone(&asked.shared.hands)).map(move |block| {
-                let _held = &turns;
-                block
-            }))
+            let blocks = archive.into_blocks(Arc::clone(&asked.granted.hands));
+            Body::from_stream(paced(blocks, (turn, packing)))
         }
     };
     let heads = [(header::CONTENT_TYPE, HeaderValue::from_static(kind.media_type())), disposition("attachment", &name)];
@@ -103,10 +102,13 @@ async fn file_answer(
     if is_this(header::IF_NONE_MATCH) == Some(true) {
         return Ok((StatusCode::NOT_MODIFIED, heads).into_response());
     }
-    let file = match header_text(headers, HeaderName::from_static("want-repr-digest")) {
-        Some(wanted) if wanted.contains("sha-256") => with_digest(&asked, file, &mut heads).await?,
-        _ => file,
-    };
+    let file = Arc::new(file);
+    match header_text(headers, HeaderName::from_static("want-repr-digest")) {
+        Some(wanted) if wanted.contains("sha-256") && size <= DIGEST_BYTES_MAX => {
+            with_digest(&asked, &file, &mut heads).await?;
+        }
+        _ => {}
+    }
     // A weak tag, or one of another file: the whole (RFC 9110 §13.1.5).
     let same = header_text(headers, header::IF_RANGE).is_none_or(|known| known == tag && !tag.starts_with("W/"));
     let ranges = match header_text(headers, header::RANGE) {
@@ -129,11 +131,8 @@ async fn file_answer(
     if request.method == Method::HEAD {
         return Ok((status, heads).into_response());
     }
-    let blocks = blocks(file, segments, Arc::clone(&asked.shared.hands)).map(move |block| {
-        let _held = &turn;
-        block
-    });
-    Ok((status, heads, Body::from_stream(blocks)).into_response())
+    let blocks = blocks(file, segments, Arc::clone(&asked.granted.hands));
+    Ok((status, heads, Body::from_stream(paced(blocks, turn))).into_response())
 }
 
 fn bytes_of(segment: &Segment) -> u64 {
@@ -162,19 +161,18 @@ fn parts_of(parts: &[Range], size: u64, heads: &mut HeaderMap) -> Result<Vec<Seg
 }
 
 /// Reads all of it first. A file that changes meanwhile gets none.
-async fn with_digest(asked: &Asked, file: OwnedFd, heads: &mut HeaderMap) -> Result<OwnedFd, Problem> {
-    let summed = asked.shared.hands.run_long(move || {
-        let changed = |stat: Stat| (stat.st_ctime, stat.st_ctime_nsec, stat.st_size);
-        let before = fstat(&file).map(changed);
-        let digest = digest_of(&file)?;
-        let same = before.is_ok() && before == fstat(&file).map(changed);
-        Ok((file, same.then_some(digest)))
-    });
-    let (file, digest) = summed.await?;
-    if let Some(digest) = digest {
+async fn with_digest(asked: &Asked, file: &Arc<OwnedFd>, heads: &mut HeaderMap) -> Result<(), Problem> {
+    let now = || {
+        let seen =
+            fstat(file).map_err(|errno| StorageError::Io { doing: "looking at a file".into(), source: errno.into() });
+        seen.map(|stat| (stat.st_ctime, stat.st_ctime_nsec, stat.st_size))
+    };
+    let before = now()?;
+    let digest = digest_of(file, u64::try_from(before.2).unwrap_or(0), &asked.granted.hands).await?;
+    if before == now()? {
         heads.insert(HeaderName::from_static("repr-digest"), value(&digest.to_repr()));
     }
-    Ok(file)
+    Ok(())
 }
 
 fn heads_of(asked: &Asked, tag: &str, stat: &Stat) -> Result<HeaderMap, Problem> {

@@ -1,19 +1,25 @@
 //! Who is let in: whoever shows a ticket, as far as it goes.
 
+use std::sync::Arc;
+
 use axum::{
     extract::Request,
     http::{HeaderValue, StatusCode, header},
 };
-use madang_ids::FolderId;
+use madang_ids::{FolderId, UserId};
 use madang_ticket::{FolderMay, Right};
 
 use super::{Query, Shared, problem::Problem};
-use crate::tree::TreePath;
+use crate::{transfer::Hands, tree::TreePath};
 
 /// What a ticket gives of one folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Granted {
     pub folder: FolderId,
+    /// Who was given it; on whose account things are done.
+    pub user: UserId,
+    /// That user's share of the threads.
+    pub hands: Arc<Hands>,
     top: TreePath,
     may: FolderMay,
 }
@@ -36,7 +42,8 @@ impl Granted {
         if of != folder {
             return Err(forbidden("this ticket is for another folder"));
         }
-        Ok(Self { folder, top: TreePath::parse(path.as_bytes())?, may })
+        let (user, hands) = (ticket.user, shared.pool.hands(ticket.user));
+        Ok(Self { folder, user, hands, top: TreePath::parse(path.as_bytes())?, may })
     }
 
     /// Whether it goes as far as this.

@@ -30,7 +30,7 @@ use traffic::Traffic;
 
 use crate::{
     Roots, StorageError,
-    transfer::{Hands, token},
+    transfer::{Pool, token},
     tree::{Tree, TreePath},
 };
 
@@ -45,7 +45,7 @@ pub(crate) struct Storage {
     roots: Arc<dyn Roots>,
     verifier: Verifier,
     clock: Clock,
-    hands: Arc<Hands>,
+    pool: Arc<Pool>,
     traffic: Traffic,
 }
 
@@ -53,8 +53,8 @@ type Shared = Arc<Storage>;
 
 /// The service, to be nested wherever tickets lead.
 pub fn router(roots: Arc<dyn Roots>, verifier: Verifier, clock: Clock) -> Result<Router, StorageError> {
-    let hands = Arc::new(Hands::new()?);
-    let shared: Shared = Arc::new(Storage { roots, verifier, clock, hands, traffic: Traffic::default() });
+    let pool = Pool::new()?;
+    let shared: Shared = Arc::new(Storage { roots, verifier, clock, pool, traffic: Traffic::default() });
     Ok(Router::new().fallback(answer).with_state(shared))
 }
 
@@ -132,8 +132,8 @@ impl Storage {
     }
 
     /// The folder, opened; what uploads and removals left there is swept now and then.
-    pub(crate) async fn tree(&self, folder: FolderId) -> Result<Arc<Tree>, StorageError> {
-        let roots = Arc::clone(&self.roots);
+    pub(crate) async fn tree(&self, granted: &Granted) -> Result<Arc<Tree>, StorageError> {
+        let (roots, folder) = (Arc::clone(&self.roots), granted.folder);
         // With the server's own rights: a volume may have to be mounted.
         let opened = tokio::task::spawn_blocking(move || {
             let root = roots.root(folder)?;
@@ -148,9 +148,9 @@ impl Storage {
             opened.await.unwrap_or_else(|_| Err(StorageError::Unavailable("opening a folder broke off".into())))?;
         let now_ms = self.now_ms();
         if self.traffic.is_sweep_due(folder, now_ms) {
-            let (hands, tree) = (Arc::clone(&self.hands), Arc::clone(&tree));
+            let (hands, tree) = (Arc::clone(&granted.hands), Arc::clone(&tree));
             tokio::spawn(async move {
-                let swept = hands.run_long(move || crate::transfer::sweep(&tree, now_ms)).await;
+                let swept = hands.run_long(move |_| crate::transfer::sweep(&tree, now_ms)).await;
                 if let Err(error) = swept {
                     tracing::warn!(%folder, %error, "what uploads have left could not be swept");
                 }
@@ -164,7 +164,7 @@ impl Asked {
     /// The folder, for whoever may do this to the path that was asked for.
     pub(crate) async fn tree(&self, may: FolderMay) -> Result<Arc<Tree>, Problem> {
         self.granted.check(&self.path, may)?;
-        Ok(self.shared.tree(self.granted.folder).await?)
+        Ok(self.shared.tree(&self.granted).await?)
     }
 
     /// Does it in a thread without rights.
@@ -172,7 +172,7 @@ impl Asked {
         &self,
         deed: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, Problem> {
-        Ok(self.shared.hands.run(deed).await?)
+        Ok(self.granted.hands.run(deed).await?)
     }
 }
 

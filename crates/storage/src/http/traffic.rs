@@ -5,19 +5,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use madang_ids::FolderId;
+use madang_ids::{FolderId, UserId};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::{StorageError, tree::TreePath};
+use super::Granted;
+use crate::{StorageError, share::Shares, tree::TreePath};
 
-/// Files on their way out.
-const DOWNLOADS_AT_ONCE_MAX: usize = 1_024;
+/// Files on their way out, in all and of one user.
+const DOWNLOADS: Bound = Bound { what: "downloads", all: 1_024, of_a_user: 256 };
 /// Archives being made.
-const ARCHIVES_AT_ONCE_MAX: usize = 16;
-/// Bodies on their way in, in all …
-const UPLOADS_AT_ONCE_MAX: usize = 512;
-/// … and of one folder.
+const ARCHIVES: Bound = Bound { what: "archives", all: 32, of_a_user: 4 };
+/// Bodies on their way in …
+const UPLOADS: Bound = Bound { what: "uploads", all: 512, of_a_user: 128 };
+/// … and those to one folder.
 const UPLOADS_OF_A_FOLDER_MAX: usize = 64;
 /// Uploads whose end is remembered, for clients that lost the answer.
 const ENDED_MAX: usize = 4_096;
@@ -35,12 +36,42 @@ pub(crate) struct Ended {
     pub length: u64,
 }
 
+/// How many of a kind there may be at once.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    what: &'static str,
+    all: usize,
+    of_a_user: usize,
+}
+
+#[derive(Debug)]
+struct Bounded {
+    bound: Bound,
+    all: Arc<Semaphore>,
+    of_a_user: Shares<UserId>,
+}
+
+/// One may go on as long as this lives.
+pub(crate) type Turns = Vec<OwnedSemaphorePermit>;
+
+impl Bounded {
+    fn new(bound: Bound) -> Self {
+        Self { bound, all: Arc::new(Semaphore::new(bound.all)), of_a_user: Shares::new(bound.of_a_user) }
+    }
+
+    fn turns(&self, user: UserId) -> Result<Turns, StorageError> {
+        let Bound { what, all, of_a_user } = self.bound;
+        let own = turn(self.of_a_user.of(user), &format!("{what} of yours"), of_a_user)?;
+        Ok(vec![own, turn(Arc::clone(&self.all), what, all)?])
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Traffic {
-    downloads: Arc<Semaphore>,
-    archives: Arc<Semaphore>,
-    uploads: Arc<Semaphore>,
-    folders: Mutex<HashMap<FolderId, Arc<Semaphore>>>,
+    downloads: Bounded,
+    archives: Bounded,
+    uploads: Bounded,
+    folders: Shares<FolderId>,
     ended: Mutex<VecDeque<Ended>>,
     swept: Mutex<HashMap<FolderId, u64>>,
     held: Mutex<HashMap<String, Holder>>,
@@ -63,10 +94,10 @@ pub(crate) struct Hold {
 impl Default for Traffic {
     fn default() -> Self {
         Self {
-            downloads: Arc::new(Semaphore::new(DOWNLOADS_AT_ONCE_MAX)),
-            archives: Arc::new(Semaphore::new(ARCHIVES_AT_ONCE_MAX)),
-            uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE_MAX)),
-            folders: Mutex::default(),
+            downloads: Bounded::new(DOWNLOADS),
+            archives: Bounded::new(ARCHIVES),
+            uploads: Bounded::new(UPLOADS),
+            folders: Shares::new(UPLOADS_OF_A_FOLDER_MAX),
             ended: Mutex::default(),
             swept: Mutex::default(),
             held: Mutex::default(),
@@ -75,24 +106,19 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    pub fn download(&self) -> Result<OwnedSemaphorePermit, StorageError> {
-        turn(&self.downloads, "downloads", DOWNLOADS_AT_ONCE_MAX)
+    pub fn download(&self, user: UserId) -> Result<Turns, StorageError> {
+        self.downloads.turns(user)
     }
 
-    pub fn archive(&self) -> Result<OwnedSemaphorePermit, StorageError> {
-        turn(&self.archives, "archives", ARCHIVES_AT_ONCE_MAX)
+    pub fn archive(&self, user: UserId) -> Result<Turns, StorageError> {
+        self.archives.turns(user)
     }
 
-    pub fn upload(&self, folder: FolderId) -> Result<[OwnedSemaphorePermit; 2], StorageError> {
-        let of_folder = {
-            let mut folders = lock(&self.folders);
-            // Those that nobody uses are as new ones.
-            folders
-                .retain(|_, turns| turns.available_permits() < UPLOADS_OF_A_FOLDER_MAX || Arc::strong_count(turns) > 1);
-            Arc::clone(folders.entry(folder).or_insert_with(|| Arc::new(Semaphore::new(UPLOADS_OF_A_FOLDER_MAX))))
-        };
-        let one = turn(&of_folder, "uploads to this folder", UPLOADS_OF_A_FOLDER_MAX)?;
-        Ok([one, turn(&self.uploads, "uploads", UPLOADS_AT_ONCE_MAX)?])
+    pub fn upload(&self, granted: &Granted) -> Result<Turns, StorageError> {
+        let of_folder = self.folders.of(granted.folder);
+        let mut turns = vec![turn(of_folder, "uploads to this folder", UPLOADS_OF_A_FOLDER_MAX)?];
+        turns.extend(self.uploads.turns(granted.user)?);
+        Ok(turns)
     }
 
     /// Takes over one upload; whoever has it is told to let go.
@@ -141,9 +167,9 @@ impl Traffic {
     }
 }
 
-fn turn(turns: &Arc<Semaphore>, what: &str, max: usize) -> Result<OwnedSemaphorePermit, StorageError> {
+fn turn(turns: Arc<Semaphore>, what: &str, max: usize) -> Result<OwnedSemaphorePermit, StorageError> {
     let busy = || StorageError::Limit(format!("{max} {what} are under way: try again when one has ended"));
-    Arc::clone(turns).try_acquire_owned().map_err(|_| busy())
+    turns.try_acquire_owned().map_err(|_| busy())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     StorageError,
-    transfer::{Digesting, Fed, Feeding, Partial, UPLOAD_KEPT_MS, date::http_date, feed},
+    transfer::{Digesting, Fed, Feeding, Partial, UPLOAD_KEPT_MS, date::http_date, digest_of, feed},
     tree::{Tree, TreePath},
 };
 
@@ -67,7 +67,7 @@ pub(super) async fn route(shared: &Shared, granted: Granted, id: &str, request: 
         return Err(problem.with(TUS_VERSION, HeaderValue::from_static(VERSION)));
     }
     let heads = Heads::read(request.method(), request.headers())?;
-    let tree = shared.tree(granted.folder).await?;
+    let tree = shared.tree(&granted).await?;
     let (method, id) = (heads.method.clone(), id.to_owned());
     let upload = Upload { shared: Arc::clone(shared), granted, tree, heads };
     match (id.is_empty(), method.as_str()) {
@@ -85,7 +85,7 @@ impl Upload {
         let note = self.heads.note(request.headers())?;
         self.granted.check(&note.target()?, FolderMay::Write)?;
         let tree = Arc::clone(&self.tree);
-        let made = self.shared.hands.run(move || {
+        let made = self.granted.hands.run(move || {
             tree.check_room(note.length.unwrap_or(0))?;
             Partial::create(&tree, note)
         });
@@ -113,7 +113,7 @@ impl Upload {
     async fn look(self, id: &str) -> Result<Response, Problem> {
         let hold = self.shared.traffic.hold(self.granted.folder, id).await;
         let (tree, wanted) = (Arc::clone(&self.tree), id.to_owned());
-        let opened = self.shared.hands.run(move || Partial::open(&tree, &wanted)).await;
+        let opened = self.granted.hands.run(move || Partial::open(&tree, &wanted)).await;
         drop(hold);
         let partial = match opened {
             Ok(partial) => partial,
@@ -160,16 +160,16 @@ impl Upload {
         let (tree, id, granted) = (Arc::clone(&self.tree), id.to_owned(), self.granted.clone());
         let target = {
             let (tree, id) = (Arc::clone(&tree), id.clone());
-            self.shared.hands.run(move || Partial::open(&tree, &id)?.note.target()).await?
+            self.granted.hands.run(move || Partial::open(&tree, &id)?.note.target()).await?
         };
         granted.check(&target, FolderMay::Write)?;
-        self.shared.hands.run(move || Partial::open(&tree, &id).map(|partial| partial.discard(&tree))).await?;
+        self.granted.hands.run(move || Partial::open(&tree, &id).map(|partial| partial.discard(&tree))).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 
     /// Takes what the body has, in a task of its own: what came stays, also when the client goes away.
     async fn take_in(self, id: String, offset: u64, body: Body) -> Result<Response, Problem> {
-        let turns = self.shared.traffic.upload(self.granted.folder)?;
+        let turns = self.shared.traffic.upload(&self.granted)?;
         let hold = self.shared.traffic.hold(self.granted.folder, &id).await;
         let taking = tokio::spawn(async move {
             let _turns = turns;
@@ -186,7 +186,7 @@ impl Upload {
             at: offset,
             bytes_max: length.unwrap_or(UPLOAD_BYTES_MAX).saturating_sub(offset),
             digesting: self.heads.checksum.as_ref().map(|checksum| Digesting::new(checksum.algorithm)),
-            hands: Arc::clone(&self.shared.hands),
+            hands: Arc::clone(&self.granted.hands),
         };
         let fed = feed(feeding, until(body, hold)).await;
         let at = fed.at;
@@ -202,7 +202,7 @@ impl Upload {
     /// The upload, if it is this ticket's and stands where the client thinks.
     async fn opened(&self, id: &str, offset: u64) -> Result<Partial, Problem> {
         let (tree, id, length) = (Arc::clone(&self.tree), id.to_owned(), self.heads.length);
-        let opened = self.shared.hands.run(move || {
+        let opened = self.granted.hands.run(move || {
             let mut partial = Partial::open(&tree, &id)?;
             if partial.note.length.is_none()
                 && let Some(length) = length
@@ -232,7 +232,7 @@ impl Upload {
             (None, _) => false,
         };
         if mismatch {
-            self.shared.hands.run(move || partial.cut(offset)).await?;
+            self.granted.hands.run(move || partial.cut(offset)).await?;
             fed.end?;
             let status = StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
             return Err(Problem::new(status, "mismatch", "the bytes are not those of `Upload-Checksum`"));
@@ -246,8 +246,15 @@ impl Upload {
 
     async fn commit(&self, partial: Partial) -> Result<TreePath, Problem> {
         let tree = Arc::clone(&self.tree);
-        let done = self.shared.hands.run_long(move || {
-            let done = partial.commit(&tree, None);
+        let seen = match &partial.note.sha256 {
+            Some(_) => {
+                let file = Arc::new(partial.file.try_clone().map_err(io("keeping a file open"))?);
+                Some(digest_of(&file, partial.note.length.unwrap_or(0), &self.granted.hands).await?)
+            }
+            None => None,
+        };
+        let done = self.granted.hands.run(move || {
+            let done = partial.commit(&tree, seen);
             if matches!(done, Err(StorageError::Mismatch(_))) {
                 partial.discard(&tree);
             }

@@ -49,7 +49,7 @@ pub(super) async fn write(asked: Asked, request: Request) -> Result<Response, Pr
         parents: asked.query.is_set("parents")?,
         metadata: None,
     };
-    let turns = asked.shared.traffic.upload(asked.granted.folder)?;
+    let turns = asked.shared.traffic.upload(&asked.granted)?;
     // A client that goes away must not stop what follows half-way: a partial file would be left.
     let put = tokio::spawn(async move {
         let _turns = turns;
@@ -72,7 +72,7 @@ pub(super) async fn write(asked: Asked, request: Request) -> Result<Response, Pr
 }
 
 async fn put(asked: &Asked, tree: &Arc<Tree>, note: Note, body: axum::body::Body) -> Result<Done, StorageError> {
-    let hands = &asked.shared.hands;
+    let hands = &asked.granted.hands;
     let length = note.length;
     let digesting = note.sha256.is_some().then(|| Digesting::new(Algorithm::Sha256));
     let made = Arc::clone(tree);

@@ -20,6 +20,10 @@ const BLOCK_BYTES: usize = 256 << 10;
 const SPARE_BLOCKS_MAX: usize = 64;
 /// Bytes that are added up in one go.
 const DIGEST_BLOCK_BYTES: usize = 1 << 20;
+/// Bytes that are added up before others have their turn.
+const DIGEST_SLICE_BYTES: u64 = 64 << 20;
+/// Larger files go out without a digest: a guest makes a file of many TiB by saying so, and nobody waits that long for its sum.
+pub const DIGEST_BYTES_MAX: u64 = 64 << 30;
 
 /// A piece of an answer.
 #[derive(Debug, Clone)]
@@ -37,11 +41,11 @@ struct Sending {
 /// Piece after piece. What is in memory already is read at once; only what must come from a disk waits in another thread. A file that
 /// became shorter breaks the answer off, so that nobody takes it for whole.
 pub fn blocks(
-    file: OwnedFd,
+    file: Arc<OwnedFd>,
     segments: impl IntoIterator<Item = Segment>,
     hands: Arc<Hands>,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let sending = Sending { file: Arc::new(file), left: segments.into_iter().collect(), hands };
+    let sending = Sending { file, left: segments.into_iter().collect(), hands };
     stream::try_unfold(sending, |mut sending| async move {
         let Some(segment) = sending.left.pop_front() else { return Ok(None) };
         let range = match segment {
@@ -122,14 +126,35 @@ impl Drop for Block {
     }
 }
 
-/// What the file's bytes come to. Blocking.
-pub fn digest_of(file: &OwnedFd) -> Result<Digest, StorageError> {
+/// What the file's first bytes come to. Between two slices others have their turn, and where nobody waits any more there is no next one.
+pub async fn digest_of(file: &Arc<OwnedFd>, bytes: u64, hands: &Hands) -> Result<Digest, StorageError> {
+    let (mut adding, mut at) = (Digesting::new(Algorithm::Sha256), 0);
+    while at < bytes {
+        let (file, slice) = (Arc::clone(file), at..bytes.min(at + DIGEST_SLICE_BYTES));
+        let (added, reached) = hands.run_long(move |_| add_slice(&file, slice, adding)).await?;
+        adding = added;
+        if reached == at {
+            // It has become shorter.
+            break;
+        }
+        at = reached;
+    }
+    Ok(Digest { algorithm: Algorithm::Sha256, bytes: adding.end() })
+}
+
+/// How far it came. Blocking.
+fn add_slice(
+    file: &OwnedFd,
+    slice: std::ops::Range<u64>,
+    mut adding: Digesting,
+) -> Result<(Digesting, u64), StorageError> {
     let failed =
         |errno: Errno| StorageError::Io { doing: "reading a file for its digest".into(), source: errno.into() };
-    let (mut adding, mut at) = (Digesting::new(Algorithm::Sha256), 0);
     let mut block = vec![0; DIGEST_BLOCK_BYTES];
-    loop {
-        match pread(file, &mut block, at).map_err(failed)? {
+    let mut at = slice.start;
+    while at < slice.end {
+        let wanted = usize::try_from(slice.end - at).map_or(DIGEST_BLOCK_BYTES, |left| left.min(DIGEST_BLOCK_BYTES));
+        match pread(file, &mut block[..wanted], at).map_err(failed)? {
             0 => break,
             read => {
                 adding.add(&block[..read]);
@@ -137,5 +162,5 @@ pub fn digest_of(file: &OwnedFd) -> Result<Digest, StorageError> {
             }
         }
     }
-    Ok(Digest { algorithm: Algorithm::Sha256, bytes: adding.end() })
+    Ok((adding, at))
 }

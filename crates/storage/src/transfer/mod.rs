@@ -6,14 +6,16 @@ pub(crate) mod date;
 mod digest;
 mod download;
 mod hands;
+mod pace;
 mod partial;
 mod range;
 mod upload;
 
 pub use archive::{Archive, ArchiveKind};
 pub use digest::{Algorithm, Digest, Digesting};
-pub use download::{Segment, blocks, digest_of};
-pub use hands::Hands;
+pub use download::{DIGEST_BYTES_MAX, Segment, blocks, digest_of};
+pub use hands::{Hands, Pool, Waited};
+pub(crate) use pace::paced;
 pub use partial::{Done, Note, Partial, UPLOAD_KEPT_MS, UPLOADS_KEPT_MAX, sweep};
 pub use range::{RANGES_MAX, Range, Ranges};
 pub use upload::{Fed, Feeding, feed};

@@ -12,7 +12,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, digest_of, token};
+use super::{Digest, token};
 use crate::{
     StorageError,
     tree::{Existing, Parents, Tree, TreePath, rename_flags},
@@ -137,15 +137,13 @@ impl Partial {
         Ok(())
     }
 
-    /// Makes it the file, whole and at once. `seen` is what the bytes came to, where somebody has added them up on their way.
+    /// Makes it the file, whole and at once. `seen` is what the bytes came to, which
+    /// somebody has to know where the note says what they should.
     pub fn commit(&self, tree: &Tree, seen: Option<Digest>) -> Result<Done, StorageError> {
         let path = self.note.target()?;
         if let Some(wanted) = &self.note.sha256 {
             let wanted = Digest::from_hex(wanted)?;
-            let seen = match seen {
-                Some(seen) => seen,
-                None => digest_of(&self.file)?,
-            };
+            let seen = seen.ok_or_else(|| StorageError::Mismatch("nobody has added up what came".to_owned()))?;
             if seen != wanted {
                 return Err(StorageError::Mismatch(format!(
                     "what came has the SHA-256 {}, and not {}",

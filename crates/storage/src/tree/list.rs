@@ -5,10 +5,12 @@ use std::collections::BinaryHeap;
 use rustix::fs::{AtFlags, Dir, statat};
 
 use super::{Entry, Tree, TreePath, failed};
-use crate::StorageError;
+use crate::{StorageError, transfer::Waited};
 
 /// Entries of one page.
 pub const LIST_ENTRIES_MAX: usize = 1_000;
+/// After so many names it is asked whether anybody still waits.
+pub(super) const NAMES_UNASKED_MAX: usize = 4_096;
 
 /// One page.
 #[derive(Debug)]
@@ -20,11 +22,20 @@ pub struct Listing {
 
 impl Tree {
     /// The first `limit` names after `after`, however many there are: memory is one page's.
-    pub fn list(&self, path: &TreePath, after: Option<&[u8]>, limit: usize) -> Result<Listing, StorageError> {
+    pub fn list(
+        &self,
+        path: &TreePath,
+        after: Option<&[u8]>,
+        limit: usize,
+        waited: &Waited,
+    ) -> Result<Listing, StorageError> {
         let limit = limit.clamp(1, LIST_ENTRIES_MAX);
         let directory = self.directory(path)?;
         let mut first = BinaryHeap::with_capacity(limit + 2);
-        for entry in Dir::read_from(&directory).map_err(failed(path))? {
+        for (seen, entry) in Dir::read_from(&directory).map_err(failed(path))?.enumerate() {
+            if seen % NAMES_UNASKED_MAX == 0 {
+                waited.check()?;
+            }
             let entry = entry.map_err(failed(path))?;
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." || after.is_some_and(|after| name <= after) {

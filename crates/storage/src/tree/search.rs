@@ -1,7 +1,7 @@
 //! Finding by name.
 
-use super::{Entry, Met, Tree, TreePath, Walk};
-use crate::StorageError;
+use super::{Entry, Met, Tree, TreePath, Walk, list::NAMES_UNASKED_MAX};
+use crate::{StorageError, transfer::Waited};
 
 /// More are not looked for.
 pub const SEARCH_FOUND_MAX: usize = 1_000;
@@ -20,7 +20,7 @@ pub struct Found {
 
 impl Tree {
     /// By a part of the name, or by all of it with `*` and `?` for what may be anything; capital letters of ASCII are as small ones.
-    pub fn search(&self, top: &TreePath, pattern: &[u8], limit: usize) -> Result<Found, StorageError> {
+    pub fn search(&self, top: &TreePath, pattern: &[u8], limit: usize, waited: &Waited) -> Result<Found, StorageError> {
         if pattern.is_empty() || pattern.len() > NAME_PATTERN_BYTES_MAX {
             return Err(StorageError::Invalid(format!("a name to look for has 1 to {NAME_PATTERN_BYTES_MAX} bytes")));
         }
@@ -28,7 +28,10 @@ impl Tree {
         let pattern = Pattern::new(pattern);
         let mut walk = Walk::beneath(self, top)?;
         let (mut entries, mut closed) = (Vec::new(), false);
-        for _ in 0..SEARCH_VISITED_MAX {
+        for visited in 0..SEARCH_VISITED_MAX {
+            if visited % NAMES_UNASKED_MAX == 0 {
+                waited.check()?;
+            }
             match walk.step() {
                 None => return Ok(Found { entries, complete: !closed }),
                 Some(Met::Closed { .. }) => closed = true,

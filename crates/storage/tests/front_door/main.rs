@@ -4,6 +4,7 @@
 
 mod archive;
 mod client;
+mod crowd;
 mod download;
 mod ground;
 mod hostile;
