@@ -384,6 +384,15 @@ pub enum ImageCommand {
         #[command(flatten)]
         json: JsonArgs,
     },
+    /// Send an image to a registry, from here
+    Push(PushArgs),
+    /// Make an image from a recipe: a base, files, and commands that run in a session
+    Build {
+        /// A TOML file; `docs/howto/suggested-images.md` has some
+        recipe: PathBuf,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
     /// Write an image to a file, as an OCI layout in a tar
     Export { image: String, file: PathBuf },
     /// List images
@@ -409,6 +418,20 @@ pub struct PullArgs {
     /// What to call it here; the reference where left out
     #[arg(long)]
     pub name: Option<String>,
+    /// Sign in as this user, with the password in MADANG_REGISTRY_PASSWORD
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// One that was made of a session, or one in this machine's store
+    pub image: String,
+    /// As in `registry.example.org/team/image:tag`
+    pub reference: String,
     /// Sign in as this user, with the password in MADANG_REGISTRY_PASSWORD
     #[arg(long)]
     pub user: Option<String>,

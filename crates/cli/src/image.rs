@@ -2,6 +2,10 @@
 //!
 //! Listing asks the server. Changes are made to the store in this machine's data directory, which a server that runs has to itself.
 
+mod build;
+mod push;
+mod recipe;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
@@ -36,6 +40,8 @@ pub async fn run(args: ImageArgs) -> Result<u8, Failure> {
             let entries = store()?.import(&file, name.as_deref(), &progress()).map_err(failure)?;
             changed(&entries, json.json)?;
         }
+        ImageCommand::Push(args) => push::push(args).await?,
+        ImageCommand::Build { recipe, json } => build::build(&recipe, json.json).await?,
         ImageCommand::Export { image, file } => export(&image, &file).await?,
         ImageCommand::Ls { json } => list(json.json).await?,
         ImageCommand::Share { image } => {
@@ -57,17 +63,16 @@ fn store() -> Result<ImageStore, Failure> {
 async fn pull(args: PullArgs) -> Result<(), Failure> {
     let reference: Reference =
         args.reference.parse().map_err(|error: madang_image::BadReference| Failure::usage(error.to_string()))?;
-    let credentials = match args.user {
-        Some(user) => {
-            let password =
-                env::var(PASSWORD).map_err(|_| Failure::usage(format!("--user needs the password in {PASSWORD}")))?;
-            Some(Credentials { user, password })
-        }
-        None => None,
-    };
-    let options = PullOptions { credentials, name: args.name, ..PullOptions::default() };
+    let options = PullOptions { credentials: credentials(args.user)?, name: args.name, ..PullOptions::default() };
     let entry = store()?.pull(&reference, &options, &progress()).await.map_err(failure)?;
     changed(&[entry], args.json)
+}
+
+fn credentials(user: Option<String>) -> Result<Option<Credentials>, Failure> {
+    let Some(user) = user else { return Ok(None) };
+    let password =
+        env::var(PASSWORD).map_err(|_| Failure::usage(format!("--user needs the password in {PASSWORD}")))?;
+    Ok(Some(Credentials { user, password }))
 }
 
 fn changed(entries: &[ImageEntry], json: bool) -> Result<(), Failure> {

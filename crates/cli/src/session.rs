@@ -94,7 +94,7 @@ fn suspended(seen: &SessionSuspended) -> Result<(), Failure> {
     print::say(&format!("suspended; {given} of {} given back\n", ByteSize(seen.before_bytes)))
 }
 
-fn committed(made: &SessionCommitted, json: bool) -> Result<(), Failure> {
+pub fn committed(made: &SessionCommitted, json: bool) -> Result<(), Failure> {
     if json {
         return print::json(made);
     }

@@ -7,9 +7,9 @@ mod plan;
 
 use std::path::Path;
 
-use files::ArchiveFiles;
+pub(crate) use files::ArchiveFiles;
+pub(crate) use plan::{LayoutManifest, blob_path, check_bytes, layout_manifest, same_count};
 use plan::{PlannedImage, plan};
-pub(crate) use plan::{check_bytes, same_count};
 
 use crate::{
     error::{ImageError, Refusal},

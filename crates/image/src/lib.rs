@@ -1,4 +1,4 @@
-//! Images: pull, import, unpack, commit, export, the host image.
+//! Images: pull, import, unpack, commit, export, push, the host image.
 //!
 //! `node` calls it. It turns the name of an image into a [`RootPlan`]: plain facts about a root file system that `sandbox` mounts.
 //! It never mounts, never runs anything from an image, and never trusts one: what a registry or an archive says is checked as if
@@ -16,6 +16,7 @@ pub mod host;
 mod limits;
 mod progress;
 mod pull;
+mod push;
 mod reference;
 mod registry;
 pub mod root;
@@ -31,6 +32,7 @@ pub use export::Exported;
 pub use limits::ImageLimits;
 pub use progress::{Progress, ProgressStep};
 pub use pull::{PullOptions, Transport};
+pub use push::{Pushed, push};
 pub use reference::{BadReference, Reference};
 pub use registry::Credentials;
 pub use root::{Bind, Link, RootPlan};

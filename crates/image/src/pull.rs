@@ -36,16 +36,16 @@ pub enum Transport {
     Plain,
 }
 
-/// What a pull needs besides the reference.
+/// What a pull or a push needs besides the reference.
 #[derive(Debug, Clone)]
 pub struct PullOptions {
     pub credentials: Option<Credentials>,
     pub transport: Transport,
     /// A PEM file of the certificate authorities to trust instead of the machine's.
     pub authorities: Option<PathBuf>,
-    /// Of the whole pull.
+    /// Of the whole.
     pub deadline: Duration,
-    /// The image's name here; the reference where there is none.
+    /// Of a pull: the image's name here; the reference where there is none.
     pub name: Option<String>,
 }
 

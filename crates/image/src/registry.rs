@@ -1,10 +1,11 @@
-//! A client of the registry protocol, as much of it as pulling needs: documents and resumable downloads.
+//! A client of the registry protocol, as much of it as pulling and pushing need: documents, resumable downloads, uploads in pieces.
 //!
 //! Every wait has an end: for an answer, for the next bytes, for all tries together (the caller's deadline). Credentials go to
 //! the registry and to the place that it names for tokens, never along a redirect.
 
 mod auth;
 mod download;
+mod upload;
 
 use std::{
     path::Path,
@@ -14,7 +15,7 @@ use std::{
 
 pub(crate) use auth::Challenge;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::Incoming,
@@ -31,6 +32,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio::time::{sleep, timeout};
+pub(crate) use upload::Pieces;
 
 use crate::{
     document,
@@ -52,7 +54,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Of the registry's own words in an error.
 const EXCUSE_BYTES_MAX: u64 = 4 << 10;
 
-/// Who pulls.
+/// Who pulls or pushes.
 #[derive(Clone)]
 pub struct Credentials {
     pub user: String,
@@ -66,8 +68,8 @@ impl std::fmt::Debug for Credentials {
 }
 
 enum Http {
-    Plain(Client<HttpConnector, Empty<Bytes>>),
-    Tls(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>),
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
 /// A connection to one registry.
@@ -118,16 +120,24 @@ impl Registry {
     /// Asks once, authenticating if the registry wants that. The answer is a success.
     async fn get(&self, path: &str, range: Option<HeaderValue>) -> Result<Response<Incoming>, ImageError> {
         let uri = format!("{}{path}", self.base);
-        let mut response = self.follow(&uri, range.clone()).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let challenge = Challenge::of(response.headers()).ok_or_else(|| {
-                ImageError::Denied(format!("{} asks for an unknown kind of authentication", self.base))
-            })?;
-            let authorization = self.authorize(&challenge).await?;
-            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
-            response = self.follow(&uri, range).await?;
-        }
+        let response = self.admitted(|| self.follow(&uri, range.clone())).await?;
         self.success(response, &uri).await
+    }
+
+    /// Asks again, with what the registry wants to be sent along, where it wants anything.
+    async fn admitted<A>(&self, ask: impl Fn() -> A) -> Result<Response<Incoming>, ImageError>
+    where
+        A: Future<Output = Result<Response<Incoming>, ImageError>>,
+    {
+        let response = ask().await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let challenge = Challenge::of(response.headers())
+            .ok_or_else(|| ImageError::Denied(format!("{} asks for an unknown kind of authentication", self.base)))?;
+        let authorization = self.authorize(&challenge).await?;
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
+        ask().await
     }
 
     async fn success(&self, response: Response<Incoming>, uri: &str) -> Result<Response<Incoming>, ImageError> {
@@ -159,12 +169,8 @@ impl Registry {
             if let Some(range) = &range {
                 headers.insert(RANGE, range.clone());
             }
-            if self.is_home(&uri)
-                && let Some(known) = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
-            {
-                headers.insert(AUTHORIZATION, known);
-            }
-            let response = self.send(uri.clone(), headers).await?;
+            self.sign(&uri, &mut headers);
+            let response = self.send(Method::GET, uri.clone(), headers, Bytes::new()).await?;
             if !response.status().is_redirection() {
                 return Ok(response);
             }
@@ -174,14 +180,29 @@ impl Registry {
         Err(ImageError::Unavailable(format!("{first} redirects more than {REDIRECTS_MAX} times")))
     }
 
+    /// What the registry asked for goes to it, and to nobody else.
+    fn sign(&self, uri: &Uri, headers: &mut HeaderMap) {
+        if self.is_home(uri)
+            && let Some(known) = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        {
+            headers.insert(AUTHORIZATION, known);
+        }
+    }
+
     fn is_home(&self, uri: &Uri) -> bool {
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         format!("{}://{authority}", uri.scheme_str().unwrap_or_default()) == self.base
     }
 
-    async fn send(&self, uri: Uri, headers: HeaderMap) -> Result<Response<Incoming>, ImageError> {
-        let mut request = Request::new(Empty::new());
-        *request.method_mut() = Method::GET;
+    async fn send(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, ImageError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers;
         request

@@ -15,6 +15,7 @@ mod life;
 mod metering;
 mod proxy;
 mod query;
+mod recipes;
 mod restart;
 mod rough;
 mod run;

@@ -28,13 +28,13 @@ const LINKS_MAX: usize = 4;
 const ENTRIES_MAX: u64 = 100_000;
 
 /// An archive opened for reading.
-pub(super) enum ArchiveFiles {
+pub(crate) enum ArchiveFiles {
     Directory(OwnedFd),
     Tar { file: File, places: BTreeMap<String, Place> },
 }
 
 /// Where an entry of a tar is.
-pub(super) enum Place {
+pub(crate) enum Place {
     File { offset: u64, size: u64 },
     Link(String),
 }
@@ -61,8 +61,16 @@ impl ArchiveFiles {
         })
     }
 
+    /// The entries of a tar that is not packed.
+    pub(crate) fn of_tar(file: File, limits: &ImageLimits) -> Result<ArchiveFiles, ImageError> {
+        entries(file, limits).map_err(|error| match refusal_of(error) {
+            Ok(refusal) => ImageError::refused("an archive")(refusal),
+            Err(error) => ImageError::io("read", Path::new("an archive"))(error),
+        })
+    }
+
     /// Opens a file of the archive; its size is where it really ends.
-    pub(super) fn open_file(&self, path: &str) -> Result<(Box<dyn Read + '_>, u64), ImageError> {
+    pub(crate) fn open_file(&self, path: &str) -> Result<(Box<dyn Read + '_>, u64), ImageError> {
         let refused = |refusal| ImageError::refused("a file")(refusal);
         let name = EntryName::parse(path.as_bytes(), &ImageLimits::default()).map_err(refused)?;
         match self {
@@ -119,7 +127,10 @@ fn index(mut file: File, limits: &ImageLimits, tmp: &Path) -> io::Result<Archive
     let read = file.read(&mut magic)?;
     file.seek(SeekFrom::Start(0))?;
     let packed = magic[..read].starts_with(&[0x1f, 0x8b]) || magic[..read] == [0x28, 0xb5, 0x2f, 0xfd];
-    let file = if packed { unpacked(file, limits, tmp)? } else { file };
+    entries(if packed { unpacked(file, limits, tmp)? } else { file }, limits)
+}
+
+fn entries(file: File, limits: &ImageLimits) -> io::Result<ArchiveFiles> {
     let outer = ImageLimits { entries: ENTRIES_MAX, file_bytes: limits.archive_bytes, ..*limits };
     let mut places = BTreeMap::new();
     let mut tar =

@@ -1,5 +1,7 @@
 //! What an archive holds: documents read and verified, layers found, nothing unpacked yet.
 
+use std::iter;
+
 use super::files::ArchiveFiles;
 use crate::{
     digest::Digest,
@@ -67,6 +69,33 @@ fn plan_layout(files: &ArchiveFiles, limits: &ImageLimits) -> Result<Vec<Planned
         return Err(refused(Refusal::BadDocument { what: "index.json".into(), why }));
     }
     tops.iter().map(|top| layout_image(files, top, &machine, limits)).collect()
+}
+
+/// The manifest of a layout's only image, as it was written down, and what it names.
+pub(crate) struct LayoutManifest {
+    pub promised: Descriptor,
+    pub bytes: Vec<u8>,
+    /// The configuration and the layers.
+    pub blobs: Vec<Descriptor>,
+}
+
+/// Of a layout that holds one image, for whichever machine.
+pub(crate) fn layout_manifest(files: &ArchiveFiles, limits: &ImageLimits) -> Result<LayoutManifest, ImageError> {
+    let bad = |why: &str| {
+        let why = why.to_owned();
+        ImageError::refused("index.json")(Refusal::BadDocument { what: "a layout".into(), why })
+    };
+    let bytes = files.document("index.json", limits)?;
+    let index = Document::parse(&bytes, limits).map_err(ImageError::refused("index.json"))?;
+    let Document::Index(tops) = index else { return Err(bad("it is no index")) };
+    let [promised] = <[Descriptor; 1]>::try_from(tops).map_err(|_| bad("it does not hold one image"))?;
+    let bytes = verified(files, &promised, limits)?;
+    match Document::parse(&bytes, limits).map_err(ImageError::refused(promised.digest.to_string()))? {
+        Document::Index(_) => Err(bad("its image is an index")),
+        Document::Manifest { config, layers } => {
+            Ok(LayoutManifest { promised, bytes, blobs: iter::once(config).chain(layers).collect() })
+        }
+    }
 }
 
 fn layout_image(
@@ -168,6 +197,6 @@ pub(crate) fn check_bytes(bytes: &[u8], promised: &Descriptor) -> Result<(), Ref
     Ok(())
 }
 
-fn blob_path(digest: &Digest) -> String {
+pub(crate) fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }

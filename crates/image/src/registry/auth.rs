@@ -1,8 +1,9 @@
 //! Authentication as registries ask for it: basic, or a token from a place that the registry names.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use hyper::{
-    HeaderMap, Uri,
+    HeaderMap, Method, Uri,
     header::{AUTHORIZATION, HeaderValue},
 };
 use serde::Deserialize;
@@ -120,7 +121,7 @@ impl Registry {
         if let Some(credentials) = &self.credentials {
             headers.insert(AUTHORIZATION, basic(credentials)?);
         }
-        let response = self.send(uri, headers).await?;
+        let response = self.send(Method::GET, uri, headers, Bytes::new()).await?;
         let response = self.success(response, realm).await?;
         let bytes = self.body(response, TOKEN_BYTES_MAX).await?;
         let answer: TokenAnswer = serde_json::from_slice(&bytes).map_err(|_| bad("its answer is no token"))?;

@@ -32,6 +32,7 @@ pub struct Manners {
 /// One request as it came.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    pub method: String,
     pub path: String,
     pub headers: BTreeMap<String, String>,
 }
@@ -82,14 +83,24 @@ impl Gate {
     async fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         let seen = read_head(&mut client).await?;
         self.seen.lock().unwrap().push(seen.clone());
+        let length = seen.headers.get("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        client.read_exact(&mut body).await?;
         let manners = self.manners.lock().unwrap().clone();
         if let Some(user) = &manners.token_for {
             if seen.path.starts_with("/token") {
                 return self.token(client, &seen, user).await;
             }
-            if seen.headers.get("authorization").is_none_or(|value| *value != format!("Bearer {TOKEN}")) {
-                let ask =
-                    format!(r#"Bearer realm="http://{}/token",service="gate",scope="repository:x:pull""#, self.address);
+            if seen
+                .headers
+                .get("authorization")
+                .is_none_or(|value| *value != format!("Bearer {TOKEN}-{}", needed(&seen)))
+            {
+                let ask = format!(
+                    r#"Bearer realm="http://{}/token",service="gate",scope="repository:x:{}""#,
+                    self.address,
+                    needed(&seen)
+                );
                 return answer(&mut client, "401 Unauthorized", &format!("www-authenticate: {ask}\r\n"), "").await;
             }
         }
@@ -102,30 +113,35 @@ impl Gate {
                     .await;
             }
         }
-        self.forward(client, seen, manners).await
+        self.forward(client, seen, &body, manners).await
     }
 
     async fn token(&self, mut client: TcpStream, seen: &Seen, user: &str) -> io::Result<()> {
         let expected = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user));
-        assert!(seen.path.contains("service=gate&scope=repository%3Ax%3Apull"), "{}", seen.path);
+        let scope = seen.path.split_once("service=gate&scope=repository%3Ax%3A").expect("what the gate asked for").1;
         if seen.headers.get("authorization") == Some(&expected) {
-            return answer(&mut client, "200 OK", "", &format!(r#"{{"token":"{TOKEN}"}}"#)).await;
+            let scope = scope.replace("%2C", ",");
+            return answer(&mut client, "200 OK", "", &format!(r#"{{"token":"{TOKEN}-{scope}"}}"#)).await;
         }
         answer(&mut client, "401 Unauthorized", "", "{}").await
     }
 
-    async fn forward(&self, mut client: TcpStream, seen: Seen, manners: Manners) -> io::Result<()> {
+    async fn forward(&self, mut client: TcpStream, seen: Seen, body: &[u8], manners: Manners) -> io::Result<()> {
         let mut upstream = TcpStream::connect(&self.upstream).await?;
-        let mut head = format!("GET {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", seen.path, self.upstream);
+        // The registry says where uploads go by the name that it is called.
+        let mut head =
+            format!("{} {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", seen.method, seen.path, self.address);
         let blob = seen.path.contains("/blobs/");
         for (name, value) in &seen.headers {
             let passes =
-                matches!(name.as_str(), "accept" | "range") || (name == "authorization" && manners.token_for.is_none());
+                matches!(name.as_str(), "accept" | "range" | "content-type" | "content-range" | "content-length")
+                    || (name == "authorization" && manners.token_for.is_none());
             if passes && !(blob && manners.forget_ranges && name == "range") {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
         }
         upstream.write_all(format!("{head}\r\n").as_bytes()).await?;
+        upstream.write_all(body).await?;
         let mut whole = Vec::new();
         upstream.read_to_end(&mut whole).await?;
         if blob && manners.corrupt {
@@ -153,6 +169,11 @@ impl Gate {
     }
 }
 
+/// What a token must be good for.
+fn needed(seen: &Seen) -> &'static str {
+    if matches!(seen.method.as_str(), "GET" | "HEAD") { "pull" } else { "pull,push" }
+}
+
 async fn read_head(client: &mut TcpStream) -> io::Result<Seen> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -160,12 +181,13 @@ async fn read_head(client: &mut TcpStream) -> io::Result<Seen> {
     }
     let head = String::from_utf8(head).expect("requests are ASCII");
     let mut lines = head.lines();
-    let path = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a request line").to_owned();
+    let (method, path) = lines.next().and_then(|line| line.split_once(' ')).expect("a request line");
+    let (method, path) = (method.to_owned(), path.split(' ').next().expect("a path").to_owned());
     let headers = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
         .collect();
-    Ok(Seen { path, headers })
+    Ok(Seen { method, path, headers })
 }
 
 async fn answer(client: &mut TcpStream, status: &str, headers: &str, body: &str) -> io::Result<()> {

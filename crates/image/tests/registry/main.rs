@@ -1,10 +1,11 @@
-//! Pulling from a real registry server (Debian's `docker-registry`, see `scripts/install-test-tools`), also through a bad network.
+//! Pulling from and pushing to a real registry server (Debian's `docker-registry`, see `scripts/install-test-tools`), also through a bad network.
 
 #![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
 
 mod gate;
 #[path = "../making/mod.rs"]
 mod making;
+mod push;
 mod real;
 
 use std::{collections::BTreeSet, fs, time::Duration};
