@@ -19,13 +19,13 @@ use tokio::{
 
 use crate::world::{World, program, soon};
 
-const SECRET: &str = "nobody in a sandbox may read this";
+pub const SECRET: &str = "nobody in a sandbox may read this";
 /// A request that is not answered by then hangs on something that was planted.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 const HUGE: usize = 100_000;
 
 /// The host's directory takes the place of `@`.
-const PLANT: &str = r"
+pub const PLANT: &str = r"
 import os, socket, stat
 os.chdir('d')
 for name, target in {'file': '@/secret', 'out': '@', 'root': '/proc/self/root', 'init': '/proc/1/root', 'up': '../' * 12 + '@',
@@ -193,14 +193,14 @@ fn body_of(answer: &[u8]) -> &[u8] {
 }
 
 /// The host's directory is as it was.
-fn unharmed(outside: &Path, after: &str) {
+pub fn unharmed(outside: &Path, after: &str) {
     let names: Vec<_> = fs::read_dir(outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["secret"], "after {after}");
     assert_eq!(fs::read_to_string(outside.join("secret")).unwrap(), SECRET, "after {after}");
 }
 
 /// A place of the host's that guests' ids may write and read: only walls keep them out.
-fn outside() -> TempDir {
+pub fn outside() -> TempDir {
     let outside = TempDir::with_prefix("madang-outside-").unwrap();
     fs::write(outside.path().join("secret"), SECRET).unwrap();
     for path in [outside.path().to_owned(), outside.path().join("secret")] {
