@@ -1,6 +1,7 @@
 //! The configuration file: `MADANG_CONFIG`, TOML. Read once, typed at once; unknown keys are refused, and every problem is told in one run.
 
 mod network;
+mod results;
 
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
 
@@ -98,6 +99,10 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
         file.problems.extend(section.end());
         network
     });
+    if let Some(mut section) = file.section("results") {
+        config.results = Some(results::read(&mut section));
+        file.problems.extend(section.end());
+    }
     let apps = AppsSettings {
         listen: file.parsed("apps_listen", "ADDRESS:PORT"),
         url: file.parsed("apps_url", "http:// or https://, a host and perhaps a port"),
@@ -298,6 +303,12 @@ mod tests {
             connections_max = 100
             bytes_per_second_max = 1000000
             resolvers = ["9.9.9.9"]
+            [results]
+            url = "s3://madang/results"
+            endpoint = "https://s3.example.org"
+            region = "eu"
+            key_file = "/etc/madang/results.keys"
+            beyond_bytes = 1000
         "#;
         let Beside { traces, network, apps } = apply_text(text, &mut config).unwrap();
         assert_eq!((network.pool.to_string().as_str(), network.connections_max), ("100.127.0.0/16", 100));
@@ -311,6 +322,10 @@ mod tests {
         assert!(config.database.as_ref().is_some_and(|database| database.is_shared()));
         assert_eq!((config.trusted_proxies.len(), config.keep_audit_days), (2, 30));
         assert_eq!(config.rates.client_per_minute.get(), 60);
+        let results = config.results.as_ref().unwrap();
+        assert_eq!((results.url.as_str(), results.beyond_bytes), ("s3://madang/results", 1_000));
+        assert_eq!(results.endpoint.as_deref(), Some("https://s3.example.org"));
+        assert_eq!(results.key_file.as_deref(), Some(Path::new("/etc/madang/results.keys")));
         let [provider] = &config.providers[..] else { panic!("{:?}", config.providers) };
         assert_eq!((provider.title.as_str(), provider.groups_claim.as_str()), ("school", "groups"));
         assert_eq!(provider.groups["physics"], ["lab", "other/lab"]);
@@ -336,6 +351,10 @@ mod tests {
             [network]
             pool = "10.0.0.0/31"
             open = ["lan"]
+            [results]
+            url = "file://here"
+            endpoint = "s3.example.org"
+            secret = "s"
         "#;
         let problems = apply_text(text, &mut ControlConfig::new("/nowhere")).unwrap_err().join("\n");
         for part in [
@@ -353,6 +372,9 @@ mod tests {
             "`traces.endpoint` is http://",
             "`network.pool` is a range",
             "`network.open` is a list",
+            "`results.url` is s3://",
+            "`results.endpoint` is http:// or https://",
+            "`results.secret` is unknown",
         ] {
             assert!(problems.contains(part), "{part} in\n{problems}");
         }

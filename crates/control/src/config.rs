@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use madang_model::{AppsAddress, Limits};
-use madang_store::StoreConfig;
+use madang_store::{ResultsConfig, StoreConfig};
 
 use crate::signin::{address::AddressRange, oidc::ProviderConfig, rate::RateLimits};
 
@@ -76,6 +76,8 @@ pub struct ControlConfig {
     pub body_wait_ms: u64,
     /// How often anybody may ask.
     pub rates: RateLimits,
+    /// Where large results of runs are kept. None: with the others, in the database.
+    pub results: Option<ResultsConfig>,
     /// Other providers that know our users.
     pub providers: Vec<ProviderConfig>,
 }
@@ -128,6 +130,7 @@ impl ControlConfig {
             head_wait_ms: 65_000,
             body_wait_ms: 30_000,
             rates: RateLimits::default(),
+            results: None,
             providers: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! `Config → build → spawn → drain`: one server from its settings to its end.
 
 use std::{
+    error::Error,
     fs, io,
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
@@ -13,7 +14,7 @@ use axum::Router;
 use madang_model::person::ADMINISTRATOR;
 use madang_node_api::Node;
 use madang_public_api::LinkKind;
-use madang_store::{Store, StoreConfig, StoreError};
+use madang_store::{ResultsConfigError, Store, StoreConfig, StoreError};
 use madang_ticket::Verifier;
 use tokio::{
     net::{TcpListener, UnixListener, UnixStream},
@@ -44,6 +45,8 @@ pub enum StartError {
     Home { path: PathBuf, source: io::Error },
     #[error("opening the database")]
     Store(#[from] StoreError),
+    #[error("keeping large results")]
+    Results(#[from] ResultsConfigError),
     #[error(transparent)]
     AdminToken(#[from] admin_token::AdminTokenError),
     #[error(transparent)]
@@ -118,7 +121,11 @@ impl Server {
         if let Some(path) = database.path() {
             make_private(path).map_err(|source| StartError::Home { path: path.to_owned(), source })?;
         }
-        let store = Store::open(&database).await?;
+        let mut store = Store::open(&database).await?;
+        if let Some(results) = &config.results {
+            store.keep_results(results)?;
+            tokio::spawn(results_probe(store.clone()));
+        }
         admin_token::ensure(&home, &store).await?;
         let (tcp, unix, nodes) = bind(&mut config, database.is_shared()).await?;
         let ssh = bind_ssh(&mut config).await?;
@@ -265,6 +272,14 @@ impl Running {
             let _ = fs::remove_file(path);
         }
         result
+    }
+}
+
+/// Says at the start what would else be said at the first large result.
+async fn results_probe(store: Store) {
+    match store.results_probe().await {
+        Ok(()) => tracing::info!("large results are kept beside the database"),
+        Err(error) => tracing::warn!(error = &error as &dyn Error, "large results stay in the database for now"),
     }
 }
 

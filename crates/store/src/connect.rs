@@ -12,8 +12,8 @@ use sea_orm::{
 use tokio::sync::mpsc;
 
 use crate::{
-    Asked, StoreConfig, StoreError, audit_writer, error::doing, hint::HintBoard, migration::bring_up_to_date,
-    observe::Observer, place::Place, run_writer,
+    Asked, ResultsConfig, ResultsConfigError, StoreConfig, StoreError, audit_writer, error::doing, hint::HintBoard,
+    migration::bring_up_to_date, observe::Observer, place::Place, results::Results, run_writer,
 };
 
 /// Connections that read; writes have their own.
@@ -43,6 +43,7 @@ pub struct Store {
     pub(crate) hints: HintBoard,
     pub(crate) audited: mpsc::Sender<audit_writer::Entry>,
     observer: Observer,
+    pub(crate) results: Option<Results>,
 }
 
 impl Store {
@@ -60,7 +61,26 @@ impl Store {
         if !config.is_shared() {
             tokio::spawn(checkpoint(reader.clone(), finished.downgrade()));
         }
-        Ok(Self { reader, writer, finished, audited, hints, observer })
+        Ok(Self { reader, writer, finished, audited, hints, observer, results: None })
+    }
+
+    /// From now on large results of runs are kept elsewhere. The place is not asked whether it is there.
+    pub fn keep_results(&mut self, config: &ResultsConfig) -> Result<(), ResultsConfigError> {
+        self.results = Some(Results::open(config)?);
+        Ok(())
+    }
+
+    /// Whether the store of large results takes what it is given; there may be none.
+    pub async fn results_probe(&self) -> Result<(), StoreError> {
+        match &self.results {
+            Some(results) => results.probe().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it did not take what it was last given, a moment ago.
+    pub fn results_away(&self) -> bool {
+        self.results.as_ref().is_some_and(Results::is_away)
     }
 
     /// From now on `watcher` hears of every statement; of several the first stays.

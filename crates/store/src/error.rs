@@ -21,6 +21,9 @@ pub enum StoreError {
     Database { doing: &'static str, source: DbErr },
     #[error("{doing}: the record does not read back")]
     Corrupt { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The store of large results does not answer, or has not got it.
+    #[error("{doing}")]
+    Results { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     /// The writer has stopped; the server is going down.
     #[error("{doing}: the store is closed")]
     Closed { doing: &'static str },

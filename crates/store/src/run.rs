@@ -3,13 +3,15 @@
 use madang_ids::{RunId, SessionId};
 use madang_model::{Owner, RunEvent, Verdict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    TransactionTrait, sea_query::Expr,
 };
 
 use crate::{
     Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
     owner::owner_read,
+    result_object,
     retention::{Horizon, is_of_batch},
 };
 
@@ -53,6 +55,8 @@ pub(crate) mod row {
         pub created_ms: i64,
         pub finished_ms: Option<i64>,
         pub events: Vec<u8>,
+        /// Where the events are, if not here: see `results`.
+        pub result: Option<String>,
         pub owner: String,
         pub project: String,
         pub organization: String,
@@ -76,7 +80,7 @@ impl Store {
 
     pub async fn run_get(&self, id: RunId) -> Result<Option<RunRecord>, StoreError> {
         let row = row::Entity::find_by_id(id.to_string()).one(&self.reader).await.map_err(doing("reading a run"))?;
-        row.map(from_row).transpose()
+        self.run_whole(row).await
     }
 
     /// Whether the end of a run is kept.
@@ -89,6 +93,18 @@ impl Store {
             .await
             .map_err(doing("reading whether a run has finished"))?;
         Ok(ended.flatten().is_some())
+    }
+
+    /// How a run ended, if it has; none of one that is not kept. Its result is left where it is.
+    pub async fn run_verdict(&self, id: RunId) -> Result<Option<Option<Verdict>>, StoreError> {
+        let verdict: Option<Option<String>> = row::Entity::find_by_id(id.to_string())
+            .select_only()
+            .column(row::Column::Verdict)
+            .into_tuple()
+            .one(&self.reader)
+            .await
+            .map_err(doing("reading how a run has ended"))?;
+        Ok(verdict.map(|name| name.and_then(verdict_known)))
     }
 
     /// The session that a run is in; none of one that is not kept or is in none.
@@ -149,7 +165,7 @@ impl Store {
         rows.into_iter().map(end).collect()
     }
 
-    /// The run that a session began with.
+    /// The run that a session began with, without its result should that be elsewhere.
     pub async fn run_first_of_session(
         &self,
         session: SessionId,
@@ -163,6 +179,19 @@ impl Store {
             .await
             .map_err(doing("reading a session's first run"))?;
         row.map(from_row).transpose()
+    }
+
+    /// A run with its result, wherever that is.
+    async fn run_whole(&self, row: Option<row::Model>) -> Result<Option<RunRecord>, StoreError> {
+        let Some(mut row) = row else { return Ok(None) };
+        if let Some(key) = &row.result {
+            let missing = || StoreError::Results {
+                doing: "reading a result",
+                source: "the configuration names no store of results any more".into(),
+            };
+            row.events = self.results.as_ref().ok_or_else(missing)?.read(key).await?.into();
+        }
+        from_row(row).map(Some)
     }
 
     /// Forgets runs that finished before a time, and the oldest beyond `rows_max`; returns how many. Goes in small steps, so that
@@ -197,9 +226,9 @@ impl Store {
     async fn run_forget(&self, which: Expr) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         loop {
-            let ids: Vec<String> = row::Entity::find()
+            let runs: Vec<(String, Option<String>)> = row::Entity::find()
                 .select_only()
-                .column(row::Column::Id)
+                .columns([row::Column::Id, row::Column::Result])
                 .filter(which.clone())
                 .filter(row::Column::FinishedMs.is_not_null())
                 .limit(PRUNE_ROWS_MAX)
@@ -207,12 +236,22 @@ impl Store {
                 .all(&self.reader)
                 .await
                 .map_err(doing(FORGETTING))?;
-            if ids.is_empty() {
+            if runs.is_empty() {
                 return Ok(forgotten);
             }
-            let deleted = row::Entity::delete_many().filter(row::Column::Id.is_in(ids)).exec(&self.writer).await;
-            forgotten += deleted.map_err(doing(FORGETTING))?.rows_affected;
+            let (ids, results): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
+            forgotten +=
+                self.run_delete(ids, results.into_iter().flatten().collect()).await.map_err(doing(FORGETTING))?;
         }
+    }
+
+    /// Runs, with the objects that they name for [`Store::results_collect`] to find.
+    async fn run_delete(&self, ids: Vec<String>, results: Vec<String>) -> Result<u64, DbErr> {
+        let transaction = self.writer.begin().await?;
+        result_object::forsake(&transaction, results).await?;
+        let deleted = row::Entity::delete_many().filter(row::Column::Id.is_in(ids)).exec(&transaction).await?;
+        transaction.commit().await?;
+        Ok(deleted.rows_affected)
     }
 }
 
@@ -226,22 +265,30 @@ pub(crate) fn to_row(record: &RunRecord) -> Result<row::ActiveModel, StoreError>
         truncated: Set(record.truncated),
         created_ms: Set(signed(record.created_ms)),
         finished_ms: Set(record.finished_ms.map(signed)),
-        events: Set(serde_json::to_vec(&record.events).map_err(corrupt("writing a run"))?),
+        events: Set(events_bytes(&record.events)?),
+        result: Set(None),
         owner: Set(record.owner.user.to_string()),
         project: Set(record.owner.project.to_string()),
         organization: Set(record.owner.organization.to_string()),
     })
 }
 
+pub(crate) fn events_bytes(events: &[RunEvent]) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(events).map_err(corrupt("writing a run"))
+}
+
+fn verdict_known(name: String) -> Option<Verdict> {
+    Verdict::ALL.into_iter().find(|verdict| verdict.name() == name)
+}
+
 fn from_row(row: row::Model) -> Result<RunRecord, StoreError> {
-    let known = |name: String| Verdict::ALL.into_iter().find(|verdict| verdict.name() == name);
     Ok(RunRecord {
         id: row.id.parse().map_err(corrupt("reading a run's id"))?,
         session: row.session.map(|id| id.parse().map_err(corrupt("reading a run's session"))).transpose()?,
         owner: owner_read(&row.owner, &row.project, &row.organization)?,
         mode: row.mode,
         language: row.language,
-        verdict: row.verdict.and_then(known),
+        verdict: row.verdict.and_then(verdict_known),
         truncated: row.truncated,
         created_ms: unsigned(row.created_ms),
         finished_ms: row.finished_ms.map(unsigned),

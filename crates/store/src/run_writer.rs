@@ -3,20 +3,23 @@
 //! Whoever waits gets its answer after the commit, so what was answered survives the death of the process. While one batch is
 //! being committed the next collects in the queue: under load many runs share one commit, alone a run waits for nobody.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, error::Error};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, TransactionTrait, sea_query::OnConflict};
+use bytes::Bytes;
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, TransactionTrait, sea_query::OnConflict,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Fence, RunRecord, Store, StoreError, UsageRecord, lease,
-    run::{row, to_row},
+    run::{events_bytes, row, to_row},
     usage,
 };
 
 /// Finished runs that may wait for the writer; then the runs wait.
 const QUEUE_MAX: usize = 1_024;
-/// Runs in one statement; each has twelve bound values and SQLite takes 32,766.
+/// Runs in one statement; each has thirteen bound values and SQLite takes 32,766.
 const BATCH_MAX: usize = 64;
 
 #[derive(Debug)]
@@ -53,13 +56,33 @@ impl Store {
     ) -> Result<(), StoreError> {
         const DOING: &str = "keeping a finished run";
         let (done, answer) = oneshot::channel();
-        let finish = Finish { entry: Entry { row: to_row(record)?, used: used.cloned(), fence: fence.cloned() }, done };
-        self.finished.send(finish).await.map_err(|_| StoreError::Closed { doing: DOING })?;
+        let entry = Entry { row: self.run_row(record).await?, used: used.cloned(), fence: fence.cloned() };
+        self.finished.send(Finish { entry, done }).await.map_err(|_| StoreError::Closed { doing: DOING })?;
         let written = answer.await.map_err(|_| StoreError::Closed { doing: DOING })?;
         written.map_err(|refusal| match refusal {
             Refusal::Fenced => StoreError::Fenced { subject: format!("run {}", record.id) },
             Refusal::Database(source) => StoreError::Database { doing: DOING, source },
         })
+    }
+
+    /// The row of a run that has ended, its result elsewhere if it is large. Where that place does not answer the result stays here.
+    async fn run_row(&self, record: &RunRecord) -> Result<row::ActiveModel, StoreError> {
+        let mut row = to_row(record)?;
+        let Some(results) = &self.results else { return Ok(row) };
+        let Some(key) = results.key(record.id, row.events.as_ref()) else { return Ok(row) };
+        self.result_announce(&key).await?;
+        let content = Bytes::from(row.events.take().unwrap_or_default());
+        match results.keep(&key, content.clone()).await {
+            Ok(()) => {
+                row.events = Set(events_bytes(&[])?);
+                row.result = Set(Some(key));
+            }
+            Err(error) => {
+                tracing::warn!(run = %record.id, error = &error as &dyn Error, "a large result stays in the database");
+                row.events = Set(content.into());
+            }
+        }
+        Ok(row)
     }
 }
 
@@ -123,8 +146,9 @@ async fn write(writer: &DatabaseConnection, entries: &[Entry]) -> Result<BTreeSe
 
 async fn upsert(connection: &impl ConnectionTrait, rows: Vec<row::ActiveModel>) -> Result<(), DbErr> {
     use row::Column as C;
-    let replace =
-        OnConflict::column(C::Id).update_columns([C::Verdict, C::Truncated, C::FinishedMs, C::Events]).to_owned();
+    let replace = OnConflict::column(C::Id)
+        .update_columns([C::Verdict, C::Truncated, C::FinishedMs, C::Events, C::Result])
+        .to_owned();
     row::Entity::insert_many(rows).on_conflict(replace).exec_without_returning(connection).await?;
     Ok(())
 }

@@ -119,6 +119,14 @@ impl From<StoreError> for Failure {
             StoreError::Exists { subject } => Self::conflict(format!("{subject} exists already")),
             StoreError::Stale { subject } => Self::conflict(format!("{subject} has changed meanwhile; try again")),
             StoreError::Fenced { .. } => Self::led_elsewhere(),
+            error @ StoreError::Results { .. } => Self {
+                retry_after_ms: Some(RETRY_CAPACITY_MS),
+                source: Some(Arc::new(error)),
+                ..Self::new(
+                    ProblemKind::Unavailable,
+                    "the store of large results does not answer; nothing is lost, ask again later",
+                )
+            },
             other => Self::internal("the database", other),
         }
     }

@@ -113,9 +113,9 @@ impl App {
             if self.run_live(seen.id).is_some() {
                 continue;
             }
-            match self.store.run_get(seen.id).await? {
-                Some(record) if record.finished_ms.is_none() => continue,
-                Some(_) => self.run_forget_at_node(seen.id).await,
+            match self.store.run_verdict(seen.id).await? {
+                Some(None) => continue,
+                Some(Some(_)) => self.run_forget_at_node(seen.id).await,
                 None if self.run_live(seen.id).is_some() => continue,
                 None => self.run_end_unknown(seen.id),
             }

@@ -8,7 +8,7 @@ use madang_model::{
     session::{SessionEffect, SessionRejected},
 };
 use madang_public_api::{RunMode, RunRequest, ServerEventBody};
-use madang_store::{RunRecord, SessionRecord, StoreError};
+use madang_store::{SessionRecord, StoreError};
 use tracing::Instrument as _;
 
 use super::{
@@ -231,16 +231,18 @@ impl App {
     /// A session's first run is its start-up command: it goes on, has ended, or was never begun.
     async fn session_startup_again(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), Failure> {
         let SessionRecord { id, sandbox, started_ms, .. } = session.record();
-        let begun = match self.store.run_get(RunId::first_in(sandbox)).await? {
+        let first = RunId::first_in(sandbox);
+        let begun = match self.store.run_verdict(first).await? {
             // Servers before this one gave it another id.
             None => {
-                self.store.run_first_of_session(id, started_ms.unwrap_or(0)).await?.filter(|run| run.verdict.is_none())
+                let run = self.store.run_first_of_session(id, started_ms.unwrap_or(0)).await?;
+                run.filter(|run| run.verdict.is_none()).map(|run| (run.id, None))
             }
-            begun => begun,
+            Some(verdict) => Some((first, verdict)),
         };
         match begun {
             None => self.session_startup(session),
-            Some(RunRecord { id, verdict: None, .. }) => {
+            Some((id, None)) => {
                 let (app, session) = (Arc::clone(self), Arc::clone(session));
                 tokio::spawn(async move {
                     if let Some(event) = app.startup_followed(id).await {
@@ -248,7 +250,7 @@ impl App {
                     }
                 });
             }
-            Some(RunRecord { verdict: Some(verdict), .. }) => {
+            Some((_, Some(verdict))) => {
                 self.startup_ended(session, sandbox, &startup_verdict(verdict)).await;
             }
         }

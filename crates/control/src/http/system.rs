@@ -48,6 +48,9 @@ pub(super) async fn readyz(State(app): State<Shared>, request: Request) -> Resul
     if store.is_err() {
         notes.push("the database does not answer".into());
     }
+    if app.store.results_away() {
+        notes.push("the store of large results does not answer; they stay in the database".into());
+    }
     let service = app.service_view();
     if service.state != ServiceState::Running {
         notes.push(format!("the service is {}: {}", service.state.name(), service.reason));

@@ -37,8 +37,10 @@ pub(super) async fn prune(app: Arc<App>) -> Done {
     app.store.reservation_prune(oldest).await?;
     let records = app.store.usage_prune(days_before(now, app.config.keep_usage_days), oldest).await?;
     app.signin.rates.sweep();
+    // Last: the store that they are in may be away.
+    let results = app.store.results_collect().await?;
     Ok(format!(
-        "forgot {runs} runs, {sessions} sessions, {keys} idempotency keys, {announcements} announcements, {tokens} tokens, {signins} of signing in, {audit} of the audit log, {records} records of use"
+        "forgot {runs} runs, {results} large results, {sessions} sessions, {keys} idempotency keys, {announcements} announcements, {tokens} tokens, {signins} of signing in, {audit} of the audit log, {records} records of use"
     ))
 }
 

@@ -31,6 +31,7 @@ mod provider;
 mod queue;
 mod refusals;
 mod reservation;
+mod results;
 mod runs;
 mod service;
 mod sessions;

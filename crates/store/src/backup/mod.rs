@@ -25,7 +25,7 @@ use table::Column;
 /// Grows when an older program could not read the file.
 pub const FORMAT: u32 = 1;
 /// Who is there now, and which changes of tables were made: not of the copy.
-pub const LEFT_OUT: [&str; 3] = ["control_process", "lease", "seaql_migrations"];
+pub const LEFT_OUT: [&str; 4] = ["control_process", "lease", "result_object", "seaql_migrations"];
 /// The longest line: a run's events are one value.
 const LINE_BYTES_MAX: u64 = 1 << 30;
 

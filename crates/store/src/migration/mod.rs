@@ -31,6 +31,7 @@ mod m0140_session_held;
 mod m0150_folder;
 mod m0180_image;
 mod m0190_ssh_key;
+mod m0200_run_result;
 
 pub(crate) struct Migrator;
 
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0150_folder::Migration),
             Box::new(m0180_image::Migration),
             Box::new(m0190_ssh_key::Migration),
+            Box::new(m0200_run_result::Migration),
         ]
     }
 }

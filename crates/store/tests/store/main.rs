@@ -7,6 +7,7 @@ mod hints;
 mod leases;
 mod opening;
 mod people;
+mod results;
 mod service;
 mod session_held;
 mod session_list;
