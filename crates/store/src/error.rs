@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The record changed since it was read.
     #[error("{subject} has changed meanwhile")]
     Stale { subject: String },
+    /// There are as many as there may be.
+    #[error("{subject} has {most} at most")]
+    Limit { subject: String, most: usize },
     /// Another process leads now, and this write came too late.
     #[error("{subject} is led by another process now")]
     Fenced { subject: String },

@@ -4,8 +4,8 @@ use madang_ids::{FolderId, NodeId, OrganizationId, ProjectId, UserId};
 use madang_model::{FolderMode, FolderOwner, FolderPermission, FolderState};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    TransactionTrait,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, TransactionTrait,
     sea_query::{Expr, Query, SelectStatement},
 };
 
@@ -108,6 +108,7 @@ impl Store {
     }
 
     /// Replaces what was `seen` if it is still so; returns it as it is kept now. People are read again where what mounts itself may have changed.
+    /// Where it gets another owner its shares end, and its invitations are withdrawn.
     pub async fn folder_update(&self, seen: &FolderRecord, wanted: FolderRecord) -> Result<FolderRecord, StoreError> {
         const DOING: &str = "changing a folder";
         let next = FolderRecord { generation: seen.generation + 1, ..wanted };
@@ -125,7 +126,13 @@ impl Store {
             .await
             .map_err(taken)?;
         if done.rows_affected != 1 {
-            return Err(StoreError::Stale { subject: format!("the folder `{}`", seen.name) });
+            return Err(stale(seen));
+        }
+        if next.owner != seen.owner {
+            // What the former owner has promised others is no promise of the new one's. Invitations first: one that is accepted at this
+            // moment has its share before they go.
+            folder_invitation::withdraw(&transaction, &next).await.map_err(doing(DOING))?;
+            folder_share::forget(&transaction, seen.id).await.map_err(doing(DOING))?;
         }
         transaction.commit().await.map_err(doing(DOING))?;
         if by_itself {
@@ -215,6 +222,21 @@ impl Store {
             .map_err(doing("listing folders that mount themselves"))?;
         rows.into_iter().map(from_row).collect()
     }
+}
+
+/// Keeps a folder as it was `seen` until the end of the transaction; refuses where it is so no more.
+pub(crate) async fn stay(transaction: &DatabaseTransaction, seen: &FolderRecord) -> Result<(), StoreError> {
+    // A write that changes nothing: nobody else writes the row until then, whichever database it is.
+    let same = row::Entity::update_many()
+        .col_expr(row::Column::Generation, Expr::value(signed(seen.generation)))
+        .filter(row::Column::Id.eq(seen.id.to_string()))
+        .filter(row::Column::Generation.eq(signed(seen.generation)));
+    let done = same.exec(transaction).await.map_err(doing("holding a folder"))?;
+    if done.rows_affected == 1 { Ok(()) } else { Err(stale(seen)) }
+}
+
+fn stale(seen: &FolderRecord) -> StoreError {
+    StoreError::Stale { subject: format!("the folder `{}`", seen.name) }
 }
 
 fn taken(record: &FolderRecord) -> String {

@@ -3,15 +3,17 @@
 use madang_ids::{FolderId, InvitationId, UserId};
 use madang_model::{FolderOwner, FolderPermission};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, TransactionTrait, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, TransactionTrait, UpdateMany, sea_query::Expr,
 };
 
 use crate::{
-    FolderShareRecord, Store, StoreError,
+    FolderRecord, FolderShareRecord, Store, StoreError,
     error::{corrupt, doing, inserting, signed, unsigned},
     folder_share,
 };
+
+const DECIDING: &str = "deciding an invitation";
 
 /// What became of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,42 +110,73 @@ impl Store {
         rows.into_iter().map(from_row).collect()
     }
 
-    /// Decides one that is pending and has not expired; whoever accepts has the share from then on.
-    pub async fn invitation_decide(
+    /// Declines or withdraws one that is pending and has not expired.
+    pub async fn invitation_end(
         &self,
         record: &InvitationRecord,
         decided: InvitationState,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        const DOING: &str = "deciding an invitation";
-        let transaction = self.writer.begin().await.map_err(doing(DOING))?;
-        let done = row::Entity::update_many()
-            .col_expr(row::Column::State, Expr::value(decided.name()))
-            .col_expr(row::Column::PendingInvitee, Expr::value(None::<String>))
-            .col_expr(row::Column::DecidedMs, Expr::value(signed(now_ms)))
-            .filter(row::Column::Id.eq(record.id.to_string()))
-            .filter(row::Column::State.eq(InvitationState::Pending.name()))
-            .filter(row::Column::ExpiresMs.gt(signed(now_ms)))
-            .exec(&transaction)
-            .await
-            .map_err(doing(DOING))?;
-        if done.rows_affected != 1 {
-            return Err(StoreError::Stale { subject: format!("invitation {}", record.id) });
-        }
-        if decided == InvitationState::Accepted {
-            let share = FolderShareRecord {
-                folder: record.folder,
-                grantee: FolderOwner::User(record.invitee),
-                permission: record.permission,
-                created_by: record.created_by,
-                created_ms: now_ms,
-            };
-            folder_share::set(&transaction, &share).await.map_err(doing(DOING))?;
-        }
-        transaction.commit().await.map_err(doing(DOING))
+        let transaction = self.writer.begin().await.map_err(doing(DECIDING))?;
+        decide(&transaction, record, decided, now_ms).await?;
+        transaction.commit().await.map_err(doing(DECIDING))
+    }
+
+    /// Accepts one that is pending and has not expired, to a folder that is still as it was `seen`: the invitee has the share from then on.
+    /// No more than `most` shares are made.
+    pub async fn invitation_accept(
+        &self,
+        seen: &FolderRecord,
+        record: &InvitationRecord,
+        most: usize,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let transaction = self.writer.begin().await.map_err(doing(DECIDING))?;
+        let share = FolderShareRecord {
+            folder: record.folder,
+            grantee: FolderOwner::User(record.invitee),
+            permission: record.permission,
+            created_by: record.created_by,
+            created_ms: now_ms,
+        };
+        folder_share::set(&transaction, seen, &share, most).await?;
+        decide(&transaction, record, InvitationState::Accepted, now_ms).await?;
+        transaction.commit().await.map_err(doing(DECIDING))
     }
 }
 
+async fn decide(
+    transaction: &DatabaseTransaction,
+    record: &InvitationRecord,
+    decided: InvitationState,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let done = ending(decided, now_ms)
+        .filter(row::Column::Id.eq(record.id.to_string()))
+        .filter(row::Column::ExpiresMs.gt(signed(now_ms)))
+        .exec(transaction)
+        .await
+        .map_err(doing(DECIDING))?;
+    if done.rows_affected != 1 {
+        return Err(StoreError::Stale { subject: format!("invitation {}", record.id) });
+    }
+    Ok(())
+}
+
+/// Takes back every pending one to a folder that has just changed.
+pub(crate) async fn withdraw(connection: &impl ConnectionTrait, folder: &FolderRecord) -> Result<(), DbErr> {
+    let all = ending(InvitationState::Withdrawn, folder.changed_ms);
+    all.filter(row::Column::Folder.eq(folder.id.to_string())).exec(connection).await?;
+    Ok(())
+}
+
+fn ending(decided: InvitationState, now_ms: u64) -> UpdateMany<row::Entity> {
+    row::Entity::update_many()
+        .col_expr(row::Column::State, Expr::value(decided.name()))
+        .col_expr(row::Column::PendingInvitee, Expr::value(None::<String>))
+        .col_expr(row::Column::DecidedMs, Expr::value(signed(now_ms)))
+        .filter(row::Column::State.eq(InvitationState::Pending.name()))
+}
 pub(crate) async fn forget(connection: &impl ConnectionTrait, folder: FolderId) -> Result<(), DbErr> {
     row::Entity::delete_many().filter(row::Column::Folder.eq(folder.to_string())).exec(connection).await?;
     Ok(())

@@ -3,12 +3,14 @@
 use madang_ids::{FolderId, UserId};
 use madang_model::{FolderOwner, FolderPermission};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, TransactionTrait, sea_query::OnConflict,
 };
 
 use crate::{
-    Store, StoreError,
+    FolderRecord, Store, StoreError,
     error::{corrupt, doing, signed, unsigned},
+    folder,
 };
 
 /// A share as it is kept.
@@ -44,9 +46,17 @@ pub(crate) mod row {
 }
 
 impl Store {
-    /// Makes the share, or changes what it allows.
-    pub async fn folder_share_set(&self, record: &FolderShareRecord) -> Result<(), StoreError> {
-        set(&self.writer, record).await.map_err(doing("keeping a share"))
+    /// Makes the share of a folder that is still as it was `seen`, or changes what it allows. No more than `most` are made.
+    pub async fn folder_share_set(
+        &self,
+        seen: &FolderRecord,
+        record: &FolderShareRecord,
+        most: usize,
+    ) -> Result<(), StoreError> {
+        const DOING: &str = "keeping a share";
+        let transaction = self.writer.begin().await.map_err(doing(DOING))?;
+        set(&transaction, seen, record, most).await?;
+        transaction.commit().await.map_err(doing(DOING))
     }
 
     /// Says whether there was one.
@@ -80,7 +90,21 @@ impl Store {
     }
 }
 
-pub(crate) async fn set(connection: &impl ConnectionTrait, record: &FolderShareRecord) -> Result<(), DbErr> {
+/// Nobody else changes the folder or its number of shares until the end of the transaction.
+pub(crate) async fn set(
+    transaction: &DatabaseTransaction,
+    seen: &FolderRecord,
+    record: &FolderShareRecord,
+    most: usize,
+) -> Result<(), StoreError> {
+    const DOING: &str = "keeping a share";
+    folder::stay(transaction, seen).await?;
+    let others = row::Entity::find()
+        .filter(row::Column::Folder.eq(record.folder.to_string()))
+        .filter(row::Column::Grantee.ne(record.grantee.to_string()));
+    if others.count(transaction).await.map_err(doing(DOING))? >= most as u64 {
+        return Err(StoreError::Limit { subject: format!("`shares` of the folder `{}`", seen.name), most });
+    }
     let model = row::ActiveModel {
         folder: Set(record.folder.to_string()),
         grantee: Set(record.grantee.to_string()),
@@ -90,7 +114,7 @@ pub(crate) async fn set(connection: &impl ConnectionTrait, record: &FolderShareR
     };
     let key = [row::Column::Folder, row::Column::Grantee];
     let change = OnConflict::columns(key).update_columns([row::Column::Permission, row::Column::CreatedBy]).to_owned();
-    row::Entity::insert(model).on_conflict(change).exec_without_returning(connection).await?;
+    row::Entity::insert(model).on_conflict(change).exec_without_returning(transaction).await.map_err(doing(DOING))?;
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! Invitations to folders of users: sent, accepted, declined, withdrawn, expired.
 
 use madang_ids::{InvitationId, UserId};
-use madang_model::{FolderOwner, access::Belonging};
+use madang_model::{
+    Decision, FolderOwner, SignedInBy,
+    access::{Belonging, Rule},
+};
 use madang_public_api::{InvitationCreate, InvitationView, Timestamp, bounds};
-use madang_store::{InvitationRecord, InvitationState};
+use madang_store::{FolderRecord, InvitationRecord, InvitationState};
 
-use super::{App, Asker, Failure, validate};
+use super::{App, Asker, Failure, folder_share::shared, validate};
 use crate::clock::now_ms;
 
 /// No invitation is so short that nobody could read it.
@@ -79,10 +82,15 @@ impl App {
         let organization = organization.ok_or_else(not_found)?;
         asker.check(Belonging { user: Some(invitation.invitee), project: None, organization }, not_found)?;
         let folder = self.store.folder_get(invitation.folder).await?.ok_or_else(not_found)?;
-        if answer == InvitationState::Accepted && !folder.state.is_living() {
-            return Err(Failure::conflict("the folder is in the trash"));
+        if answer == InvitationState::Accepted {
+            if !folder.state.is_living() {
+                return Err(Failure::conflict("the folder is in the trash"));
+            }
+            if !self.may_share(invitation.created_by, &folder) {
+                return Err(Failure::conflict("whoever has sent the invitation may share this folder no more"));
+            }
         }
-        self.invitation_decide(invitation, folder.name, answer).await
+        self.invitation_decide(invitation, &folder, answer).await
     }
 
     /// Taken back by those who may share the folder.
@@ -96,13 +104,13 @@ impl App {
         let not_found = || Failure::not_found(format!("invitation {id}"));
         let invitation = self.store.invitation_get(id.parse().map_err(|_| not_found())?).await?;
         let invitation = invitation.filter(|invitation| invitation.folder == record.id).ok_or_else(not_found)?;
-        self.invitation_decide(invitation, record.name, InvitationState::Withdrawn).await
+        self.invitation_decide(invitation, &record, InvitationState::Withdrawn).await
     }
 
     async fn invitation_decide(
         &self,
         invitation: InvitationRecord,
-        folder_name: String,
+        folder: &FolderRecord,
         decided: InvitationState,
     ) -> Result<InvitationView, Failure> {
         let now = now_ms();
@@ -110,9 +118,23 @@ impl App {
             "pending" => {}
             state => return Err(Failure::conflict(format!("the invitation is {state}"))),
         }
-        self.store.invitation_decide(&invitation, decided, now).await?;
+        match decided {
+            InvitationState::Accepted => {
+                let accepted = self.store.invitation_accept(folder, &invitation, bounds::FOLDER_SHARES_MAX, now);
+                accepted.await.map_err(shared)?;
+            }
+            _ => self.store.invitation_end(&invitation, decided, now).await?,
+        }
         let decided = InvitationRecord { state: decided, decided_ms: Some(now), ..invitation };
-        Ok(self.invitation_view(&decided, folder_name))
+        Ok(self.invitation_view(&decided, folder.name.clone()))
+    }
+
+    /// Whether a user may share a folder as it is now.
+    fn may_share(&self, user: UserId, folder: &FolderRecord) -> bool {
+        let people = self.people.now();
+        let (sender, belongs) = (people.actor(user, SignedInBy::Socket), people.folder_owner_belongs(folder.owner));
+        let decided = sender.zip(belongs).map(|(sender, belongs)| sender.decide(Rule::FolderShare, belongs));
+        decided == Some(Decision::Allow)
     }
 
     fn invitation_view(&self, invitation: &InvitationRecord, folder_name: String) -> InvitationView {

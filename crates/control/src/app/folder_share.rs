@@ -1,8 +1,10 @@
 //! Who else may reach a folder: shares, leaving, and tickets for a short time.
 
 use madang_model::{FolderOwner, FolderPermission};
-use madang_public_api::{FolderShareSet, FolderShareView, FolderTicketCreate, FolderTicketView, Timestamp, bounds};
-use madang_store::{FolderRecord, FolderShareRecord};
+use madang_public_api::{
+    FolderShareSet, FolderShareView, FolderTicketCreate, FolderTicketView, ProblemKind, Timestamp, bounds,
+};
+use madang_store::{FolderRecord, FolderShareRecord, StoreError};
 use madang_ticket::{FolderMay, Right, Ticket};
 
 use super::{App, Asker, Failure, folder::parts, validate};
@@ -12,6 +14,18 @@ use crate::clock::{now_ms, wall_ms};
 const TICKET_MS_MIN: u64 = 1_000;
 /// Where files of folders are, below the server's address.
 const STORAGE_PATH: &str = "/storage/v1";
+
+/// With the name of the limit.
+pub(super) fn shared(error: StoreError) -> Failure {
+    match error {
+        StoreError::Limit { .. } => Failure {
+            limit: Some("FOLDER_SHARES_MAX".into()),
+            field: Some("shares".into()),
+            ..Failure::new(ProblemKind::Limit, error.to_string())
+        },
+        error => error.into(),
+    }
+}
 
 impl App {
     pub async fn folder_share_list(&self, asker: &Asker, text: &str) -> Result<Vec<FolderShareView>, Failure> {
@@ -29,9 +43,6 @@ impl App {
         let record = self.folder_find(asker, text).await?.ready()?.record;
         let grantee = self.folder_grantee(asker, &record, &request)?;
         let known = self.store.folder_share_list(&[record.id]).await?;
-        if known.iter().all(|share| share.grantee != grantee) {
-            validate::at_most("shares", known.len() + 1, bounds::FOLDER_SHARES_MAX, "FOLDER_SHARES_MAX")?;
-        }
         let changes = known.iter().any(|share| share.grantee == grantee);
         if let (FolderOwner::User(_), FolderOwner::User(_), false) = (record.owner, grantee, changes) {
             return Err(Failure::conflict("a user's folder is shared with another user by invitation: invite them"));
@@ -43,7 +54,7 @@ impl App {
             created_by: asker.user,
             created_ms: now_ms(),
         };
-        self.store.folder_share_set(&share).await?;
+        self.store.folder_share_set(&record, &share, bounds::FOLDER_SHARES_MAX).await.map_err(shared)?;
         Ok(self.folder_share_view(&share))
     }
 

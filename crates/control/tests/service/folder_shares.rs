@@ -1,11 +1,15 @@
 //! Who else may reach a folder: members, shares, invitations, tickets.
 
 use axum::http::Method;
+use madang_ids::UserId;
+use madang_model::{FolderOwner, FolderPermission};
+use madang_public_api::bounds;
+use madang_store::{FolderShareRecord, Store, StoreConfig};
 use madang_ticket::{FolderMay, Right, Signer};
 use serde_json::{Value, json};
 
 use crate::{
-    folders::path,
+    folders::{path, place},
     stage::{ROOT, Stage},
 };
 
@@ -117,6 +121,59 @@ async fn an_invitation_that_is_declined_withdrawn_or_too_old_brings_nothing() {
     assert!(refused["detail"].as_str().unwrap().contains("expired"), "{refused}");
     stage.send("ben", Method::GET, &path(&folder, ""), Value::Null).await.problem(404, "not-found");
     stage.invite(&folder, "ben", json!({})).await;
+}
+
+#[tokio::test]
+async fn what_a_former_owner_has_promised_ends_with_the_owner() {
+    let stage = Stage::new().await;
+    let folder = stage.folder("ada", json!({"name": "own"})).await;
+    let invitation = stage.invite(&folder, "ben", json!({})).await;
+    let share = json!({"project": "maths", "permission": "read"});
+    stage.send("ada", Method::POST, &path(&folder, "/shares"), share).await.expect(201);
+    assert_eq!(stage.may("ben", &folder).await, "read");
+    stage.send("orla", Method::POST, &path(&folder, "/owner"), json!({"user": "cleo"})).await.expect(200);
+    stage.send("ben", Method::GET, &path(&folder, ""), Value::Null).await.problem(404, "not-found");
+    stage.send("ben", Method::POST, &answer(&invitation, "accept"), json!({})).await.problem(409, "conflict");
+    let list = stage.send("ben", Method::GET, "/api/v1/invitations", Value::Null).await.expect(200);
+    assert_eq!(list["items"][0]["state"], "withdrawn", "{list}");
+    stage.send("ben", Method::GET, &path(&folder, ""), Value::Null).await.problem(404, "not-found");
+    let shares = stage.send("cleo", Method::GET, &path(&folder, "/shares"), Value::Null).await.expect(200);
+    assert_eq!(shares["items"].as_array().or(shares.as_array()).unwrap().len(), 0, "{shares}");
+}
+
+#[tokio::test]
+async fn an_invitation_is_worth_what_its_sender_may_and_what_the_folder_has_room_for() {
+    let stage = Stage::new().await;
+    let folder = stage.folder("ada", json!({"name": "own"})).await;
+    let invitation = stage.invite(&folder, "ben", json!({})).await;
+    stage.send("orla", Method::PATCH, "/api/v1/users/ada", json!({"suspended": true})).await.expect(200);
+    let refused = stage.send("ben", Method::POST, &answer(&invitation, "accept"), json!({})).await;
+    let refused = refused.problem(409, "conflict");
+    assert!(refused["detail"].as_str().unwrap().contains("no more"), "{refused}");
+    stage.send("orla", Method::PATCH, "/api/v1/users/ada", json!({"suspended": false})).await.expect(200);
+
+    let config = stage.world.home.database();
+    let config = config.unwrap_or_else(|| StoreConfig::sqlite(stage.world.home.path().join("madang.db")));
+    let store = Store::open(&config).await.unwrap();
+    let place = place(&folder);
+    let seen = store.folder_get(place.folder).await.unwrap().unwrap();
+    let share = |_| FolderShareRecord {
+        folder: place.folder,
+        grantee: FolderOwner::User(UserId::new()),
+        permission: FolderPermission::Read,
+        created_by: UserId::new(),
+        created_ms: 1,
+    };
+    for share in (0..bounds::FOLDER_SHARES_MAX).map(share) {
+        store.folder_share_set(&seen, &share, bounds::FOLDER_SHARES_MAX).await.unwrap();
+    }
+    let accept = answer(&invitation, "accept");
+    let full = stage.send("ben", Method::POST, &accept, json!({})).await.problem(422, "limit");
+    assert_eq!(full["limit"], "FOLDER_SHARES_MAX", "{full}");
+    let last = store.folder_share_list(&[place.folder]).await.unwrap().pop().unwrap();
+    store.folder_share_remove(place.folder, last.grantee).await.unwrap();
+    stage.send("ben", Method::POST, &accept, json!({})).await.expect(200);
+    assert_eq!(stage.may("ben", &folder).await, "read");
 }
 
 #[tokio::test]
