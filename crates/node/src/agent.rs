@@ -399,7 +399,7 @@ impl Node for Agent {
     }
 
     async fn folder_usage(&self, owner: FolderOwner, folder: FolderId) -> Result<FolderUsage, NodeError> {
-        self.folders(move |volumes| volumes.usage(FolderPlace { owner, folder })).await
+        self.folder_count(FolderPlace { owner, folder }).await
     }
 
     async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {

@@ -2,7 +2,7 @@
 
 use std::{os::fd::OwnedFd, sync::Arc};
 
-use madang_model::FolderMount;
+use madang_model::{FolderMount, FolderPlace, FolderUsage};
 use madang_node_api::{Enforcement, MOUNTS_MAX, NodeError, SandboxSpec, VolumeSeen};
 use madang_sandbox::Slot;
 use madang_storage::{Holding, Lent, StorageError, Volumes};
@@ -32,7 +32,11 @@ impl Agent {
     ) -> Result<T, NodeError> {
         let volumes = Arc::clone(&self.volumes);
         let asked = tokio::task::spawn_blocking(move || ask(&volumes));
-        asked.await.map_err(|error| NodeError::Internal(error.to_string()))?.map_err(node_error)
+        asked.await.map_err(|error| NodeError::Internal(error.to_string()))?.map_err(|error| node_error(&error))
+    }
+
+    pub(crate) async fn folder_count(&self, place: FolderPlace) -> Result<FolderUsage, NodeError> {
+        self.volumes.usage(place).await.map_err(|error| node_error(&error))
     }
 
     /// What a slot is to be given before it is bound; most are given nothing.
@@ -83,16 +87,15 @@ pub(crate) fn seen(volumes: &Volumes) -> VolumeSeen {
     }
 }
 
-fn node_error(error: StorageError) -> NodeError {
+fn node_error(error: &StorageError) -> NodeError {
+    let text = error.to_string();
     match error {
-        StorageError::Invalid(text) | StorageError::Mismatch(text) | StorageError::Denied(text) => {
-            NodeError::Invalid(text)
-        }
-        StorageError::NotFound(what) => NodeError::NotFound(what),
-        StorageError::Conflict(text) => NodeError::Conflict(text),
-        StorageError::Full(text) | StorageError::Limit(text) => NodeError::Limit(text),
-        StorageError::Unavailable(text) | StorageError::Broken(text) => NodeError::Unavailable(text),
-        StorageError::Io { doing, source } => NodeError::Internal(format!("{doing}: {source}")),
+        StorageError::Invalid(_) | StorageError::Mismatch(_) | StorageError::Denied(_) => NodeError::Invalid(text),
+        StorageError::NotFound(what) => NodeError::NotFound(what.clone()),
+        StorageError::Conflict(_) => NodeError::Conflict(text),
+        StorageError::Full(_) | StorageError::Limit(_) => NodeError::Limit(text),
+        StorageError::Unavailable(_) | StorageError::Broken(_) => NodeError::Unavailable(text),
+        StorageError::Io { .. } => NodeError::Internal(text),
     }
 }
 

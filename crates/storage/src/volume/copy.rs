@@ -3,7 +3,7 @@
 use std::{
     ffi::CStr,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use madang_ids::FolderId;
@@ -18,7 +18,7 @@ use rustix::{
 
 use super::{
     failed, scope,
-    walk::{self, DEPTH_MAX, ONE_STEP},
+    walk::{self, DEPTH_MAX, Names, ONE_STEP, is_gone, too_much},
 };
 use crate::StorageError;
 
@@ -38,7 +38,7 @@ pub(super) fn into_scope(source: &OwnedFd, root: &OwnedFd, folder: FolderId) -> 
         scope::condemn(root, &path)?;
         mkdirat(root, &path, Mode::from_raw_mode(0o700))?;
         let into = walk::step(&scope::open(root, scope::COPYING, OFlags::RDONLY)?, name.as_str())?;
-        directory(&walk::step(source, ".")?, &into, DEPTH_MAX)?;
+        directory(walk::step(source, ".")?, &into, DEPTH_MAX)?;
         scope::put_in(root, &name, folder)
     })();
     copied.map_err(|error| {
@@ -48,40 +48,56 @@ pub(super) fn into_scope(source: &OwnedFd, root: &OwnedFd, folder: FolderId) -> 
     })
 }
 
-fn directory(from: &OwnedFd, into: &OwnedFd, depth: usize) -> io::Result<()> {
+fn directory(from: OwnedFd, into: &OwnedFd, depth: usize) -> io::Result<()> {
     if depth == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("directories more than {DEPTH_MAX} deep")));
+        return Err(too_much(format!("directories more than {DEPTH_MAX} deep")));
     }
-    for name in walk::names(from)? {
-        // What is gone by now is not copied.
-        let seen = match statat(from, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => continue,
-            seen => seen?,
-        };
-        match FileType::from_raw_mode(seen.st_mode) {
-            FileType::Directory => {
-                mkdirat(into, &name, Mode::from_raw_mode(0o700))?;
-                directory(&walk::step(from, &name)?, &walk::step(into, &name)?, depth - 1)?;
-            }
-            FileType::RegularFile => file(from, into, &name)?,
-            FileType::Symlink => {
-                symlinkat(readlinkat(from, &name, Vec::new())?, into, &name)?;
-                own(into, &name)?;
-            }
-            FileType::Fifo => {
-                mknodat(into, &name, FileType::Fifo, Mode::from_raw_mode(seen.st_mode & MODE_MASK), 0)?;
-                own(into, &name)?;
-            }
-            // Sockets and devices are nothing without what made them.
-            _ => {}
+    let mut names = Names::of(from)?;
+    while let Some(name) = names.next().transpose()? {
+        let from = names.directory()?;
+        // What is gone by now, or is something else, is not copied.
+        match statat(from, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => {}
+            seen => entry(from, into, (&name, &seen?), depth)?,
         }
     }
-    finish(into, &fstat(from)?)
+    finish(into, &fstat(names.directory()?)?)
 }
 
-fn file(from: &OwnedFd, into: &OwnedFd, name: &CStr) -> io::Result<()> {
+fn entry(from: BorrowedFd<'_>, into: &OwnedFd, (name, seen): (&CStr, &Stat), depth: usize) -> io::Result<()> {
+    match FileType::from_raw_mode(seen.st_mode) {
+        FileType::Directory => {
+            let Some(below) = unless_gone(walk::step(from, name))? else { return Ok(()) };
+            mkdirat(into, name, Mode::from_raw_mode(0o700))?;
+            directory(below, &walk::step(into, name)?, depth - 1)
+        }
+        FileType::RegularFile => file(from, into, name),
+        FileType::Symlink => {
+            let target = readlinkat(from, name, Vec::new()).map_err(io::Error::from);
+            let Some(target) = unless_gone(target)? else { return Ok(()) };
+            symlinkat(target, into, name)?;
+            own(into, name)
+        }
+        FileType::Fifo => {
+            mknodat(into, name, FileType::Fifo, Mode::from_raw_mode(seen.st_mode & MODE_MASK), 0)?;
+            own(into, name)
+        }
+        // Sockets and devices are nothing without what made them.
+        _ => Ok(()),
+    }
+}
+
+fn unless_gone<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if is_gone(&error) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+fn file(from: BorrowedFd<'_>, into: &OwnedFd, name: &CStr) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let source = openat2(from, name, flags, Mode::empty(), ONE_STEP)?;
+    let opened = openat2(from, name, flags, Mode::empty(), ONE_STEP).map_err(io::Error::from);
+    let Some(source) = unless_gone(opened)? else { return Ok(()) };
     let seen = fstat(&source)?;
     if FileType::from_raw_mode(seen.st_mode) != FileType::RegularFile {
         // It was swapped for something else meanwhile.

@@ -19,7 +19,7 @@ use super::{
     measure::Measured,
     remove,
     scope::{self, Scope, owner_text},
-    walk,
+    walk::{self, Names},
 };
 use crate::StorageError;
 
@@ -253,11 +253,12 @@ fn open_tree(scope: &Scope) -> io::Result<Mounted> {
 /// What a server before this one left half-done goes.
 fn clean(root: &OwnedFd) -> io::Result<()> {
     let copying = scope::open(root, scope::COPYING, OFlags::RDONLY)?;
-    for name in walk::names(&copying)? {
+    for name in Names::of(copying)? {
+        let name = name?;
         scope::condemn(root, &format!("{}/{}", scope::COPYING, name.to_string_lossy()))?;
     }
     let dying = scope::open(root, scope::DYING, OFlags::RDONLY)?;
-    if !walk::names(&dying)?.is_empty() {
+    if Names::of(dying)?.next().is_some() {
         remove::in_background(root.try_clone()?);
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! [`Volumes`]; what a scope looks like inside is in [`scope`], how its size becomes the quota in [`measure`].
 
 mod copy;
+mod counting;
 mod image;
 mod keeper;
 mod lending;
@@ -22,11 +23,12 @@ use std::{
 };
 
 use madang_ids::FolderId;
-use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage};
+use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota};
 
 pub use lending::Lent;
 
 use crate::{Roots, StorageError};
+use counting::Counting;
 use keeper::Keeper;
 use lending::Lending;
 use register::Register;
@@ -61,6 +63,7 @@ pub struct Volumes {
     owners: Turns<FolderOwner>,
     /// Copies being made.
     copies: Turns<FolderPlace>,
+    counting: Counting,
 }
 
 /// As an error of doing something.
@@ -91,8 +94,8 @@ impl Volumes {
         let register = Register::open(home.join("by-id"))?;
         let holding = madang_sandbox::volume::images_lack().map_or(Holding::Images, Holding::Counted);
         let keeper = Keeper::start(home.to_owned(), holding.clone())?;
-        let (lending, owners, copies) = Default::default();
-        Ok(Arc::new(Self { home: home.to_owned(), holding, register, keeper, lending, owners, copies }))
+        let (lending, owners, copies, counting) = Default::default();
+        Ok(Arc::new(Self { home: home.to_owned(), holding, register, keeper, lending, owners, copies, counting }))
     }
 
     pub fn holding(&self) -> &Holding {
@@ -140,11 +143,6 @@ impl Volumes {
         self.register.forget(place)?;
         remove::in_background(root);
         Ok(())
-    }
-
-    /// See `Node::folder_usage`.
-    pub fn usage(&self, place: FolderPlace) -> Result<FolderUsage, StorageError> {
-        walk::usage(&scope::folder(&self.rooms(place.owner)?, place.folder)?)
     }
 
     /// See `Node::folder_clone`.

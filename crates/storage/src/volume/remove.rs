@@ -2,13 +2,14 @@
 //! nothing is ever deep.
 
 use std::{
+    collections::VecDeque,
     ffi::CStr,
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Sender, channel},
+        mpsc::{Receiver, Sender, channel},
     },
 };
 
@@ -17,12 +18,17 @@ use rustix::{
     io::Errno,
 };
 
-use super::{scope, walk};
+use super::{
+    scope,
+    walk::{self, Names},
+};
 
 /// Where directories cannot be taken up, because a full file system has no room for their names: so many are gone into.
 const DEPTH_MAX: usize = 32;
-/// Looks at what dies; guests whose sandbox is about to end may still put something there.
-const ROUNDS_MAX: usize = 1_000_000;
+/// Names of one scope that are removed before another has its turn.
+const NAMES_A_TURN: usize = 50_000;
+/// Turns of one scope; guests whose sandbox is about to end may still put something there.
+const TURNS_MAX: usize = 1_000_000;
 
 /// Removes everything in the scope that is dying, soon. What is left when this process ends goes when the scope is mounted again.
 pub(super) fn in_background(root: OwnedFd) {
@@ -30,8 +36,7 @@ pub(super) fn in_background(root: OwnedFd) {
     static ORDERS: OnceLock<Option<Sender<OwnedFd>>> = OnceLock::new();
     let orders = ORDERS.get_or_init(|| {
         let (orders, receive) = channel::<OwnedFd>();
-        let serve = move || receive.into_iter().for_each(|root| sweep(&root));
-        let thread = std::thread::Builder::new().name("folder-removal".to_owned()).spawn(serve);
+        let thread = std::thread::Builder::new().name("folder-removal".to_owned()).spawn(move || serve(&receive));
         thread.is_ok().then_some(orders)
     });
     // Without a thread it goes with the next mount.
@@ -40,63 +45,109 @@ pub(super) fn in_background(root: OwnedFd) {
     }
 }
 
-fn sweep(root: &OwnedFd) {
-    if let Err(error) = try_sweep(root) {
-        tracing::error!(%error, "what was removed from folders still takes room");
+/// One scope after the other, each for a while: what is large in one holds up no other's.
+fn serve(orders: &Receiver<OwnedFd>) {
+    let mut waiting = VecDeque::new();
+    loop {
+        match waiting.is_empty() {
+            true => match orders.recv() {
+                Ok(root) => waiting.push_back((root, 0)),
+                Err(_) => return,
+            },
+            false => waiting.extend(orders.try_iter().map(|root| (root, 0))),
+        }
+        let Some((root, turns)) = waiting.pop_front() else { continue };
+        match sweep(&root) {
+            Ok(Swept::All) => {}
+            Ok(Swept::Some) if turns < TURNS_MAX => waiting.push_back((root, turns + 1)),
+            Ok(Swept::Some) => tracing::error!("somebody makes more in folders than can be removed"),
+            Err(error) => tracing::error!(%error, "what was removed from folders still takes room"),
+        }
     }
 }
 
-fn try_sweep(root: &OwnedFd) -> io::Result<()> {
-    for _ in 0..ROUNDS_MAX {
-        let dying = scope::open(root, scope::DYING, OFlags::RDONLY)?;
-        let names = walk::names(&dying)?;
-        if names.is_empty() {
-            return Ok(());
+/// How far a turn came.
+enum Swept {
+    All,
+    Some,
+}
+
+fn sweep(root: &OwnedFd) -> io::Result<Swept> {
+    let mut sweeping = Sweeping { dying: scope::open(root, scope::DYING, OFlags::RDONLY)?, left: NAMES_A_TURN };
+    while sweeping.left > 0 {
+        let mut names = Names::of(walk::step(&sweeping.dying, ".")?)?.peekable();
+        if names.peek().is_none() {
+            return Ok(Swept::All);
         }
         for name in names {
-            remove(&dying, &dying, &name, DEPTH_MAX)?;
+            let dying = sweeping.dying.try_clone()?;
+            sweeping.remove(dying.as_fd(), &name?, DEPTH_MAX)?;
+            if sweeping.left == 0 {
+                break;
+            }
         }
     }
-    Err(io::Error::other("somebody makes more than can be removed"))
+    Ok(Swept::Some)
 }
 
-/// Removes `name` from `directory`; directories with something in them that are found in it go to `dying`, to be removed there.
-fn remove(dying: &OwnedFd, directory: &OwnedFd, name: &CStr, depth: usize) -> io::Result<()> {
-    match unlinkat(directory, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let below = match walk::step(directory, name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        below => below?,
-    };
-    for child in walk::names(&below)? {
-        match unlinkat(&below, &child, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR) => match unlinkat(&below, &child, AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(_) => take_up(dying, &below, &child, depth)?,
-            },
-            Err(error) => return Err(error.into()),
-        }
-    }
-    match unlinkat(directory, name, AtFlags::REMOVEDIR) {
-        // Somebody was quicker, or is still putting things in: the next round sees to it.
-        Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+/// One scope's turn.
+struct Sweeping {
+    dying: OwnedFd,
+    /// Names that may still be removed in this turn.
+    left: usize,
 }
 
-fn take_up(dying: &OwnedFd, directory: &OwnedFd, name: &CStr, depth: usize) -> io::Result<()> {
-    static NUMBERS: AtomicU64 = AtomicU64::new(0);
-    loop {
-        let fresh = format!("taken-up.{}", NUMBERS.fetch_add(1, Ordering::Relaxed));
-        match renameat_with(directory, name, dying, fresh, RenameFlags::NOREPLACE) {
+impl Sweeping {
+    /// Removes `name` from `directory`; directories with something in them that are found in it go to where all dies, to be removed there.
+    fn remove(&mut self, directory: BorrowedFd<'_>, name: &CStr, depth: usize) -> io::Result<()> {
+        self.left = self.left.saturating_sub(1);
+        match unlinkat(directory, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            Err(Errno::EXIST) => {}
-            Err(Errno::NOSPC) if depth > 0 => return remove(dying, directory, name, depth - 1),
+            Err(Errno::ISDIR) => {}
             Err(error) => return Err(error.into()),
+        }
+        let below = match walk::step(directory, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            below => below?,
+        };
+        self.empty(below, depth)?;
+        match unlinkat(directory, name, AtFlags::REMOVEDIR) {
+            // Somebody was quicker, is still putting things in, or this turn is over: the next round sees to it.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As far as this turn goes.
+    fn empty(&mut self, directory: OwnedFd, depth: usize) -> io::Result<()> {
+        let mut names = Names::of(directory)?;
+        while self.left > 0
+            && let Some(name) = names.next().transpose()?
+        {
+            self.left -= 1;
+            let directory = names.directory()?;
+            match unlinkat(directory, &name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::ISDIR) => match unlinkat(directory, &name, AtFlags::REMOVEDIR) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(_) => self.take_up(directory, &name, depth)?,
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_up(&mut self, directory: BorrowedFd<'_>, name: &CStr, depth: usize) -> io::Result<()> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let fresh = format!("taken-up.{}", NUMBERS.fetch_add(1, Ordering::Relaxed));
+            match renameat_with(directory, name, &self.dying, fresh, RenameFlags::NOREPLACE) {
+                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::EXIST) => {}
+                Err(Errno::NOSPC) if depth > 0 => return self.remove(directory, name, depth - 1),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }

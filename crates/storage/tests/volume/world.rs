@@ -12,7 +12,7 @@ use std::{
 };
 
 use madang_ids::{FolderId, UserId};
-use madang_model::{FolderOwner, FolderPlace, FolderQuota};
+use madang_model::{FolderOwner, FolderPlace, FolderQuota, FolderUsage};
 use madang_storage::{Holding, Roots as _, Volumes};
 use tempfile::TempDir;
 
@@ -60,6 +60,13 @@ impl World {
     pub fn used(&self, owner: FolderOwner) -> (u64, u64) {
         let used = self.volumes().owner_usage(owner).unwrap().used;
         (used.bytes, used.files)
+    }
+
+    /// What a folder holds, counted.
+    pub fn usage(&self, place: FolderPlace) -> Result<FolderUsage, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let volumes = Arc::clone(self.volumes.as_ref().unwrap());
+        runtime.block_on(async move { volumes.usage(place).await }).map_err(|error| error.to_string())
     }
 
     /// Loop devices that serve images of this world.
