@@ -7,6 +7,8 @@ use madang_model::{AppPrefix, AppProtocol, Limits};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::NodeError;
+
 /// The app that is no program of ours: whatever listens on a port that was named.
 pub const PORT_APP: &str = "port";
 
@@ -14,6 +16,27 @@ pub const PORT_APP: &str = "port";
 const APP_PIDS: u64 = 128;
 /// Files that each process of a sandbox with an app may have open at once, at least.
 const APP_OPEN_FILES: u64 = 1_024;
+
+/// Memory that a session has beside an app at the least: less is no room for a program.
+const MEMORY_BESIDE_BYTES: u64 = 64 << 20;
+
+/// What a sandbox must have in memory, where it has less than an app of so much needs. Its programs would be killed without a word.
+pub fn memory_lacking(memory_bytes: u64, limits: &Limits) -> Option<u64> {
+    let wanted = memory_bytes.saturating_add(MEMORY_BESIDE_BYTES);
+    (memory_bytes > 0 && limits.memory_bytes < wanted).then_some(wanted)
+}
+
+/// Refuses an app of so much memory in a sandbox that has no room for it.
+pub fn has_room(name: &str, memory_bytes: u64, limits: &Limits) -> Result<(), NodeError> {
+    let Some(wanted) = memory_lacking(memory_bytes, limits) else { return Ok(()) };
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    Err(NodeError::Conflict(format!(
+        "{name} needs {} MiB of memory, and this session has {} MiB: make one with `app` = \"{name}\", which adds what it needs, or with \
+         `resources.memory_bytes` of {wanted} or more",
+        mib(wanted),
+        mib(limits.memory_bytes),
+    )))
+}
 
 /// Bytes both ways.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}

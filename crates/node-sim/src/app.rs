@@ -9,13 +9,15 @@ use std::{
 };
 
 use madang_ids::AppId;
-use madang_model::{AppPrefix, AppProtocol};
-use madang_node_api::{AppConnection, AppOffered, AppSeen, AppSpec, AppState, NodeError, PORT_APP};
+use madang_model::{AppPrefix, AppProtocol, Limits};
+use madang_node_api::{AppConnection, AppOffered, AppSeen, AppSpec, AppState, NodeError, PORT_APP, has_room};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::watch,
 };
 
+/// What `large` needs.
+const LARGE_BYTES: u64 = 512 << 20;
 /// Apps of one sandbox.
 const APPS_MAX: usize = 16;
 /// Where apps are that asked for no port.
@@ -23,27 +25,28 @@ const PORT: u16 = 9_000;
 /// Bytes said and not yet heard back.
 const ECHO_BYTES: usize = 64 << 10;
 
-/// The apps of a sandbox: `echo` starts, `absent` is not installed, `port` is whatever listens.
+/// The apps of a sandbox: `echo` starts, `large` needs memory, `absent` is not installed, `port` is whatever listens.
 #[derive(Debug, Default)]
 pub(crate) struct SimApps(BTreeMap<AppId, AppSeen>);
 
 /// What a simulated node knows.
 pub(crate) fn offered() -> Vec<AppOffered> {
-    let app = |name: &str, unavailable: Option<&str>| AppOffered {
+    let app = |name: &str, memory_bytes, unavailable: Option<&str>| AppOffered {
         name: name.to_owned(),
         title: name.to_uppercase(),
         protocol: AppProtocol::Http,
-        memory_bytes: 0,
+        memory_bytes,
         unavailable: unavailable.map(str::to_owned),
     };
-    vec![app("absent", Some("it is not installed")), app("echo", None), app(PORT_APP, None)]
+    let absent = app("absent", 0, Some("it is not installed"));
+    vec![absent, app("echo", 0, None), app("large", LARGE_BYTES, None), app(PORT_APP, 0, None)]
 }
 
 impl SimApps {
-    pub fn start(&mut self, spec: AppSpec) -> Result<AppSeen, NodeError> {
-        if !offered().iter().any(|offered| offered.name == spec.name && offered.unavailable.is_none()) {
-            return Err(NodeError::Invalid(format!("there is no app `{}` here", spec.name)));
-        }
+    pub fn start(&mut self, spec: AppSpec, limits: &Limits) -> Result<AppSeen, NodeError> {
+        let known = offered().into_iter().find(|offered| offered.name == spec.name && offered.unavailable.is_none());
+        let known = known.ok_or_else(|| NodeError::Invalid(format!("there is no app `{}` here", spec.name)))?;
+        has_room(&known.name, known.memory_bytes, limits)?;
         let port = spec.port.unwrap_or(PORT);
         let same = |app: &&AppSeen| app.name == spec.name && app.port == port;
         if let Some(app) = self.0.values().find(same) {

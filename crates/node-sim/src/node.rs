@@ -412,7 +412,7 @@ impl Node for SimNode {
     }
 
     async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {
-        self.used(sandbox, |sandbox| sandbox.apps.start(app))
+        self.used(sandbox, |sandbox| sandbox.apps.start(app, &sandbox.spec.limits))
     }
 
     async fn app_stop(&self, sandbox: SandboxId, app: AppId) -> Result<(), NodeError> {

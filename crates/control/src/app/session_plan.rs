@@ -6,7 +6,7 @@ use madang_ids::SessionId;
 use madang_model::{
     Limits, OnNodeLoss, Queueing, SessionKind, SessionSpec, session::QUEUED_MS_MAX, session_spec::GROUP_DEFAULT,
 };
-use madang_node_api::{AppOffered, LanguageSeen};
+use madang_node_api::{AppOffered, LanguageSeen, memory_lacking};
 use madang_public_api::{Resources, SessionCreate};
 
 use super::{Failure, accelerator, cluster::cluster_asked, network, validate};
@@ -109,6 +109,17 @@ fn suspend_idle(asked: Option<u64>, config: &ControlConfig) -> Result<Option<u64
     }
 }
 
+/// Said when the session is made: the app would be refused in it.
+fn has_room(app: &AppOffered, limits: &Limits) -> Result<(), Failure> {
+    match memory_lacking(app.memory_bytes, limits) {
+        None => Ok(()),
+        Some(wanted) => {
+            let why = format!("`memory_bytes` must be {wanted} or more beside the app `{}`, or left out", app.name);
+            Err(Failure::invalid("resources.memory_bytes", why))
+        }
+    }
+}
+
 fn limits(
     resources: &Resources,
     (language, app): (Option<&LanguageSeen>, Option<&AppOffered>),
@@ -133,5 +144,6 @@ fn limits(
         let field = if error.field == "cpu_millis" { "cpu" } else { error.field };
         Failure { field: Some(format!("resources.{field}")), ..Failure::from(error) }
     })?;
+    app.map_or(Ok(()), |app| has_room(app, &limits))?;
     Ok(limits)
 }

@@ -99,3 +99,26 @@ async fn a_tunnel_carries_bytes_both_ways_and_their_end() {
     world.get(&path).await.problem(426, "upgrade-required");
     world.get(&format!("/api/v1/sessions/{session}/ports/0")).await.problem(422, "invalid");
 }
+
+#[tokio::test]
+async fn a_session_without_room_for_an_app_says_what_it_needs() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let asked = json!({"name": "large"});
+    let problem = world.post(&format!("/api/v1/sessions/{session}/apps"), asked.clone()).await.problem(409, "conflict");
+    let why = problem["detail"].as_str().unwrap();
+    for part in ["large needs 576 MiB", "this session has 256 MiB", "`app` = \"large\"", "603979776"] {
+        assert!(why.contains(part), "{part} in {why}");
+    }
+    for session in [
+        json!({"language": "sim", "app": "large"}),
+        json!({"language": "sim", "resources": {"memory_bytes": 603_979_776_u64}}),
+    ] {
+        let made = world.post("/api/v1/sessions", session).await.expect(201);
+        let apps = format!("/api/v1/sessions/{}/apps", made["id"].as_str().unwrap());
+        world.post(&apps, asked.clone()).await.expect(200);
+    }
+    let small = json!({"language": "sim", "app": "large", "resources": {"memory_bytes": 603_979_775_u64}});
+    let problem = world.post("/api/v1/sessions", small).await.problem(422, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("603979776"), "{problem}");
+}

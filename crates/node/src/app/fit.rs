@@ -1,7 +1,7 @@
 //! Whether an app can be started in a sandbox's image.
 
 use madang_image::{host::HOST_IMAGE, root::has_file};
-use madang_node_api::{AppSpec, NodeError, PORT_APP};
+use madang_node_api::{AppSpec, NodeError, PORT_APP, has_room};
 
 use crate::{agent::Agent, sandbox::Sandbox};
 
@@ -12,6 +12,7 @@ impl Agent {
             return Ok(());
         }
         let recipe = self.shop.shelf.recipe(&app.name)?;
+        has_room(&app.name, recipe.memory_bytes, &sandbox.spec.limits)?;
         if sandbox.spec.image == HOST_IMAGE {
             let refuse = |why| Err(NodeError::Invalid(format!("{} is not available here: {why}", recipe.title)));
             return self.shop.shelf.lacks(&app.name).map_or(Ok(()), refuse);
