@@ -3,6 +3,8 @@
 The server orders over a socket; the forge answers with the pid. Nobody else can: the socket has no name.
 """
 
+import gc
+import importlib
 import json
 import os
 import select
@@ -13,6 +15,20 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ORDER_BYTES_MAX = 1 << 18
+# What a kernel imports while it starts, beside what ipykernel itself brings.
+AHEAD = (
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "IPython.utils.wildcard",
+    "encodings.idna",
+    "faulthandler",
+    "ipykernel.debugger",
+    "sqlite3",
+    "tornado.platform.asyncio",
+)
 # The forge is importing, or it is gone: the kernel is started without it.
 WAIT_S = 20
 
@@ -73,6 +89,15 @@ def serve(channel):
 
     import kernel
 
+    for module in AHEAD:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            # Another version has it elsewhere: then each kernel imports it for itself.
+            pass
+    # What is here is shared with every kernel, as long as none of them goes through it.
+    gc.collect()
+    gc.freeze()
     # Its children are nobody's to wait for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while order := channel.recv(ORDER_BYTES_MAX):

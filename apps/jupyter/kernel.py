@@ -34,9 +34,20 @@ def run(argv):
     for path in (OWN_PACKAGES, MACHINE_PACKAGES):
         if path not in sys.path:
             sys.path.append(path)
-    from ipykernel import kernelapp
+    from ipykernel.kernelapp import IPKernelApp
 
-    kernelapp.launch_new_instance(argv=argv)
+    app = IPKernelApp.instance()
+    app.initialize(argv)
+    show_figures(app.shell)
+    app.start()
+
+
+def show_figures(shell):
+    """Figures are pictures from the first cell on. Some versions of matplotlib have this done only once the cell is over that imports them."""
+    from IPython.core.pylabtools import print_figure
+
+    formatter = shell.display_formatter.formatters["image/png"]
+    formatter.for_type_by_name("matplotlib.figure", "Figure", lambda figure: print_figure(figure, "png"))
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ def main():
     # What it writes for itself is nobody's work.
     os.environ.setdefault("JUPYTER_RUNTIME_DIR", "/tmp/.jupyter/runtime")
     os.environ["JUPYTER_PATH"] = HERE
+    # What pages ask of people before they have done anything (labconfig) they do not ask here.
+    os.environ["JUPYTER_CONFIG_PATH"] = os.path.join(HERE, "config")
 
     if asked.app == "lab":
         from jupyterlab.labapp import LabApp as App
