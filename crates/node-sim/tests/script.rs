@@ -15,7 +15,8 @@ const WAIT: Duration = Duration::from_secs(60);
 async fn it_keeps_the_contract_on_either_clock() {
     for clock in [Clock::Still, Clock::Going] {
         let node = SimNode::scripted(Script { clock, ..Script::default() });
-        contract::check(Arc::new(node), &contract::SIM).await;
+        contract::check(Arc::new(node.clone()), &contract::SIM).await;
+        contract::apps_are_reached_and_end(&node, &contract::SIM).await;
     }
 }
 

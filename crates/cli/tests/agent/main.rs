@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accelerator;
+mod apps;
 mod contract;
 mod readings;
 

@@ -10,6 +10,7 @@ use crate::harness::World;
 async fn a_simulated_node_keeps_it() {
     contract::check(Arc::new(SimNode::new()), &contract::SIM).await;
     contract::programs_are_held(&SimNode::new(), &contract::SIM).await;
+    contract::apps_are_reached_and_end(&SimNode::new(), &contract::SIM).await;
 }
 
 #[tokio::test]
@@ -18,4 +19,5 @@ async fn it_keeps_it_behind_the_link() {
     let node = world.node(home.path()).await;
     contract::check(node.remote.clone(), &contract::SIM).await;
     contract::programs_are_held(&*node.remote, &contract::SIM).await;
+    contract::apps_are_reached_and_end(&*node.remote, &contract::SIM).await;
 }
