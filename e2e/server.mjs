@@ -40,6 +40,13 @@ export class Server {
     return text ? JSON.parse(text) : null;
   }
 
+  /** Puts a file into the work directory of a session. */
+  async write(session, path, text) {
+    const headers = { authorization: `Bearer ${this.token}`, 'content-type': 'application/octet-stream' };
+    const answer = await fetch(`${this.url}/api/v1/sessions/${session}/files/${path}`, { method: 'PUT', headers, body: text });
+    if (!answer.ok) throw new Error(`PUT ${path}: ${answer.status} ${await answer.text()}`);
+  }
+
   /** The command line, as somebody on this machine; its standard output. */
   async madang(...words) {
     const child = spawn(process.env.MADANG, words, { env: { ...process.env, MADANG_HOME: this.home }, stdio: ['ignore', 'pipe', 'pipe'] });
