@@ -78,7 +78,7 @@ class Forge:
 
     def make(self, argv, env, cwd):
         """A kernel with these arguments, or OSError."""
-        order = json.dumps({"argv": argv, "env": dict(env), "cwd": cwd}).encode()
+        order = json.dumps({"argv": argv, "env": dict(env), "cwd": cwd or os.getcwd()}).encode()
         self._channel.send(order)
         return Forged(int(self._channel.recv(64) or b"0"))
 
@@ -109,7 +109,7 @@ def serve(channel):
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.environ.clear()
             os.environ.update(order["env"])
-            os.chdir(order["cwd"] or "/")
+            os.chdir(order["cwd"])
             kernel.run(order["argv"])
             os._exit(0)
         channel.send(str(pid).encode())

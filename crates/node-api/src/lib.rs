@@ -25,7 +25,9 @@ use tokio::{
     sync::{broadcast, mpsc, watch},
 };
 
-pub use app::{AppConnection, AppOffered, AppSeen, AppSpec, AppState, Duplex, PORT_APP, has_room, limits_beside, memory_lacking};
+pub use app::{
+    AppConnection, AppOffered, AppSeen, AppSpec, AppState, Duplex, PORT_APP, has_room, limits_beside, memory_lacking,
+};
 pub use device::devices_check;
 pub use drift::DriftSeen;
 pub use exec::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec};

@@ -69,7 +69,10 @@ async fn an_app_that_cannot_start_says_why_in_its_own_words() {
         let mut lab = app("jupyterlab", None);
         lab.arguments = vec!["--no-such-option=1".to_owned()];
         let Err(NodeError::Unavailable(why)) = node.app_start(id, lab).await else { panic!("it starts") };
-        assert!(why.contains("jupyterlab ended with status") && why.contains("unrecognized arguments: --no-such-option=1"), "{why}");
+        assert!(
+            why.contains("jupyterlab ended with status") && why.contains("unrecognized arguments: --no-such-option=1"),
+            "{why}"
+        );
         assert_eq!(node.apps(id).await, Ok(Vec::new()), "nothing of it stays");
         let unknown = node.app_start(id, app("no-such-app", None)).await;
         assert!(matches!(unknown, Err(NodeError::Invalid(_))), "{unknown:?}");
