@@ -160,7 +160,7 @@ impl Server {
 
     /// The time by which tickets expire, in milliseconds since 1970.
     pub fn clock(&self) -> Arc<dyn Fn() -> u64 + Send + Sync> {
-        Arc::new(clock::now_ms)
+        Arc::new(clock::wall_ms)
     }
 
     /// Has `router` answer beneath `path` beside the public API, on the same addresses: without our identities, limits and counts, which

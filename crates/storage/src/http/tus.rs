@@ -111,6 +111,10 @@ impl Upload {
     }
 
     async fn look(self, id: &str) -> Result<Response, Problem> {
+        match self.target(id).await {
+            Ok(target) => self.granted.check(&target, FolderMay::Write)?,
+            Err(error) => return self.look_back(id, error),
+        }
         let hold = self.shared.traffic.hold(self.granted.folder, id).await;
         let (tree, wanted) = (Arc::clone(&self.tree), id.to_owned());
         let opened = self.granted.hands.run(move || Partial::open(&tree, &wanted)).await;
@@ -119,7 +123,6 @@ impl Upload {
             Ok(partial) => partial,
             Err(error) => return self.look_back(id, error),
         };
-        self.granted.check(&partial.note.target()?, FolderMay::Write)?;
         let mut response = StatusCode::OK.into_response();
         let heads = response.headers_mut();
         heads.insert(UPLOAD_OFFSET, HeaderValue::from(partial.offset));
@@ -152,17 +155,20 @@ impl Upload {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
         }
         let offset = self.heads.offset.ok_or_else(|| Problem::malformed("`Upload-Offset` is missing"))?;
+        self.granted.check(&self.target(&id).await?, FolderMay::Write)?;
         self.take_in(id, offset, request.into_body()).await
     }
 
+    /// Where the upload goes, which never changes. Asked before anybody takes it over: whoever has no right to it ends nobody's.
+    async fn target(&self, id: &str) -> Result<TreePath, StorageError> {
+        let (tree, id) = (Arc::clone(&self.tree), id.to_owned());
+        self.granted.hands.run(move || Partial::open(&tree, &id)?.note.target()).await
+    }
+
     async fn end(self, id: &str) -> Result<Response, Problem> {
+        self.granted.check(&self.target(id).await?, FolderMay::Write)?;
         let _hold = self.shared.traffic.hold(self.granted.folder, id).await;
-        let (tree, id, granted) = (Arc::clone(&self.tree), id.to_owned(), self.granted.clone());
-        let target = {
-            let (tree, id) = (Arc::clone(&tree), id.clone());
-            self.granted.hands.run(move || Partial::open(&tree, &id)?.note.target()).await?
-        };
-        granted.check(&target, FolderMay::Write)?;
+        let (tree, id) = (Arc::clone(&self.tree), id.to_owned());
         self.granted.hands.run(move || Partial::open(&tree, &id).map(|partial| partial.discard(&tree))).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }
@@ -199,29 +205,26 @@ impl Upload {
         Ok((StatusCode::NO_CONTENT, [(UPLOAD_OFFSET, HeaderValue::from(at))]).into_response())
     }
 
-    /// The upload, if it is this ticket's and stands where the client thinks.
+    /// The upload, if it stands where the client thinks; a length that had been put off is set.
     async fn opened(&self, id: &str, offset: u64) -> Result<Partial, Problem> {
         let (tree, id, length) = (Arc::clone(&self.tree), id.to_owned(), self.heads.length);
-        let opened = self.granted.hands.run(move || {
-            let mut partial = Partial::open(&tree, &id)?;
-            if partial.note.length.is_none()
-                && let Some(length) = length
-            {
-                partial.set_length(&tree, length)?;
-            }
-            Ok(partial)
-        });
-        let partial = opened.await?;
-        self.granted.check(&partial.note.target()?, FolderMay::Write)?;
+        let mut partial = self.granted.hands.run(move || Partial::open(&tree, &id)).await?;
         if partial.offset != offset {
             let detail = format!("the upload stands at {}, not at {offset}", partial.offset);
             let problem = Problem::new(StatusCode::CONFLICT, "conflict", detail);
             return Err(problem.with(UPLOAD_OFFSET, HeaderValue::from(partial.offset)));
         }
-        if length.is_some() && partial.note.length != length {
-            return Err(Problem::malformed("the length of this upload is known already, and another"));
+        match length {
+            Some(length) if partial.note.length.is_none() => {
+                let tree = Arc::clone(&self.tree);
+                let set = self.granted.hands.run(move || partial.set_length(&tree, length).map(|()| partial));
+                Ok(set.await?)
+            }
+            Some(_) if partial.note.length != length => {
+                Err(Problem::malformed("the length of this upload is known already, and another"))
+            }
+            _ => Ok(partial),
         }
-        Ok(partial)
     }
 
     /// Bytes that are not what they were said to be are forgotten, and so is what came of them when the body broke off.

@@ -8,7 +8,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
 use crate::{
-    client::{Answer, Client},
+    client::{Answer, Client, read},
     ground::Ground,
     put::bytes,
 };
@@ -200,4 +200,31 @@ async fn an_upload_is_not_another_tickets() {
     let heads = |metadata: String| [TUS, ("Upload-Length", "1"), ("Upload-Metadata", &*metadata.leak())];
     other.send("POST", "uploads", &heads(format!("path {at}")), b"").await.expect(201);
     other.send("POST", "uploads", &heads(format!("path {path}")), b"").await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_no_right_to_an_upload_changes_and_ends_nothing_of_it() {
+    let ground = Ground::new().await;
+    let ada = ground.client_with(&ground.ticket("a", FolderMay::Write));
+    let ben = ground.client_with(&ground.ticket("b", FolderMay::Write));
+    let metadata = format!("path {},parents MQ==", STANDARD.encode("a/x"));
+    let heads = [TUS, ("Upload-Defer-Length", "1"), ("Upload-Metadata", metadata.as_str())];
+    let made = ada.send("POST", "uploads", &heads, b"").await.expect(201);
+    let upload = made.head("location").to_owned();
+    let patch = [TUS, ("Upload-Offset", "0"), ("Content-Type", "application/offset+octet-stream")];
+    let going = [&patch[..], &[("Content-Length", "6")]].concat();
+    let mut stream = ada.begin("PATCH", &upload, &going).await;
+    stream.write_all(b"abc").await.unwrap();
+    let with_length = [&patch[..], &[("Upload-Length", "1")]].concat();
+    for (method, heads) in [("PATCH", &with_length[..]), ("HEAD", &[TUS]), ("DELETE", &[TUS])] {
+        ben.send(method, &upload, heads, b"").await.expect(403);
+    }
+    stream.write_all(b"def").await.unwrap();
+    read(stream, "PATCH").await.expect(204);
+    let seen = ada.send("HEAD", &upload, &[TUS], b"").await.expect(200);
+    assert_eq!((seen.head("upload-offset"), seen.head("upload-defer-length")), ("6", "1"));
+    // Nor does one that stands elsewhere have its length set.
+    ada.send("PATCH", &upload, &with_length, b"").await.expect(409);
+    let seen = ada.send("HEAD", &upload, &[TUS], b"").await.expect(200);
+    assert_eq!(seen.head("upload-defer-length"), "1");
 }
