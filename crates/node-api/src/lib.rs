@@ -320,8 +320,9 @@ pub trait Node: Send + Sync + 'static {
     /// Removes a file, or a directory with all in it.
     async fn file_remove(&self, sandbox: SandboxId, path: &str) -> Result<(), NodeError>;
 
-    /// From now on all folders of this owner together hold no more than this. Grows at once; a quota below what they hold is refused
-    /// with [`NodeError::Conflict`]. The first one makes room for the owner.
+    /// From now on all folders of this owner together hold no more than this. Where they hold more already nothing goes in, and what goes
+    /// out does not come again. The first one makes room for the owner; the least and the most that a node can hold stand for what is
+    /// beyond them.
     async fn folder_owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), NodeError>;
     /// What all folders of this owner hold, as the file system counts it; [`NodeError::NotFound`] of one that has no quota here.
     async fn folder_owner_usage(&self, owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError>;

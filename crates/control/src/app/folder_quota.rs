@@ -77,12 +77,8 @@ impl App {
         if self.folders.told.is(owner, node, quota) {
             return Ok(());
         }
-        match self.folder_node(node)?.folder_owner_set(owner, quota).await {
-            Ok(()) => self.folders.told.set(owner, node, quota),
-            // They hold more already: nothing goes in, and it is told again when something has gone.
-            Err(NodeError::Conflict(why)) => tracing::warn!(%owner, %node, why, "a quota could not be lowered yet"),
-            Err(error) => return Err(error),
-        }
+        self.folder_node(node)?.folder_owner_set(owner, quota).await?;
+        self.folders.told.set(owner, node, quota);
         Ok(())
     }
 

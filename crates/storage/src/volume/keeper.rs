@@ -16,7 +16,7 @@ use rustix::{fs::OFlags, io::Errno};
 
 use super::{
     Holding, failed,
-    measure::Measured,
+    measure::{Measured, Settled},
     remove,
     scope::{self, Scope, owner_text},
     walk::{self, Names},
@@ -62,6 +62,7 @@ struct Held {
     device: LoopDevice,
     reserved: u64,
     spare_files: u64,
+    settled: Settled,
 }
 
 impl Keeper {
@@ -99,11 +100,18 @@ impl Keeper {
 
 impl Rooms {
     fn serve(mut self, orders: &Receiver<Work>) {
+        let mut look = Instant::now() + LOOK_EVERY;
         loop {
-            match orders.recv_timeout(LOOK_EVERY) {
+            match orders.recv_timeout(look.saturating_duration_since(Instant::now())) {
                 Ok(work) => work(&mut self),
-                Err(RecvTimeoutError::Timeout) => self.leave_idle(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // By the clock, for on a busy node somebody always asks.
+            if Instant::now() >= look {
+                self.settle_again();
+                self.leave_idle();
+                look = Instant::now() + LOOK_EVERY;
             }
         }
     }
@@ -138,7 +146,7 @@ impl Rooms {
         Err(StorageError::Full("the quota of the folder's owner is used up".to_owned()))
     }
 
-    /// From now on the scope holds so much; the first time makes it one.
+    /// From now on the scope holds so much, or what is in it already and no more than that; the first time makes it one.
     pub fn set(&mut self, scope: &Scope, quota: FolderQuota) -> Result<(), StorageError> {
         if scope.is_made() && scope.quota()? == quota {
             return Ok(());
@@ -186,19 +194,35 @@ impl Rooms {
         Ok(mounted)
     }
 
+    /// Where more was held than the quota says, some of it may have gone.
+    fn settle_again(&mut self) {
+        for (owner, mounted) in self.mounted.iter_mut().filter(|(_, mounted)| mounted.is_above()) {
+            let scope = Scope::of(&self.home, *owner);
+            if let Err(error) = scope.quota().and_then(|quota| mounted.settle(quota)) {
+                tracing::warn!(owner = owner_text(*owner), %error, "a quota that was lowered cannot be set");
+            }
+        }
+    }
+
     fn leave_idle(&mut self) {
-        self.mounted.retain(|_, mounted| mounted.used.elapsed() < IDLE);
+        self.mounted.retain(|_, mounted| mounted.is_above() || mounted.used.elapsed() < IDLE);
     }
 }
 
 impl Mounted {
     fn settle(&mut self, quota: FolderQuota) -> Result<(), StorageError> {
         let Some(held) = &mut self.held else { return Ok(()) };
-        let Held { image, device, reserved, spare_files } = held;
+        let Held { image, device, reserved, spare_files, settled } = held;
         let mut measured = Measured { root: &self.root, reserved: *reserved, spare_files: *spare_files };
-        let settled = measured.settle(quota, image, device);
+        let now = measured.settle(quota, image, device);
         *spare_files = measured.spare_files;
-        settled
+        *settled = now.map_err(failed("setting a quota"))?;
+        Ok(())
+    }
+
+    /// More is held than the quota says.
+    fn is_above(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.settled == Settled::Above)
     }
 }
 
@@ -220,7 +244,8 @@ fn mount(scope: &Scope, home: &Path) -> io::Result<Mounted> {
     attach(&root, &at)?;
     scope::furnish(&root)?;
     let Measured { reserved, spare_files, .. } = Measured::take(&root, &device)?;
-    Ok(Mounted { root, at, used: Instant::now(), held: Some(Held { image, device, reserved, spare_files }) })
+    let held = Held { image, device, reserved, spare_files, settled: Settled::AsWanted };
+    Ok(Mounted { root, at, used: Instant::now(), held: Some(held) })
 }
 
 /// Whoever else has it mounted (sandboxes of a server before us) has the same file system.

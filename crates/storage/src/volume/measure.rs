@@ -18,10 +18,9 @@ use rustix::{
 };
 
 use super::{
-    failed, image,
+    image,
     scope::{self, DIRECTORIES, SPARE_FILES},
 };
-use crate::StorageError;
 
 /// The file that takes up blocks.
 const SPARE_BLOCKS: &str = "spare/blocks";
@@ -38,6 +37,14 @@ const GROW_SHARE: u64 = 32;
 const ROUNDS_MAX: usize = 16;
 /// `st_blocks` counts these.
 const SECTORS_A_BLOCK: u64 = EXT4_BLOCK_BYTES / 512;
+
+/// How a quota holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    AsWanted,
+    /// More is held than the quota says: nothing goes in, and when something has gone it is to be settled again.
+    Above,
+}
 
 /// A mounted file system, measured.
 #[derive(Debug)]
@@ -91,27 +98,23 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// Makes room for exactly the quota.
-    pub fn settle(&mut self, quota: FolderQuota, image: &fs::File, device: &LoopDevice) -> Result<(), StorageError> {
-        let blocks = quota.bytes / EXT4_BLOCK_BYTES;
-        let used = self.used().map_err(failed("measuring what folders hold"))?;
-        if used.bytes > quota.bytes || used.files > quota.files {
-            let FolderUsage { bytes, files } = used;
-            return Err(StorageError::Conflict(format!("its folders hold {bytes} bytes in {files} files")));
-        }
+    /// Makes room for exactly the quota, or for what is held already where that is more.
+    pub fn settle(&mut self, quota: FolderQuota, image: &fs::File, device: &LoopDevice) -> io::Result<Settled> {
+        let wanted = (quota.bytes / EXT4_BLOCK_BYTES, quota.files);
         for _ in 0..ROUNDS_MAX {
-            match self.approach(blocks, quota.files, (image, device)) {
-                Ok(true) => return Ok(()),
+            let used = self.used()?;
+            let (blocks, files) = (wanted.0.max(used.bytes / EXT4_BLOCK_BYTES), wanted.1.max(used.files));
+            match self.approach(blocks, files, (image, device)) {
+                Ok(true) if (blocks, files) == wanted => return Ok(Settled::AsWanted),
+                Ok(true) => return Ok(Settled::Above),
                 Ok(false) => {}
                 // Guests wrote meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                    return Err(StorageError::Conflict("its folders hold more than that by now".to_owned()));
-                }
-                Err(error) => return Err(failed("setting a quota")(error)),
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                Err(error) => return Err(error),
             }
         }
-        tracing::warn!(?quota, "a quota holds to a few blocks only");
-        Ok(())
+        tracing::debug!(?quota, "a quota holds to a few blocks only, so far");
+        Ok(Settled::Above)
     }
 
     /// One round; whether it is there.
@@ -165,11 +168,18 @@ impl<'a> Measured<'a> {
             let shorter = length.saturating_sub((wanted - now) * EXT4_BLOCK_BYTES);
             return Ok(ftruncate(&file, shorter)?);
         }
-        let given = fallocate(&file, FallocateFlags::empty(), length, (now - wanted) * EXT4_BLOCK_BYTES);
-        if given.is_err() {
-            // What it was given before there was no more.
-            ftruncate(&file, length)?;
+        // Where guests have taken some of it meanwhile: as much as there is, so that they can take no more.
+        let mut more = now - wanted;
+        while more > 0 {
+            match fallocate(&file, FallocateFlags::empty(), length, more * EXT4_BLOCK_BYTES) {
+                Ok(()) => break,
+                Err(error) => {
+                    // What it was given before there was no more.
+                    ftruncate(&file, length)?;
+                    more = if error == Errno::NOSPC { more / 2 } else { return Err(error.into()) };
+                }
+            }
         }
-        Ok(given?)
+        Ok(())
     }
 }

@@ -35,7 +35,7 @@ use register::Register;
 use scope::Scope;
 use turns::Turns;
 
-/// No owner may hold more.
+/// No owner may hold more, whatever is asked for.
 pub const QUOTA_BYTES_MAX: u64 = 8 << 40;
 /// No owner may hold less: an empty directory or two take so much.
 pub const QUOTA_BYTES_MIN: u64 = 1 << 20;
@@ -104,7 +104,7 @@ impl Volumes {
 
     /// See `Node::folder_owner_set`.
     pub fn owner_set(&self, owner: FolderOwner, quota: FolderQuota) -> Result<(), StorageError> {
-        let quota = quota_check(quota)?;
+        let quota = quota_held(quota);
         let scope = Scope::of(&self.home, owner);
         let _turn = self.owners.take(owner);
         scope.make(quota, &self.holding)?;
@@ -204,13 +204,10 @@ impl Roots for Volumes {
     }
 }
 
-fn quota_check(quota: FolderQuota) -> Result<FolderQuota, StorageError> {
-    let bytes = QUOTA_BYTES_MIN..=QUOTA_BYTES_MAX;
-    let files = QUOTA_FILES_MIN..=QUOTA_FILES_MAX;
-    if bytes.contains(&quota.bytes) && files.contains(&quota.files) {
-        return Ok(quota);
+/// What can be held of a quota: never the one before, which may be more.
+fn quota_held(quota: FolderQuota) -> FolderQuota {
+    FolderQuota {
+        bytes: quota.bytes.clamp(QUOTA_BYTES_MIN, QUOTA_BYTES_MAX),
+        files: quota.files.clamp(QUOTA_FILES_MIN, QUOTA_FILES_MAX),
     }
-    let (b, f) = (bytes, files);
-    let most = format!("a quota is {} to {} bytes and {} to {} files", b.start(), b.end(), f.start(), f.end());
-    Err(StorageError::Invalid(most))
 }
