@@ -207,8 +207,10 @@ pub(crate) fn is_own_page(method: &Method, headers: &HeaderMap, host: &[u8]) -> 
     let reads = matches!(*method, Method::GET | Method::HEAD);
     match (text("sec-fetch-site"), text("origin")) {
         (Some("same-origin" | "none"), _) | (None, None) => true,
-        // Links and bookmarks lead here from anywhere.
-        (Some(_), _) => reads && text("sec-fetch-mode") == Some("navigate"),
+        // Links and bookmarks lead here from anywhere; a page in which a stranger has framed the app would have the person's clicks.
+        (Some(_), _) => {
+            reads && text("sec-fetch-mode") == Some("navigate") && text("sec-fetch-dest") == Some("document")
+        }
         (None, Some(origin)) => {
             origin.split_once("://").is_some_and(|(_, from)| from.as_bytes().eq_ignore_ascii_case(host))
         }

@@ -115,6 +115,10 @@ impl Body for ProxyBody {
 
 impl AppBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // An app that always has more to say never lets the timer be asked.
+        if self.until.is_over() {
+            return Poll::Ready(Some(Err(BodyError::Expired)));
+        }
         loop {
             if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
                 return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::App)));
@@ -166,6 +170,10 @@ impl Until {
             Until::At(at) => *at,
             Until::Asked(sleep) => sleep.deadline(),
         }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.instant()
     }
 
     fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, BodyError>>> {

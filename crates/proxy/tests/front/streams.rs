@@ -263,6 +263,28 @@ async fn nothing_goes_on_when_the_ticket_has_expired() {
     assert!(events.contains("data: 1"), "{events}");
 }
 
+/// An app that always has more to say, to somebody who reads more slowly than it comes.
+#[tokio::test]
+async fn a_download_ends_with_its_ticket_however_slowly_it_is_read() {
+    let world = World::new().await;
+    let endless = world
+        .app(|mut stream| async move {
+            let _ = read_head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while stream.write_all(&[0; 64 << 10]).await.is_ok() {}
+        })
+        .await;
+    let ticket = world.ticket_of(endless, AppPrefix::Strip, AppProtocol::Http, 2_000);
+    let mut client = world.connect().await;
+    let asked = format!("GET /apps/{endless}/ HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {ticket}\r\n\r\n");
+    client.write_all(asked.as_bytes()).await.unwrap();
+    let (begun, mut piece) = (Instant::now(), vec![0; 64 << 10]);
+    while client.read(&mut piece).await.is_ok_and(|count| count > 0) {
+        assert!(begun.elapsed() < PATIENCE, "it goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_that_stops_cuts_its_tunnels() {
     let mut world = World::new().await;

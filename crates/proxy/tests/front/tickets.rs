@@ -129,13 +129,16 @@ async fn another_origin_cannot_use_a_browsers_cookie() {
         "origin: null\r\n",
         "sec-fetch-site: same-site\r\nsec-fetch-mode: cors\r\n",
         "sec-fetch-site: cross-site\r\nsec-fetch-mode: no-cors\r\n",
+        "sec-fetch-site: same-site\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: iframe\r\n",
+        "sec-fetch-site: same-site\r\nsec-fetch-mode: navigate\r\n",
         "origin: http://evil.example\r\nconnection: upgrade\r\nupgrade: websocket\r\n",
     ] {
         let refused = world.get(&format!("/apps/{app}/"), &format!("{cookie}{from}")).await;
         assert_eq!(status(&refused), 403, "{from} {refused}");
     }
     assert_eq!(world.connections(), 0);
-    for from in ["origin: http://127.0.0.1\r\n", "sec-fetch-site: cross-site\r\nsec-fetch-mode: navigate\r\n"] {
+    let link = "sec-fetch-site: cross-site\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: document\r\n";
+    for from in ["origin: http://127.0.0.1\r\n", link] {
         let passed = world.get(&format!("/apps/{app}/"), &format!("{cookie}{from}")).await;
         assert_eq!(status(&passed), 200, "{from} {passed}");
     }
