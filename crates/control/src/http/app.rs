@@ -1,6 +1,6 @@
 //! Apps of sessions, and tunnels to their ports.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Extension, Json,
@@ -12,11 +12,18 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
 use madang_ids::AppId;
 use madang_model::service::New;
 use madang_node_api::AppConnection;
 use madang_public_api::{AppCreate, AppOffer, AppView, Page};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    sync::oneshot,
+};
 
 use super::{
     Shared,
@@ -30,6 +37,8 @@ use crate::app::{App, Asker, Failure, Stage, live_session::LiveSession};
 
 /// Bytes of a tunnel on their way at once.
 const TUNNEL_BYTES: usize = 32 << 10;
+/// So long a client may take to hear why its tunnel ends.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// What sessions can open; an unavailable app says why.
 #[utoipa::path(get, path = "/api/v1/apps", tag = "app", responses((status = 200, body = Page<AppOffer>)))]
@@ -120,44 +129,69 @@ pub(super) async fn session_port(
     }))
 }
 
-async fn tunnel((app, asker, session): (&App, &Asker, &LiveSession), mut socket: WebSocket, connection: AppConnection) {
-    let (mut from, mut to) = tokio::io::split(connection);
-    let mut signed_out = std::pin::pin!(app.signed_out(asker));
+/// Why a tunnel ends; None where nobody is left to be told.
+type Ending = Option<(u16, &'static str)>;
+
+const HUNG_UP: Ending = Some((close_code::AWAY, "the program has hung up"));
+
+/// Each direction by itself: one that is stuck stops neither the other nor the end of both.
+async fn tunnel((app, asker, session): (&App, &Asker, &LiveSession), socket: WebSocket, connection: AppConnection) {
+    let (from, to) = tokio::io::split(connection);
+    let (mut sink, stream) = socket.split();
+    let (said_all, heard_all) = oneshot::channel();
+    let ending = tokio::select! {
+        ending = out_of(session, from, (&mut sink, heard_all)) => ending,
+        ending = into(session, to, (stream, said_all)) => ending,
+        () = app.signed_out(asker) => Some((close_code::POLICY, "you are not signed in any more")),
+        () = app.reached(Stage::Stopping) => Some((close_code::AWAY, "the server is stopping")),
+    };
+    let Some((code, reason)) = ending else { return };
+    // The client may be gone already, or take nothing any more.
+    let close = sink.send(Message::Close(Some(CloseFrame { code, reason: reason.into() })));
+    let _ = tokio::time::timeout(CLOSE_WAIT, close).await;
+}
+
+async fn out_of(
+    session: &LiveSession,
+    mut from: ReadHalf<AppConnection>,
+    (sink, heard_all): (&mut SplitSink<WebSocket, Message>, oneshot::Receiver<()>),
+) -> Ending {
     let mut piece = vec![0; TUNNEL_BYTES];
-    // Which directions are open: out of the session, into it.
-    let (mut reads, mut writes) = (true, true);
-    let reason = loop {
-        if !reads && !writes {
-            break (close_code::NORMAL, "both have said all");
+    loop {
+        let Ok(count) = from.read(&mut piece).await else { return HUNG_UP };
+        sink.send(Message::Binary(Bytes::copy_from_slice(&piece[..count]))).await.ok()?;
+        session.touch();
+        if count == 0 {
+            break;
         }
-        tokio::select! {
-            count = from.read(&mut piece), if reads => {
-                let Ok(count) = count else { break (close_code::AWAY, "the program has hung up") };
-                reads = count > 0;
-                if socket.send(Message::Binary(Bytes::copy_from_slice(&piece[..count]))).await.is_err() {
-                    return;
-                }
+    }
+    // Whoever goes instead of saying all ends the other direction, and with it this one.
+    match heard_all.await {
+        Ok(()) => Some((close_code::NORMAL, "both have said all")),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn into(
+    session: &LiveSession,
+    mut to: WriteHalf<AppConnection>,
+    (mut stream, said_all): (SplitStream<WebSocket>, oneshot::Sender<()>),
+) -> Ending {
+    let mut said_all = Some(said_all);
+    loop {
+        match stream.next().await?.ok()? {
+            Message::Binary(bytes) if bytes.is_empty() => {
+                // One that is gone needs no end.
+                let _ = to.shutdown().await;
+                said_all.take().map(|said_all| said_all.send(()));
             }
-            said = socket.recv() => match said {
-                Some(Ok(Message::Binary(bytes))) if bytes.is_empty() => {
-                    writes = false;
-                    // One that is gone needs no end.
-                    let _ = to.shutdown().await;
-                }
-                Some(Ok(Message::Binary(bytes))) => {
-                    if to.write_all(&bytes).await.is_err() {
-                        break (close_code::AWAY, "the program has hung up");
-                    }
-                }
-                Some(Ok(Message::Text(_))) => break (close_code::POLICY, "a tunnel carries binary frames"),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return,
+            Message::Binary(bytes) => match to.write_all(&bytes).await {
+                Ok(()) => {}
+                Err(_) => return HUNG_UP,
             },
-            () = &mut signed_out => break (close_code::POLICY, "you are not signed in any more"),
-            () = app.reached(Stage::Stopping) => break (close_code::AWAY, "the server is stopping"),
+            Message::Text(_) => return Some((close_code::POLICY, "a tunnel carries binary frames")),
+            _ => {}
         }
         session.touch();
-    };
-    // The client may be gone already.
-    let _ = socket.send(Message::Close(Some(CloseFrame { code: reason.0, reason: reason.1.into() }))).await;
+    }
 }

@@ -1,6 +1,8 @@
 //! Apps of sessions: started, listed, ended; their addresses, and tunnels to them.
 
-use futures_util::SinkExt as _;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
 use madang_ticket::Right;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
@@ -121,4 +123,38 @@ async fn a_session_without_room_for_an_app_says_what_it_needs() {
     let small = json!({"language": "sim", "app": "large", "resources": {"memory_bytes": 603_979_775_u64}});
     let problem = world.post("/api/v1/sessions", small).await.problem(422, "invalid");
     assert!(problem["detail"].as_str().unwrap().contains("603979776"), "{problem}");
+}
+
+/// What comes back is more than anything on the way can hold: whoever sends must be read from meanwhile.
+#[tokio::test]
+async fn a_tunnel_is_busy_both_ways_at_once() {
+    const PIECES: usize = 64;
+    const PIECE_BYTES: usize = 1 << 20;
+    let world = World::new().await;
+    let session = world.session().await;
+    world.post(&format!("/api/v1/sessions/{session}/apps"), json!({"name": "port", "port": 8000})).await.expect(200);
+    let tunnel = dial_as(&world, &world.token, &format!("/api/v1/sessions/{session}/ports/8000")).await;
+    let (mut sink, mut stream) = tunnel.split();
+    let says = async {
+        for number in 0..PIECES {
+            sink.send(Message::binary(vec![number as u8; PIECE_BYTES])).await.unwrap();
+        }
+        sink.send(Message::binary(Vec::new())).await.unwrap();
+    };
+    let hears = async {
+        let mut heard = 0;
+        loop {
+            match stream.next().await.unwrap().unwrap() {
+                Message::Binary(bytes) if bytes.is_empty() => return heard,
+                Message::Binary(bytes) => {
+                    let right = bytes.iter().zip(heard..).all(|(byte, at)| *byte == (at / PIECE_BYTES) as u8);
+                    assert!(right, "after {heard} bytes");
+                    heard += bytes.len();
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let (heard, ()) = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(hears, says) }).await.unwrap();
+    assert_eq!(heard, PIECES * PIECE_BYTES);
 }
