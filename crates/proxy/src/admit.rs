@@ -42,6 +42,8 @@ pub(crate) struct Pass {
     pub user: UserId,
     pub expires_ms: u64,
     pub shown: Shown,
+    /// The address has a ticket of ours, this one or another: it must go no further.
+    pub in_address: bool,
 }
 
 impl Pass {
@@ -50,7 +52,8 @@ impl Pass {
         let Ticket { user, right, expires_ms } = ticket;
         match right {
             Right::App { app, sandbox, protocol, prefix } if app == wanted => {
-                Ok(Self { app, sandbox, protocol, prefix, user, expires_ms, shown })
+                let in_address = shown == Shown::Query;
+                Ok(Self { app, sandbox, protocol, prefix, user, expires_ms, shown, in_address })
             }
             _ => Err(NoPass::Refused(Refusal::OtherTicket)),
         }
@@ -60,7 +63,7 @@ impl Pass {
 /// Where a ticket was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// In the address; it must go no further.
+    /// In the address.
     Query,
     /// In `Authorization`; it must go no further.
     Bearer,
@@ -106,17 +109,19 @@ impl Gate {
             Pass::of(ticket, shown, target.app)
         };
         let mut why = Refusal::NoTicket;
+        // What is not looked at may be one.
+        let mut in_address = query_tickets(asked.query).nth(TICKETS_TRIED_MAX).is_some();
         for ticket in query_tickets(asked.query).take(TICKETS_TRIED_MAX) {
             match judge(ticket, Shown::Query) {
                 Ok(pass) if asked.becomes_cookie => return Ok(Admission::Enter { pass, ticket }),
                 Ok(pass) => return Ok(Admission::Pass(pass)),
-                Err(NoPass::Refused(refusal)) => why = refusal,
+                Err(NoPass::Refused(refusal)) => (why, in_address) = (refusal, true),
                 Err(NoPass::Strange) => {}
             }
         }
         if let Some(ticket) = asked.headers.get(header::AUTHORIZATION).and_then(bearer) {
             match judge(ticket, Shown::Bearer) {
-                Ok(pass) => return Ok(Admission::Pass(pass)),
+                Ok(pass) => return Ok(Admission::Pass(Pass { in_address, ..pass })),
                 // It is a ticket: no app may see it.
                 Err(NoPass::Refused(refusal)) => return Err(refusal),
                 Err(NoPass::Strange) => {}
@@ -125,11 +130,7 @@ impl Gate {
         let name = cookie::ticket_name(target.mode, asked.secure);
         for value in cookie::values(asked.headers, name).take(TICKETS_TRIED_MAX) {
             match judge(value, Shown::Cookie) {
-                // An address that was kept for too long must not take its ticket to the app.
-                Ok(pass) if why != Refusal::NoTicket => {
-                    return Ok(Admission::Pass(Pass { shown: Shown::Query, ..pass }));
-                }
-                Ok(pass) => return Ok(Admission::Pass(pass)),
+                Ok(pass) => return Ok(Admission::Pass(Pass { in_address, ..pass })),
                 Err(NoPass::Refused(refusal)) => why = refusal,
                 Err(NoPass::Strange) => {}
             }
@@ -295,7 +296,11 @@ mod tests {
         // One of ours in the address goes no further, good or not.
         let late = format!("ticket={}", ticket(app, 1));
         let Ok(Admission::Pass(pass)) = gate.admit(&target(app), &asked(&headers, &late)) else { panic!() };
-        assert_eq!(pass.shown, Shown::Query);
+        assert_eq!(
+            (pass.shown, pass.in_address),
+            (Shown::Cookie, true),
+            "who makes a browser ask may have put it there"
+        );
         // Nor does one in the bearer's place.
         let bearer = format!("Bearer {}", ticket(AppId::new(), 2_000));
         let foreign = map(&[("cookie", &format!("madang_app={good}")), ("authorization", &bearer)]);

@@ -131,12 +131,12 @@ fn root_of_whole(target: &Target, pass: &Pass, parts: &Parts) -> Option<String> 
 /// Makes a request's head what the app is to see.
 fn fit(parts: &mut Parts, target: &Target, pass: &Pass, said: &head::From<'_>) -> Result<(), Refusal> {
     let path = target.app_path(parts.uri.path(), pass.prefix);
-    let query = match (pass.shown, query(parts)) {
+    let query = match (pass.in_address, query(parts)) {
         (_, "") => String::new(),
-        (Shown::Query, query) => Some(admit::without_ticket(query))
+        (true, query) => Some(admit::without_ticket(query))
             .filter(|query| !query.is_empty())
             .map_or(String::new(), |query| format!("?{query}")),
-        (_, query) => format!("?{query}"),
+        (false, query) => format!("?{query}"),
     };
     let place: PathAndQuery =
         format!("{path}{query}").parse().map_err(|_| Refusal::Malformed("the path cannot be read"))?;

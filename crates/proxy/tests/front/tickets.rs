@@ -146,3 +146,22 @@ async fn another_origin_cannot_use_a_browsers_cookie() {
     let program = format!("{}origin: http://elsewhere.example\r\n", world.bearer(app));
     assert_eq!(status(&world.get(&format!("/apps/{app}/"), &program).await), 200);
 }
+
+#[tokio::test]
+async fn a_ticket_in_the_address_goes_no_further_and_vouches_for_no_page() {
+    let world = World::new().await;
+    let app = world.mirror().await;
+    let other = world.ticket(AppId::new());
+    let cookie = format!("cookie: madang_app={}\r\n", world.ticket(app));
+    let four = "ticket=x&".repeat(4);
+    for lines in [world.bearer(app), cookie.clone()] {
+        for query in [format!("a=1&ticket={other}"), format!("a=1&{four}ticket={other}")] {
+            let seen = world.get(&format!("/apps/{app}/?{query}"), &lines).await;
+            assert!(status(&seen) == 200 && seen.contains("GET /?a=1 HTTP/1.1\r\n"), "{seen}");
+        }
+    }
+    // Whose page it is that asks counts as much as without it.
+    let stranger = format!("{cookie}sec-fetch-site: same-site\r\nsec-fetch-mode: no-cors\r\n");
+    let refused = world.get(&format!("/apps/{app}/?ticket={other}"), &stranger).await;
+    assert_eq!(status(&refused), 403, "{refused}");
+}
