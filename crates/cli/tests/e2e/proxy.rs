@@ -173,3 +173,20 @@ async fn a_websocket_goes_through_and_ends_with_its_session() {
     let gone = gone.await.unwrap();
     assert!(gone.starts_with("HTTP/1.1 50") && gone.contains("http-equiv=\"refresh\""), "{gone}");
 }
+
+/// Nobody takes a connection there, but it is made.
+const DOOR: &str = "import socket\ndoor = socket.create_server(('127.0.0.1', 18317))";
+
+#[tokio::test]
+async fn an_app_that_does_not_answer_just_now_stays() {
+    let session = Session::of("python").await;
+    session.shown(DOOR).await;
+    let create = AppCreate { name: "port".into(), port: Some(18_317), ..AppCreate::default() };
+    let open = async || session.client.app_create(&session.id(), &create).await;
+    let app = open().await.unwrap().id;
+    session.shown("door.close()").await;
+    let refused = open().await.unwrap_err();
+    assert!(refused.to_string().contains("did not answer"), "{refused}");
+    session.shown(DOOR).await;
+    assert_eq!(open().await.unwrap().id, app, "whoever has its address goes on with it");
+}

@@ -68,6 +68,20 @@ impl Known {
     }
 }
 
+/// An app that runs, and whether it did before somebody asked for it.
+enum Begun {
+    Before(Known),
+    Now(Known),
+}
+
+impl Begun {
+    fn known(&self) -> &Known {
+        match self {
+            Begun::Before(known) | Begun::Now(known) => known,
+        }
+    }
+}
+
 /// What a sandbox's agent knows of its apps.
 #[derive(Debug, Default)]
 pub struct Apps {
@@ -97,17 +111,17 @@ impl Apps {
 
     /// Begins an app, or finds it, and waits until it answers.
     pub async fn start(&self, link: &Link, shelf: &Shelf, spec: AppSpec) -> Result<AppSeen, NodeError> {
-        let known = self.begin(link, shelf, spec).await?;
-        match ready::wait(link, &known).await {
-            Ok(()) => Ok(known.label.seen(AppState::Running)),
-            Err(why) => {
-                self.stop_number(link, known.number).await?;
-                Err(why)
-            }
+        let begun = self.begin(link, shelf, spec).await?;
+        let known = begun.known();
+        let answers = ready::wait(link, known).await;
+        // One that was there is somebody's, who works in it, also where it does not answer just now.
+        if let (Err(_), Begun::Now(_)) = (&answers, &begun) {
+            self.stop_number(link, known.number).await?;
         }
+        answers.map(|()| known.label.clone().seen(AppState::Running))
     }
 
-    async fn begin(&self, link: &Link, shelf: &Shelf, spec: AppSpec) -> Result<Known, NodeError> {
+    async fn begin(&self, link: &Link, shelf: &Shelf, spec: AppSpec) -> Result<Begun, NodeError> {
         let _beginning = self.beginning.lock().await;
         let all = list(link).await?;
         let same =
@@ -115,7 +129,7 @@ impl Apps {
         if let Some(there) = all.iter().find(same) {
             if there.state == AppState::Running {
                 self.learn(&there.label);
-                return Ok(there.clone());
+                return Ok(Begun::Before(there.clone()));
             }
             // It ended: whoever asks wants it again.
             self.stop_number(link, there.number).await?;
@@ -124,7 +138,7 @@ impl Apps {
         let (label, start) = plan(shelf, spec, number)?;
         done(link.app(AppAsk::Start(start)).await, &label.name)?;
         self.learn(&label);
-        Ok(Known { number, label, state: AppState::Running })
+        Ok(Begun::Now(Known { number, label, state: AppState::Running }))
     }
 
     /// Ends an app; one that is not there has ended.
