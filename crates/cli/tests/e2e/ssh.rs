@@ -5,13 +5,14 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::Arc,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::server::{Server, ended, eventually, shared};
+use crate::server::{PATIENCE, Server, ended, eventually, shared};
 
 /// What is sent through and comes back.
 const MANY_BYTES: usize = 100 << 20;
@@ -410,6 +411,60 @@ fn a_connection_ends_with_its_key_and_with_its_session() {
     let working = bea.working(&session.name);
     assert_eq!(server.madang(&["session", "rm", &session.name]).0, 0);
     working.sees_it_cut("its session is ended");
+}
+
+/// A program that never stops counting.
+const COUNTS: &str = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.02; done";
+
+/// What a counter has said, line by line; none once it has ended.
+fn counted(child: &mut Child) -> mpsc::Receiver<u64> {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (said, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if said.send(line.parse().unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    heard
+}
+
+#[test]
+fn a_program_stands_still_with_its_session_and_goes_on_with_it() {
+    const STILL: Duration = Duration::from_secs(3);
+    let server = shared();
+    let session = Session::new(&server, "ssh-still");
+    let ada = Person::known(Arc::clone(&server));
+    let mut child = ada.ssh(&session.name, &[], COUNTS).stdout(Stdio::piped()).spawn().unwrap();
+    let heard = counted(&mut child);
+    let mut working = Working(child);
+    let mut last = heard.recv_timeout(PATIENCE).unwrap();
+    let mut goes_on = |by: usize| {
+        for _ in 0..by {
+            let next = heard.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(next, last + 1, "the same program, and nothing of it is lost");
+            last = next;
+        }
+    };
+    for resumed_by in ["resume", "ssh"] {
+        goes_on(20);
+        let (code, out, err) = server.madang(&["session", "suspend", &session.name, "--now"]);
+        assert_eq!(code, 0, "{out}{err}");
+        let since = Instant::now();
+        eventually("it stands still for longer than anything is on its way", || {
+            let (_, listed, _) = server.madang(&["session", "ls"]);
+            let stands = listed.lines().any(|line| line.contains(&session.name) && line.contains("suspended"));
+            assert!(stands, "{listed}");
+            if since.elapsed() > STILL { Ok(()) } else { Err("not yet".to_owned()) }
+        });
+        assert!(working.0.try_wait().unwrap().is_none(), "the client is still connected");
+        match resumed_by {
+            "resume" => assert_eq!(server.madang(&["session", "resume", &session.name]).0, 0),
+            _ => assert_eq!(ada.says(&session.name, "echo in"), (0, "in\n".to_owned(), String::new())),
+        }
+        goes_on(100);
+    }
 }
 
 #[test]

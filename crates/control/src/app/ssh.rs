@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use madang_gateway::{Admitted, Door, Guest, HostKey, PublicKey};
 use madang_ids::{AuditId, SandboxId};
-use madang_model::{Actor, SessionState, SignedInBy, access::table};
+use madang_model::{Actor, SessionLife, SessionState, SignedInBy, access::table};
 use madang_node_api::{AppConnection, ExecHandle, ExecSpec};
 use madang_store::AuditRecord;
 
@@ -46,6 +46,7 @@ impl App {
             return Err(Failure::conflict("another control process leads this session: connect to that one"));
         }
         let session = self.session_usable(id).await?;
+        self.session_awake(&session).await?;
         let sandbox = session.sandbox(sandbox)?;
         self.node_awaited(sandbox).await;
         if asker.inside().is_some() {
@@ -103,17 +104,25 @@ struct SshGuest {
     sandbox: SandboxId,
 }
 
+impl SshGuest {
+    /// Whoever starts something in a suspended session uses it: that resumes it.
+    async fn ready(&self) -> Result<(), Failure> {
+        self.app.session_awake(&self.session).await?;
+        self.session.running()?;
+        self.session.touch();
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Guest for SshGuest {
     async fn exec(&self, spec: ExecSpec) -> Result<ExecHandle, String> {
-        self.session.running().map_err(|failure| failure.detail)?;
-        self.session.touch();
+        self.ready().await.map_err(|failure| failure.detail)?;
         self.app.node.exec_start(self.sandbox, spec).await.map_err(|error| error.to_string())
     }
 
     async fn connect(&self, port: u16) -> Result<AppConnection, String> {
-        self.session.running().map_err(|failure| failure.detail)?;
-        self.session.touch();
+        self.ready().await.map_err(|failure| failure.detail)?;
         self.app.node.port_connect(self.sandbox, port).await.map_err(|error| error.to_string())
     }
 
@@ -123,7 +132,8 @@ impl Guest for SshGuest {
 
     async fn over(&self) -> String {
         let mut changes = self.session.record.subscribe();
-        let ended = changes.wait_for(|record| !matches!(record.life.state, SessionState::Running { .. }));
+        let stands = |life: &SessionLife| matches!(life.state, SessionState::Running { .. }) || life.is_suspended();
+        let ended = changes.wait_for(|record| !stands(&record.life));
         tokio::select! {
             // An error means that the session is gone.
             _ = ended => "the session has ended".to_owned(),

@@ -131,6 +131,11 @@ impl Exec {
         self.sandbox.link.send(message).await
     }
 
+    /// Thaws nothing: what init is told so it reads when it is awake anyhow.
+    async fn mention(&self, message: &ToSlot) -> Result<(), LinkError> {
+        self.sandbox.link.send(message).await
+    }
+
     /// Waits for the word that the program runs.
     async fn begun(&mut self) -> Result<(), NodeError> {
         loop {
@@ -270,7 +275,7 @@ impl Exec {
             return Ok(());
         }
         self.unconfirmed = 0;
-        self.tell(&ToSlot::Confirm { run: self.run, upto: self.heard }).await
+        self.mention(&ToSlot::Confirm { run: self.run, upto: self.heard }).await
     }
 
     /// Sends what was taken of the input, as far as the program has room.
@@ -309,9 +314,14 @@ impl Exec {
                     }
                     self.out.clear();
                     self.out_bytes = 0;
-                    let _ = self.tell(&ToSlot::Confirm { run, upto: self.heard }).await;
+                    let _ = self.mention(&ToSlot::Confirm { run, upto: self.heard }).await;
                 }
                 () = sleep_until(next) => {
+                    // Who goes away uses nothing: the program hears of it when it goes on.
+                    if self.sandbox.freezer.is_frozen() {
+                        next = Instant::now() + HANGUP_EVERY;
+                        continue;
+                    }
                     if killed_until.is_some_and(|until| until <= Instant::now()) {
                         return Over::Lost;
                     }
@@ -360,8 +370,8 @@ impl Exec {
     /// Init may forget the program.
     async fn give_up(&self) {
         let run = self.run;
-        let _ = self.tell(&ToSlot::Kill { run }).await;
-        let _ = self.tell(&ToSlot::Confirm { run, upto: u64::MAX }).await;
+        let _ = self.mention(&ToSlot::Kill { run }).await;
+        let _ = self.mention(&ToSlot::Confirm { run, upto: u64::MAX }).await;
         self.sandbox.link.close_run(run);
     }
 }
