@@ -334,7 +334,9 @@ pub trait Node: Send + Sync + 'static {
     /// What a folder holds. Looks at every file of it.
     async fn folder_usage(&self, owner: FolderOwner, folder: FolderId) -> Result<FolderUsage, NodeError>;
     /// Makes `to` a copy of `from`, whole or not at all; where `to` is there already nothing is done. May take as long as copying takes:
-    /// who gives up waiting may ask again, and joins.
+    /// who gives up waiting may ask again, and joins. Where both are one folder of two owners it goes from one to the other: it is refused
+    /// while a sandbox has it ([`NodeError::Conflict`]), nobody changes anything in it meanwhile, and when this returns it is the second's for
+    /// whoever mounts it or moves bytes; what the first had of it is then to be removed.
     async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError>;
     /// Starts an app and returns when it answers; the error of one that does not has its last words. One of this name and port that runs
     /// already is returned as it is.

@@ -1,5 +1,6 @@
 //! A node that simulates. See [`SimNode`].
 
+mod folder;
 mod hand;
 
 use std::{
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     faults: Mutex<Faults>,
     /// Locked while `sandboxes` is.
     volume: Mutex<SimVolume>,
+    copies: folder::Copies,
     /// Made of sandboxes.
     images: image::SimImages,
     facts: NodeFacts,
@@ -110,6 +112,7 @@ impl SimNode {
             meter: SimMeter::default(),
             faults: Mutex::default(),
             volume: Mutex::default(),
+            copies: folder::Copies::default(),
             images: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -181,11 +184,6 @@ impl SimNode {
 
     fn volume(&self) -> MutexGuard<'_, SimVolume> {
         self.inner.volume.lock().expect("no holder of this lock panics")
-    }
-
-    /// A folder that has taken so much, as by sandboxes that write.
-    pub fn folder_fill(&self, place: FolderPlace, usage: FolderUsage) -> Result<(), NodeError> {
-        self.volume().fill(place, usage)
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -394,13 +392,7 @@ impl Node for SimNode {
     }
 
     async fn folder_remove(&self, owner: FolderOwner, folder: FolderId) -> Result<(), NodeError> {
-        let sandboxes = self.lock();
-        let sees = |sandbox: &&SimSandbox| sandbox.spec.mounts.iter().any(|mount| mount.folder == folder);
-        if let Some(sandbox) = sandboxes.values().find(sees) {
-            return Err(NodeError::Conflict(format!("it is mounted in session {}", sandbox.spec.session)));
-        }
-        self.volume().remove(FolderPlace { owner, folder });
-        Ok(())
+        self.folder_removed(FolderPlace { owner, folder })
     }
 
     async fn folder_usage(&self, owner: FolderOwner, folder: FolderId) -> Result<FolderUsage, NodeError> {
@@ -408,7 +400,7 @@ impl Node for SimNode {
     }
 
     async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {
-        self.volume().copy(from, to)
+        self.folder_copied(from, to).await
     }
 
     async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {

@@ -12,6 +12,8 @@ const EMPTY: FolderUsage = FolderUsage { bytes: 4096, files: 1 };
 #[derive(Clone, Default)]
 pub(crate) struct SimVolume {
     owners: BTreeMap<FolderOwner, Scope>,
+    /// Whose a folder is, for those who know only its id.
+    register: BTreeMap<FolderId, FolderOwner>,
 }
 
 #[derive(Clone)]
@@ -59,6 +61,8 @@ impl SimVolume {
     }
 
     pub fn make(&mut self, place: FolderPlace) -> Result<(), NodeError> {
+        self.scope(place.owner)?;
+        self.enter(place)?;
         let scope = self.scope(place.owner)?;
         if scope.folders.contains_key(&place.folder) { Ok(()) } else { scope.put(place.folder, EMPTY) }
     }
@@ -67,6 +71,24 @@ impl SimVolume {
         if let Some(scope) = self.owners.get_mut(&place.owner) {
             scope.folders.remove(&place.folder);
         }
+        self.forget(place);
+    }
+
+    fn enter(&mut self, place: FolderPlace) -> Result<(), NodeError> {
+        match *self.register.entry(place.folder).or_insert(place.owner) == place.owner {
+            true => Ok(()),
+            false => Err(NodeError::Conflict(format!("folder {} is somebody else's", place.folder))),
+        }
+    }
+
+    fn forget(&mut self, place: FolderPlace) {
+        if self.register.get(&place.folder) == Some(&place.owner) {
+            self.register.remove(&place.folder);
+        }
+    }
+
+    pub fn is_with(&self, place: FolderPlace) -> bool {
+        self.register.get(&place.folder) == Some(&place.owner)
     }
 
     pub fn usage(&self, place: FolderPlace) -> Result<FolderUsage, NodeError> {
@@ -80,9 +102,33 @@ impl SimVolume {
     }
 
     pub fn copy(&mut self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {
+        if from.folder == to.folder && from.owner != to.owner {
+            return self.hand_over(from, to);
+        }
         let usage = self.usage(from)?;
-        let scope = self.scope(to.owner)?;
-        if scope.folders.contains_key(&to.folder) { Ok(()) } else { scope.put(to.folder, usage) }
+        if self.scope(to.owner)?.folders.contains_key(&to.folder) {
+            return Ok(());
+        }
+        self.enter(to)?;
+        let put = self.scope(to.owner)?.put(to.folder, usage);
+        if put.is_err() {
+            self.forget(to);
+        }
+        put
+    }
+
+    fn hand_over(&mut self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {
+        let known = self.register.get(&from.folder);
+        if known == Some(&to.owner) {
+            return self.usage(to).map(drop);
+        }
+        if known.is_some_and(|owner| *owner != from.owner) {
+            return Err(NodeError::Conflict(format!("folder {} is somebody else's", from.folder)));
+        }
+        let usage = self.usage(from)?;
+        self.scope(to.owner)?.put(to.folder, usage)?;
+        self.register.insert(to.folder, to.owner);
+        Ok(())
     }
 
     /// Whether all of them are here.
@@ -90,7 +136,10 @@ impl SimVolume {
         if mounts.len() > MOUNTS_MAX {
             return Err(NodeError::Invalid(format!("a sandbox sees {MOUNTS_MAX} folders at most")));
         }
-        mounts.iter().try_for_each(|mount| self.usage(mount.place()).map(drop))
+        mounts.iter().try_for_each(|mount| match self.register.get(&mount.folder) == Some(&mount.owner) {
+            true => self.usage(mount.place()).map(drop),
+            false => Err(NodeError::NotFound(format!("folder {}", mount.folder))),
+        })
     }
 
     fn scope(&mut self, owner: FolderOwner) -> Result<&mut Scope, NodeError> {

@@ -3,6 +3,7 @@
 //! Two halves meet in [`Roots`]: *volumes* know where a folder's bytes are and hold its owner to a quota; *transfers* move bytes in and out
 //! of a folder over HTTP for whoever holds a ticket. Nothing here knows who may do what: control signs tickets, and they are checked.
 
+mod door;
 pub mod http;
 mod share;
 pub mod transfer;
@@ -11,6 +12,7 @@ mod volume;
 
 use std::os::fd::OwnedFd;
 
+pub use door::{Door, Passing};
 pub use http::{Clock, router};
 use madang_ids::FolderId;
 
@@ -18,6 +20,9 @@ pub use volume::{Holding, Lent, QUOTA_BYTES_MAX, QUOTA_BYTES_MIN, QUOTA_FILES_MA
 
 /// Where folders are: what a transfer asks of a volume.
 pub trait Roots: Send + Sync + 'static {
+    /// What whoever changes something in the folder passes; asked for before the folder is opened. Blocking.
+    fn door(&self, folder: FolderId) -> Result<Door, StorageError>;
+
     /// The top directory of a folder, opened for resolving paths beneath it (`O_PATH`). Blocking.
     fn root(&self, folder: FolderId) -> Result<OwnedFd, StorageError>;
 

@@ -136,13 +136,14 @@ impl Storage {
         let (roots, folder) = (Arc::clone(&self.roots), granted.folder);
         // With the server's own rights: a volume may have to be mounted.
         let opened = tokio::task::spawn_blocking(move || {
+            let door = roots.door(folder)?;
             let root = roots.root(folder)?;
             let staging = match roots.staging(folder) {
                 Ok(staging) => Ok(staging),
                 Err(StorageError::Full(why)) => Err(why),
                 Err(error) => return Err(error),
             };
-            Ok(Arc::new(Tree::new(root, staging)))
+            Ok(Arc::new(Tree::new(door, root, staging)))
         });
         let tree =
             opened.await.unwrap_or_else(|_| Err(StorageError::Unavailable("opening a folder broke off".into())))?;

@@ -93,6 +93,8 @@ impl Partial {
 
     /// One that ends with the request that began it: without a note nobody can go on with it.
     pub fn plain(tree: &Tree, note: Note) -> Result<Self, StorageError> {
+        // What cannot be made a file need not come.
+        drop(tree.pass()?);
         let id = token()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = openat(tree.staging()?, format!("{id}{PART}"), flags, FILE_MODE);
@@ -154,6 +156,7 @@ impl Partial {
         }
         let (above, name) =
             path.split_last().ok_or_else(|| StorageError::Conflict("this is the folder itself".to_owned()))?;
+        let _passing = tree.pass()?;
         let parent = tree.open_parents(&above, if self.note.parents { Parents::Make } else { Parents::MustExist })?;
         let part = format!("{}{PART}", self.id);
         let flags = rename_flags(if self.note.replace { Existing::Accept } else { Existing::Refuse });

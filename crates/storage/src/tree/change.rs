@@ -41,6 +41,7 @@ impl Tree {
                 Existing::Refuse => Err(StorageError::Conflict("the folder is there already".to_owned())),
             };
         };
+        let _passing = self.pass()?;
         let parent = self.open_parents(&above, parents)?;
         match mkdirat(&parent, name, DIRECTORY_MODE) {
             Err(Errno::EXIST) if existing == Existing::Accept => {
@@ -80,12 +81,14 @@ impl Tree {
         statat(&old, old_name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(from))?;
         let (new, new_name) = self.parent(to)?;
         let flags = rename_flags(existing);
+        let _passing = self.pass()?;
         renameat_with(&old, old_name, &new, new_name, flags).map_err(failed(to))
     }
 
     /// A file, a link, an empty directory.
     pub fn remove(&self, path: &TreePath) -> Result<(), StorageError> {
         let (parent, name) = self.parent(path)?;
+        let _passing = self.pass()?;
         match unlinkat(&parent, name, AtFlags::empty()) {
             Err(Errno::ISDIR) => unlinkat(&parent, name, AtFlags::REMOVEDIR),
             other => other,
@@ -101,6 +104,7 @@ impl Tree {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             return self.remove(path);
         }
+        let passing = self.pass()?;
         let Ok(staging) = self.staging() else {
             // Nothing may be written; what is there may go all the same, if not in one step.
             return self.empty(&parent, name, 0, &mut Vec::new()).map_err(failed(path));
@@ -115,6 +119,8 @@ impl Tree {
             other => other,
         }
         .map_err(failed(path))?;
+        // The rest happens beside the folder.
+        drop(passing);
         self.clear(staging, gone).map_err(failed(path))
     }
 

@@ -25,7 +25,7 @@ use rustix::{
 pub use search::{Found, NAME_PATTERN_BYTES_MAX, SEARCH_FOUND_MAX};
 pub use walk::{Met, Walk};
 
-use crate::StorageError;
+use crate::{Door, Passing, StorageError};
 
 /// The kernel asks to try again when somebody renames directories on the way.
 const RESOLVE_TRIES_MAX: usize = 16;
@@ -37,6 +37,7 @@ const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
 /// One folder, and the place beside it for what is not part of it.
 #[derive(Debug)]
 pub struct Tree {
+    door: Door,
     pub(crate) root: OwnedFd,
     /// Or why there is none: a folder of an owner who may write nothing more can be read all the same.
     staging: Result<OwnedFd, String>,
@@ -44,8 +45,13 @@ pub struct Tree {
 
 impl Tree {
     /// With a place beside it, or why nothing may be written.
-    pub fn new(root: OwnedFd, staging: Result<OwnedFd, String>) -> Self {
-        Self { root, staging }
+    pub fn new(door: Door, root: OwnedFd, staging: Result<OwnedFd, String>) -> Self {
+        Self { door, root, staging }
+    }
+
+    /// For one change of what is in the folder.
+    pub(crate) fn pass(&self) -> Result<Passing<'_>, StorageError> {
+        self.door.pass()
     }
 
     pub(crate) fn staging(&self) -> Result<&OwnedFd, StorageError> {

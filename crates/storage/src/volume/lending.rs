@@ -84,6 +84,8 @@ impl Volumes {
             if known != mount.place() {
                 return Err(StorageError::NotFound(format!("folder {}", mount.folder)));
             }
+            // Whoever gives it to another owner sees that it is lent, or is seen here.
+            drop(self.door_of(mount.folder)?.pass()?);
             let (scope, mount) = (Scope::of(&self.home, mount.owner), mount.clone());
             let ids = ids.try_clone().map_err(super::failed("lending a folder"))?;
             self.keeper.with(move |rooms| rooms.lend(&scope, &mount, &ids))

@@ -5,6 +5,7 @@
 
 mod copy;
 mod counting;
+mod hand_over;
 mod image;
 mod keeper;
 mod lending;
@@ -27,8 +28,9 @@ use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota};
 
 pub use lending::Lent;
 
-use crate::{Roots, StorageError};
+use crate::{Door, Roots, StorageError};
 use counting::Counting;
+use hand_over::Doors;
 use keeper::Keeper;
 use lending::Lending;
 use register::Register;
@@ -63,6 +65,7 @@ pub struct Volumes {
     owners: Turns<FolderOwner>,
     /// Copies being made.
     copies: Turns<FolderPlace>,
+    doors: Doors,
     counting: Counting,
 }
 
@@ -94,8 +97,18 @@ impl Volumes {
         let register = Register::open(home.join("by-id"))?;
         let holding = madang_sandbox::volume::images_lack().map_or(Holding::Images, Holding::Counted);
         let keeper = Keeper::start(home.to_owned(), holding.clone())?;
-        let (lending, owners, copies, counting) = Default::default();
-        Ok(Arc::new(Self { home: home.to_owned(), holding, register, keeper, lending, owners, copies, counting }))
+        let (lending, owners, copies, doors, counting) = Default::default();
+        Ok(Arc::new(Self {
+            home: home.to_owned(),
+            holding,
+            register,
+            keeper,
+            lending,
+            owners,
+            copies,
+            doors,
+            counting,
+        }))
     }
 
     pub fn holding(&self) -> &Holding {
@@ -148,6 +161,9 @@ impl Volumes {
     /// See `Node::folder_clone`.
     pub fn copy(&self, from: FolderPlace, to: FolderPlace) -> Result<(), StorageError> {
         let _turn = self.copies.take(to);
+        if from.folder == to.folder && from.owner != to.owner {
+            return self.hand_over(from, to);
+        }
         let source = scope::folder(&self.rooms(from.owner)?, from.folder)?;
         let root = self.rooms(to.owner)?;
         if scope::folder(&root, to.folder).is_ok() {
@@ -183,6 +199,10 @@ impl Volumes {
 }
 
 impl Roots for Volumes {
+    fn door(&self, folder: FolderId) -> Result<Door, StorageError> {
+        self.door_of(folder)
+    }
+
     fn root(&self, folder: FolderId) -> Result<OwnedFd, StorageError> {
         let (register, home) = (self.register.clone(), self.home.clone());
         // On the thread that may see where scopes are: callers have given up all rights but those of guests.

@@ -30,6 +30,22 @@ impl Register {
         }
     }
 
+    /// From now on the folder is this owner's; in one step.
+    pub fn change(&self, place: FolderPlace) -> Result<(), StorageError> {
+        let next = self.directory.join(format!("{}.next", place.folder));
+        match fs::remove_file(&next) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("registering a folder")(error)),
+            _ => {}
+        }
+        let put = symlink(scope::owner_text(place.owner), &next);
+        put.and_then(|()| fs::rename(next, self.path(place.folder))).map_err(failed("registering a folder"))?;
+        // It is so by now, whatever comes of this.
+        if let Err(error) = fs::File::open(&self.directory).and_then(|directory| directory.sync_all()) {
+            tracing::error!(%error, folder = %place.folder, "whose a folder is may be forgotten by a power cut");
+        }
+        Ok(())
+    }
+
     pub fn find(&self, folder: FolderId) -> Result<FolderPlace, StorageError> {
         let unknown = || StorageError::NotFound(format!("folder {folder}"));
         let text = fs::read_link(self.path(folder)).map_err(|_| unknown())?;

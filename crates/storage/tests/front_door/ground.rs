@@ -12,7 +12,7 @@ use std::{
 };
 
 use madang_ids::{FolderId, UserId};
-use madang_storage::{Roots, StorageError};
+use madang_storage::{Door, Roots, StorageError};
 use madang_ticket::{FolderMay, Right, Signer, Ticket};
 use rustix::{
     fs::{Mode, OFlags, open},
@@ -35,6 +35,10 @@ impl Directories {
 }
 
 impl Roots for Directories {
+    fn door(&self, _: FolderId) -> Result<Door, StorageError> {
+        Ok(Door::default())
+    }
+
     fn root(&self, folder: FolderId) -> Result<OwnedFd, StorageError> {
         self.open(folder, "")
     }

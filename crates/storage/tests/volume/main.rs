@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod handed;
 mod lowered;
 mod scope;
 mod world;

@@ -27,6 +27,7 @@ pub(super) async fn check(node: &dyn Node, dialect: &Dialect) {
     quotas_are_set(node, owner).await;
     folders_come_and_go(node, owner).await;
     what_is_mounted_stays(node, owner, dialect).await;
+    a_folder_goes_to_another_owner(node, owner, dialect).await;
 }
 
 fn place(owner: FolderOwner) -> FolderPlace {
@@ -90,4 +91,40 @@ async fn what_is_mounted_stays(node: &dyn Node, owner: FolderOwner, dialect: &Di
     node.folder_usage(owner, there.folder).await.expect("it is there still");
     node.sandbox_close(id).await.expect("it closes");
     in_time("removing", node.folder_remove(owner, there.folder)).await.expect("now it may go");
+}
+
+async fn a_folder_goes_to_another_owner(node: &dyn Node, owner: FolderOwner, dialect: &Dialect) {
+    let (from, other) = (place(owner), FolderOwner::User(UserId::new()));
+    let to = FolderPlace { owner: other, ..from };
+    node.folder_make(owner, from.folder).await.expect("it is made");
+    node.folder_owner_set(other, QUOTA).await.expect("there is room for the other's");
+    let taken = node.folder_make(other, from.folder).await;
+    assert!(matches!(taken, Err(NodeError::Conflict(_))), "{taken:?}");
+    let mount = |place: FolderPlace| {
+        let FolderPlace { owner, folder } = place;
+        let mount = FolderMount { folder, owner, at: "shared".to_owned(), access: MountAccess::ReadOnly };
+        SandboxSpec { mounts: vec![mount], ..sandbox(dialect) }
+    };
+    let spec = mount(from);
+    let id = spec.id;
+    in_time("opening", node.sandbox_open(spec)).await.expect("it opens with a folder");
+    let mounted = node.folder_clone(from, to).await;
+    assert!(matches!(mounted, Err(NodeError::Conflict(_))), "{mounted:?}");
+    node.sandbox_close(id).await.expect("it closes");
+    for _ in 0..2 {
+        in_time("going to another owner", node.folder_clone(from, to)).await.expect("it goes");
+    }
+    for _ in 0..2 {
+        in_time("removing", node.folder_remove(owner, from.folder)).await.expect("what the first had is removed");
+    }
+    node.folder_usage(other, to.folder).await.expect("it is the other's");
+    let taken = node.folder_make(owner, from.folder).await;
+    assert!(matches!(taken, Err(NodeError::Conflict(_))), "{taken:?}");
+    let (before, now) = (mount(from), mount(to));
+    let opened = in_time("opening", node.sandbox_open(before)).await;
+    assert!(matches!(opened, Err(NodeError::NotFound(_))), "{opened:?}");
+    let id = now.id;
+    in_time("opening", node.sandbox_open(now)).await.expect("it opens with the other's folder");
+    node.sandbox_close(id).await.expect("it closes");
+    in_time("removing", node.folder_remove(other, to.folder)).await.expect("it is removed");
 }
