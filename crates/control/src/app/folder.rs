@@ -21,6 +21,8 @@ pub(crate) struct Folders {
     pub mounting: std::sync::Arc<tokio::sync::RwLock<()>>,
     /// The quotas that nodes were told.
     pub told: super::folder_quota::QuotasTold,
+    /// What something is being done for now.
+    pub acting: std::sync::Arc<super::folder_acting::Acting>,
     /// Wakes the task that goes on with what is under way.
     pub wake: std::sync::Arc<Notify>,
 }

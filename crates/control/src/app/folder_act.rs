@@ -1,11 +1,19 @@
 //! What is under way with folders, brought to its end: by whoever asked, and by a task after any crash. Every step may be done twice.
 
+use std::{sync::Arc, time::Duration};
+
 use madang_model::{FolderOwner, FolderPlace, FolderState};
 use madang_node_api::NodeError;
 use madang_store::{FolderRecord, StoreError};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 use super::{App, Failure};
 
+/// How long a look waits for what it has begun.
+const LOOK_WAIT: Duration = Duration::from_secs(2);
 /// Digits of the id that a folder's name is told apart with.
 const TOLD_APART_DIGITS: usize = 6;
 
@@ -37,21 +45,43 @@ impl App {
         }
     }
 
-    /// Everything that is under way and whose node is heard here; says how many are not at their end.
-    pub async fn folders_act(&self) -> Result<usize, Failure> {
-        let mut left = 0;
+    /// Everything that is under way and whose node is heard here, side by side; says how many are not at their end. What takes long goes on
+    /// behind, and holds nothing else up.
+    pub async fn folders_act(self: &Arc<Self>) -> Result<usize, Failure> {
+        let (mut left, mut begun) = (0, Vec::new());
         for record in self.store.folder_list_under_way().await? {
-            if self.folder_node(record.node).is_err() {
-                left += 1;
-                continue;
-            }
-            let (id, state) = (record.id, record.state.name());
-            if let Err(failure) = self.folder_act(record).await {
-                tracing::warn!(folder = %id, state, error = ?failure, "a folder is not where it is to be yet");
-                left += 1;
+            match self.folder_node(record.node).ok().and_then(|_| self.folder_begin(&record)) {
+                Some(acting) => begun.push(acting),
+                None => left += 1,
             }
         }
+        let until = Instant::now() + LOOK_WAIT;
+        for acting in begun {
+            left += usize::from(!matches!(timeout_at(until, acting).await, Ok(Ok(Ok(_)))));
+        }
         Ok(left)
+    }
+
+    /// Goes on behind; none where somebody does already, or as much is being done as may be: then the task comes back to it.
+    pub(super) fn folder_begin(
+        self: &Arc<Self>,
+        record: &FolderRecord,
+    ) -> Option<JoinHandle<Result<Option<FolderRecord>, Failure>>> {
+        let act = self.folders.acting.begin(record, &self.folders.wake)?;
+        let (app, id) = (Arc::clone(self), record.id);
+        Some(tokio::spawn(async move {
+            // It may have gone on since it was looked at: a node must not be told what was wanted then.
+            let Some(now) = app.store.folder_get(id).await? else { return Ok(None) };
+            let state = now.state.name();
+            let acted = app.folder_act(now).await;
+            match &acted {
+                Ok(_) => act.done(),
+                Err(failure) => {
+                    tracing::warn!(folder = %id, state, error = ?failure, "a folder is not where it is to be yet");
+                }
+            }
+            acted
+        }))
     }
 
     async fn folder_make(&self, record: &FolderRecord) -> Result<FolderRecord, Failure> {

@@ -6,12 +6,15 @@ use madang_ids::FolderId;
 use madang_model::{FolderOwner, FolderPermission, FolderState};
 use madang_public_api::{FolderChange, FolderClone, FolderOwnerChange, FolderView};
 use madang_store::FolderRecord;
+use tokio::time::{Instant, timeout_at};
 
 use super::{App, Asker, Failure, folder::FolderFound, live_session::LiveSession, validate};
 use crate::clock::now_ms;
 
 /// How long a copy is waited for; who asks sees how it stands then.
 const COPY_WAIT: Duration = Duration::from_secs(2);
+/// How often it is looked whether somebody else has brought a copy to its end.
+const COPY_LOOK: Duration = Duration::from_millis(50);
 /// Sessions that a refusal names.
 const SESSIONS_NAMED_MAX: usize = 8;
 
@@ -161,11 +164,19 @@ impl App {
         }
     }
 
-    /// Goes on behind, and waits a while for it.
+    /// Goes on behind when its turn comes, and waits a while for it.
     async fn folder_act_a_while(self: &Arc<Self>, record: FolderRecord) -> Result<FolderRecord, Failure> {
-        let (app, begun, id) = (Arc::clone(self), record.clone(), record.id);
-        let acting = tokio::spawn(async move { app.folder_act(begun).await });
-        match tokio::time::timeout(COPY_WAIT, acting).await {
+        let (id, until) = (record.id, Instant::now() + COPY_WAIT);
+        let acted = match self.folder_begin(&record) {
+            Some(acting) => timeout_at(until, acting).await,
+            None => {
+                while Instant::now() < until && self.store.folder_get(id).await?.as_ref() == Some(&record) {
+                    tokio::time::sleep(COPY_LOOK).await;
+                }
+                return Ok(self.store.folder_get(id).await?.unwrap_or(record));
+            }
+        };
+        match acted {
             Ok(Ok(done)) => match done? {
                 Some(record) => Ok(record),
                 None => Err(Failure::not_found(format!("folder {id}"))),

@@ -11,6 +11,7 @@ pub(crate) mod fleet;
 mod fleet_node;
 mod folder;
 mod folder_act;
+mod folder_acting;
 mod folder_change;
 mod folder_invitation;
 mod folder_mount;

@@ -10,7 +10,7 @@ pub(super) const PLAN: TaskPlan = TaskPlan {
     period: Duration::from_secs(10),
     jitter: Duration::from_secs(1),
     pause: Duration::from_millis(200),
-    // One that copies much goes on behind; the next look joins it.
+    // What takes long goes on behind and is not waited for.
     deadline: Duration::from_secs(120),
 };
 

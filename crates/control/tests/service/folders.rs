@@ -141,6 +141,36 @@ async fn an_administrator_gives_a_folder_to_another_owner_with_all_that_is_in_it
 }
 
 #[tokio::test]
+async fn a_copy_that_takes_long_holds_up_nothing_else_and_is_asked_for_once() {
+    let stage = Stage::new().await;
+    let (big, gone) =
+        (stage.folder("ada", json!({"name": "big"})).await, stage.folder("ben", json!({"name": "x"})).await);
+    let node = &stage.world.node;
+    node.folder_copies_hold(true);
+    let copy = stage.send("ada", Method::POST, &path(&big, "/clone"), json!({"name": "twin"})).await.expect(201);
+    assert_eq!(copy["state"], "cloning", "{copy}");
+    // What a crash leaves: it is kept that the folder goes, and the node was not told.
+    let config = stage.world.home.database();
+    let config = config.unwrap_or_else(|| madang_store::StoreConfig::sqlite(stage.world.home.path().join("madang.db")));
+    let store = madang_store::Store::open(&config).await.unwrap();
+    for round in 1..=2 {
+        let purged = match round {
+            1 => gone.clone(),
+            _ => stage.folder("ben", json!({"name": "y"})).await,
+        };
+        let seen = store.folder_get(place(&purged).folder).await.unwrap().unwrap();
+        let purging = madang_store::FolderRecord { state: madang_model::FolderState::Purging, ..seen.clone() };
+        store.folder_update(&seen, purging).await.unwrap();
+        stage.world.until(&path(&purged, ""), |problem: &Value| problem["status"] == 404).await;
+        assert_eq!(node.folder_copies_asked(), 1, "every look has asked for the copy again");
+    }
+    let seen = stage.send("ada", Method::GET, &path(&copy, ""), Value::Null).await.expect(200);
+    assert_eq!(seen["state"], "cloning", "{seen}");
+    node.folder_copies_hold(false);
+    stage.world.until(&path(&copy, ""), |folder: &Value| folder["state"] == "ready").await;
+}
+
+#[tokio::test]
 async fn a_policy_bounds_folders_of_a_user_and_of_a_project_apart() {
     let stage = Stage::new().await;
     stage.world.put("/api/v1/policies/default", json!({"folders_max": 1})).await.expect(200);
