@@ -1,6 +1,6 @@
 //! Drives the functions of `madang_image::fuzz` with changed seeds, on a stable compiler.
 //!
-//! `MADANG_FUZZ_SECONDS` says how long each target runs (5 by default); `MADANG_FUZZ_SEED` repeats a run. Seeds are made here
+//! `MADANG_FUZZ_SECONDS` says how long each target runs (2 by default); `MADANG_FUZZ_SEED` repeats a run. Seeds are made here
 //! and read from `fuzz/seeds/TARGET/`; what makes a target fail is written to `artifacts/fuzz/TARGET/`, to be kept as a seed.
 
 #![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
@@ -11,30 +11,17 @@ use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use madang_image::{Digest, fuzz};
+use madang_image::fuzz;
+use madang_testkit::{Dice, Fuzz};
 use making::{Layer, Tar, gzip, layout, tar_of, zstd};
 
 /// Inputs grow no larger than this.
 const INPUT_BYTES_MAX: usize = 64 << 10;
-
-/// A small generator of numbers that need not be good, only repeatable.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % (end.max(1) as u64)).unwrap()
-    }
-}
+/// Nothing takes so long.
+const SLOW: Duration = Duration::from_secs(20);
 
 /// Pieces that matter to the formats.
 const TOKENS: [&[u8]; 20] = [
@@ -112,39 +99,27 @@ fn drive(target: &str, mut seeds: Vec<Vec<u8>>, run: impl Fn(&[u8])) {
     if let Ok(kept) = fs::read_dir(top.join("fuzz/seeds").join(target)) {
         seeds.extend(kept.map(|entry| fs::read(entry.unwrap().path()).unwrap()));
     }
-    let seconds =
-        std::env::var("MADANG_FUZZ_SECONDS").map_or(5.0, |text| text.parse().expect("MADANG_FUZZ_SECONDS is a number"));
-    let seed = std::env::var("MADANG_FUZZ_SEED").map_or_else(
-        |_| u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()) | 1,
-        |text| text.parse().expect("MADANG_FUZZ_SEED is a number"),
-    );
-    let mut dice = Dice(seed);
+    let mut fuzz = Fuzz::begin(target);
     for bytes in &seeds {
-        try_one(target, &top, seed, bytes, &run);
+        try_one(&fuzz, bytes, &run);
     }
-    let (started, mut rounds) = (Instant::now(), 0_u64);
-    while started.elapsed() < Duration::from_secs_f64(seconds) {
-        let mut bytes = change(&seeds, &mut dice);
-        if dice.below(4) > 0 {
+    while fuzz.goes_on() {
+        let mut bytes = change(&seeds, &mut fuzz.dice);
+        if fuzz.dice.below(4) > 0 {
             repair_sums(&mut bytes);
         }
-        try_one(target, &top, seed, &bytes, &run);
-        rounds += 1;
+        try_one(&fuzz, &bytes, &run);
     }
-    println!("{target}: {rounds} rounds, seed {seed}");
-    assert!(rounds > 0 || seconds == 0.0, "nothing was tried");
 }
 
-fn try_one(target: &str, top: &Path, seed: u64, bytes: &[u8], run: &impl Fn(&[u8])) {
+fn try_one(fuzz: &Fuzz, bytes: &[u8], run: &impl Fn(&[u8])) {
     let started = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| run(bytes)));
-    let slow = started.elapsed() > Duration::from_secs(20);
-    if outcome.is_err() || slow {
-        let place = top.join("artifacts/fuzz").join(target);
-        fs::create_dir_all(&place).unwrap();
-        let file = place.join(Digest::of(bytes).hex());
-        fs::write(&file, bytes).unwrap();
-        panic!("{target} {} with seed {seed}; the input is {}", if slow { "is slow" } else { "fails" }, file.display());
+    if outcome.is_err() {
+        fuzz.fail(bytes, "it panics");
+    }
+    if started.elapsed() > SLOW {
+        fuzz.fail(bytes, "it is slow");
     }
 }
 

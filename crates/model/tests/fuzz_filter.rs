@@ -1,12 +1,11 @@
 //! Throws changed filters at the parser that reads them from strangers.
 //!
-//! `MADANG_FUZZ_SECONDS` says how long it runs (1 by default); `MADANG_FUZZ_SEED` repeats a run.
+//! `MADANG_FUZZ_SECONDS` says how long it runs (2 by default); `MADANG_FUZZ_SEED` repeats a run.
 
 #![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
 use madang_model::session_filter::{FILTER_TERMS_MAX, FILTER_VALUES_MAX, NameMatch, SessionFilter, TagMatch, Term};
+use madang_testkit::{Dice, Fuzz};
 
 const SEEDS: [&str; 5] = [
     "live state:running,queued",
@@ -16,21 +15,6 @@ const SEEDS: [&str; 5] = [
     "kind:batch language:python project:\u{fc}\u{1f600}",
 ];
 const BITS: [&str; 12] = ["\"", "\\", ",", ":", " ", "*", "=", ">=", "<", "\u{fc}", "\0", "live"];
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 fn change(text: &str, dice: &mut Dice) -> String {
     let mut letters: Vec<char> = text.chars().collect();
@@ -84,14 +68,9 @@ fn write(filter: &SessionFilter) -> String {
 /// What was understood keeps its limits and, written down again, means the same.
 #[test]
 fn fuzz_filter() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = number("MADANG_FUZZ_SEED").unwrap_or(now).max(1);
-    println!("filter: MADANG_FUZZ_SEED={seed}");
-    let until = Instant::now() + Duration::from_secs(number("MADANG_FUZZ_SECONDS").unwrap_or(1));
-    let (mut dice, mut tries, mut understood) = (Dice(seed), 0_u64, 0_u64);
-    while tries < 1_000 || Instant::now() < until {
-        let text = change(SEEDS[dice.below(SEEDS.len())], &mut dice);
-        tries += 1;
+    let (mut fuzz, mut understood) = (Fuzz::begin("filter"), 0_u64);
+    while fuzz.goes_on() {
+        let text = change(SEEDS[fuzz.dice.below(SEEDS.len())], &mut fuzz.dice);
         let Ok(filter) = text.parse::<SessionFilter>() else { continue };
         understood += 1;
         assert!(filter.terms.len() <= FILTER_TERMS_MAX);
@@ -104,6 +83,6 @@ fn fuzz_filter() {
         let again = write(&filter);
         assert_eq!(again.parse::<SessionFilter>().as_ref(), Ok(&filter), "{text:?} as {again:?}");
     }
-    println!("filter: {tries} inputs, {understood} understood");
+    println!("filter: {understood} understood");
     assert!(understood > 0, "no input was ever understood");
 }

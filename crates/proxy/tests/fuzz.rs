@@ -1,7 +1,7 @@
 //! Bytes thrown at the proxy's front over real sockets: nothing panics, it goes on answering, and the app behind sees no request but
 //! those that the proxy wrote.
 //!
-//! `MADANG_FUZZ_SECONDS` says how long each target runs (5 by default); `MADANG_FUZZ_SEED` repeats a run. What makes a target fail is
+//! `MADANG_FUZZ_SECONDS` says how long each target runs (2 by default); `MADANG_FUZZ_SEED` repeats a run. What makes a target fail is
 //! written to `artifacts/fuzz/TARGET/`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -10,17 +10,13 @@
 #[path = "front/world.rs"]
 mod world;
 
-use std::{
-    fs,
-    path::Path,
-    sync::{
-        Arc, Mutex, Once,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+use std::sync::{
+    Arc, Mutex, Once,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use madang_ids::{AppId, UserId};
+use madang_testkit::{Dice, Fuzz};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -33,22 +29,6 @@ const INPUT_BYTES_MAX: usize = 32 << 10;
 const CHECK_EVERY: u64 = 64;
 /// An app reads no more of a head.
 const HEAD_BYTES_MAX: usize = 256 << 10;
-
-/// A small generator of numbers that need not be good, only repeatable.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % (end.max(1) as u64)).unwrap()
-    }
-}
 
 /// Pieces that matter to heads.
 const TOKENS: [&[u8]; 32] = [
@@ -329,29 +309,20 @@ impl Range {
 
 async fn drive(target: &str, range: &Range, seeds: &[Vec<u8>]) {
     assert_eq!(panics(), 0);
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<f64>().expect("it is a number"));
-    let seconds = number("MADANG_FUZZ_SECONDS").unwrap_or(5.0);
-    let now = u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()) | 1;
-    let seed = number("MADANG_FUZZ_SEED").map_or(now, |seed| seed as u64);
-    let mut dice = Dice(seed);
-    let (started, mut rounds) = (Instant::now(), 0_u64);
-    while started.elapsed() < Duration::from_secs_f64(seconds) || rounds < seeds.len() as u64 {
-        let whole = seeds.get(usize::try_from(rounds).unwrap());
-        let bytes = whole.cloned().unwrap_or_else(|| change(seeds, &mut dice));
+    let mut fuzz = Fuzz::begin(target);
+    let mut whole = seeds.iter();
+    // All of the seeds first, however short the time.
+    while whole.len() > 0 || fuzz.goes_on() {
+        let bytes = whole.next().cloned().unwrap_or_else(|| change(seeds, &mut fuzz.dice));
         let mut outcome = range.try_one(&bytes).await;
-        if outcome.is_ok() && rounds.is_multiple_of(CHECK_EVERY) {
+        if outcome.is_ok() && fuzz.inputs().is_multiple_of(CHECK_EVERY) {
             outcome = range.check().await;
         }
         if let Err(why) = outcome {
-            let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../artifacts/fuzz").join(target);
-            fs::create_dir_all(&place).unwrap();
-            let file = place.join(format!("{seed}-{rounds}"));
-            fs::write(&file, &bytes).unwrap();
-            panic!("{target} fails with seed {seed}: {why}; the input is {}", file.display());
+            fuzz.fail(&bytes, why);
         }
-        rounds += 1;
     }
-    println!("{target}: {rounds} rounds, {} requests seen, seed {seed}", range.witness.heads.load(Ordering::SeqCst));
+    println!("{target}: {} requests seen", range.witness.heads.load(Ordering::SeqCst));
     assert!(range.witness.heads.load(Ordering::SeqCst) > 0, "nothing ever went through");
 }
 

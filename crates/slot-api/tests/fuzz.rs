@@ -4,55 +4,25 @@
 
 #![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
 use madang_slot_api::{
     Bind, DriverSeen, Entry, EntryKind, Exit, FRAME_BYTES_MAX, FileAnswer, FileAsk, FromSlot, Keep, RunKept, Start,
     Stream, ToSlot, decode, driver::Reader, encode,
 };
+use madang_testkit::{Dice, Fuzz};
 
 /// Most a driver's payload may be here.
 const PAYLOAD_BYTES_MAX: u64 = 10_000;
 
-/// A small generator of numbers that need not be good, only repeatable.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.roll() % end.max(1) as u64) as usize
-    }
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-/// Changes one of `seeds` again and again until the time is over; says how often.
+/// Changes one of `seeds` again and again until the time is over.
 fn fuzz(target: &str, seeds: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = number("MADANG_FUZZ_SEED").unwrap_or(now).max(1);
-    let until = Instant::now() + Duration::from_secs(number("MADANG_FUZZ_SECONDS").unwrap_or(2));
-    println!("{target}: MADANG_FUZZ_SEED={seed}");
-    let mut dice = Dice(seed);
-    let mut tries = 0_u64;
-    while Instant::now() < until {
-        for _ in 0..500 {
-            let mut bytes = seeds[dice.below(seeds.len())].clone();
-            for _ in 0..=dice.below(6) {
-                change(&mut bytes, &mut dice);
-            }
-            check(&bytes);
-            tries += 1;
+    let mut fuzz = Fuzz::begin(target);
+    while fuzz.goes_on() {
+        let mut bytes = fuzz.dice.one(seeds).clone();
+        for _ in 0..=fuzz.dice.below(6) {
+            change(&mut bytes, &mut fuzz.dice);
         }
+        check(&bytes);
     }
-    println!("{target}: {tries} inputs");
 }
 
 fn change(bytes: &mut Vec<u8>, dice: &mut Dice) {

@@ -18,11 +18,12 @@ use std::{
     os::unix::{ffi::OsStrExt as _, fs::symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ground::{Ground, own};
+use madang_testkit::{Dice, Fuzz};
 use madang_ticket::FolderMay;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use tempfile::TempDir;
@@ -35,48 +36,6 @@ use tokio::{
 /// After so many inputs somebody asks as one should.
 const CHECK_EVERY: u64 = 64;
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
-
-/// A small generator of numbers that need not be good, only repeatable.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % (end.max(1) as u64)).unwrap()
-    }
-
-    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        std::iter::repeat_with(|| self.roll().to_le_bytes()).flatten().take(count).collect()
-    }
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-/// Tries until the time is over; says how often.
-async fn fuzz(target: &str, mut attempt: impl AsyncFnMut(u64, &mut Dice)) {
-    let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
-    let seed = number("MADANG_FUZZ_SEED").unwrap_or(now).max(1);
-    let until = Instant::now() + Duration::from_secs(number("MADANG_FUZZ_SECONDS").unwrap_or(2));
-    println!("{target}: MADANG_FUZZ_SEED={seed}");
-    let (mut dice, mut tries) = (Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1), 0);
-    while Instant::now() < until {
-        attempt(tries, &mut dice).await;
-        tries += 1;
-    }
-    println!("{target}: {tries} inputs");
-}
 
 /// Values that matter to some head or other.
 const VALUES: [&str; 36] = [
@@ -184,16 +143,17 @@ async fn fuzz_heads_of_uploads() {
     let client = ground.client(FolderMay::Write);
     let ticket = ground.ticket("", FolderMay::Write);
     let honest = [("Tus-Resumable", "1.0.0"), ("Upload-Length", "6"), ("Upload-Metadata", "path aG9uZXN0")];
-    fuzz("heads_of_uploads", async |tries, dice| {
+    let mut fuzz = Fuzz::begin("heads_of_uploads");
+    while fuzz.goes_on() {
         let uploads: Vec<String> =
             ground.staged().iter().filter_map(|name| name.strip_suffix(".note")).map(str::to_owned).collect();
-        let bytes = request(dice, &client.folder, &ticket, &uploads);
+        let bytes = request(&mut fuzz.dice, &client.folder, &ticket, &uploads);
         let answer = sent(&client, &bytes).await;
         let said = String::from_utf8_lossy(&answer).into_owned();
         assert!(said.is_empty() || said.starts_with("HTTP/1."), "{said}");
         let ours = said.split(' ').nth(1).is_some_and(|status| status.starts_with('5'));
         assert!(!ours, "{} was answered {said}", String::from_utf8_lossy(&bytes));
-        if tries % CHECK_EVERY == 0 {
+        if fuzz.inputs() % CHECK_EVERY == 1 {
             // Room for others, and one that means what it says.
             ground.staged().iter().for_each(|name| fs::remove_file(ground.staged_path(name)).unwrap());
             let heads = [&honest[..], &[("Content-Type", "application/offset+octet-stream")]].concat();
@@ -201,8 +161,7 @@ async fn fuzz_heads_of_uploads() {
             assert_eq!(fs::read(ground.path("honest")).unwrap(), b"honest");
             only_what_was_sent(&ground.path(""));
         }
-    })
-    .await;
+    }
 }
 
 /// Nothing is there but directories, and files that hold what bodies have.
@@ -294,14 +253,15 @@ fn unpacked(program: &str, arguments: &[&str], archive: &[u8]) -> TempDir {
 async fn fuzz_archives_of_what_guests_leave() {
     let ground = Ground::new().await;
     let client = ground.client(FolderMay::Read);
-    fuzz("archives", async |_, dice| {
+    let mut fuzz = Fuzz::begin("archives");
+    while fuzz.goes_on() {
         let top = ground.path("d");
         fs::create_dir(&top).unwrap();
         own(&top);
         // unzip takes an archive of nothing for a mistake.
         fs::write(top.join("one"), "1").unwrap();
         own(&top.join("one"));
-        plant(dice, &top);
+        plant(&mut fuzz.dice, &top);
         let there = tree(&top);
         let tar = client.get("files/d?archive=tar", &[]).await.expect(200);
         let zip = client.get("files/d?archive=zip", &[]).await.expect(200);
@@ -324,6 +284,5 @@ async fn fuzz_archives_of_what_guests_leave() {
         }
         drop(unpacked("unzip", &["-tqq"], &zip.body));
         fs::remove_dir_all(&top).unwrap();
-    })
-    .await;
+    }
 }

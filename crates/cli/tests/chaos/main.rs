@@ -11,7 +11,7 @@ mod keyed;
 mod left;
 mod load;
 mod process;
-#[allow(dead_code, reason = "other tests use the rest of it")]
+#[allow(dead_code, unused_imports, reason = "other tests use the rest of it")]
 #[path = "../e2e/server.rs"]
 mod server;
 mod world;

@@ -13,6 +13,8 @@ use madang_client::{Client, Place};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+pub use madang_testkit::soon;
+
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
@@ -27,18 +29,6 @@ pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Result<T, String>) -
             Err(seen) => assert!(Instant::now() < until, "{what}: {seen}"),
         }
         std::thread::park_timeout(LOOK);
-    }
-}
-
-/// As [`eventually`], where looking takes a request.
-pub async fn soon<T>(what: &str, mut found: impl AsyncFnMut() -> Result<T, String>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match found().await {
-            Ok(found) => return found,
-            Err(seen) => assert!(Instant::now() < until, "{what}: {seen}"),
-        }
-        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use madang_client::{Client, FolderFiles, Place};
@@ -19,23 +18,10 @@ use tempfile::TempDir;
 
 use crate::process;
 
-/// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK: Duration = Duration::from_millis(20);
+pub use madang_testkit::soon;
+
 /// A program may take so long.
 const WALL_MS: u64 = 120_000;
-
-/// Looks again and again until `found` finds something; says what it last saw when that never happens.
-pub async fn soon<T>(what: &str, mut found: impl AsyncFnMut() -> Result<T, String>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match found().await {
-            Ok(found) => return found,
-            Err(seen) => assert!(Instant::now() < until, "{what}: {seen}"),
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
 
 pub struct World {
     pub client: Client,

@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use madang_client::{Client, Place};
@@ -12,23 +11,10 @@ use madang_testkit::internet::{NODE, OTHER, World};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(90);
-const LOOK: Duration = Duration::from_millis(20);
+pub use madang_testkit::soon;
+
 /// Where apps are served, on every address of the node's own namespace.
 pub const APPS_PORT: u16 = 8_688;
-
-/// Looks again and again until `found` finds something; says what it last saw when that never happens.
-pub async fn soon<T>(what: &str, mut found: impl AsyncFnMut() -> Result<T, String>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match found().await {
-            Ok(found) => return found,
-            Err(seen) => assert!(Instant::now() < until, "{what}: {seen}"),
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
 
 pub struct Server {
     home: TempDir,

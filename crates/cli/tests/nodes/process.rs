@@ -18,21 +18,11 @@ use tempfile::TempDir;
 
 use crate::{clock::Clock, disk::Disk, network::Place};
 
+pub use madang_testkit::soon;
+
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(20);
-
-/// Looks again and again until `found` finds something; says what it last saw when that never happens.
-pub async fn soon<T>(what: &str, mut found: impl AsyncFnMut() -> Result<T, String>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match found().await {
-            Ok(found) => return found,
-            Err(seen) => assert!(Instant::now() < until, "{what}: {seen}"),
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
 
 /// What a process stands on.
 #[derive(Default)]
