@@ -393,6 +393,12 @@ pub enum ImageCommand {
         #[command(flatten)]
         json: JsonArgs,
     },
+    /// Bring an image that was made of a session to nodes ahead of its use
+    Prefetch {
+        image: String,
+        /// Names or ids; every node that takes sessions where left out
+        nodes: Vec<String>,
+    },
     /// Write an image to a file, as an OCI layout in a tar
     Export { image: String, file: PathBuf },
     /// List images

@@ -18,7 +18,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use madang_client::{Client, ClientError, FileBytes, data_home};
 use madang_ids::ByteSize;
 use madang_image::{Credentials, ImageEntry, ImageError, ImageStore, Progress, PullOptions, Reference};
-use madang_public_api::{ImageChange, ImageView};
+use madang_public_api::{ImageChange, ImagePlaced, ImagePrefetch, ImageView};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
@@ -42,6 +42,7 @@ pub async fn run(args: ImageArgs) -> Result<u8, Failure> {
         }
         ImageCommand::Push(args) => push::push(args).await?,
         ImageCommand::Build { recipe, json } => build::build(&recipe, json.json).await?,
+        ImageCommand::Prefetch { image, nodes } => return prefetch(&image, nodes).await,
         ImageCommand::Export { image, file } => export(&image, &file).await?,
         ImageCommand::Ls { json } => list(json.json).await?,
         ImageCommand::Share { image } => {
@@ -126,6 +127,13 @@ async fn write_all(
 
 async fn change(image: &str, change: ImageChange) -> Result<(), Failure> {
     Client::discover()?.image_change(image, &change).await.map(drop).map_err(Failure::from)
+}
+
+async fn prefetch(image: &str, nodes: Vec<String>) -> Result<u8, Failure> {
+    let done = Client::discover()?.image_prefetch(image, &ImagePrefetch { nodes }).await?;
+    let line = |node: &ImagePlaced| format!("{} {}\n", node.name, node.problem.as_deref().unwrap_or("has it"));
+    print::say(&done.nodes.iter().map(line).collect::<String>())?;
+    Ok(if done.nodes.iter().all(|node| node.problem.is_none()) { 0 } else { exit::UNREACHABLE })
 }
 
 /// The server removes what was made of its sessions; the others are in the store.

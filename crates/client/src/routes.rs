@@ -7,8 +7,8 @@ use madang_ids::RunId;
 use madang_model::{TerminalSize, Usage};
 use madang_public_api::{
     AppCreate, AppOffer, AppView, BASE_PATH, CompleteRequest, CompletionsView, FileEntry, FolderView, ImageChange,
-    ImageView, LanguageView, OneShotRequest, Page, RunRequest, RunView, SessionCommit, SessionCommitted, SessionCreate,
-    SessionView,
+    ImagePrefetch, ImagePrefetched, ImageView, LanguageView, OneShotRequest, Page, RunRequest, RunView, SessionCommit,
+    SessionCommitted, SessionCreate, SessionView,
     bounds::PAGE_LIMIT_MAX,
     session::{LogEntry, SessionSuspend, SessionSuspended, SuspendWhen},
     system::{Health, Version},
@@ -55,6 +55,12 @@ impl Client {
         let image = path_encoded(image).replace('/', "%2F");
         let (response, lease) = self.bytes(&format!("{BASE_PATH}/images/{image}/export")).await?;
         Ok(FileBytes::new(response.into_body(), lease))
+    }
+
+    /// Brings one that was made of a session to nodes.
+    pub async fn image_prefetch(&self, image: &str, wanted: &ImagePrefetch) -> Result<ImagePrefetched, ClientError> {
+        let image = path_encoded(image).replace('/', "%2F");
+        self.post(&format!("{BASE_PATH}/images/{image}/prefetch"), wanted).await
     }
 
     /// One that was made of a session.

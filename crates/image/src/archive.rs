@@ -5,13 +5,14 @@
 mod files;
 mod plan;
 
-use std::path::Path;
+use std::{fs::File, path::Path};
 
 pub(crate) use files::ArchiveFiles;
 pub(crate) use plan::{LayoutManifest, blob_path, check_bytes, layout_manifest, same_count};
 use plan::{PlannedImage, plan};
 
 use crate::{
+    digest::Digest,
     error::{ImageError, Refusal},
     progress::Progress,
     store::{ImageEntry, ImageRecord, ImageStore, LayerSource, check_name},
@@ -33,6 +34,20 @@ impl ImageStore {
             }
         }
         Ok(entries)
+    }
+
+    /// Adds the only image of a tar that is not packed, under this name, if it is the one of this digest. Blocking.
+    pub fn import_tar(&self, tar: File, name: &str, digest: &Digest) -> Result<ImageEntry, ImageError> {
+        check_name(name)?;
+        let files = ArchiveFiles::of_tar(tar, self.limits())?;
+        let images = plan(&files, self.limits())?;
+        let [image] = <[PlannedImage; 1]>::try_from(images)
+            .map_err(|images| ImageError::Invalid(format!("an archive of {} images is not of one", images.len())))?;
+        if image.digest != *digest {
+            let refusal = Refusal::DigestMismatch { expected: digest.clone(), actual: image.digest };
+            return Err(ImageError::refused(name)(refusal));
+        }
+        self.name(name, &self.add_image(&files, &image, &Progress::silent())?)
     }
 
     fn add_image(

@@ -360,6 +360,10 @@ pub trait Node: Send + Sync + 'static {
     async fn image_remove(&self, name: &str) -> Result<(), NodeError>;
     /// An image that was made of a session, as an OCI layout in a tar, in which it is called `shown`. Its size is known before its first byte.
     async fn image_export(&self, name: &str, shown: &str) -> Result<FileOpened, NodeError>;
+    /// Takes an image that another node has sent out, with this digest, under its name. One that is there already stays as it is.
+    async fn image_import(&self, name: &str, _digest: &str, _bytes: ByteStream) -> Result<(), NodeError> {
+        Err(NodeError::Unavailable(format!("the image `{name}` cannot be brought there: the node does not know how")))
+    }
     fn health(&self) -> NodeHealth;
 
     /// The machine and what it has.

@@ -146,6 +146,10 @@ pub enum Ask {
         name: String,
         shown: String,
     },
+    ImageImport {
+        name: String,
+        digest: String,
+    },
 }
 
 impl Ask {
@@ -189,6 +193,7 @@ impl Ask {
             Self::ImageCommit { .. } => "node image_commit",
             Self::ImageRemove { .. } => "node image_remove",
             Self::ImageExport { .. } => "node image_export",
+            Self::ImageImport { .. } => "node image_import",
         }
     }
 
@@ -228,6 +233,7 @@ impl Ask {
             | Self::Complete { .. }
             | Self::FileRead { .. }
             | Self::ImageExport { .. }
+            | Self::ImageImport { .. }
             | Self::AppConnect { .. }
             | Self::PortConnect { .. }
             | Self::ExecStart { .. }

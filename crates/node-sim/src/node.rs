@@ -443,6 +443,10 @@ impl Node for SimNode {
         image::export(&self.inner.images, name, shown)
     }
 
+    async fn image_import(&self, name: &str, digest: &str, bytes: ByteStream) -> Result<(), NodeError> {
+        image::import(&self.inner.images, (name, digest), bytes).await
+    }
+
     async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
         self.inner.images.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         Ok(())

@@ -52,8 +52,6 @@ const SESSION_ORPHAN_MS: u64 = 6 * 3_600_000;
 const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
 /// How long stopping waits for slots to be taken apart.
 const STOP_WAIT: Duration = Duration::from_secs(20);
-/// Slots that control may want waiting in one pool.
-const POOL_WANTED_MAX: u32 = 4096;
 /// A slot that is not bound by then never will be.
 const BIND_WAIT: Duration = Duration::from_secs(10);
 const SIGINT: i32 = 2;
@@ -459,6 +457,10 @@ impl Node for Agent {
         self.export_image(name, shown).await
     }
 
+    async fn image_import(&self, name: &str, digest: &str, bytes: ByteStream) -> Result<(), NodeError> {
+        self.import_image(name, digest, bytes).await
+    }
+
     async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
         self.remove_image(name).await
     }
@@ -487,13 +489,6 @@ impl Node for Agent {
     }
 
     async fn pool_want(&self, wanted: PoolWanted) -> Result<(), NodeError> {
-        if wanted.slots > POOL_WANTED_MAX {
-            return Err(NodeError::Capacity(format!("a pool keeps {POOL_WANTED_MAX} slots at most")));
-        }
-        let key = self.template(&wanted.image).await?;
-        let recipe = self.recipe(&key, wanted.language.as_ref())?;
-        let key = Self::pool_for(key, recipe.as_ref(), true);
-        self.shop.pools.want(key, wanted.slots as usize);
-        Ok(())
+        self.want_pool(wanted).await
     }
 }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use madang_image::host::HOST_IMAGE;
 use madang_languages::Recipe;
-use madang_node_api::{LanguageSeen, NodeError};
+use madang_node_api::{LanguageSeen, NodeError, PoolWanted};
 
 use crate::{
     agent::Agent,
     pool::{PoolKey, Watermarks},
 };
+
+/// Slots that control may want waiting in one pool.
+const POOL_WANTED_MAX: u32 = 4096;
 
 impl Agent {
     pub(crate) fn open_pools(&self) {
@@ -56,5 +59,16 @@ impl Agent {
             self.shop.templates().insert(key.clone(), template);
         }
         Ok(key)
+    }
+
+    pub(crate) async fn want_pool(&self, wanted: PoolWanted) -> Result<(), NodeError> {
+        if wanted.slots > POOL_WANTED_MAX {
+            return Err(NodeError::Capacity(format!("a pool keeps {POOL_WANTED_MAX} slots at most")));
+        }
+        let key = self.template(&wanted.image).await?;
+        let recipe = self.recipe(&key, wanted.language.as_ref())?;
+        let key = Self::pool_for(key, recipe.as_ref(), true);
+        self.shop.pools.want(key, wanted.slots as usize);
+        Ok(())
     }
 }

@@ -16,14 +16,17 @@ use std::{
 };
 
 use madang_ids::SandboxId;
-use madang_image::{CommitLimits, ImageCatalog, ImageError, ImageStore, Packed, Refusal, RootPlan, host::HOST_IMAGE};
+use madang_image::{
+    CommitLimits, Digest, ImageCatalog, ImageError, ImageStore, Packed, Refusal, RootPlan, host::HOST_IMAGE,
+};
+use madang_model::Limits;
 use madang_node_api::{
-    COMMITTED, CommitSeen, CommitSpec, CommittedImage, FileKind, FileOpened, FileSeen, ImageSeen, LeftOutSeen,
-    NodeError, SecretRule, SecretSeen,
+    ByteStream, COMMITTED, CommitSeen, CommitSpec, CommittedImage, FileKind, FileOpened, FileSeen, ImageSeen,
+    LeftOutSeen, NodeError, SecretRule, SecretSeen,
 };
 use madang_slot_api::{FileAnswer, FileAsk};
 use tokio::{
-    io::{AsyncRead, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, ReadBuf},
     sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, RwLock, Semaphore},
 };
 
@@ -35,8 +38,10 @@ use crate::{
 
 /// Files and directories of one commit.
 const ENTRIES_MAX: u64 = 1_000_000;
-/// Archives that are on their way out at once: each is a file as large as its image.
-const EXPORTS_MAX: usize = 4;
+/// Archives that are on their way out and in at once: each is a file as large as its image.
+const MOVING_MAX: usize = 4;
+/// Of an archive that comes in, at once.
+const PIECE_BYTES: usize = 1 << 20;
 /// So long another process may be changing images.
 const STORE_WAIT: Duration = Duration::from_secs(10);
 /// So long a change waits for those before it: what is refused after that can be asked for again, what queues for good cannot be taken back.
@@ -55,7 +60,7 @@ pub(crate) struct Images {
     turn: Arc<Mutex<()>>,
     /// Shared by sandboxes on their way.
     pub using: RwLock<()>,
-    exports: Arc<Semaphore>,
+    moving: Arc<Semaphore>,
 }
 
 /// The store, while it is ours.
@@ -82,7 +87,7 @@ impl Images {
             directory: home.join("images"),
             turn: Arc::default(),
             using: RwLock::default(),
-            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            moving: Arc::new(Semaphore::new(MOVING_MAX)),
         }
     }
 
@@ -92,6 +97,26 @@ impl Images {
             true => Err(NodeError::Capacity("the node has no room for more images".to_owned())),
             false => Ok(()),
         }
+    }
+
+    /// As long as there is room for it and for what will be unpacked of it.
+    async fn receive(&self, mut bytes: ByteStream) -> Result<File, NodeError> {
+        let tmp = self.directory.join("tmp");
+        let made = std::fs::create_dir_all(&tmp).and_then(|()| tempfile::tempfile_in(&tmp));
+        let failed = |error: io::Error| NodeError::Unavailable(format!("an image on its way here: {error}"));
+        let (mut file, mut there) = (tokio::fs::File::from_std(made.map_err(failed)?), 0_u64);
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            let read = bytes.read(&mut piece).await.map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            there += read as u64;
+            self.check_room(there)?;
+            file.write_all(&piece[..read]).await.map_err(failed)?;
+        }
+        file.rewind().await.map_err(failed)?;
+        Ok(file.into_std().await)
     }
 
     async fn open(&self) -> Result<Opened, NodeError> {
@@ -153,7 +178,9 @@ impl Agent {
 
     /// A file of holes says that it is larger than its disk, and would be written out whole.
     fn commit_bytes_max(&self, sandbox: &Sandbox, spec: &CommitSpec) -> Result<u64, NodeError> {
-        let held = spec.bytes_max.min(sandbox.spec.limits.disk_bytes);
+        // Slots are made before anybody says how much they shall hold: what does not go into one could be made and never be used.
+        let begun_with = Limits::default().disk_bytes;
+        let held = spec.bytes_max.min(sandbox.spec.limits.disk_bytes).min(begun_with);
         self.images.check_room(held.saturating_mul(COPIES))?;
         Ok(held)
     }
@@ -161,8 +188,8 @@ impl Agent {
     /// The archive is written whole before anybody hears of it: images can be changed again, however slowly it is read.
     pub(crate) async fn export_image(&self, name: &str, shown: &str) -> Result<FileOpened, NodeError> {
         check_name(name)?;
-        let full = |_| NodeError::Capacity(format!("{EXPORTS_MAX} images are on their way out of the node; try again"));
-        let turn = Arc::clone(&self.images.exports).try_acquire_owned().map_err(full)?;
+        let full = |_| NodeError::Capacity(format!("{MOVING_MAX} images are on their way; try again"));
+        let turn = Arc::clone(&self.images.moving).try_acquire_owned().map_err(full)?;
         let opened = self.images.open().await?;
         let (store, name, shown_as) = (opened.store.clone(), name.to_owned(), shown.to_owned());
         let entry = store.list().map_err(node_error)?.into_iter().find(|entry| entry.name == name);
@@ -173,6 +200,23 @@ impl Agent {
         let seen = FileSeen { path: shown.to_owned(), kind: FileKind::File, size_bytes, mode: 0o644, modified_ms: 0 };
         let bytes = Box::pin(Exporting { file: tokio::fs::File::from_std(file), _turn: turn });
         Ok(FileOpened { seen, bytes })
+    }
+
+    /// What another node has sent out. Its bytes come first, into a file without a name: meanwhile images can be changed.
+    pub(crate) async fn import_image(&self, name: &str, digest: &str, bytes: ByteStream) -> Result<(), NodeError> {
+        check_name(name)?;
+        let digest: Digest =
+            digest.parse().map_err(|_| NodeError::Invalid(format!("{digest:?} is no digest of an image")))?;
+        let full = |_| NodeError::Capacity(format!("{MOVING_MAX} images are on their way; try again"));
+        let _turn = Arc::clone(&self.images.moving).try_acquire_owned().map_err(full)?;
+        let file = self.images.receive(bytes).await?;
+        let opened = self.images.open().await?;
+        let (store, name) = (opened.store.clone(), name.to_owned());
+        let import = move || match store.list()?.iter().any(|entry| entry.name == name) {
+            true => Ok(()),
+            false => store.import_tar(file, &name, &digest).map(drop),
+        };
+        blocking(import).await.map_err(node_error)
     }
 
     pub(crate) async fn remove_image(&self, name: &str) -> Result<(), NodeError> {
@@ -201,7 +245,7 @@ impl Agent {
     }
 
     /// Of sandboxes that live, and of slots that wait.
-    fn images_in_use(&self) -> BTreeSet<madang_image::Digest> {
+    fn images_in_use(&self) -> BTreeSet<Digest> {
         let sandboxes = self.sandboxes.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let live: Vec<String> = sandboxes.values().map(|sandbox| sandbox.template.clone()).collect();
         let alone = self.alone.all().into_iter().map(|sandbox| sandbox.template.clone());

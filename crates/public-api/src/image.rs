@@ -1,6 +1,6 @@
 //! Images: what sandboxes are made from, and how sessions become images.
 
-use madang_ids::{ImageId, ProjectId, SessionId, UserId};
+use madang_ids::{ImageId, NodeId, ProjectId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -42,6 +42,9 @@ pub struct ImageCommitted {
     pub base: String,
     /// Live sessions that are made of it, as far as this control process knows.
     pub sessions: u64,
+    /// Nodes that have it.
+    #[serde(default)]
+    pub nodes: u64,
     pub created_at: Timestamp,
 }
 
@@ -89,4 +92,30 @@ pub struct ImageChange {
     pub name: Option<String>,
     /// Whether members of the project that its session was for may make sessions of it.
     pub shared: Option<bool>,
+}
+
+/// Where an image shall be ahead of the sessions that are made of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImagePrefetch {
+    /// Ids or names; every node that takes sessions where left out.
+    #[schema(max_items = 1000)]
+    pub nodes: Vec<String>,
+}
+
+/// Where it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImagePrefetched {
+    pub nodes: Vec<ImagePlaced>,
+}
+
+/// A node that was to have an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImagePlaced {
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    pub name: String,
+    /// Why the image is not there; absent where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }

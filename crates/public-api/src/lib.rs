@@ -42,7 +42,10 @@ pub use folder::{
     FolderChange, FolderClone, FolderCreate, FolderOwnerChange, FolderQuotaView, FolderShareSet, FolderShareView,
     FolderTicketCreate, FolderTicketView, FolderView, InvitationCreate, InvitationView, MountCreate, MountView,
 };
-pub use image::{ImageChange, ImageCommitted, ImageFile, ImageView, SessionCommit, SessionCommitted};
+pub use image::{
+    ImageChange, ImageCommitted, ImageFile, ImagePlaced, ImagePrefetch, ImagePrefetched, ImageView, SessionCommit,
+    SessionCommitted,
+};
 pub use language::LanguageView;
 pub use money::{BudgetCreate, BudgetView, CostEstimate, PriceCreate, PriceView};
 pub use network::{NetworkAllow, NetworkAsked, NetworkPolicy};

@@ -30,8 +30,10 @@ pub struct ImageRecord {
     pub languages: Vec<String>,
     /// What it was made of.
     pub session: SessionId,
-    /// Where it is.
+    /// Where it was made.
     pub node: NodeId,
+    /// Where it was brought later.
+    pub copies: Vec<NodeId>,
     pub created_ms: u64,
 }
 
@@ -54,6 +56,7 @@ mod row {
         pub languages: String,
         pub session: String,
         pub node: String,
+        pub copies: String,
         pub created_ms: i64,
     }
 
@@ -96,6 +99,27 @@ impl Store {
         let taken = inserting("changing an image", "the name of another of your images".to_owned());
         let which = row::Entity::update_many().set(change).filter(row::Column::Id.eq(id.to_string()));
         Ok(which.exec(&self.writer).await.map_err(taken)?.rows_affected > 0)
+    }
+
+    /// It was brought to a node; says whether the image is still there.
+    pub async fn image_copied(&self, id: ImageId, node: NodeId) -> Result<bool, StoreError> {
+        const DOING: &str = "keeping where an image is";
+        loop {
+            let found = row::Entity::find_by_id(id.to_string()).one(&self.writer).await.map_err(doing(DOING))?;
+            let Some(row) = found else { return Ok(false) };
+            let record = from_row(row.clone())?;
+            if record.node == node || record.copies.contains(&node) {
+                return Ok(true);
+            }
+            let copies = format!("{} {node}", row.copies).trim_start().to_owned();
+            let change = row::ActiveModel { copies: Set(copies), ..row::ActiveModel::default() };
+            // Somebody else may have brought it elsewhere meanwhile.
+            let which = row::Entity::update_many().set(change).filter(row::Column::Id.eq(id.to_string()));
+            let which = which.filter(row::Column::Copies.eq(row.copies));
+            if which.exec(&self.writer).await.map_err(doing(DOING))?.rows_affected > 0 {
+                return Ok(true);
+            }
+        }
     }
 
     /// One that is not there is left so.
@@ -151,6 +175,7 @@ fn to_row(record: &ImageRecord) -> row::ActiveModel {
         languages: Set(record.languages.join(" ")),
         session: Set(record.session.to_string()),
         node: Set(record.node.to_string()),
+        copies: Set(record.copies.iter().map(NodeId::to_string).collect::<Vec<_>>().join(" ")),
         created_ms: Set(signed(record.created_ms)),
     }
 }
@@ -173,6 +198,7 @@ fn from_row(row: row::Model) -> Result<ImageRecord, StoreError> {
         languages: row.languages.split_whitespace().map(str::to_owned).collect(),
         session: row.session.parse().map_err(corrupt(DOING))?,
         node: row.node.parse().map_err(corrupt(DOING))?,
+        copies: row.copies.split_whitespace().map(str::parse).collect::<Result<_, _>>().map_err(corrupt(DOING))?,
         created_ms: unsigned(row.created_ms),
     })
 }

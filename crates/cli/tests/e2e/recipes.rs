@@ -94,6 +94,9 @@ async fn a_recipe_becomes_an_image_or_says_which_step_failed() {
     assert!(code == 124 && err.contains("step 2 of 2 failed (stopped at the time limit"), "{code} {err:?}");
     let (code, _, err) = build(&server, &GOOD.replace("built", "over").replace("in/greet.sh", "../out"));
     assert!(code == 120 && err.contains("../out") && err.contains("stay below"), "{code} {err:?}");
+    let large = "name = 'over'\nmemory = '600MiB'\ndisk = '300MiB'\n[[step]]\nrun = 'head -c 140M /dev/zero > large'\n";
+    let (code, _, err) = build(&server, large);
+    assert!(code == 122 && err.contains("more than 134217728 bytes"), "no sandbox could begin with it: {code} {err:?}");
     let (_, listed, _) = server.madang(&["image", "ls"]);
     assert!(listed.contains("built") && !listed.contains("over"), "{listed}");
     assert_eq!((building(&server, "built").await, building(&server, "over").await), (0, 0));

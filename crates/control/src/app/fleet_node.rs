@@ -92,7 +92,10 @@ impl Node for Fleet {
 
     async fn run_once(&self, sandbox: SandboxSpec, run: RunSpec) -> Result<RunHandle, NodeError> {
         let placement = madang_trace::span!("placement", otel.status_code = Empty, madang.node.id = Empty);
-        let chosen = async { self.quickest(&sandbox.image, sandbox.language.as_deref()) };
+        // Where its image is, if that is not everywhere.
+        let meant = self.placed(sandbox.id).and_then(|node| self.of(node));
+        let quickest = || self.quickest(&sandbox.image, sandbox.language.as_deref());
+        let chosen = async { meant.map_or_else(quickest, Ok) };
         let member = told(placement.clone(), chosen).await?;
         placement.record("madang.node.id", tracing::field::display(member.id));
         drop(placement);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use madang_ids::{ImageId, NodeId, ProjectId};
+use madang_ids::{ImageId, ProjectId};
 use madang_model::{
     Actor, Decision, SessionSpec,
     access::{Belonging, Rule},
@@ -17,7 +17,7 @@ use madang_public_api::{
 };
 use madang_store::ImageRecord;
 
-use super::{App, Asker, Failure, live_session::LiveSession, policy::refused, validate};
+use super::{App, Asker, Failure, image_copy::image_nodes, live_session::LiveSession, policy::refused, validate};
 use crate::clock::now_ms;
 
 /// Where no policy says less. A node takes no more than the disk of the sandbox.
@@ -50,6 +50,7 @@ impl App {
             languages: Vec::new(),
             session: record.id,
             node: self.fleet.placed(record.sandbox).ok_or_else(gone)?,
+            copies: Vec::new(),
             created_ms: now_ms(),
         };
         self.image_insert(&image, &bounds).await?;
@@ -171,6 +172,7 @@ impl App {
             session: record.session,
             base: record.base.clone(),
             sessions: self.image_sessions(record.id) as u64,
+            nodes: image_nodes(record).count() as u64,
             created_at: Timestamp(record.created_ms),
         };
         ImageView {
@@ -230,22 +232,18 @@ impl App {
 
     /// What a session's wish for an image means to nodes. Names that no image of a session has are the nodes' own to know.
     pub(super) async fn image_settle(&self, actor: &Actor, spec: &mut SessionSpec) -> Result<(), Failure> {
-        let Some((image, node)) = self.image_asked(actor, &spec.image).await? else { return Ok(()) };
-        if let Some(other) = spec.queueing.node.filter(|other| *other != node) {
-            let detail =
-                format!("the image is on the node {node}, the folders on {other}: one session cannot have both");
-            return Err(Failure::invalid("image", detail));
+        match self.image_asked(actor, &spec.image).await? {
+            Some(record) => self.image_place(&record, spec),
+            None => Ok(()),
         }
-        (spec.image, spec.queueing.node) = (image, Some(node));
-        Ok(())
     }
 
     async fn image_is_nodes(&self, name: &str) -> Result<bool, Failure> {
         Ok(self.node.images().await?.iter().any(|image| image.name == name))
     }
 
-    /// What nodes call an image that was made of a session, and which of them has it.
-    pub(super) async fn image_asked(&self, actor: &Actor, text: &str) -> Result<Option<(String, NodeId)>, Failure> {
+    /// An image that was made of a session and can be used.
+    pub(super) async fn image_asked(&self, actor: &Actor, text: &str) -> Result<Option<ImageRecord>, Failure> {
         if text == "host" {
             return Ok(None);
         }
@@ -259,7 +257,7 @@ impl App {
             return Ok(None);
         }
         match actor.decide(Rule::FolderUse, belonging(&record)) {
-            Decision::Allow if record.digest.is_some() => Ok(Some((node_name(record.id), record.node))),
+            Decision::Allow if record.digest.is_some() => Ok(Some(record)),
             Decision::Allow => Err(Failure::conflict("the image is still being made")),
             _ => Err(not_found()),
         }

@@ -22,6 +22,7 @@ mod idempotency;
 pub(crate) mod identity;
 mod image;
 mod image_collect;
+mod image_copy;
 mod languages;
 pub(crate) mod leadership;
 mod live_run;

@@ -13,6 +13,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{
     App, Asker, Claimed, Failure, IdempotencyKey,
+    image::node_name,
     live_run::{LiveRun, RunFacts, ViewEnd, Wish, view},
     live_session::LiveSession,
     run_collect::collect,
@@ -57,8 +58,9 @@ impl App {
         let language = self.language_wanted(request.language.as_deref()).await?;
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let mut plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
-        if let Some((image, _)) = self.image_asked(actor, &plan.sandbox.image).await? {
-            plan.sandbox.image = image;
+        let made = self.image_asked(actor, &plan.sandbox.image).await?;
+        if let Some(image) = &made {
+            plan.sandbox.image = node_name(image.id);
         }
         madang_trace::span!("admission").in_scope(|| self.check_run_policy(actor, &owner, &plan.sandbox))?;
         let (image, language) = (plan.sandbox.image.clone(), plan.sandbox.language.clone());
@@ -66,7 +68,14 @@ impl App {
             RunFacts { group: self.one_shot_group(), ..facts(&plan.run, owner, plan.sandbox.id, (image, language)) };
         let node = Arc::clone(&self.node);
         let wish = Beginning { session: None, start, key };
-        self.run_begin(facts, wish, async move { node.run_once(plan.sandbox, plan.run).await }).await
+        let (app, sandbox) = (Arc::clone(self), plan.sandbox.id);
+        let run = async move {
+            if let Some(image) = made {
+                app.fleet.place(sandbox, app.image_node(&image, None));
+            }
+            node.run_once(plan.sandbox, plan.run).await
+        };
+        self.run_begin(facts, wish, run).await
     }
 
     /// A run in a live session.

@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use madang_node_api::{COMMITTED, ImageSeen};
-use madang_public_api::{ImageChange, ImageView, Page, Problem, SessionCommit, SessionCommitted};
+use madang_public_api::{
+    ImageChange, ImagePrefetch, ImagePrefetched, ImageView, Page, Problem, SessionCommit, SessionCommitted,
+};
 use tokio_util::io::ReaderStream;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,6 +24,7 @@ pub(super) fn image_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(image_list))
         .routes(routes!(image_get, image_change, image_remove))
         .routes(routes!(image_export))
+        .routes(routes!(image_prefetch))
         .routes(routes!(session_commit))
 }
 
@@ -113,6 +116,18 @@ async fn image_remove(
     Path(id): Path<String>,
 ) -> Result<Json<ImageView>, Failure> {
     Ok(Json(app.image_remove(&asker, &id).await?))
+}
+
+/// Brings an image that was made of a session to nodes ahead of the sessions that will be made of it. For administrators of the service.
+#[utoipa::path(post, path = "/api/v1/images/{id}/prefetch", tag = "image", params(("id" = String, Path)),
+    request_body = ImagePrefetch, responses((status = 200, body = ImagePrefetched)))]
+async fn image_prefetch(
+    State(app): State<Shared>,
+    Extension(asker): Asking,
+    Path(id): Path<String>,
+    ApiJson(request): ApiJson<ImagePrefetch>,
+) -> Result<Json<ImagePrefetched>, Failure> {
+    Ok(Json(app.image_prefetch(&asker, &id, request).await?))
 }
 
 /// Makes an image of what is in the session's work directory, over the image that the session was made of. Everything in the session stands

@@ -1,8 +1,13 @@
 //! Images made of sessions: whose they are, who may use them, what they may hold.
 
+use std::sync::Arc;
+
 use axum::http::{Method, StatusCode};
+use madang_control::{Member, MemberState};
+use madang_ids::NodeId;
 use madang_node_api::{CommitSpec, Node, SecretRule};
 use madang_store::{ImageRecord, Store, StoreConfig};
+use madang_testkit::SimNode;
 use serde_json::{Value, json};
 
 use crate::{harness::World, stage::Stage};
@@ -156,4 +161,51 @@ async fn what_a_node_keeps_of_images_that_nobody_knows_is_taken_away() {
     world.get("/api/v1/images/kept").await.expect(200);
     world.get("/api/v1/images/begun").await.expect(200);
     world.get("/api/v1/images/cut").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn an_image_is_brought_to_nodes_and_what_is_made_of_it_goes_where_it_is() {
+    let world = World::new().await;
+    let session = world.session().await;
+    put(&world, &session, "model", "weights").await;
+    let made = commit(&world, &session, json!({"name": "far"})).await;
+    world.delete(&format!("{SESSIONS}/{session}")).await.expect(200);
+    let (second, id) = (SimNode::new(), NodeId::new());
+    let other = Member {
+        id,
+        name: "second".into(),
+        group: "default".into(),
+        state: MemberState::Schedulable,
+        node: Arc::new(second.clone()),
+    };
+    world.fleet.join(other);
+    let far = json!({"language": "sim", "image": "far"});
+    let run = || world.post("/api/v1/run", json!({"language": "sim", "code": "print x", "image": "far", "wait": true}));
+    // Where it is not nothing of it is sent, however little is going on there.
+    let busy = world.post(SESSIONS, far.clone()).await.expect(201);
+    assert_eq!((world.node.sandboxes().len(), second.sandboxes().len()), (1, 0));
+    assert_eq!(run().await.expect(200)["state"], "finished");
+    world.delete(&format!("{SESSIONS}/{}", busy["id"].as_str().unwrap())).await.expect(200);
+
+    world.post("/api/v1/images/far/prefetch", json!({"nodes": ["nobody"]})).await.problem(422, "invalid");
+    let done = world.post("/api/v1/images/far/prefetch", json!({})).await.expect(200);
+    let placed = done["nodes"].as_array().unwrap();
+    assert!(placed.len() == 2 && placed.iter().all(|node| node["problem"].is_null()), "{done}");
+    let named = made["image"]["committed"]["id"].as_str().unwrap();
+    let there = second.images().await.unwrap().into_iter().find(|image| image.name == format!("commit/{named}"));
+    assert_eq!(there.unwrap().digest.as_deref(), made["image"]["digest"].as_str());
+    let again = world.post("/api/v1/images/far/prefetch", json!({"nodes": ["second"]})).await.expect(200);
+    assert_eq!(again["nodes"], json!([{"node": id.to_string(), "name": "second"}]));
+    assert_eq!(world.get("/api/v1/images/far").await.expect(200)["committed"]["nodes"], 2);
+
+    let local = world.fleet.members().into_iter().find(|member| member.name == "local").unwrap();
+    world.fleet.join(Member { state: MemberState::Draining, ..local });
+    let next = world.post(SESSIONS, far).await.expect(201);
+    assert_eq!((&next["state"], second.sandboxes().len()), (&json!("running"), 1), "{next}");
+    assert_eq!(run().await.expect(200)["state"], "finished");
+    world.delete(&format!("{SESSIONS}/{}", next["id"].as_str().unwrap())).await.expect(200);
+    world.delete("/api/v1/images/far").await.expect(200);
+    for node in [&world.node, &second] {
+        assert_eq!(node.images().await.unwrap().len(), 1, "it is gone from every node");
+    }
 }

@@ -122,6 +122,7 @@ pub const ROWS: &[Row] = &[
     row("image_get", Scope::Read, Rule::FolderSee, Thing::Image),
     row("image_export", Scope::Read, Rule::FolderUse, Thing::Image),
     row("image_change", Scope::Run, Rule::FolderManage, Thing::Image),
+    row("image_prefetch", Scope::Manage, Rule::System, Thing::Image),
     row("image_remove", Scope::Run, Rule::FolderManage, Thing::Image),
     row("session_commit", Scope::Run, Rule::Inside, Thing::Session),
     // Folders.

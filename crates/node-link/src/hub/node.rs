@@ -205,6 +205,16 @@ impl Node for RemoteNode {
         self.opened(Ask::ImageExport { name: name.to_owned(), shown: shown.to_owned() }).await
     }
 
+    async fn image_import(&self, name: &str, digest: &str, bytes: ByteStream) -> Result<(), NodeError> {
+        let number = self.number();
+        self.write_expect(number, bytes);
+        let ask = Ask::ImageImport { name: name.to_owned(), digest: digest.to_owned() };
+        match self.order(number, &ask, Then::Nothing).await? {
+            Told::Done => Ok(()),
+            _ => Err(misfit()),
+        }
+    }
+
     async fn image_remove(&self, name: &str) -> Result<(), NodeError> {
         self.done(Ask::ImageRemove { name: name.to_owned() }).await
     }

@@ -190,6 +190,10 @@ impl Orders {
                 tokio::spawn(file::send(self.links.clone(), control, number, opened.bytes));
                 Told::Opened { seen: opened.seen }
             }
+            Ask::ImageImport { name, digest } => {
+                let bytes = file::receive(self.links.clone(), control, number);
+                node.image_import(&name, &digest, bytes).await.map(|()| Told::Done)?
+            }
             Ask::ImageRemove { name } => node.image_remove(&name).await.map(|()| Told::Done)?,
             _ => return Err(NodeError::Invalid("this is no order about apps or images".to_owned())),
         })

@@ -30,6 +30,7 @@ mod m0110_accelerator;
 mod m0140_session_held;
 mod m0150_folder;
 mod m0180_image;
+mod m0181_image_copy;
 mod m0190_ssh_key;
 mod m0200_run_result;
 
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0140_session_held::Migration),
             Box::new(m0150_folder::Migration),
             Box::new(m0180_image::Migration),
+            Box::new(m0181_image_copy::Migration),
             Box::new(m0190_ssh_key::Migration),
             Box::new(m0200_run_result::Migration),
         ]

@@ -1,0 +1,66 @@
+//! An image that is made of a session on one machine, brought to another, used and removed there.
+
+use std::path::PathBuf;
+
+use madang_model::Verdict;
+use madang_public_api::{ImagePrefetch, RunMode, RunRequest, SessionCommit, SessionCreate, node::NodeView};
+
+use crate::process::{Role, control, here, node, nodes, running, says, session};
+
+/// Files called `made` in the layers that a node has.
+fn made(node: &Role) -> Vec<PathBuf> {
+    let layers = std::fs::read_dir(node.home().join("images/layers/sha256")).into_iter().flatten().flatten();
+    layers.map(|layer| layer.path().join("fs/home/work/made")).filter(|made| made.exists()).collect()
+}
+
+async fn drain(control: &Role, name: &str) {
+    let (code, _, complaint) = control.madang(&["admin", "node", "cordon", name]);
+    assert_eq!(code, 0, "{complaint}");
+}
+
+#[tokio::test]
+async fn an_image_is_brought_from_one_machine_to_another() {
+    let control = control(None, "");
+    let client = control.client();
+    let first = node(None, &control, "first");
+    here(&client, 1).await;
+    let origin = session(&client).await.id.to_string();
+    assert_eq!(says(&client, &origin, "open('made', 'w').write('x' * 3_000_000)").await, "3000000\n");
+    let wanted = SessionCommit { name: "carried".to_owned(), allow_secrets: false };
+    let image = client.session_commit(&origin, &wanted).await.unwrap().image;
+    client.session_end(&origin).await.unwrap();
+    assert_eq!(made(&first).len(), 1);
+
+    let second = node(None, &control, "second");
+    here(&client, 2).await;
+    let (code, said, complaint) = control.madang(&["image", "prefetch", "carried", "second"]);
+    assert!(code == 0 && said.contains("second"), "{code} {said} {complaint}");
+    assert_eq!(made(&second).len(), 1);
+    let again = client.image_prefetch("carried", &ImagePrefetch::default()).await.unwrap();
+    assert!(again.nodes.len() == 2 && again.nodes.iter().all(|node| node.problem.is_none()), "{again:?}");
+
+    drain(&control, "first").await;
+    let create =
+        SessionCreate { language: Some("python".into()), image: Some("carried".into()), ..SessionCreate::default() };
+    let next = client.session_create(&create).await.unwrap().id.to_string();
+    running(&client, &next).await;
+    assert_eq!(says(&client, &next, "len(open('made').read())").await, "3000000\n");
+    let on: Vec<NodeView> = nodes(&client).await.unwrap().into_iter().filter(|node| node.sessions > 0).collect();
+    assert!(on.len() == 1 && on[0].name == "second", "{on:?}");
+    let once = serde_json::json!({"language": "python", "code": "print(len(open('made').read()))", "image": "carried", "wait": true});
+    let run: madang_public_api::RunView = client.post("/api/v1/run", &once).await.unwrap();
+    assert_eq!(run.whole.verdict, Some(Verdict::Ok), "{run:?}");
+    // It has the same digest there: what is committed over it on the second machine lies on the same layers.
+    let change =
+        RunRequest { mode: RunMode::Query, code: Some("open('more', 'w').write('y')".into()), ..RunRequest::default() };
+    client.session_run(&next, &change).await.unwrap();
+    let over =
+        client.session_commit(&next, &SessionCommit { name: "over".to_owned(), allow_secrets: false }).await.unwrap();
+    assert_eq!(over.image.committed.unwrap().base, format!("commit/{}", image.committed.unwrap().id));
+
+    client.session_end(&next).await.unwrap();
+    for name in ["carried", "over"] {
+        client.image_remove(name).await.unwrap();
+    }
+    assert!(made(&first).is_empty() && made(&second).is_empty(), "nothing of them is on either machine");
+}
