@@ -1,12 +1,13 @@
 //! The configuration file: `MADANG_CONFIG`, TOML. Read once, typed at once; unknown keys are refused, and every problem is told in one run.
 
+mod ahead;
 mod network;
 mod results;
 
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
 
 use madang_control::{ControlConfig, ProviderConfig};
-use madang_node::NetworkConfig;
+use madang_node::{AppAhead, NetworkConfig};
 use toml::{Table, Value};
 
 use crate::{exit::Failure, proxy::AppsSettings};
@@ -31,6 +32,7 @@ struct Beside {
     traces: Traces,
     network: NetworkConfig,
     apps: AppsSettings,
+    ahead: Vec<AppAhead>,
 }
 
 /// Applies the file that the environment names, if it names one; gives what it says of apps.
@@ -43,9 +45,9 @@ pub fn traces() -> Result<Traces, Failure> {
     read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| beside.traces)
 }
 
-/// What it says of the network of sandboxes on this machine.
-pub fn network() -> Result<NetworkConfig, Failure> {
-    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| beside.network)
+/// What it says of the sandboxes of this machine: their network, and the apps that are kept started.
+pub fn node() -> Result<(NetworkConfig, Vec<AppAhead>), Failure> {
+    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| (beside.network, beside.ahead))
 }
 
 fn read(config: &mut ControlConfig) -> Result<Beside, Failure> {
@@ -103,6 +105,11 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
         config.results = Some(results::read(&mut section));
         file.problems.extend(section.end());
     }
+    let ahead = file.section("apps").map(|mut section| {
+        let ahead = ahead::read(&mut section);
+        file.problems.extend(section.end());
+        ahead
+    });
     let apps = AppsSettings {
         listen: file.parsed("apps_listen", "ADDRESS:PORT"),
         url: file.parsed("apps_url", "http:// or https://, a host and perhaps a port"),
@@ -110,7 +117,11 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
     };
     let (traces, network) = (traces.unwrap_or_default(), network.unwrap_or_default());
     let problems = file.end();
-    if problems.is_empty() { Ok(Beside { traces, network, apps }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Beside { traces, network, apps, ahead: ahead.unwrap_or_default() })
+    } else {
+        Err(problems)
+    }
 }
 
 fn provider(section: &mut Section) -> ProviderConfig {
@@ -309,13 +320,18 @@ mod tests {
             region = "eu"
             key_file = "/etc/madang/results.keys"
             beyond_bytes = 1000
+            [[apps.ahead]]
+            app = "jupyterlab"
+            language = "python"
+            slots = 2
         "#;
-        let Beside { traces, network, apps } = apply_text(text, &mut config).unwrap();
+        let Beside { traces, network, apps, ahead } = apply_text(text, &mut config).unwrap();
         assert_eq!((network.pool.to_string().as_str(), network.connections_max), ("100.127.0.0/16", 100));
         assert_eq!((network.opened[0].bits(), network.closed[0].bits()), (24, 32));
         assert_eq!((network.bytes_per_s_max, network.resolvers[0].port()), (Some(1_000_000), 53));
         assert_eq!(apps.listen, Some("127.0.0.1:9002".parse().unwrap()));
         assert!(apps.url.is_some_and(|url| url.is_secure()) && apps.domain.as_deref() == Some("apps.example.org"));
+        assert_eq!(ahead, [AppAhead { app: "jupyterlab".into(), language: Some("python".into()), slots: 2 }]);
         assert_eq!(traces.endpoint.as_deref(), Some("http://collector.example:4318"));
         assert_eq!(traces.service.as_deref(), Some("school"));
         assert_eq!(config.listen, Some("127.0.0.1:9000".parse().unwrap()));
@@ -355,6 +371,8 @@ mod tests {
             url = "file://here"
             endpoint = "s3.example.org"
             secret = "s"
+            [[apps.ahead]]
+            slots = 99
         "#;
         let problems = apply_text(text, &mut ControlConfig::new("/nowhere")).unwrap_err().join("\n");
         for part in [
@@ -375,6 +393,8 @@ mod tests {
             "`results.url` is s3://",
             "`results.endpoint` is http:// or https://",
             "`results.secret` is unknown",
+            "`apps.ahead[0].app` is missing",
+            "`apps.ahead[0].slots` is 16 at most",
         ] {
             assert!(problems.contains(part), "{part} in\n{problems}");
         }

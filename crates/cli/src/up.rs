@@ -103,15 +103,15 @@ pub(crate) fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<Agent
         OnOff::On => Pools::On,
         OnOff::Off => Pools::Off,
     };
-    let ((labels, devices), network) = (Default::default(), config::network()?);
-    Ok(AgentConfig { home: PathBuf::from(home), program, pools, labels, devices, network, apps: None })
+    let ((labels, devices), (network, ahead)) = (Default::default(), config::node()?);
+    Ok(AgentConfig { home: PathBuf::from(home), program, pools, ahead, labels, devices, network, apps: None })
 }
 
 /// A directory that is taken or cannot be written, an address that is: for the caller to choose another.
 pub(crate) fn node_failure(error: madang_node::StartError) -> Failure {
-    use madang_node::StartError::{Home, InUse};
+    use madang_node::StartError::{Ahead, Home, InUse};
     match error {
-        Home { .. } | InUse(_) => Failure::usage(error.to_string()),
+        Ahead(_) | Home { .. } | InUse(_) => Failure::usage(error.to_string()),
         _ => Failure::internal(chain(&error)),
     }
 }

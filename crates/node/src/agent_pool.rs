@@ -8,11 +8,31 @@ use madang_node_api::{LanguageSeen, NodeError, PoolWanted};
 
 use crate::{
     agent::Agent,
+    app::Shelf,
+    config::AppAhead,
     pool::{PoolKey, Watermarks},
+    setup::StartError,
 };
 
 /// Slots that control may want waiting in one pool.
 const POOL_WANTED_MAX: u32 = 4096;
+
+/// Refuses what could never be taken: an app or a language that is not known, or one of which nothing is kept.
+pub(crate) fn check(ahead: &[AppAhead], recipes: &[Recipe], shelf: &Shelf) -> Result<(), StartError> {
+    for AppAhead { app, language, .. } in ahead {
+        let driver = |id: &String| recipes.iter().any(|recipe| recipe.id == *id && recipe.driver.is_some());
+        if shelf.recipe(app).is_err() {
+            return Err(StartError::Ahead(format!("there is no app `{app}`")));
+        }
+        if !shelf.is_worth_keeping(app) {
+            return Err(StartError::Ahead(format!("`{app}` is started when it is opened only")));
+        }
+        if let Some(language) = language.as_ref().filter(|language| !driver(language)) {
+            return Err(StartError::Ahead(format!("no interpreter of `{language}` waits in sessions")));
+        }
+    }
+    Ok(())
+}
 
 impl Agent {
     pub(crate) fn open_pools(&self) {
@@ -27,6 +47,21 @@ impl Agent {
             let low = if seen.id == "python" { 8 } else { 1 };
             let key = PoolKey { image: HOST_IMAGE.to_owned(), language: Some(seen.id.clone()), app: None };
             self.shop.pools.open(key, Watermarks { low, high: 16 });
+        }
+        self.config.ahead.iter().for_each(|ahead| self.open_ahead(ahead));
+    }
+
+    /// Those of an app that an administrator wants kept started.
+    fn open_ahead(&self, ahead: &AppAhead) {
+        let AppAhead { app, language, slots } = ahead.clone();
+        let lacks_language = |id: &String| self.languages.iter().find(|seen| seen.id == *id)?.unavailable.clone();
+        let lacks = self.shop.shelf.lacks(&app).map(str::to_owned);
+        match lacks.or_else(|| language.as_ref().and_then(lacks_language)) {
+            Some(why) => tracing::error!(app, why, "it is to be kept started and cannot be"),
+            None => {
+                let key = PoolKey { image: HOST_IMAGE.to_owned(), language, app: Some(app) };
+                self.shop.pools.open(key, Watermarks { low: slots, high: slots });
+            }
         }
     }
 

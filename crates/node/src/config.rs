@@ -15,6 +15,15 @@ pub enum Pools {
     Off,
 }
 
+/// An app that slots wait with from the start on, before anybody has asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppAhead {
+    pub app: String,
+    /// Of the sessions that find it: whose interpreter waits beside it.
+    pub language: Option<String>,
+    pub slots: usize,
+}
+
 /// A node's settings.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
@@ -23,6 +32,7 @@ pub struct AgentConfig {
     /// The binary that understands `spawner`, normally this one.
     pub program: PathBuf,
     pub pools: Pools,
+    pub ahead: Vec<AppAhead>,
     /// What the node's facts say of it.
     pub labels: BTreeMap<String, String>,
     /// Where its accelerators come from.

@@ -37,6 +37,6 @@ mod template;
 mod verdict;
 
 pub use agent::Agent;
-pub use config::{AgentConfig, Pools};
+pub use config::{AgentConfig, AppAhead, Pools};
 pub use madang_network::{NetworkConfig, look as network_look};
 pub use setup::StartError;

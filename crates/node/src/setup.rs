@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     agent::{Agent, WATCH_MAX},
+    agent_pool,
     app::Shelf,
     config::AgentConfig,
     device::Devices,
@@ -46,6 +47,8 @@ pub enum StartError {
     InUse(String),
     #[error("the recipes of this binary are broken: {0}")]
     Recipes(String),
+    #[error("apps are kept started ahead that cannot be: {0}")]
+    Ahead(String),
     #[error("cannot make the host image: {0}")]
     Host(#[from] madang_image::host::HostError),
     #[error("cannot use this machine's isolation: {0}")]
@@ -97,6 +100,7 @@ impl Setup {
         let host = root_plan(&config.home, &needs)?;
         let availability = madang_languages::check_all(&recipes, "/".as_ref());
         let shelf = Shelf::look(apps, "/".as_ref());
+        agent_pool::check(&config.ahead, &recipes, &shelf)?;
         let cgroups = Arc::new(Cgroups::open(&config.instance())?);
         let spool = Arc::new(Spool::open(config.home.join("readings"))?);
         let devices = Devices::look(&config.devices, &config.home)?;

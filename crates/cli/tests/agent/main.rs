@@ -28,6 +28,7 @@ impl Home {
             home: directory.path().to_owned(),
             program: PathBuf::from(env!("CARGO_BIN_EXE_madang")),
             pools: Pools::Off,
+            ahead: Vec::new(),
             labels: BTreeMap::new(),
             devices,
             network: NetworkConfig::default(),

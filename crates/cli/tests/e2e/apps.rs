@@ -8,7 +8,7 @@ use madang_public_api::{AppCreate, SessionCreate, app::AppLife};
 use tempfile::TempDir;
 
 use crate::{
-    server::{Server, shared, soon},
+    server::{Server, ended, shared, soon},
     session::{Session, command, query, told},
 };
 
@@ -105,6 +105,48 @@ async fn apps_go_on_while_the_server_is_gone() {
     assert_eq!(hello(&client, &session, 18_300).await.as_deref(), Ok("hello"));
     client.session_end(&session).await.unwrap();
     drop(server);
+}
+
+#[tokio::test]
+async fn the_first_session_finds_an_app_that_is_kept_started_ahead() {
+    let home = Arc::new(TempDir::with_prefix("madang-ahead-").unwrap());
+    let server = Server::start_with(home, "[[apps.ahead]]\napp = \"jupyterlab\"\nslots = 1\n");
+    let client = server.client();
+    soon("one waits", async || {
+        let metrics = client.text("/metrics").await.unwrap();
+        let pool = metrics.lines().find(|line| line.contains("pool=\"host/plain+jupyterlab\"")).unwrap_or_default();
+        if pool.ends_with(" 1") { Ok(()) } else { Err(pool.to_owned()) }
+    })
+    .await;
+    let request = SessionCreate { app: Some("jupyterlab".to_owned()), ..SessionCreate::default() };
+    let session = client.session_create(&request).await.unwrap().id.to_string();
+    // Nobody has opened it: it was there.
+    let apps = client.apps(&session).await.unwrap();
+    assert_eq!(
+        apps.iter().map(|app| (app.name.as_str(), app.state)).collect::<Vec<_>>(),
+        [("jupyterlab", AppLife::Running)]
+    );
+    let lab =
+        client.app_create(&session, &AppCreate { name: "jupyterlab".into(), ..AppCreate::default() }).await.unwrap();
+    assert_eq!(lab.id, apps[0].id);
+    client.session_end(&session).await.unwrap();
+}
+
+#[test]
+fn an_app_that_cannot_be_kept_started_is_refused_when_the_server_starts() {
+    for (ahead, why) in [
+        ("app = \"no-such-app\"", "there is no app `no-such-app`"),
+        ("app = \"desktop\"", "`desktop` is started when it is opened only"),
+        ("app = \"jupyterlab\"\nlanguage = \"c\"", "no interpreter of `c` waits"),
+    ] {
+        let home = TempDir::with_prefix("madang-ahead-").unwrap();
+        let file = home.path().join("test.toml");
+        std::fs::write(&file, format!("[[apps.ahead]]\n{ahead}\n")).unwrap();
+        let mut up = std::process::Command::new(env!("CARGO_BIN_EXE_madang"));
+        up.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(home.path().join("home")).env("MADANG_CONFIG", file);
+        let (code, _, said) = ended(up.output().unwrap());
+        assert!(code == 120 && said.contains(why), "{code} {said}");
+    }
 }
 
 #[tokio::test]

@@ -60,10 +60,18 @@ impl Server {
 
     /// A server over what another one left in `home`.
     pub fn start_in(home: Arc<TempDir>) -> Self {
+        Self::start_with(home, "")
+    }
+
+    /// The same, with what is in a configuration file.
+    pub fn start_with(home: Arc<TempDir>, config: &str) -> Self {
+        let file = home.path().join("test.toml");
+        fs::write(&file, config).unwrap();
         let log = fs::OpenOptions::new().create(true).append(true).open(home.path().join("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
             .args(["up", "--listen", "127.0.0.1:0", "--ssh-listen", "127.0.0.1:0", "--data"])
             .arg(home.path())
+            .env("MADANG_CONFIG", file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

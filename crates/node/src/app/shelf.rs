@@ -33,7 +33,12 @@ impl Shelf {
 
     /// Whether it may be kept started: it can be, and it is worth it.
     pub fn is_warm(&self, name: &str) -> bool {
-        !self.missing.contains_key(name) && self.recipes.get(name).is_some_and(|recipe| recipe.warm)
+        !self.missing.contains_key(name) && self.is_worth_keeping(name)
+    }
+
+    /// Whether its recipe says that it is worth being kept started.
+    pub fn is_worth_keeping(&self, name: &str) -> bool {
+        self.recipes.get(name).is_some_and(|recipe| recipe.warm)
     }
 
     /// The bounds of a sandbox that holds the app beside what `limits` are for.
