@@ -18,8 +18,11 @@ export class Server {
     child.stderr.on('data', (bytes) => (server.log += bytes));
     for await (const line of createInterface({ input: child.stdout })) {
       const found = line.match(/^listening on (http:\S+)/);
-      if (found) {
-        server.url = found[1];
+      if (found) server.url = found[1];
+      // The last line that it says of itself.
+      const link = line.match(/password, once: (http:\S+)/);
+      if (link) {
+        server.link = link[1];
         server.token = (await readFile(join(home, 'admin.token'), 'utf8')).trim();
         return server;
       }

@@ -67,7 +67,7 @@ pub use session::{
 };
 pub use signin::{
     AccessKeyCreate, AccessKeyMade, AccessKeyView, BrowserView, KeySigning, LinkCreate, LinkKind, LinkMade, LinkUse,
-    PasswordChange, ProviderView, SigninRequest, SigninView, SshKeyCreate, SshKeyView,
+    LinkUsed, PasswordChange, ProviderView, SigninRequest, SigninView, SshKeyCreate, SshKeyView,
 };
 pub use task::{ProcessView, TaskResult, TaskRun, TaskView};
 pub use timestamp::Timestamp;

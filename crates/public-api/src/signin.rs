@@ -218,6 +218,13 @@ pub struct LinkUse {
     pub revoke_all: bool,
 }
 
+/// The password is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LinkUsed {
+    /// The name with which its user signs in from now on.
+    pub name: String,
+}
+
 impl std::fmt::Debug for LinkUse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LinkUse").finish_non_exhaustive()

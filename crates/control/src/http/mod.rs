@@ -43,6 +43,7 @@ mod system;
 mod task;
 mod unpack;
 mod usage;
+mod web;
 mod whose;
 
 use std::sync::Arc;
@@ -60,11 +61,11 @@ type Shared = Arc<App>;
 pub(crate) fn router(app: &Shared) -> Router {
     let (router, _) = routes_all(app).split_for_parts();
     router
-        .route("/signin", get(page::page))
-        .route("/signin/link", get(page::page))
+        .route("/signin", get(web::signin))
+        .route("/signin/link", get(web::signin))
         .route("/signin/page.js", get(page::script))
         .route(follow::PATH, get(follow::tell))
-        .fallback(problem::no_such_route)
+        .fallback(web::other)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(app), problem::rim))
         .with_state(Arc::clone(app))

@@ -1,4 +1,4 @@
-//! The page on which a browser signs in, and sets a password with a one-time link. It works without any other file of the web.
+//! The page on which a browser signs in, and sets a password with a one-time link, where the web was not built: it needs none of its files.
 
 use axum::{
     http::{HeaderName, header},
@@ -11,8 +11,13 @@ const SCRIPT: &str = include_str!("page/signin.js");
 const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-pub(super) async fn page() -> Response {
-    answer("text/html; charset=utf-8", HTML)
+pub(super) fn signin() -> Response {
+    text(HTML)
+}
+
+/// A page with nothing but what stands in it.
+pub(super) fn text(html: &'static str) -> Response {
+    answer("text/html; charset=utf-8", html)
 }
 
 pub(super) async fn script() -> Response {

@@ -20,7 +20,7 @@ use super::{
     Peer, Shared,
     origin::origin,
     patience::{BodyWait, impatient},
-    rate, span,
+    rate, span, web,
 };
 use crate::app::Failure;
 
@@ -76,6 +76,7 @@ pub(super) async fn rim(State(app): State<Shared>, mut request: Request, next: N
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    web::inert(response.headers_mut());
     let status = response.status().as_u16();
     app.metrics.request(counted, &route, status);
     app.metrics.flow.answered(counted, &route, began.elapsed().as_secs_f64());

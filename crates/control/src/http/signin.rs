@@ -9,7 +9,7 @@ use axum::{
 use madang_ids::{SigninId, UserId};
 use madang_model::{Actor, SignedInBy};
 use madang_public_api::{
-    BrowserView, LinkCreate, LinkMade, LinkUse, Page, PasswordChange, SigninRequest, SigninView, Timestamp,
+    BrowserView, LinkCreate, LinkMade, LinkUse, LinkUsed, Page, PasswordChange, SigninRequest, SigninView, Timestamp,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -217,7 +217,7 @@ pub(super) async fn link_create(
 /// Sets a password with a one-time link. The link is good no more, the user's browsers are signed out, and keys that others made for the
 /// user are suspended.
 #[utoipa::path(post, path = "/api/v1/links/use", tag = "signin", request_body = LinkUse, responses(
-    (status = 204, description = "The password is set; sign in with it"),
+    (status = 200, body = LinkUsed, description = "The password is set; sign in with it"),
     (status = 404, body = madang_public_api::Problem, content_type = "application/problem+json", description = "Used, expired, or never was"),
 ))]
 pub(super) async fn link_use(
@@ -225,8 +225,8 @@ pub(super) async fn link_use(
     ApiJson(request): ApiJson<LinkUse>,
 ) -> Result<Response, Failure> {
     let ends = link::ends(request.revoke_all);
-    let user = link::take(&app, &request.secret, request.password, ends).await?;
-    let mut response = StatusCode::NO_CONTENT.into_response();
+    let (user, name) = link::take(&app, &request.secret, request.password, ends).await?;
+    let mut response = Json(LinkUsed { name }).into_response();
     response.extensions_mut().insert(subject(user));
     Ok(response)
 }

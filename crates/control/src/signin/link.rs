@@ -50,7 +50,7 @@ pub(crate) fn ends(revoke_all: bool) -> TurnOver {
 }
 
 /// Uses a link up: the password is set, browsers are signed out. Returns whose link it was.
-pub(crate) async fn take(app: &App, secret: &str, new: String, ends: TurnOver) -> Result<UserId, Failure> {
+pub(crate) async fn take(app: &App, secret: &str, new: String, ends: TurnOver) -> Result<(UserId, String), Failure> {
     let gone = || Failure::new(ProblemKind::NotFound, "this link was used, has expired, or never was; ask for another");
     let found = app.store.link_find(&hash_hex(secret.as_bytes()), now_ms()).await?.ok_or_else(gone)?;
     let directory = app.people.now();
@@ -61,7 +61,7 @@ pub(crate) async fn take(app: &App, secret: &str, new: String, ends: TurnOver) -
         return Err(gone());
     }
     app.people_refresh().await?;
-    Ok(user.id)
+    Ok((user.id, user.name.clone()))
 }
 
 /// The page that uses a link. What stands behind `#` is sent to no server and stands in no log.

@@ -45,3 +45,4 @@ mod suspend;
 mod task;
 mod turnover;
 mod usage;
+mod web;

@@ -1,0 +1,119 @@
+import { http as anyHttp, HttpResponse, type HttpHandler } from 'msw';
+import { createOpenApiHttp } from 'openapi-msw';
+import type { components, paths } from '../src/api/generated';
+import { CSRF, USER, type Database } from './database.ts';
+
+type Schema = components['schemas'];
+
+const http = createOpenApiHttp<paths>({ baseUrl: '*' });
+
+function problem(status: number, code: string, detail: string) {
+  const body: Schema['Problem'] = { type: `urn:madang:problem:${code}`, title: code, status, code, detail, request_id: 'req_mock', refusals: [] };
+  return HttpResponse.json(body, { status, headers: { 'content-type': 'application/problem+json' } });
+}
+
+const signin = (): Schema['SigninView'] => ({ user: USER.id, name: USER.name, role: 'system-administrator', via: 'cookie', csrf: CSRF });
+
+/** The API in memory, typed by the same document as the client: for `npm run dev` and for tests. */
+export function handlers(database: Database): HttpHandler[] {
+  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database)];
+}
+
+const OPEN = ['/api/v1/signin/providers', '/api/v1/announcements/public', '/api/v1/links/use', '/healthz'];
+
+/** As the server: whoever has not signed in gets nothing, and what changes something repeats the token. */
+function gate(database: Database): HttpHandler {
+  return anyHttp.all('*', ({ request }) => {
+    const { pathname } = new URL(request.url);
+    const signsIn = request.method === 'POST' && pathname === '/api/v1/signin';
+    if (OPEN.includes(pathname) || signsIn || !pathname.startsWith('/api/')) return undefined;
+    if (!database.signedIn) return problem(401, 'unauthenticated', 'sign in first');
+    const safe = request.method === 'GET' || request.method === 'HEAD';
+    if (!safe && request.headers.get('x-csrf-token') !== CSRF) return problem(403, 'forbidden', 'the token is missing');
+    return undefined;
+  });
+}
+
+function signinHandlers(database: Database): HttpHandler[] {
+  return [
+    anyHttp.get('*/healthz', () => HttpResponse.json({ status: 'ok' })),
+    http.get('/api/v1/signin', ({ response }) => response(200).json(signin())),
+    http.post('/api/v1/signin', async ({ request, response }) => {
+      const given = await request.json();
+      if (given.name !== USER.name || given.password !== USER.password) return response.untyped(problem(401, 'unauthenticated', 'the name or the password is wrong'));
+      database.signedIn = true;
+      return response(200).json(signin());
+    }),
+    http.delete('/api/v1/signin', ({ response }) => {
+      database.signedIn = false;
+      return response(204).empty();
+    }),
+    http.post('/api/v1/links/use', ({ response }) => response(200).json({ name: USER.name })),
+    http.get('/api/v1/signin/providers', ({ response }) => response(200).json({ items: [] })),
+    http.get('/api/v1/announcements/public', ({ response }) => response(200).json({ items: [] })),
+    http.get('/api/v1/languages', ({ response }) => response(200).json({ items: database.languages })),
+  ];
+}
+
+function sessionHandlers(database: Database): HttpHandler[] {
+  return [
+    http.get('/api/v1/sessions', ({ response }) => response(200).json({ items: [...database.sessions.values()].toReversed() })),
+    http.post('/api/v1/sessions', async ({ request, response }) => response(201).json(database.sessionCreate(await request.json()))),
+    http.get('/api/v1/sessions/{id}', ({ params, response }) => {
+      const session = database.sessions.get(params.id);
+      return session ? response(200).json(session) : response.untyped(problem(404, 'not-found', 'no such session'));
+    }),
+    http.delete('/api/v1/sessions/{id}', ({ params, response }) => {
+      const session = database.sessions.get(params.id);
+      database.sessions.delete(params.id);
+      return session ? response(200).json({ ...session, state: 'ended' }) : response.untyped(problem(404, 'not-found', 'no such session'));
+    }),
+  ];
+}
+
+const FILES = '*/api/v1/sessions/:id/files';
+
+function fileHandlers(database: Database): HttpHandler[] {
+  const place = (request: Request, id: string) => {
+    const path = decodeURIComponent(new URL(request.url).pathname.split('/files/')[1] ?? '');
+    return { path, files: database.files.get(id) };
+  };
+  return [
+    http.get('/api/v1/sessions/{id}/files', ({ params, response }) => {
+      const entry = ([path, bytes]: [string, Uint8Array]): Schema['FileEntry'] => ({ path, kind: 'file', size_bytes: bytes.length, mode: 0o644, modified_at: new Date().toISOString() });
+      return response(200).json({ items: [...(database.files.get(params.id) ?? [])].map(entry) });
+    }),
+    anyHttp.get<{ id: string }>(`${FILES}/*`, ({ request, params }) => {
+      const { path, files } = place(request, params.id);
+      const bytes = files?.get(path);
+      return bytes ? HttpResponse.arrayBuffer(bytes.slice().buffer, { headers: { 'content-type': 'application/octet-stream' } }) : problem(404, 'not-found', `no file ${path}`);
+    }),
+    anyHttp.put<{ id: string }>(`${FILES}/*`, async ({ request, params }) => {
+      const { path, files } = place(request, params.id);
+      const bytes = new Uint8Array(await request.arrayBuffer());
+      files?.set(path, bytes);
+      return HttpResponse.json({ path, size_bytes: bytes.length } satisfies Schema['FileWritten']);
+    }),
+    anyHttp.delete<{ id: string }>(`${FILES}/*`, ({ request, params }) => {
+      const { path, files } = place(request, params.id);
+      files?.delete(path);
+      return new HttpResponse(null, { status: 204 });
+    }),
+  ];
+}
+
+function runHandlers(database: Database): HttpHandler[] {
+  return [
+    http.post('/api/v1/sessions/{id}/runs', async ({ params, request, response }) => {
+      const run = database.runCreate(params.id, await request.json());
+      return response(201).json({ id: run.id, session: run.session, state: 'running', mode: 'query', created_at: new Date().toISOString(), stdout: '', stderr: '' });
+    }),
+    anyHttp.get<{ id: string }>('*/api/v1/runs/:id/events', ({ params, request }) => {
+      const run = database.runs.get(params.id);
+      if (!run) return problem(404, 'not-found', 'no such run');
+      const after = Number(request.headers.get('last-event-id') ?? -1);
+      const lines = run.events.filter(({ seq }) => seq > after).map((event) => `${JSON.stringify(event)}\n`);
+      return new HttpResponse(lines.join(''), { headers: { 'content-type': 'application/x-ndjson' } });
+    }),
+  ];
+}

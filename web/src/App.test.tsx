@@ -1,0 +1,56 @@
+import { act, render, screen, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { expect, test } from 'vitest';
+import { USER } from '../mock-api/database.ts';
+import { App } from './App';
+import { change } from './stores/settings';
+import { database } from './testing/setup';
+
+const begin = (path: string) => {
+  history.replaceState(null, '', path);
+  render(<App />);
+};
+
+async function signIn(password: string) {
+  await userEvent.type(await screen.findByLabelText('Name'), USER.name);
+  await userEvent.type(screen.getByLabelText('Password'), password);
+  await userEvent.click(screen.getByRole('button', { name: 'Sign in' }));
+}
+
+test('a wrong password is said to be wrong, and nobody is let in', async () => {
+  begin('/');
+  await signIn('wrong');
+  expect((await screen.findByRole('alert')).textContent).toBe('The name or the password is wrong.');
+  expect(location.pathname).toBe('/signin');
+});
+
+test('whoever signs in sees the sessions, and can end one', async () => {
+  database.sessionCreate({ language: 'python', name: 'homework' });
+  begin('/');
+  await signIn(USER.password);
+  const row = (await screen.findByRole('link', { name: 'homework' })).closest('tr');
+  expect(row && within(row).getByText('Python')).toBeTruthy();
+  expect(row && within(row).getByText('Running')).toBeTruthy();
+  await userEvent.click(screen.getByRole('button', { name: 'More for “homework”' }));
+  await userEvent.click(await screen.findByRole('menuitem', { name: 'End the workspace' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'End it' }));
+  await screen.findByRole('heading', { name: 'Write your first program' });
+  expect(database.sessions.size).toBe(0);
+});
+
+test('everything is said in Korean where that is chosen', async () => {
+  database.signedIn = true;
+  begin('/');
+  await screen.findByRole('heading', { name: 'Write your first program' });
+  act(() => { change({ locale: 'ko' }); });
+  await screen.findByRole('heading', { name: '첫 프로그램을 써 보세요' });
+  expect(document.documentElement.lang).toBe('ko');
+  act(() => { change({ locale: 'en' }); });
+});
+
+test('an address of somebody else is not gone to after signing in', async () => {
+  begin('/signin?to=//evil.example/');
+  await signIn(USER.password);
+  await screen.findByRole('heading', { name: 'Write your first program' });
+  expect(location.pathname).toBe('/');
+});

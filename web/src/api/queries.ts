@@ -1,0 +1,50 @@
+import { queryOptions } from '@tanstack/react-query';
+import { body, client, rememberCsrf } from './client';
+
+const LIST_MAX = 200;
+/** Lists are asked for again this often while somebody looks at them. */
+const REFRESH_MS = 5_000;
+
+/** Who has signed in; a Problem with 401 where nobody has. */
+export const signinQuery = queryOptions({
+  queryKey: ['signin'],
+  queryFn: async () => {
+    const signin = await body(client.GET('/api/v1/signin'));
+    rememberCsrf(signin.csrf);
+    return signin;
+  },
+  staleTime: Infinity,
+  retry: false,
+});
+
+export const providersQuery = queryOptions({
+  queryKey: ['providers'],
+  queryFn: async () => (await body(client.GET('/api/v1/signin/providers'))).items,
+  retry: false,
+});
+
+export const announcementsQuery = queryOptions({
+  queryKey: ['announcements'],
+  queryFn: async () => (await body(client.GET('/api/v1/announcements/public'))).items,
+  retry: false,
+});
+
+export const languagesQuery = queryOptions({
+  queryKey: ['languages'],
+  queryFn: async () => (await body(client.GET('/api/v1/languages'))).items,
+  staleTime: 60_000,
+});
+
+/** The sessions that live now, newest first. */
+export const sessionsQuery = queryOptions({
+  queryKey: ['sessions'],
+  queryFn: () => body(client.GET('/api/v1/sessions', { params: { query: { limit: LIST_MAX, filter: 'live' } } })),
+  refetchInterval: REFRESH_MS,
+});
+
+export const sessionQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['session', id],
+    queryFn: () => body(client.GET('/api/v1/sessions/{id}', { params: { path: { id } } })),
+    refetchInterval: REFRESH_MS,
+  });

@@ -1,0 +1,26 @@
+import type { ReactNode } from 'react';
+import { useText } from '../i18n/text';
+import { Logo } from './Logo';
+import { SettingsMenus } from './SettingsMenus';
+import styles from './Doorway.module.css';
+
+/** What stands around the pages of whoever has not signed in. */
+export function Doorway({ title, lead, children }: { title: string; lead: string; children: ReactNode }) {
+  const t = useText();
+  return (
+    <div className={styles['doorway']}>
+      <header className={styles['bar']}>
+        <SettingsMenus />
+      </header>
+      <main className={styles['card']}>
+        <div className={styles['sign']}>
+          <Logo size={40} />
+          <span>{t('app.name')}</span>
+        </div>
+        <h1 className={styles['title']}>{title}</h1>
+        <p className={styles['lead']}>{lead}</p>
+        {children}
+      </main>
+    </div>
+  );
+}

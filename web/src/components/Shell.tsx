@@ -1,0 +1,59 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useNavigate } from '@tanstack/react-router';
+import { client } from '../api/client';
+import type { Schema } from '../api/client';
+import { useText } from '../i18n/text';
+import { IconButton } from '../ui/Button';
+import { Menu } from '../ui/Menu';
+import { Logo } from './Logo';
+import { Connection } from './Connection';
+import { SettingsMenus } from './SettingsMenus';
+import styles from './Shell.module.css';
+
+/** What stands around every page of somebody who has signed in. */
+export function Shell({ signin }: { signin: Schema['SigninView'] }) {
+  const t = useText();
+  return (
+    <div className={styles['shell']}>
+      <a className={styles['skip']} href="#content">
+        {t('app.skip')}
+      </a>
+      <header className={styles['bar']}>
+        <Link to="/" className={styles['home'] ?? ''} aria-label={t('app.name')}>
+          <Logo />
+          <span className={styles['name']}>{t('app.name')}</span>
+        </Link>
+        <nav aria-label={t('app.navigation')} className={styles['nav']}>
+          <Link to="/" activeOptions={{ exact: true }} className={styles['link'] ?? ''}>
+            {t('nav.workspaces')}
+          </Link>
+        </nav>
+        <SettingsMenus />
+        <AccountMenu name={signin.name} />
+      </header>
+      <Connection />
+      <main id="content" tabIndex={-1} className={styles['content']}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}
+
+function AccountMenu({ name }: { name: string }) {
+  const t = useText();
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const signOut = async () => {
+    await client.DELETE('/api/v1/signin');
+    queries.clear();
+    await navigate({ to: '/signin' });
+  };
+  return (
+    <Menu
+      label={t('account.menu', { name })}
+      trigger={<IconButton icon="person" label={t('account.menu', { name })} />}
+      choices={[{ id: 'sign-out', label: t('account.signOut') }]}
+      onChoose={() => void signOut()}
+    />
+  );
+}

@@ -1,0 +1,86 @@
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete';
+import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
+import { bracketMatching, foldGutter, foldKeymap, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language';
+import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
+import { Compartment, EditorState, type Extension } from '@codemirror/state';
+import { crosshairCursor, drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers, rectangularSelection } from '@codemirror/view';
+import { tags } from '@lezer/highlight';
+import { useEffect, useRef } from 'react';
+import { useText } from '../../i18n/text';
+import { languageFor } from '../../workspace/editor-language';
+import { baseOf, shown } from '../../workspace/names';
+import type { Tab } from '../../workspace/tabs';
+import styles from './Editor.module.css';
+
+const nonce = document.querySelector<HTMLMetaElement>('meta[property=csp-nonce]')?.nonce ?? '';
+
+const colours = HighlightStyle.define([
+  { tag: [tags.keyword, tags.modifier, tags.operatorKeyword], color: 'var(--code-keyword)', fontWeight: '550' },
+  { tag: [tags.string, tags.special(tags.string), tags.regexp], color: 'var(--code-string)' },
+  { tag: [tags.number, tags.bool, tags.null, tags.atom], color: 'var(--code-number)' },
+  { tag: [tags.comment], color: 'var(--code-comment)', fontStyle: 'italic' },
+  { tag: [tags.function(tags.variableName), tags.function(tags.propertyName), tags.macroName], color: 'var(--code-function)' },
+  { tag: [tags.typeName, tags.className, tags.namespace], color: 'var(--code-type)' },
+  { tag: [tags.definition(tags.variableName), tags.propertyName], color: 'var(--code-name)' },
+  { tag: [tags.heading], fontWeight: '650' },
+  { tag: [tags.link, tags.url], textDecoration: 'underline' },
+  { tag: [tags.invalid], color: 'var(--danger)' },
+]);
+
+const basics: Extension = [
+  nonce === '' ? [] : EditorView.cspNonce.of(nonce),
+  lineNumbers(), highlightActiveLineGutter(), highlightSpecialChars(), history(), foldGutter(), drawSelection(),
+  EditorState.allowMultipleSelections.of(true), indentOnInput(), syntaxHighlighting(colours), bracketMatching(), closeBrackets(),
+  autocompletion(), rectangularSelection(), crosshairCursor(), highlightActiveLine(), highlightSelectionMatches(),
+  indentUnit.of('    '), EditorState.tabSize.of(4),
+  keymap.of([...closeBracketsKeymap, ...defaultKeymap.filter(({ key }) => key !== 'Mod-Enter'), ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, indentWithTab]),
+];
+
+type Kept = { state: EditorState; version: number };
+type Props = { tab: Tab; onEdit: (latest: () => string) => void };
+
+/** CodeMirror on the tab that is looked at; what was undone and selected in the others is kept. */
+export function Editor({ tab, onEdit }: Props) {
+  const t = useText();
+  const place = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView | null>(null);
+  const kept = useRef(new Map<string, Kept>());
+  const edit = useRef(onEdit);
+  const label = t('editor.label', { file: shown(baseOf(tab.path)) });
+  useEffect(() => { edit.current = onEdit; });
+  useEffect(() => {
+    if (!place.current) return undefined;
+    const made = new EditorView({ parent: place.current });
+    view.current = made;
+    return () => { made.destroy(); view.current = null; };
+  }, []);
+  const { path, version, text } = tab;
+  useEffect(() => {
+    const shownNow = view.current;
+    if (!shownNow || text === null) return undefined;
+    const states = kept.current;
+    const before = states.get(path);
+    const language = new Compartment();
+    const fresh = before?.version !== version;
+    const state = fresh ? newState(text, [language.of([]), changes(() => edit.current), EditorView.contentAttributes.of({ 'aria-label': label })]) : before.state;
+    shownNow.setState(state);
+    if (fresh) void languageFor(path).then((support) => { if (view.current === shownNow && support) shownNow.dispatch({ effects: language.reconfigure(support) }); }).catch(() => undefined);
+    shownNow.focus();
+    return () => { states.set(path, { state: shownNow.state, version }); };
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- `text` belongs to `version`: the editor has newer text of its own
+  }, [path, version, label]);
+  return <div ref={place} className={styles['editor']} />;
+}
+
+function newState(doc: string, more: Extension): EditorState {
+  return EditorState.create({ doc, extensions: [basics, more] });
+}
+
+function changes(edit: () => (latest: () => string) => void): Extension {
+  return EditorView.updateListener.of((update) => {
+    if (update.docChanged) {
+      const { doc } = update.state;
+      edit()(() => doc.toString());
+    }
+  });
+}

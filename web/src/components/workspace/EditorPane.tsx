@@ -1,0 +1,111 @@
+import { Button as AriaButton } from 'react-aria-components';
+import { lazy, Suspense } from 'react';
+import { useText } from '../../i18n/text';
+import { downloadFile } from '../../api/files';
+import type { SaveState } from '../../workspace/autosave';
+import { baseOf, shown } from '../../workspace/names';
+import type { Tab } from '../../workspace/tabs';
+import { useTabs, useWorkspace } from '../../workspace/workspace';
+import { Button, IconButton } from '../../ui/Button';
+import { Notice } from '../../ui/Notice';
+import { FilePicture } from './FilePicture';
+import styles from './EditorPane.module.css';
+
+const Editor = lazy(async () => ({ default: (await import('./Editor')).Editor }));
+
+export function EditorPane() {
+  const t = useText();
+  const { tabs } = useWorkspace();
+  const snapshot = useTabs();
+  const tab = snapshot.tabs.find(({ path }) => path === snapshot.active);
+  return (
+    <section className={styles['pane']} aria-label={t('editor.region')}>
+      {snapshot.tabs.length > 0 && (
+        <div className={styles['tabs']}>
+          {snapshot.tabs.map((one) => (
+            <TabHandle key={one.path} tab={one} isActive={one.path === snapshot.active} />
+          ))}
+        </div>
+      )}
+      {tab && <Conflict tab={tab} />}
+      <div className={styles['body']}>
+        {!tab && <p className={styles['empty']}>{t('editor.empty')}</p>}
+        {tab?.state.kind === 'unreadable' && <Unreadable tab={tab} />}
+        {tab && tab.state.kind !== 'unreadable' && (
+          <Suspense fallback={<p className={styles['empty']}>{t('app.loading')}</p>}>
+            <Editor tab={tab} onEdit={(latest) => { tabs.current?.file.edit(latest); }} />
+          </Suspense>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function TabHandle({ tab, isActive }: { tab: Tab; isActive: boolean }) {
+  const t = useText();
+  const { tabs } = useWorkspace();
+  const name = shown(baseOf(tab.path));
+  const isUnsaved = tab.state.kind !== 'saved' && tab.state.kind !== 'loading' && tab.state.kind !== 'unreadable';
+  return (
+    <div className={[styles['tab'], isActive ? styles['active'] : ''].join(' ')}>
+      <AriaButton className={styles['open'] ?? ''} aria-current={isActive} onPress={() => { tabs.open(tab.path); }}>
+        {name}
+        {isUnsaved && <span className={styles['dot']} aria-label={t('save.dirty')} role="img" />}
+      </AriaButton>
+      <IconButton icon="close" label={t('editor.close', { file: name })} onPress={() => void tabs.close(tab.path)} />
+    </div>
+  );
+}
+
+function Conflict({ tab }: { tab: Tab }) {
+  const t = useText();
+  const { tabs } = useWorkspace();
+  if (tab.state.kind !== 'conflict') return null;
+  const actions = (
+    <>
+      <Button small onPress={() => { tabs.resolve(tab.path, 'mine'); }}>{t('save.conflict.mine')}</Button>
+      <Button small onPress={() => { tabs.resolve(tab.path, 'theirs'); }}>{t('save.conflict.theirs')}</Button>
+    </>
+  );
+  return <Notice tone="warm" action={actions}>{t('save.conflict', { file: shown(baseOf(tab.path)) })}</Notice>;
+}
+
+function Unreadable({ tab }: { tab: Tab }) {
+  const t = useText();
+  const { session, tabs } = useWorkspace();
+  if (tab.state.kind !== 'unreadable') return null;
+  const { why, detail } = tab.state;
+  return (
+    <div className={styles['empty']}>
+      {why === 'binary' && <FilePicture path={tab.path} />}
+      <p>{why === 'failed' ? detail : t(`editor.${why}`)}</p>
+      {why !== 'gone' && <Button icon="download" onPress={() => void downloadFile(session.id, tab.path, baseOf(tab.path))}>{t('files.download')}</Button>}
+      {why === 'gone' && <Button onPress={() => { tabs.drop(tab.path); }}>{t('app.close')}</Button>}
+    </div>
+  );
+}
+
+/** What became of the keystrokes of the file that is looked at. */
+export function SaveLine() {
+  const t = useText();
+  const { tabs, active } = useTabs();
+  const state = tabs.find(({ path }) => path === active)?.state;
+  if (!state) return null;
+  return (
+    <span className={[styles['save'], state.kind === 'failed' || state.kind === 'conflict' ? styles['unsaved'] : ''].join(' ')} role="status">
+      {saveText(state, t)}
+    </span>
+  );
+}
+
+function saveText(state: SaveState, t: ReturnType<typeof useText>): string {
+  switch (state.kind) {
+    case 'loading':
+    case 'unreadable':
+      return '';
+    case 'failed':
+      return t('save.failed', { why: state.why });
+    default:
+      return t(`save.${state.kind === 'conflict' ? 'dirty' : state.kind}`);
+  }
+}

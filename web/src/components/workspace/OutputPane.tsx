@@ -1,0 +1,139 @@
+import { memo, useEffect, useMemo, useRef, type FormEvent, type KeyboardEvent } from 'react';
+import { Button as AriaButton } from 'react-aria-components';
+import type { Schema } from '../../api/client';
+import { useObjectUrl } from '../../hooks/use-object-url';
+import { useText } from '../../i18n/text';
+import { Badge, type BadgeTone } from '../../ui/Badge';
+import { Button } from '../../ui/Button';
+import type { Piece, Run } from '../../workspace/runs';
+import { useRuns, useWorkspace } from '../../workspace/workspace';
+import styles from './OutputPane.module.css';
+
+const VERDICTS: Readonly<Record<Schema['Verdict'], BadgeTone>> = {
+  ok: 'good',
+  'nonzero-exit': 'bad',
+  signaled: 'bad',
+  'compile-error': 'bad',
+  'time-limit': 'bad',
+  'memory-limit': 'bad',
+  'output-limit': 'bad',
+  'process-limit': 'bad',
+  'denied-syscall': 'bad',
+  cancelled: 'still',
+  'internal-error': 'bad',
+};
+
+/** What was run from this page, and what it said. */
+export function OutputPane() {
+  const t = useText();
+  const { runs } = useWorkspace();
+  const list = useRuns();
+  const end = useRef<HTMLDivElement>(null);
+  const live = list.find((run) => run.outcome === null && run.problem === null);
+  const grown = list.at(-1)?.pieces;
+  useEffect(() => { end.current?.scrollIntoView({ block: 'end' }); }, [list.length, grown]);
+  if (list.length === 0) return <p className={styles['empty']}>{t('output.empty')}</p>;
+  return (
+    <div className={styles['output']}>
+      {/* Scrolls, so the keyboard must reach it. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <div className={styles['runs']} role="log" aria-label={t('output.title')} tabIndex={0}>
+        {list.map((run) => (
+          <RunBlock key={run.key} run={run} />
+        ))}
+        <div ref={end} />
+      </div>
+      {live ? (
+        <InputLine waiting={live.waiting} />
+      ) : (
+        <div className={styles['foot']}>
+          <AriaButton className={styles['clear'] ?? ''} onPress={() => { runs.clear(); }}>{t('output.clear')}</AriaButton>
+        </div>
+      )}
+    </div>
+  );
+}
+
+const RunBlock = memo(function RunBlock({ run }: { run: Run }) {
+  const t = useText();
+  return (
+    <article className={styles['run']} aria-label={run.title}>
+      <header className={styles['head']}>
+        <span className={styles['title']}>{run.title}</span>
+        <RunState run={run} />
+      </header>
+      {run.dropped > 0 && <p className={styles['note']}>{t('output.dropped', { count: run.dropped })}</p>}
+      {run.pieces.map((piece, at) => (
+        // Pieces are only ever added at the end.
+        <PieceView key={at} piece={piece} />
+      ))}
+      {run.problem && <p className={styles['problem']} role="alert">{run.problem}</p>}
+      {run.outcome && <Ending outcome={run.outcome} />}
+    </article>
+  );
+}, (before, after) => before.run.pieces === after.run.pieces && before.run.outcome === after.run.outcome && before.run.problem === after.run.problem && before.run.id === after.run.id && before.run.step === after.run.step);
+
+function RunState({ run }: { run: Run }) {
+  const t = useText();
+  if (run.problem) return <Badge tone="bad">{t('run.failed')}</Badge>;
+  if (run.outcome) return <Badge tone={VERDICTS[run.outcome.verdict]}>{t(`verdict.${run.outcome.verdict}`)}</Badge>;
+  if (run.step === 'build') return <Badge tone="busy">{t('run.building')}</Badge>;
+  return <Badge tone="busy">{t(run.id ? 'run.running' : 'run.starting')}</Badge>;
+}
+
+function Ending({ outcome }: { outcome: Schema['Outcome'] }) {
+  const t = useText();
+  const { usage, verdict, detail, exit_code: code } = outcome;
+  const cpu = (usage.cpu_user_us + usage.cpu_system_us) / 1_000;
+  return (
+    <footer className={styles['ending']}>
+      {verdict !== 'ok' && <span>{detail ?? (code != null ? t('run.exit', { code }) : '')}</span>}
+      <span>{t('run.usage', { wall: Math.round(usage.wall_us / 1_000), cpu: Math.round(cpu), memory: Math.ceil(usage.memory_peak_bytes / 1_048_576) })}</span>
+    </footer>
+  );
+}
+
+const PieceView = memo(function PieceView({ piece }: { piece: Piece }) {
+  return piece.kind === 'media' ? <Medium mime={piece.mime} bytes={piece.bytes} /> : <pre className={[styles['text'], styles[piece.kind]].join(' ')}>{piece.text}</pre>;
+});
+
+const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/svg+xml']);
+
+/** Rich output. A picture is drawn as one, which runs no script; HTML stands in a frame that may do nothing. */
+function Medium({ mime, bytes }: { mime: string; bytes: Uint8Array<ArrayBuffer> }) {
+  const t = useText();
+  const isPicture = PICTURES.has(mime);
+  const blob = useMemo(() => (isPicture ? new Blob([bytes], { type: mime }) : null), [bytes, mime, isPicture]);
+  const url = useObjectUrl(blob);
+  if (isPicture) return url ? <img className={styles['picture']} src={url} alt={t('output.picture')} /> : null;
+  const text = new TextDecoder().decode(bytes);
+  if (mime === 'text/html') return <iframe className={styles['frame']} sandbox="" srcDoc={text} title={t('output.html')} />;
+  if (mime.startsWith('text/') || mime === 'application/json') return <pre className={styles['text']}>{text}</pre>;
+  return <p className={styles['note']}>{t('output.unknown', { mime, bytes: bytes.length })}</p>;
+}
+
+function InputLine({ waiting }: { waiting: Run['waiting'] }) {
+  const t = useText();
+  const { runs } = useWorkspace();
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => { if (waiting) field.current?.focus(); }, [waiting]);
+  const send = (event: FormEvent) => {
+    event.preventDefault();
+    const line = field.current?.value ?? '';
+    if (field.current) field.current.value = '';
+    void runs.write(line);
+  };
+  const end = (event: KeyboardEvent) => {
+    if (event.ctrlKey && event.key === 'd') {
+      event.preventDefault();
+      void runs.endInput();
+    }
+  };
+  return (
+    <form className={[styles['input'], waiting ? styles['asked'] : ''].join(' ')} onSubmit={send}>
+      <input ref={field} type={waiting?.echo === false ? 'password' : 'text'} aria-label={waiting?.prompt.trim() ? waiting.prompt : t('input.label')} placeholder={t(waiting ? 'input.asked' : 'input.label')} autoComplete="off" autoCapitalize="off" spellCheck={false} onKeyDown={end} />
+      <Button small type="submit">{t('input.send')}</Button>
+      <Button small look="quiet" onPress={() => void runs.endInput()}>{t('input.end')}</Button>
+    </form>
+  );
+}

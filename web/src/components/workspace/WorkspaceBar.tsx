@@ -1,0 +1,81 @@
+import { useState } from 'react';
+import { useText } from '../../i18n/text';
+import { Button, IconButton } from '../../ui/Button';
+import { Menu } from '../../ui/Menu';
+import { Notice } from '../../ui/Notice';
+import { isSource, requestFor, ways, type Way } from '../../workspace/run-request';
+import { baseOf, shown } from '../../workspace/names';
+import { useRuns, useTabs, useWorkspace } from '../../workspace/workspace';
+import { SessionBadge } from '../SessionBadge';
+import { SaveLine } from './EditorPane';
+import styles from './WorkspaceBar.module.css';
+
+export type RunState = {
+  /** Why nothing can be run now; none where something can. */
+  refused: 'run.refused.none' | 'run.refused.language' | 'run.refused.session' | null;
+  problem: string | null;
+  isRunning: boolean;
+  start: (way?: Way) => void;
+  stop: () => void;
+};
+
+/** Runs the file that is looked at: saved first, so that what runs is what is there. */
+export function useRun(onStart: () => void): RunState {
+  const t = useText();
+  const { session, language, tabs, runs } = useWorkspace();
+  const { active } = useTabs();
+  const isRunning = useRuns().some((run) => run.outcome === null && run.problem === null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const usual = language ? ways(language)[0] : undefined;
+  const isOver = !session.allowed_actions?.includes('run');
+  const refused = isOver ? 'run.refused.session' : active === null ? 'run.refused.none' : !language || !usual || !isSource(language, active) ? 'run.refused.language' : null;
+  const start = async (way: Way) => {
+    setProblem(null);
+    const tab = tabs.current;
+    if (!tab) return;
+    if (!(await tabs.flush())) {
+      setProblem(t('run.unsaved'));
+      return;
+    }
+    onStart();
+    await runs.run(shown(baseOf(tab.path)), requestFor(way, tab.path, tab.file.text));
+    await tabs.look();
+  };
+  return {
+    refused,
+    problem,
+    isRunning,
+    start: (way = usual ?? 'afresh') => { if (refused === null && runs.live === null) void start(way); },
+    stop: () => { void runs.stop().catch((error: unknown) => { setProblem(error instanceof Error ? error.message : String(error)); }); },
+  };
+}
+
+export function WorkspaceBar({ run }: { run: RunState }) {
+  const t = useText();
+  const { session, language } = useWorkspace();
+  const choices = language ? ways(language) : [];
+  return (
+    <div className={styles['bar']}>
+      <h1 className={styles['name']}>{session.name}</h1>
+      {session.state !== 'running' && <SessionBadge state={session.state} />}
+      <span className={styles['language']}>{language?.name ?? session.image}</span>
+      <span className={styles['space']} />
+      <SaveLine />
+      {run.isRunning ? (
+        <Button look="danger" icon="stop" onPress={run.stop}>{t('run.stop')}</Button>
+      ) : (
+        <Button look="primary" icon="play" isDisabled={run.refused !== null} onPress={() => { run.start(); }} aria-keyshortcuts="Control+Enter">{t('run.start')}</Button>
+      )}
+      {choices.length > 1 && (
+        <Menu
+          label={t('run.how')}
+          trigger={<IconButton icon="more" label={t('run.how')} isDisabled={run.refused !== null || run.isRunning} />}
+          choices={choices.map((id) => ({ id, label: t(`run.way.${id}`) }))}
+          onChoose={(way) => { run.start(way); }}
+        />
+      )}
+      {run.refused && <span className={styles['why']}>{t(run.refused)}</span>}
+      {run.problem && <div className={styles['problem']}><Notice tone="danger">{run.problem}</Notice></div>}
+    </div>
+  );
+}

@@ -1,0 +1,137 @@
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { writeFile, listFiles } from '../../api/files';
+import { useText, type MessageId } from '../../i18n/text';
+import type { IconName } from '../../ui/Icon';
+import { Icon } from '../../ui/Icon';
+import { starter } from '../../workspace/starter';
+import { useWorkspace, type Workspace } from '../../workspace/workspace';
+import { EditorPane } from './EditorPane';
+import { FilesPane } from './FilesPane';
+import { OutputPane } from './OutputPane';
+import { TerminalPane } from './TerminalPane';
+import { useRun, WorkspaceBar } from './WorkspaceBar';
+import styles from './WorkspaceView.module.css';
+
+type Pane = 'files' | 'code' | 'output' | 'terminal';
+
+const PANES: readonly { id: Pane; icon: IconName; label: MessageId }[] = [
+  { id: 'files', icon: 'folder', label: 'files.title' },
+  { id: 'code', icon: 'code', label: 'editor.region' },
+  { id: 'output', icon: 'output', label: 'output.title' },
+  { id: 'terminal', icon: 'terminal', label: 'terminal.title' },
+];
+
+export function WorkspaceView() {
+  const t = useText();
+  const workspace = useWorkspace();
+  const [pane, setPane] = useState<Pane>('code');
+  const [side, setSide] = useState<'output' | 'terminal'>('output');
+  const view = useRef<HTMLDivElement>(null);
+  const look = (pane: Pane) => {
+    setPane(pane);
+    if (pane === 'output' || pane === 'terminal') setSide(pane);
+  };
+  const run = useRun(() => { look('output'); });
+  useBeginning(workspace);
+  useLeaving(workspace);
+  const keys = (event: KeyboardEvent) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === 'Enter') {
+      event.preventDefault();
+      run.start();
+    } else if ((event.ctrlKey || event.metaKey) && event.key === 's') {
+      event.preventDefault();
+      void workspace.tabs.flush();
+    } else if (event.key === 'F6') {
+      event.preventDefault();
+      nextPane(view.current, event.shiftKey);
+    }
+  };
+  return (
+    // Shortcuts of whatever inside has the focus.
+    // eslint-disable-next-line jsx-a11y/no-static-element-interactions
+    <div ref={view} className={styles['workspace']} data-pane={pane} onKeyDown={keys}>
+      <WorkspaceBar run={run} />
+      <div className={styles['files']} data-part>
+        <FilesPane onOpen={() => { look('code'); }} />
+      </div>
+      <div className={styles['code']} data-part>
+        <EditorPane />
+      </div>
+      <section className={styles['side']} data-part aria-label={t('side.title')}>
+        <div className={styles['switch']}>
+          {PANES.filter(({ id }) => id === 'output' || id === 'terminal').map(({ id, label }) => (
+            <button key={id} type="button" aria-pressed={side === id} onClick={() => { look(id); }}>{t(label)}</button>
+          ))}
+        </div>
+        <div className={styles['sideBody']} hidden={side !== 'output'}><OutputPane /></div>
+        <div className={styles['sideBody']} hidden={side !== 'terminal'}><TerminalPane isShown={side === 'terminal'} /></div>
+      </section>
+      <nav className={styles['panes']} aria-label={t('panes.title')}>
+        {PANES.map(({ id, icon, label }) => (
+          <button key={id} type="button" aria-current={pane === id ? 'true' : undefined} onClick={() => { look(id); }}>
+            <Icon name={icon} size={20} />
+            {t(label)}
+          </button>
+        ))}
+      </nav>
+    </div>
+  );
+}
+
+const FOCUSABLE = '.cm-content, .xterm-helper-textarea, [role=treegrid], [role=log], button:not([disabled])';
+
+/** Goes on to the next part of the workspace, or back, round and round. */
+function nextPane(view: HTMLElement | null, back: boolean): void {
+  const parts = [...(view?.querySelectorAll<HTMLElement>('[data-part]') ?? [])].filter((part) => part.offsetParent !== null);
+  const at = parts.findIndex((part) => part.contains(document.activeElement));
+  const next = parts[(at + (back ? parts.length - 1 : 1)) % parts.length];
+  const shown = [...(next?.querySelectorAll<HTMLElement>(FOCUSABLE) ?? [])].filter((element) => element.closest('[hidden]') === null);
+  const first = FOCUSABLE.split(', ').map((kind) => shown.find((element) => element.matches(kind))).find((element) => element !== undefined);
+  first?.focus();
+}
+
+/** Opens what was open, or the first program, which is written where nothing is. */
+function useBeginning({ session, language, tabs }: Workspace): void {
+  const t = useText();
+  const navigate = useNavigate();
+  const { first } = useSearch({ from: '/signed-in/w/$session' });
+  const begun = useRef<unknown>(null);
+  useEffect(() => {
+    if (begun.current === tabs || !language) return;
+    begun.current = tabs;
+    const begin = async () => {
+      if (tabs.restore()) return;
+      const entries = await listFiles(session.id, '');
+      const main = entries.find(({ path }) => path === language.main);
+      if (!main && first) await writeFile(session.id, language.main, starter(language, t('starter.hint')));
+      if (main || first) tabs.open(language.main);
+      if (first) await navigate({ to: '.', search: {}, replace: true });
+    };
+    // What cannot be read or written is said by the files' own pane.
+    void begin().catch(() => undefined);
+  }, [session.id, language, tabs, first, navigate, t]);
+}
+
+/** Nothing typed is lost when the page goes away, and it does not go away unasked while the server has not got everything. */
+function useLeaving({ tabs }: Workspace): void {
+  useEffect(() => {
+    const hide = () => {
+      tabs.keepDrafts();
+      if (document.visibilityState === 'hidden') void tabs.flush();
+      else void tabs.look();
+    };
+    const ask = (event: BeforeUnloadEvent) => {
+      tabs.keepDrafts();
+      if (!tabs.isSafe) event.preventDefault();
+    };
+    document.addEventListener('visibilitychange', hide);
+    window.addEventListener('pagehide', hide);
+    window.addEventListener('beforeunload', ask);
+    return () => {
+      document.removeEventListener('visibilitychange', hide);
+      window.removeEventListener('pagehide', hide);
+      window.removeEventListener('beforeunload', ask);
+    };
+  }, [tabs]);
+}

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { createIntl } from 'react-intl';
+import { en } from './en';
+import { CATALOGUES, type MessageId } from './text';
+
+const ids = Object.keys(en) as MessageId[];
+/** The names in braces, without what stands in plural forms. */
+const names = (text: string) => [...new Set([...text.matchAll(/\{(\w+)\s*[,}]/g)].map((found) => found[1] ?? ''))].sort();
+
+test('every catalogue has every message, and no other', () => {
+  for (const catalogue of Object.values(CATALOGUES)) expect(Object.keys(catalogue).sort()).toEqual(ids.toSorted());
+});
+
+test('messages can be read, are not empty, and name the same values in every language', () => {
+  for (const [locale, messages] of Object.entries(CATALOGUES)) {
+    const onError = (error: Error) => { throw error; };
+    const intl = createIntl({ locale, messages, onError });
+    for (const id of ids) {
+      expect(intl.formatMessage({ id }, Object.fromEntries(names(messages[id]).map((name) => [name, 2]))).trim(), `${locale} ${id}`).not.toBe('');
+      expect(names(messages[id]), `${locale} ${id}`).toEqual(names(en[id]));
+    }
+  }
+});

@@ -1,0 +1,35 @@
+import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router';
+import { useText } from '../i18n/text';
+import { Button } from '../ui/Button';
+import styles from './FailurePage.module.css';
+
+export function NotFoundPage() {
+  const t = useText();
+  return (
+    <main className={styles['page']}>
+      <h1>{t('app.notFound.title')}</h1>
+      <p>{t('app.notFound.text')}</p>
+      <Link to="/">{t('app.notFound.home')}</Link>
+    </main>
+  );
+}
+
+export function FailurePage({ error, reset }: ErrorComponentProps) {
+  const t = useText();
+  const router = useRouter();
+  const again = async () => {
+    await router.invalidate();
+    reset();
+  };
+  return (
+    <main className={styles['page']}>
+      <h1>{t('app.failed.title')}</h1>
+      <p>{error instanceof Error ? error.message : String(error)}</p>
+      <div>
+        <Button look="primary" onPress={() => void again()}>
+          {t('app.retry')}
+        </Button>
+      </div>
+    </main>
+  );
+}

@@ -1,0 +1,67 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { isSignedOut } from './api/problem';
+import { signinQuery } from './api/queries';
+import { Shell } from './components/Shell';
+import { FailurePage, NotFoundPage } from './pages/FailurePage';
+import { HomePage } from './pages/HomePage';
+import { LinkPage } from './pages/LinkPage';
+import { SigninPage } from './pages/SigninPage';
+
+type Context = { queries: QueryClient };
+
+const root = createRootRouteWithContext<Context>()({ notFoundComponent: NotFoundPage, errorComponent: FailurePage });
+
+const signin = createRoute({
+  getParentRoute: () => root,
+  path: '/signin',
+  // Said also where it is not: what is left out here stays as the address has it.
+  validateSearch: (search: Record<string, unknown>): { to?: string | undefined } => ({ to: isOwnAddress(search['to']) ? search['to'] : undefined }),
+  component: SigninPage,
+});
+
+const link = createRoute({ getParentRoute: () => root, path: '/signin/link', component: LinkPage });
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: 'signed-in',
+  loader: async ({ context, location }) => {
+    try {
+      return await context.queries.ensureQueryData(signinQuery);
+    } catch (error) {
+      if (!isSignedOut(error)) throw error;
+      const to = location.href;
+      throw redirect({ to: '/signin', search: to === '/' ? {} : { to } });
+    }
+  },
+  component: function SignedIn() {
+    return <Shell signin={signedIn.useLoaderData()} />;
+  },
+});
+
+const home = createRoute({ getParentRoute: () => signedIn, path: '/', component: HomePage });
+
+const workspace = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/w/$session',
+  // `first`: just made; the workspace writes its first program.
+  validateSearch: (search: Record<string, unknown>): { first?: true | undefined } => ({ first: search['first'] === true ? true : undefined }),
+  component: lazyRouteComponent(() => import('./pages/WorkspacePage'), 'WorkspacePage'),
+});
+
+const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace])]);
+
+export function newRouter(queries: QueryClient) {
+  return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });
+}
+
+/** Nobody is sent elsewhere by an address that somebody else made. */
+function isOwnAddress(to: unknown): to is string {
+  return typeof to === 'string' && to.startsWith('/') && !to.startsWith('//') && !to.includes('\\');
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof newRouter>;
+  }
+}

@@ -1,0 +1,19 @@
+import { cleanup } from '@testing-library/react';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { setupServer } from 'msw/node';
+import { Database } from '../../mock-api/database.ts';
+import { handlers } from '../../mock-api/handlers.ts';
+
+/** Requests that no handler is for are failures: nothing leaves a test. */
+export const server = setupServer();
+
+export let database = new Database();
+
+beforeAll(() => { server.listen({ onUnhandledRequest: 'error' }); });
+beforeEach(() => {
+  localStorage.clear();
+  database = new Database();
+  server.resetHandlers(...handlers(database));
+});
+afterEach(cleanup);
+afterAll(() => { server.close(); });

@@ -1,0 +1,19 @@
+import { FieldError, Input, Label, Text, TextField as AriaTextField, type TextFieldProps } from 'react-aria-components';
+import styles from './TextField.module.css';
+
+type Props = Omit<TextFieldProps, 'className' | 'style' | 'children'> & { label: string; hint?: string };
+
+export function TextField({ label, hint, ...rest }: Props) {
+  return (
+    <AriaTextField {...rest} className={styles['field'] ?? ''}>
+      <Label className={styles['label'] ?? ''}>{label}</Label>
+      <Input className={styles['input'] ?? ''} />
+      {hint && (
+        <Text slot="description" className={styles['hint'] ?? ''}>
+          {hint}
+        </Text>
+      )}
+      <FieldError className={styles['error'] ?? ''} />
+    </AriaTextField>
+  );
+}

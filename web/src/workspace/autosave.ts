@@ -1,0 +1,218 @@
+import type { TextRead } from '../api/files';
+
+export type SaveState =
+  | { kind: 'loading' }
+  | { kind: 'saved' }
+  | { kind: 'dirty' }
+  | { kind: 'saving' }
+  /** Tried again by itself; the text is kept in this browser meanwhile. */
+  | { kind: 'failed'; why: string }
+  /** Somebody or some program wrote the file since it was read here. */
+  | { kind: 'conflict'; theirs: string }
+  | { kind: 'unreadable'; why: 'binary' | 'large' | 'gone' | 'failed'; detail: string };
+
+/** Where texts are kept until the server has them. */
+export type Drafts = {
+  get: (path: string) => { base: string; text: string } | null;
+  set: (path: string, draft: { base: string; text: string }) => void;
+  remove: (path: string) => void;
+};
+
+export type Rim = { read: (path: string) => Promise<TextRead>; write: (path: string, text: string) => Promise<void>; drafts: Drafts };
+
+const DRAFT_MS = 120;
+const SAVE_MS = 700;
+const RETRY_MS_FIRST = 1_000;
+const RETRY_MS_MAX = 15_000;
+
+/**
+ * One open file: its text, what the server is known to have, and the way from the one to the other. Knows no editor.
+ * A keystroke is in the browser's storage within DRAFT_MS and at the server soon after; it is forgotten here only once the server has said so.
+ */
+export class Autosave {
+  state: SaveState = { kind: 'loading' };
+  /** What the server has, as far as is known. */
+  private acked = '';
+  private latest: () => string = () => '';
+  private draftTimer: ReturnType<typeof setTimeout> | undefined;
+  private saveTimer: ReturnType<typeof setTimeout> | undefined;
+  private saving: Promise<void> | null = null;
+  private retryMs = RETRY_MS_FIRST;
+  private readonly path: string;
+  private readonly rim: Rim;
+  private readonly onState: () => void;
+
+  constructor(path: string, rim: Rim, onState: () => void) {
+    this.path = path;
+    this.rim = rim;
+    this.onState = onState;
+  }
+
+  /** Reads the file. Returns the text to begin with: the draft of an earlier page, where the server has not got it. */
+  async open(): Promise<string | null> {
+    const read = await this.rim.read(this.path).catch((error: unknown) => said(error));
+    if (typeof read === 'string') return this.unreadable('failed', read);
+    const draft = this.rim.drafts.get(this.path);
+    if (read.kind === 'gone' && draft) return this.begin('', draft.text, null);
+    if (read.kind !== 'text') return this.unreadable(read.kind, '');
+    if (!draft || draft.text === read.text) {
+      this.rim.drafts.remove(this.path);
+      return this.begin(read.text, read.text, null);
+    }
+    return this.begin(read.text, draft.text, draft.base === read.text ? null : read.text);
+  }
+
+  private begin(acked: string, text: string, theirs: string | null): string {
+    this.acked = acked;
+    this.latest = () => text;
+    if (theirs !== null) this.become({ kind: 'conflict', theirs });
+    else if (text === acked) this.become({ kind: 'saved' });
+    else this.edited();
+    return text;
+  }
+
+  private unreadable(why: 'binary' | 'large' | 'gone' | 'failed', detail: string): null {
+    this.become({ kind: 'unreadable', why, detail });
+    return null;
+  }
+
+  /** The text has changed; `latest` says what it is then. */
+  edit(latest: () => string): void {
+    this.latest = latest;
+    this.edited();
+  }
+
+  private edited(): void {
+    this.draftTimer ??= setTimeout(() => { this.keepDraft(); }, DRAFT_MS);
+    if (this.state.kind === 'conflict') return;
+    if (this.state.kind !== 'failed') this.become({ kind: 'dirty' });
+    if (this.saving || this.state.kind === 'failed') return;
+    clearTimeout(this.saveTimer);
+    this.saveTimer = setTimeout(() => void this.save(), SAVE_MS);
+  }
+
+  get text(): string {
+    return this.latest();
+  }
+
+  /** Puts the text where a reload finds it. */
+  keepDraft(): void {
+    clearTimeout(this.draftTimer);
+    this.draftTimer = undefined;
+    const text = this.latest();
+    if (text !== this.acked) this.rim.drafts.set(this.path, { base: this.acked, text });
+  }
+
+  get isSafe(): boolean {
+    return this.state.kind === 'saved' || this.state.kind === 'unreadable' || this.state.kind === 'loading';
+  }
+
+  /** Saves now; whether the server has everything afterwards. */
+  async flush(): Promise<boolean> {
+    if (this.isSafe) return true;
+    if (this.state.kind === 'conflict') return false;
+    await this.save();
+    return this.isSafe;
+  }
+
+  private save(): Promise<void> {
+    clearTimeout(this.saveTimer);
+    this.saving ??= this.saveAll().finally(() => { this.saving = null; });
+    return this.saving;
+  }
+
+  private async saveAll(): Promise<void> {
+    this.keepDraft();
+    for (let text = this.latest(); text !== this.acked; text = this.latest()) {
+      this.become({ kind: 'saving' });
+      try {
+        const seen = await this.rim.read(this.path);
+        if (seen.kind === 'text' && seen.text !== this.acked && seen.text !== text) {
+          this.become({ kind: 'conflict', theirs: seen.text });
+          return;
+        }
+        await this.rim.write(this.path, text);
+      } catch (error) {
+        this.fail(said(error));
+        return;
+      }
+      this.acked = text;
+      this.retryMs = RETRY_MS_FIRST;
+      this.keepDraft();
+    }
+    this.rim.drafts.remove(this.path);
+    this.become({ kind: 'saved' });
+  }
+
+  private fail(why: string): void {
+    this.become({ kind: 'failed', why });
+    this.saveTimer = setTimeout(() => void this.save(), this.retryMs);
+    this.retryMs = Math.min(this.retryMs * 2, RETRY_MS_MAX);
+  }
+
+  /** Ends a conflict. Returns the text that holds now. */
+  resolve(whose: 'mine' | 'theirs'): string {
+    if (this.state.kind !== 'conflict') return this.latest();
+    const { theirs } = this.state;
+    this.acked = theirs;
+    const text = whose === 'mine' ? this.latest() : theirs;
+    this.latest = () => text;
+    this.become({ kind: 'dirty' });
+    void this.save();
+    return text;
+  }
+
+  /** Looks whether the file was changed elsewhere. Returns the new text where nothing here stands against it. */
+  async look(): Promise<string | null> {
+    if (this.state.kind !== 'saved') return null;
+    const seen = await this.rim.read(this.path).catch(() => null);
+    const untouched = (this.state as SaveState).kind === 'saved' && this.latest() === this.acked;
+    if (seen?.kind !== 'text' || seen.text === this.acked || !untouched) return null;
+    this.acked = seen.text;
+    this.latest = () => seen.text;
+    return seen.text;
+  }
+
+  /** Nothing more happens by itself. */
+  stop(): void {
+    clearTimeout(this.draftTimer);
+    clearTimeout(this.saveTimer);
+  }
+
+  private become(state: SaveState): void {
+    this.state = state;
+    this.onState();
+  }
+}
+
+function said(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Drafts in the browser's storage, of one session. */
+export function storedDrafts(session: string, storage: Storage = localStorage): Drafts {
+  const key = (path: string) => `madang.draft:${session}:${path}`;
+  return {
+    get: (path) => {
+      try {
+        const draft: unknown = JSON.parse(storage.getItem(key(path)) ?? 'null');
+        return isDraft(draft) ? draft : null;
+      } catch {
+        return null;
+      }
+    },
+    set: (path, draft) => {
+      // Storage may be full or forbidden: the server is still asked, and the page says that the text is not saved.
+      try {
+        storage.setItem(key(path), JSON.stringify(draft));
+      } catch (error) {
+        console.warn('a draft could not be kept', error);
+      }
+    },
+    remove: (path) => { storage.removeItem(key(path)); },
+  };
+}
+
+function isDraft(value: unknown): value is { base: string; text: string } {
+  return typeof value === 'object' && value !== null && 'base' in value && 'text' in value && typeof value.base === 'string' && typeof value.text === 'string';
+}

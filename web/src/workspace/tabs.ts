@@ -1,0 +1,133 @@
+import { readText, writeFile } from '../api/files';
+import { Autosave, storedDrafts, type SaveState } from './autosave';
+
+export type Tab = { readonly path: string; readonly file: Autosave; state: SaveState; /** What the editor begins with; none until it is read. */ text: string | null; /** Counts texts that came from elsewhere. */ version: number };
+
+type Snapshot = { readonly tabs: readonly Tab[]; readonly active: string | null };
+
+/** The files that are open, and which of them is looked at. */
+export class Tabs {
+  private tabs: Tab[] = [];
+  private active: string | null = null;
+  private shown: Snapshot = { tabs: [], active: null };
+  private readonly listeners = new Set<() => void>();
+  private readonly session: string;
+  private readonly kept: string;
+
+  constructor(session: string) {
+    this.session = session;
+    this.kept = `madang.tabs:${session}`;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly snapshot = (): Snapshot => this.shown;
+
+  /** Opens what was open when this workspace was last looked at. Whether there was anything. */
+  restore(): boolean {
+    const kept = keptTabs(localStorage.getItem(this.kept));
+    for (const path of kept.paths) this.open(path, path === kept.active);
+    return kept.paths.length > 0;
+  }
+
+  open(path: string, activate = true): void {
+    if (!this.tabs.some((tab) => tab.path === path)) this.begin(path);
+    if (activate || this.active === null) this.active = path;
+    this.tell();
+  }
+
+  private begin(path: string): void {
+    const rim = {
+      read: (path: string) => readText(this.session, path),
+      write: (path: string, text: string) => writeFile(this.session, path, text),
+      drafts: storedDrafts(this.session),
+    };
+    const file = new Autosave(path, rim, () => {
+      tab.state = tab.file.state;
+      this.tell();
+    });
+    const tab: Tab = { path, file, state: file.state, text: null, version: 0 };
+    this.tabs = [...this.tabs, tab];
+    void file.open().then((text) => { this.replace(tab, text); });
+  }
+
+  private replace(tab: Tab, text: string | null): void {
+    if (text === null) return;
+    tab.text = text;
+    tab.version += 1;
+    this.tell();
+  }
+
+  async close(path: string): Promise<void> {
+    const tab = this.tabs.find((tab) => tab.path === path);
+    if (!tab) return;
+    await tab.file.flush();
+    // What could not be saved stays open: closing it would hide that.
+    if (tab.file.isSafe) this.drop(path);
+  }
+
+  /** Forgets a file that is no more, or is called otherwise now. */
+  drop(path: string): void {
+    const gone = (one: string) => one === path || one.startsWith(`${path}/`);
+    const at = this.tabs.findIndex((tab) => gone(tab.path));
+    for (const tab of this.tabs) if (gone(tab.path)) tab.file.stop();
+    this.tabs = this.tabs.filter((tab) => !gone(tab.path));
+    if (this.active !== null && gone(this.active)) this.active = (this.tabs[at] ?? this.tabs[at - 1] ?? this.tabs[0])?.path ?? null;
+    this.tell();
+  }
+
+  get current(): Tab | null {
+    return this.tabs.find((tab) => tab.path === this.active) ?? null;
+  }
+
+  /** Saves everything. Whether the server has everything now. */
+  async flush(): Promise<boolean> {
+    return (await Promise.all(this.tabs.map((tab) => tab.file.flush()))).every(Boolean);
+  }
+
+  /** Puts everything where a reload finds it; there is no time for more when a page goes away. */
+  keepDrafts(): void {
+    for (const tab of this.tabs) if (!tab.file.isSafe) tab.file.keepDraft();
+  }
+
+  get isSafe(): boolean {
+    return this.tabs.every((tab) => tab.file.isSafe);
+  }
+
+  /** Reads again what others may have written. */
+  async look(): Promise<void> {
+    await Promise.all(this.tabs.map(async (tab) => { this.replace(tab, await tab.file.look()); }));
+  }
+
+  resolve(path: string, whose: 'mine' | 'theirs'): void {
+    const tab = this.tabs.find((tab) => tab.path === path);
+    if (tab) this.replace(tab, tab.file.resolve(whose));
+  }
+
+  leave(): void {
+    this.keepDrafts();
+    void this.flush();
+  }
+
+  private tell(): void {
+    this.shown = { tabs: this.tabs.map((tab) => ({ ...tab })), active: this.active };
+    localStorage.setItem(this.kept, JSON.stringify({ paths: this.tabs.map((tab) => tab.path), active: this.active }));
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function keptTabs(text: string | null): { paths: string[]; active: string | null } {
+  try {
+    const kept: unknown = JSON.parse(text ?? '{}');
+    if (typeof kept === 'object' && kept !== null && 'paths' in kept && Array.isArray(kept.paths)) {
+      const paths = kept.paths.filter((path): path is string => typeof path === 'string');
+      return { paths, active: 'active' in kept && typeof kept.active === 'string' ? kept.active : null };
+    }
+  } catch {
+    // As if nothing had been kept.
+  }
+  return { paths: [], active: null };
+}
