@@ -1,18 +1,16 @@
 import { Button } from 'react-aria-components';
 import type { Schema } from '../api/client';
-import { useText } from '../i18n/text';
 import styles from './LanguageCards.module.css';
 
 type Props = { languages: readonly Schema['LanguageView'][]; isDisabled: boolean; onChoose: (id: string) => void };
 
 /** One button for each language that can run here. */
 export function LanguageCards({ languages, isDisabled, onChoose }: Props) {
-  const t = useText();
   return (
     <ul className={styles['cards']}>
       {languages.map(({ id, name, version }) => (
         <li key={id}>
-          <Button className={styles['card'] ?? ''} isDisabled={isDisabled} aria-label={t('home.new.in', { language: name })} onPress={() => { onChoose(id); }}>
+          <Button className={styles['card'] ?? ''} isDisabled={isDisabled} onPress={() => { onChoose(id); }}>
             <span className={styles['name']}>{name}</span>
             <span className={styles['version']}>{short(version)}</span>
           </Button>

@@ -50,7 +50,8 @@ export function Editor({ tab, onEdit }: Props) {
   useEffect(() => { edit.current = onEdit; });
   useEffect(() => {
     if (!place.current) return undefined;
-    const made = new EditorView({ parent: place.current });
+    // With its extensions from the first: it makes its style elements at once, and they need the nonce.
+    const made = new EditorView({ parent: place.current, extensions: basics });
     view.current = made;
     return () => { made.destroy(); view.current = null; };
   }, []);
@@ -62,7 +63,7 @@ export function Editor({ tab, onEdit }: Props) {
     const before = states.get(path);
     const language = new Compartment();
     const fresh = before?.version !== version;
-    const state = fresh ? newState(text, [language.of([]), changes(() => edit.current), EditorView.contentAttributes.of({ 'aria-label': label })]) : before.state;
+    const state = fresh ? newState(text, [language.of([]), changes(() => edit.current), EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' })]) : before.state;
     shownNow.setState(state);
     if (fresh) void languageFor(path).then((support) => { if (view.current === shownNow && support) shownNow.dispatch({ effects: language.reconfigure(support) }); }).catch(() => undefined);
     shownNow.focus();

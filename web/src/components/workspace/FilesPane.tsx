@@ -56,8 +56,8 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
       {acts.error && <Notice tone="danger" action={<Button small onPress={() => { acts.reset(); }}>{t('app.close')}</Button>}>{acts.error.message}</Notice>}
       {listed.error && <Notice tone="warm">{listed.error.message}</Notice>}
       {acts.isPending && <p className={styles['hint']} role="status">{t('files.working')}</p>}
-      <FileTree listed={listed.entries} expanded={expanded} onExpand={setExpanded} active={active} onOpen={open} onAct={act} />
       {listed.entries.get('')?.length === 0 && <p className={styles['hint']}>{t('files.empty')}</p>}
+      <FileTree listed={listed.entries} expanded={expanded} onExpand={setExpanded} active={active} onOpen={open} onAct={act} />
       {asked && <Dialogs asked={asked} acts={acts} onClose={() => { acts.reset(); setAsked(null); }} onOpen={onOpen} />}
     </section>
   );

@@ -1,3 +1,4 @@
+import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { writeFile, listFiles } from '../../api/files';
@@ -95,6 +96,7 @@ function nextPane(view: HTMLElement | null, back: boolean): void {
 function useBeginning({ session, language, tabs }: Workspace): void {
   const t = useText();
   const navigate = useNavigate();
+  const queries = useQueryClient();
   const { first } = useSearch({ from: '/signed-in/w/$session' });
   const begun = useRef<unknown>(null);
   useEffect(() => {
@@ -104,13 +106,16 @@ function useBeginning({ session, language, tabs }: Workspace): void {
       if (tabs.restore()) return;
       const entries = await listFiles(session.id, '');
       const main = entries.find(({ path }) => path === language.main);
-      if (!main && first) await writeFile(session.id, language.main, starter(language, t('starter.hint')));
+      if (!main && first) {
+        await writeFile(session.id, language.main, starter(language, t('starter.hint')));
+        await queries.invalidateQueries({ queryKey: ['files', session.id] });
+      }
       if (main || first) tabs.open(language.main);
       if (first) await navigate({ to: '.', search: {}, replace: true });
     };
     // What cannot be read or written is said by the files' own pane.
     void begin().catch(() => undefined);
-  }, [session.id, language, tabs, first, navigate, t]);
+  }, [session.id, language, tabs, first, navigate, queries, t]);
 }
 
 /** Nothing typed is lost when the page goes away, and it does not go away unasked while the server has not got everything. */
