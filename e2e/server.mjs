@@ -50,6 +50,13 @@ export class Server {
     if (!answer.ok) throw new Error(`PUT ${path}: ${answer.status} ${await answer.text()}`);
   }
 
+  /** A file's text. */
+  async text(path) {
+    const answer = await fetch(`${this.url}/api/v1${path}`, { headers: { authorization: `Bearer ${this.token}` } });
+    if (!answer.ok) throw new Error(`GET ${path}: ${answer.status}`);
+    return answer.text();
+  }
+
   /** The command line, as somebody on this machine; its standard output. */
   async madang(...words) {
     const child = spawn(process.env.MADANG, words, { env: { ...process.env, MADANG_HOME: this.home }, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -1,13 +1,9 @@
 // The web, as somebody uses it who has never seen it: from the link that the server printed to a program that runs.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { eventually, launch, newPage, shown } from './browser.mjs';
+import { launch, shown } from './browser.mjs';
 import { Server } from './server.mjs';
-
-const PASSWORD = 'a long enough password';
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+import { hindrances, named, PASSWORD, signedIn, webPage } from './web.mjs';
 
 let server, browser;
 before(async () => {
@@ -19,36 +15,8 @@ after(async () => {
   await server?.stop();
 });
 
-/** A page whose every complaint, of the policy or of a script, is a failure of its test. */
-async function webPage(context) {
-  const page = await (context ? context.newPage() : newPage(browser));
-  page.complaints = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 401/.test(message.text())) page.complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => page.complaints.push(String(error)));
-  return page;
-}
-
-const named = (page, role, name) => page.getByRole(role, { name, exact: true });
-
-async function signIn(page) {
-  await page.goto(`${server.url}/`);
-  await page.getByLabel('Name').fill('administrator');
-  await page.getByLabel('Password').fill(PASSWORD);
-  await named(page, 'button', 'Sign in').click();
-}
-
-/** What axe finds that hinders people. Scripts of the test are no part of the page, so its policy does not hold for them. */
-async function hindrances(page) {
-  await page.evaluate(await readFile(axe, 'utf8'));
-  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-  const serious = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  return serious.flatMap(({ id, nodes }) => nodes.map(({ target, any }) => `${id}: ${target.join(' ')} ${any[0]?.message ?? ''}`));
-}
-
 test('the printed link sets a password, and a first program plots', async () => {
-  const page = await webPage();
+  const page = await webPage(browser);
   await shown(page, 'web-first-program', async () => {
     await page.goto(server.link);
     await page.getByLabel('New password').fill(PASSWORD);
@@ -65,5 +33,74 @@ test('the printed link sets a password, and a first program plots', async () => 
     assert.deepEqual(await hindrances(page), []);
     assert.deepEqual(page.complaints, []);
   });
+  await page.close();
+});
+
+/** Goes on with Tab until what has the focus is called so. */
+async function tabTo(page, name) {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press('Tab');
+    if ((await page.evaluate(() => document.activeElement?.textContent ?? '')).startsWith(name)) return;
+  }
+  throw new Error(`Tab never comes to ${name}`);
+}
+
+test('a keyboard alone makes a workspace, writes a program and runs it', async () => {
+  const page = await signedIn(browser, server);
+  await shown(page, 'web-keyboard', async () => {
+    await tabTo(page, 'Skip to the content');
+    await page.keyboard.press('Enter');
+    await tabTo(page, 'New workspace');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    assert.deepEqual(await hindrances(page), []);
+    await tabTo(page, 'Python');
+    await page.keyboard.press('Enter');
+    await page.locator('.cm-content:focus').waitFor();
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type('print(6 * 7)');
+    await page.keyboard.press('Control+Enter');
+    await page.locator('[role=log]').getByText('42', { exact: true }).waitFor();
+    await page.keyboard.press('F6');
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('role')), 'log', 'F6 leaves the editor for the output');
+    await page.keyboard.press('Shift+F6');
+    await page.locator('.cm-content:focus').waitFor();
+    assert.deepEqual(page.complaints, []);
+  });
+  await page.close();
+});
+
+test('every page in both languages, light and dark, on a desk, a tablet and a phone hinders nobody', async () => {
+  const page = await signedIn(browser, server);
+  const { items } = await server.api('GET', '/sessions?filter=live');
+  const pages = { home: '/', workspace: `/w/${items[0].id}`, nowhere: '/nowhere' };
+  const sizes = { desk: { width: 1280, height: 800 }, tablet: { width: 834, height: 1112 }, phone: { width: 390, height: 780 } };
+  for (const [theme, locale] of [['light', 'en'], ['dark', 'ko'], ['light', 'ko'], ['dark', 'en']]) {
+    await page.evaluate((settings) => localStorage.setItem('madang.settings', JSON.stringify(settings)), { theme, locale });
+    for (const [size, viewport] of Object.entries(sizes)) {
+      await page.setViewportSize(viewport);
+      for (const [name, path] of Object.entries(pages)) {
+        await shown(page, `web-${name}-${theme}-${locale}-${size}`, async () => {
+          await page.goto(`${server.url}${path}`);
+          await page.locator(name === 'workspace' ? '.cm-content' : 'h1').waitFor();
+          assert.equal(await page.locator('html').getAttribute('lang'), locale);
+          assert.deepEqual(await hindrances(page), [], `${name} ${theme} ${locale} ${size}`);
+          assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name} is no wider than a ${size}`);
+        });
+      }
+    }
+  }
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+test('whoever signs out sees nothing more', async () => {
+  const page = await signedIn(browser, server);
+  await named(page, 'button', 'Account of administrator').click();
+  await named(page, 'menuitem', 'Sign out').click();
+  await named(page, 'heading', 'Sign in').waitFor();
+  await page.goto(`${server.url}/w/anything`);
+  await named(page, 'heading', 'Sign in').waitFor();
+  assert.equal(new URL(page.url()).searchParams.get('to'), '/w/anything');
   await page.close();
 });

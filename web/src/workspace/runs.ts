@@ -15,6 +15,8 @@ export type Run = {
   outcome: Schema['Outcome'] | null;
   problem: string | null;
   step: Schema['Step'] | null;
+  /** Whether somebody here has asked it to end. */
+  isStopped: boolean;
 };
 
 const RUNS_MAX = 30;
@@ -52,7 +54,7 @@ export class Runs {
 
   /** Runs it and follows it to its end. */
   async run(title: string, request: RunRequest): Promise<void> {
-    const run: Run = { key: (this.keys += 1), title, mode: request.mode, id: null, pieces: [], dropped: 0, waiting: null, outcome: null, problem: null, step: null };
+    const run: Run = { key: (this.keys += 1), title, mode: request.mode, id: null, pieces: [], dropped: 0, waiting: null, outcome: null, problem: null, step: null, isStopped: false };
     this.runs = [...this.runs, run].slice(-RUNS_MAX);
     this.tell();
     try {
@@ -99,6 +101,7 @@ export class Runs {
   async stop(): Promise<void> {
     const run = this.live;
     if (!run?.id) return;
+    run.isStopped = true;
     if (run.mode === 'query') await client.POST('/api/v1/sessions/{id}/interrupt', { params: { path: { id: this.session } } });
     else await client.DELETE('/api/v1/runs/{id}', { params: { path: { id: run.id } } });
   }
@@ -140,6 +143,7 @@ function hear(run: Run, event: RunEvent, decoders: { stdout: TextDecoder; stderr
       break;
     case 'waiting-input':
       run.waiting = { prompt: event.prompt, echo: event.echo };
+      if (event.prompt !== '') add(run, { kind: 'stdout', text: event.prompt });
       break;
     case 'step-started':
       run.step = event.step;

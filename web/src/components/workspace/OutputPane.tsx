@@ -76,7 +76,11 @@ const RunBlock = memo(function RunBlock({ run }: { run: Run }) {
 function RunState({ run }: { run: Run }) {
   const t = useText();
   if (run.problem) return <Badge tone="bad">{t('run.failed')}</Badge>;
-  if (run.outcome) return <Badge tone={VERDICTS[run.outcome.verdict]}>{t(`verdict.${run.outcome.verdict}`)}</Badge>;
+  if (run.outcome) {
+    // What an interpreter makes of an interrupt is no failure to whoever asked for it.
+    const verdict = run.isStopped && run.outcome.verdict !== 'ok' ? 'cancelled' : run.outcome.verdict;
+    return <Badge tone={VERDICTS[verdict]}>{t(`verdict.${verdict}`)}</Badge>;
+  }
   if (run.step === 'build') return <Badge tone="busy">{t('run.building')}</Badge>;
   return <Badge tone="busy">{t(run.id ? 'run.running' : 'run.starting')}</Badge>;
 }
@@ -84,10 +88,11 @@ function RunState({ run }: { run: Run }) {
 function Ending({ outcome }: { outcome: Schema['Outcome'] }) {
   const t = useText();
   const { usage, verdict, detail, exit_code: code } = outcome;
+  const said = verdict === 'ok' ? null : (detail ?? (code == null ? null : t('run.exit', { code })));
   const cpu = (usage.cpu_user_us + usage.cpu_system_us) / 1_000;
   return (
     <footer className={styles['ending']}>
-      {verdict !== 'ok' && <span>{detail ?? (code != null ? t('run.exit', { code }) : '')}</span>}
+      {said && <span>{said}</span>}
       <span>{t('run.usage', { wall: Math.round(usage.wall_us / 1_000), cpu: Math.round(cpu), memory: Math.ceil(usage.memory_peak_bytes / 1_048_576) })}</span>
     </footer>
   );
@@ -105,7 +110,7 @@ function Medium({ mime, bytes }: { mime: string; bytes: Uint8Array<ArrayBuffer> 
   const isPicture = PICTURES.has(mime);
   const blob = useMemo(() => (isPicture ? new Blob([bytes], { type: mime }) : null), [bytes, mime, isPicture]);
   const url = useObjectUrl(blob);
-  if (isPicture) return url ? <img className={styles['picture']} src={url} alt={t('output.picture')} /> : null;
+  if (isPicture) return url ? <img className={styles['picture']} src={url} alt={t('output.picture')} onLoad={(event) => { event.currentTarget.scrollIntoView({ block: 'nearest' }); }} /> : null;
   const text = new TextDecoder().decode(bytes);
   if (mime === 'text/html') return <iframe className={styles['frame']} sandbox="" srcDoc={text} title={t('output.html')} />;
   if (mime.startsWith('text/') || mime === 'application/json') return <pre className={styles['text']}>{text}</pre>;

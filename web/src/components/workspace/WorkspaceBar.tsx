@@ -56,26 +56,28 @@ export function WorkspaceBar({ run }: { run: RunState }) {
   const choices = language ? ways(language) : [];
   return (
     <div className={styles['bar']}>
-      <h1 className={styles['name']}>{session.name}</h1>
-      {session.state !== 'running' && <SessionBadge state={session.state} />}
-      <span className={styles['language']}>{language?.name ?? session.image}</span>
-      <span className={styles['space']} />
-      <SaveLine />
-      {run.isRunning ? (
-        <Button look="danger" icon="stop" onPress={run.stop}>{t('run.stop')}</Button>
-      ) : (
-        <Button look="primary" icon="play" isDisabled={run.refused !== null} onPress={() => { run.start(); }} aria-keyshortcuts="Control+Enter">{t('run.start')}</Button>
-      )}
-      {choices.length > 1 && (
-        <Menu
-          label={t('run.how')}
-          trigger={<IconButton icon="more" label={t('run.how')} isDisabled={run.refused !== null || run.isRunning} />}
-          choices={choices.map((id) => ({ id, label: t(`run.way.${id}`) }))}
-          onChoose={(way) => { run.start(way); }}
-        />
-      )}
-      {run.refused && <span className={styles['why']}>{t(run.refused)}</span>}
-      {run.problem && <div className={styles['problem']}><Notice tone="danger">{run.problem}</Notice></div>}
+      <div className={styles['row']}>
+        <h1 className={styles['name']}>{session.name}</h1>
+        {session.state !== 'running' && <SessionBadge state={session.state} />}
+        <span className={styles['language']}>{language?.name ?? session.image}</span>
+        <span className={styles['space']} />
+        <SaveLine />
+        {run.isRunning ? (
+          <Button look="danger" icon="stop" onPress={run.stop}>{t('run.stop')}</Button>
+        ) : (
+          <Button look="primary" icon="play" isDisabled={run.refused !== null} onPress={() => { run.start(); }} aria-keyshortcuts="Control+Enter">{t('run.start')}</Button>
+        )}
+        {choices.length > 1 && (
+          <Menu
+            label={t('run.how')}
+            trigger={<IconButton icon="more" label={t('run.how')} isDisabled={run.refused !== null || run.isRunning} />}
+            choices={choices.map((id) => ({ id, label: t(`run.way.${id}`) }))}
+            onChoose={(way) => { run.start(way); }}
+          />
+        )}
+      </div>
+      {run.refused && <p className={[styles['notice'], styles['why']].join(' ')}>{t(run.refused)}</p>}
+      {run.problem && <div className={styles['notice']}><Notice tone="danger">{run.problem}</Notice></div>}
     </div>
   );
 }

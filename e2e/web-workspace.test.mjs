@@ -1,0 +1,177 @@
+// A workspace at work: input and interrupts, files, terminals, a server that goes away, and programs that mean harm.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { eventually, launch, shown } from './browser.mjs';
+import { Server } from './server.mjs';
+import { named, signedIn, workspace } from './web.mjs';
+
+let server, browser;
+before(async () => {
+  server = await Server.start();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const output = (page) => page.locator('[role=log]');
+
+async function replaceText(page, text) {
+  await page.locator('.cm-content').click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.insertText(text);
+}
+
+test('a program asks and is answered, and another is stopped', async () => {
+  const page = await signedIn(browser, server);
+  await workspace(page, server, 'name = input("Who? ")\nprint("hello", name)\n');
+  await shown(page, 'web-input', async () => {
+    await named(page, 'button', 'Run').click();
+    await page.getByLabel('Who?').fill('Ada');
+    await page.keyboard.press('Enter');
+    await output(page).getByText('hello Ada').waitFor();
+    await output(page).getByText('Who?').waitFor();
+    await output(page).getByText('Done').waitFor();
+    await replaceText(page, 'print("on and on", flush=True)\nwhile True:\n    pass\n');
+    await named(page, 'button', 'Run').click();
+    await output(page).getByText('on and on').waitFor();
+    await named(page, 'button', 'Stop').click();
+    await named(page, 'button', 'Run').waitFor();
+    await output(page).getByText('KeyboardInterrupt').first().waitFor();
+    await output(page).getByText('Stopped').waitFor();
+  });
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+test('files are made, renamed, brought, taken and deleted', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, 'print(1)\n');
+  const row = (name) => page.getByRole('row', { name, exact: true });
+  const inMenu = async (name, act) => {
+    await row(name).hover();
+    await named(page, 'button', `More for “${name}”`).click();
+    await named(page, 'menuitem', act).click();
+  };
+  await shown(page, 'web-files', async () => {
+    await named(page, 'button', 'New folder').click();
+    await page.getByRole('dialog').getByLabel('Name').fill('자료');
+    await page.keyboard.press('Enter');
+    await row('자료').click();
+    await named(page, 'button', 'New file').click();
+    await page.getByText('In the folder 자료').waitFor();
+    await page.getByRole('dialog').getByLabel('Name').fill('notes.py');
+    await page.keyboard.press('Enter');
+    await row('notes.py').waitFor();
+    await replaceText(page, 'x = 1\n');
+    await eventually('what is typed is saved', async () => (await server.text(`/sessions/${session.id}/files/자료/notes.py`)) === 'x = 1\n');
+    await inMenu('notes.py', 'Rename');
+    await page.getByRole('dialog').getByLabel('Name').fill('renamed.py');
+    await page.keyboard.press('Enter');
+    await row('renamed.py').waitFor();
+    assert.equal(await server.text(`/sessions/${session.id}/files/자료/renamed.py`), 'x = 1\n');
+    await row('main.py').click();
+    await page.locator('input[type=file]').setInputFiles({ name: 'brought.bin', mimeType: 'x/y', buffer: Buffer.from([0, 255, 1]) });
+    await row('brought.bin').click();
+    await page.getByText('This file is not text.').waitFor();
+    const [download] = await Promise.all([page.waitForEvent('download'), inMenu('brought.bin', 'Download')]);
+    assert.equal(download.suggestedFilename(), 'brought.bin');
+    await inMenu('brought.bin', 'Delete');
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await row('brought.bin').waitFor({ state: 'detached' });
+    await assert.rejects(server.text(`/sessions/${session.id}/files/brought.bin`), /404/);
+  });
+  await page.close();
+});
+
+test('nothing typed is lost while the server is away, over a reload, or where a program writes the same file', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, 'a = 1\n');
+  const main = `/sessions/${session.id}/files/main.py`;
+  await shown(page, 'web-offline', async () => {
+    await page.context().setOffline(true);
+    await replaceText(page, 'b = 2\n');
+    await page.getByText('Not saved; kept in this browser').waitFor();
+    assert.equal(await server.text(main), 'a = 1\n');
+    await page.context().setOffline(false);
+    await page.getByText('Saved', { exact: true }).waitFor();
+    assert.equal(await server.text(main), 'b = 2\n');
+    await page.context().setOffline(true);
+    await replaceText(page, 'c = 3\n');
+    await page.waitForTimeout(300);
+    await page.context().setOffline(false);
+    page.on('dialog', (dialog) => dialog.accept());
+    await page.reload();
+    await page.locator('.cm-content').getByText('c = 3').waitFor();
+    await eventually('the next page saves what the last one could not', async () => (await server.text(main)) === 'c = 3\n');
+    await page.getByText('Saved', { exact: true }).waitFor();
+    await server.write(session.id, 'main.py', 'd = 4\n');
+    await replaceText(page, 'e = 5\n');
+    await page.getByText('main.py was changed elsewhere while you were typing.').waitFor();
+    assert.equal(await server.text(main), 'd = 4\n');
+    await named(page, 'button', 'Keep mine').click();
+    await page.getByText('Saved', { exact: true }).waitFor();
+    assert.equal(await server.text(main), 'e = 5\n');
+  });
+  await page.close();
+});
+
+test('a terminal is a shell in the workspace, and F6 leaves it', async () => {
+  const page = await signedIn(browser, server);
+  await workspace(page, server, 'print(1)\n');
+  await shown(page, 'web-terminal', async () => {
+    await named(page, 'button', 'Terminal').first().click();
+    await page.locator('.xterm-helper-textarea:focus').waitFor();
+    await page.locator('.xterm-rows').getByText('$').first().waitFor();
+    await page.keyboard.type('echo $((6 * 7)); printf "\\033[38;2;255;100;0mcolour\\033[0m\\n"; touch made-here\n');
+    await page.locator('.xterm-rows').getByText('42', { exact: true }).waitFor();
+    await named(page, 'row', 'made-here').waitFor();
+    const colour = await page.locator('.xterm-rows span', { hasText: /^colour$/ }).evaluate((letters) => getComputedStyle(letters).color);
+    assert.equal(colour, 'rgb(255, 100, 0)');
+    await page.keyboard.press('F6');
+    assert.equal(await page.evaluate(() => document.activeElement?.closest('.xterm')), null);
+  });
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+// Each tries to run a script in our page, to read from it, or to look like it.
+const HARM = `
+mark = "<script>top.harmed='script'</script><img src=x onerror=\\"top.harmed='onerror'\\"><svg onload=\\"top.harmed='svg'\\"></svg>"
+print(mark)
+print("\\x1b]0;Sign in\\x07\\x1b[2J\\x1b[H\\x1b]8;;javascript:top.harmed='link'\\x07click\\x1b]8;;\\x07")
+class Html:
+    def _repr_html_(self):
+        return mark + "<iframe src=\\"javascript:top.harmed='frame'\\"></iframe><form action='/api/v1/signin' method=post><input name=password></form><meta http-equiv=refresh content='0;url=javascript:top.harmed=1'>"
+for name in ["<img src=x onerror=top.harmed=1>.py", "a\\u202egnp.exe", "\\x1b[31mred.py", "evil.html", "evil.svg"]:
+    with open(name, "w") as file:
+        file.write(mark if not name.endswith("svg") else "<svg xmlns='http://www.w3.org/2000/svg' onload=\\"top.harmed='file'\\"/>")
+Html()
+`;
+
+test('what programs print, draw and name runs no script in our page and does not look like it', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, HARM);
+  await shown(page, 'web-harm', async () => {
+    await named(page, 'button', 'Run').click();
+    await output(page).getByText('Done').waitFor();
+    await output(page).locator('iframe').waitFor();
+    assert.equal(await output(page).locator('iframe').getAttribute('sandbox'), '');
+    await named(page, 'row', 'a\ufffdgnp.exe').waitFor();
+    await named(page, 'row', '\ufffd[31mred.py').waitFor();
+    await named(page, 'row', '<img src=x onerror=top.harmed=1>.py').click();
+    await page.locator('.cm-content').getByText('harmed').first().waitFor();
+    await page.waitForTimeout(500);
+    assert.equal(await page.evaluate(() => globalThis.harmed), undefined);
+    assert.equal(await page.title(), 'Madang');
+    assert.equal(await output(page).locator('script, svg, form').count(), 0);
+  });
+  for (const name of ['evil.html', 'evil.svg']) {
+    const address = `${server.url}/api/v1/sessions/${session.id}/files/${name}`;
+    // A browser that is sent there keeps the bytes and shows no page.
+    await assert.rejects(page.goto(address), /Download is starting|ERR_ABORTED/);
+  }
+  assert.equal(await page.evaluate(() => globalThis.harmed), undefined);
+  await page.close();
+});

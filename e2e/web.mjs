@@ -1,0 +1,50 @@
+// What tests of the web share: a page that complains, somebody who signs in, and what axe says.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { newPage } from './browser.mjs';
+
+export const PASSWORD = 'a long enough password';
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/** A page whose every complaint, of the policy or of a script, is kept in `complaints`. */
+export async function webPage(browser) {
+  const page = await newPage(browser);
+  page.complaints = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/status of 401/.test(message.text())) page.complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => page.complaints.push(String(error)));
+  return page;
+}
+
+export const named = (page, role, name) => page.getByRole(role, { name, exact: true });
+
+/** Gives the administrator a password over the API and signs in. */
+export async function signedIn(browser, server) {
+  const { secret } = await server.api('POST', '/links', { user: 'administrator', kind: 'reset' });
+  await server.api('POST', '/links/use', { secret, password: PASSWORD });
+  const page = await webPage(browser);
+  await page.goto(`${server.url}/`);
+  await page.getByLabel('Name').fill('administrator');
+  await page.getByLabel('Password').fill(PASSWORD);
+  await named(page, 'button', 'Sign in').click();
+  await page.getByRole('heading', { level: 1 }).getByText(/Workspaces|Write your first program/).waitFor();
+  return page;
+}
+
+/** A session with one file, open in the workspace. Returns the session. */
+export async function workspace(page, server, text, name = 'main.py') {
+  const session = await server.api('POST', '/sessions', { language: 'python' });
+  await server.write(session.id, name, text);
+  await page.goto(`${server.url}/w/${session.id}`);
+  await page.locator('.cm-content').waitFor();
+  return session;
+}
+
+/** What axe finds that hinders people. Scripts of the test are no part of the page, so its policy does not hold for them. */
+export async function hindrances(page) {
+  await page.evaluate(await readFile(axe, 'utf8'));
+  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+  const serious = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  return serious.flatMap(({ id, nodes }) => nodes.map(({ target, any }) => `${id}: ${target.join(' ')} ${any[0]?.message ?? ''}`));
+}
