@@ -54,3 +54,15 @@ test('an address of somebody else is not gone to after signing in', async () => 
   await screen.findByRole('heading', { name: 'Write your first program' });
   expect(location.pathname).toBe('/');
 });
+
+test('whoever is signed out meanwhile is asked to sign in, and comes back', async () => {
+  const { id } = database.sessionCreate({ language: 'python', name: 'homework' });
+  database.signedIn = true;
+  begin(`/w/${id}`);
+  await screen.findByRole('heading', { name: 'homework' }, { timeout: 10_000 });
+  database.signedIn = false;
+  await screen.findByRole('heading', { name: 'Sign in' }, { timeout: 10_000 });
+  await signIn(USER.password);
+  await screen.findByRole('heading', { name: 'homework' }, { timeout: 10_000 });
+  expect(location.pathname).toBe(`/w/${id}`);
+}, 30_000);
