@@ -13,6 +13,7 @@ mod bench_proxy;
 mod config;
 mod control;
 mod copy;
+mod descriptors;
 mod doctor;
 mod exec;
 mod exit;

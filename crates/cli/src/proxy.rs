@@ -14,7 +14,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{args::AppsArgs, exit::Failure};
+use crate::{args::AppsArgs, descriptors, exit::Failure};
 
 /// How far beyond the API's port that of apps is, where none is named: between them is the one for nodes.
 const PORT_BEYOND: u16 = 2;
@@ -113,7 +113,9 @@ pub(crate) struct OpenDoor {
 impl Door {
     /// Answers, as soon as the proxy is told whose tickets it may trust.
     pub fn open(self, node: Arc<dyn Node>) -> OpenDoor {
-        let proxy = Proxy::new(ProxyConfig::new(self.address), Arc::new(ByNode(node)));
+        let usual = ProxyConfig::new(self.address);
+        let config = ProxyConfig { connections_max: descriptors::connections(usual.connections_max), ..usual };
+        let proxy = Proxy::new(config, Arc::new(ByNode(node)));
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(Arc::clone(&proxy).serve(self.listener, async { drop(stopped.await) }));
         OpenDoor { proxy, stop, serving }

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     args::{OnOff, ServeArgs, UpArgs},
-    config,
+    config, descriptors,
     exit::Failure,
     log::Log,
     proxy::{AppsSettings, Door},
@@ -25,6 +25,7 @@ pub(crate) fn stay(role: &'static str, work: impl Future<Output = Result<u8, Fai
     let runtime = runtime.map_err(|error| Failure::internal(format!("starting: {error}")))?;
     let ended = runtime.block_on(async {
         let log = Log::begin(role)?;
+        descriptors::raise();
         let ended = work.await;
         log.end().await;
         ended
@@ -70,6 +71,7 @@ fn with_storage(server: Server, agent: &Agent) -> Result<Server, Failure> {
 pub(crate) fn settings(args: ServeArgs) -> Result<(ControlConfig, AppsSettings), Failure> {
     let mut config = ControlConfig::new(args.data.unwrap_or_else(madang_client::data_home));
     let apps = config::apply(&mut config)?.over(args.apps);
+    config.connections_max = descriptors::connections(config.connections_max);
     config.listen = args.listen.or(config.listen);
     config.ssh_listen = args.ssh_listen.or(config.ssh_listen);
     config.database = args.database.or(config.database);

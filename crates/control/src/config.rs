@@ -28,6 +28,8 @@ pub struct ControlConfig {
     pub socket: Option<PathBuf>,
     /// Permission bits of the Unix socket: 0o600, or 0o660 for a group.
     pub socket_mode: u32,
+    /// Connections at once, for each address that is listened on; more wait to be taken.
+    pub connections_max: usize,
     /// The most anybody may ask for one run or session.
     pub limits_max: Limits,
     /// Live sessions.
@@ -96,6 +98,7 @@ impl ControlConfig {
             advertise: None,
             nodes_listen: None,
             nodes_advertise: None,
+            connections_max: 16_384,
             limits_max: Limits {
                 wall_ms: 24 * 3_600_000,
                 cpu_ms: 24 * 3_600_000,

@@ -28,8 +28,6 @@ use crate::{
     http::Peer,
 };
 
-/// Connections at once, for each address that is listened on; more wait to be taken.
-const CONNECTIONS_MAX: usize = 16_384;
 /// As much of what is still on its way is read, and thrown away, after the last answer of a connection …
 const LINGER_BYTES_MAX: u64 = 64 << 20;
 /// … for as long.
@@ -55,7 +53,7 @@ fn unix_peer(stream: &UnixStream, _: &tokio::net::unix::SocketAddr) -> Peer {
 
 /// Serves whoever connects until the server stops, and returns once the last has its answer.
 async fn serve<L: Listener>(app: Arc<App>, mut listener: L, router: Router, peer: impl Fn(&L::Io, &L::Addr) -> Peer) {
-    let turns = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let turns = Arc::new(Semaphore::new(app.config.connections_max));
     let mut connections = JoinSet::new();
     let mut stopping = pin!(app.reached(Stage::Stopping));
     loop {

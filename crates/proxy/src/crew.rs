@@ -134,8 +134,7 @@ impl Worker {
         let Client { stream, address, turn } = client;
         // One that cannot be taken over is closed.
         if let Ok(stream) = TcpStream::from_std(stream) {
-            self.converse(stream, address).await;
+            self.converse(stream, address, turn).await;
         }
-        drop(turn);
     }
 }

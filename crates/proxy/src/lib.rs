@@ -39,12 +39,14 @@ pub struct ProxyConfig {
     pub address: AppsAddress,
     /// How long a connection may take for the head of its next request.
     pub head_wait: Duration,
+    /// Connections of clients at once, tunnels too; more wait to be taken. Each may take two descriptors.
+    pub connections_max: usize,
 }
 
 impl ProxyConfig {
     /// The usual for an address.
     pub fn new(address: AppsAddress) -> Self {
-        Self { address, head_wait: limits::HEAD_WAIT }
+        Self { address, head_wait: limits::HEAD_WAIT, connections_max: limits::CONNECTIONS_MAX }
     }
 }
 

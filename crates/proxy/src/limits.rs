@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Connections of clients at once; more wait to be taken.
+/// Connections of clients at once where nobody says less; more wait to be taken.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Threads that serve clients, where there are so many processors.
 pub const THREADS_MAX: usize = 32;

@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::OwnedSemaphorePermit,
 };
 
 /// What HTTP/2 begins with where both ends know of it beforehand (RFC 9113 §3.4); no method of HTTP/1 is called `PRI`.
@@ -31,11 +32,13 @@ pub(crate) struct ClientStream {
     /// Those of `first` that were read and not yet given.
     from: u8,
     to: u8,
+    /// It counts for as long as it is open, in a tunnel too.
+    _turn: OwnedSemaphorePermit,
 }
 
 impl ClientStream {
     /// Waits for enough to see what the client speaks.
-    pub async fn listen(mut stream: TcpStream) -> io::Result<(Self, Speaks)> {
+    pub async fn listen(mut stream: TcpStream, turn: OwnedSemaphorePermit) -> io::Result<(Self, Speaks)> {
         let mut first = [0; TOLD];
         let mut read = 0;
         while read < TOLD && PREFACE.starts_with(&first[..read]) {
@@ -47,7 +50,7 @@ impl ClientStream {
         }
         let speaks = if first == PREFACE { Speaks::Http2 } else { Speaks::Http1 };
         // At most TOLD.
-        Ok((Self { stream, first, from: 0, to: read as u8 }, speaks))
+        Ok((Self { stream, first, from: 0, to: read as u8, _turn: turn }, speaks))
     }
 }
 

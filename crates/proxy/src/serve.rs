@@ -12,14 +12,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
 use crate::{
     Proxy,
     body::ProxyBody,
     crew::{Crew, Worker},
-    limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_WAIT, STREAMS_MAX},
+    limits::{HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_WAIT, STREAMS_MAX},
     prefixed::{ClientStream, Speaks},
 };
 
@@ -37,7 +37,7 @@ impl Proxy {
             Ok(crew) => crew,
             Err(error) => return tracing::error!(%error, "apps cannot be served: no thread can be made"),
         };
-        let turns = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let turns = Arc::new(Semaphore::new(self.config.connections_max));
         let mut stop = pin!(stop);
         loop {
             let next = async {
@@ -61,13 +61,13 @@ impl Proxy {
 
 impl Worker {
     /// One connection, from its first request to its last.
-    pub(crate) async fn converse(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+    pub(crate) async fn converse(self: Arc<Self>, stream: TcpStream, address: SocketAddr, turn: OwnedSemaphorePermit) {
         // Failure of either only costs time.
         let _ = stream.set_nodelay(true);
         let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
         let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE);
         let mut stopping = self.proxy.stopping();
-        let listening = tokio::time::timeout(self.proxy.config.head_wait, ClientStream::listen(stream));
+        let listening = tokio::time::timeout(self.proxy.config.head_wait, ClientStream::listen(stream, turn));
         let listened = tokio::select! {
             listened = listening => listened,
             () = stopped(&mut stopping) => return,

@@ -11,7 +11,7 @@ use madang_public_api::{AppCreate, AppView, SessionCreate, SessionState};
 use tokio_tungstenite::tungstenite::{Message, WebSocket, client as handshake};
 
 use crate::{
-    server::{PATIENCE, soon},
+    server::{PATIENCE, Server, soon},
     session::{Session, query, told},
 };
 
@@ -189,4 +189,15 @@ async fn an_app_that_does_not_answer_just_now_stays() {
     assert!(refused.to_string().contains("did not answer"), "{refused}");
     session.shown(DOOR).await;
     assert_eq!(open().await.unwrap().id, app, "whoever has its address goes on with it");
+}
+
+/// More than a process with so few descriptors can take, and fewer than wait to be taken.
+#[test]
+fn strangers_who_say_nothing_leave_descriptors_for_the_rest() {
+    let server = Server::start_with_descriptors(1_024);
+    let strangers: Vec<TcpStream> = (0..1_050).map(|_| TcpStream::connect(server.apps()).unwrap()).collect();
+    let program = server.file("here.py", "print('here')");
+    let (code, out, err) = server.madang(&["run", &program]);
+    assert!(code == 0 && out == "here\n", "{code} {out:?} {err:?}");
+    drop(strangers);
 }

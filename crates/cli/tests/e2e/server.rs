@@ -37,6 +37,7 @@ pub struct Server {
     home: Arc<TempDir>,
     url: String,
     ssh_port: String,
+    apps: String,
     child: Mutex<Child>,
     _stdout: BufReader<ChildStdout>,
 }
@@ -65,10 +66,21 @@ impl Server {
 
     /// The same, with what is in a configuration file.
     pub fn start_with(home: Arc<TempDir>, config: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_madang")), home, config)
+    }
+
+    /// A server that may have no more open files than this.
+    pub fn start_with_descriptors(most: u32) -> Self {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={most}:{most}")).arg(env!("CARGO_BIN_EXE_madang"));
+        Self::start_by(command, Arc::new(TempDir::with_prefix("madang-e2e-").unwrap()), "")
+    }
+
+    fn start_by(mut command: Command, home: Arc<TempDir>, config: &str) -> Self {
         let file = home.path().join("test.toml");
         fs::write(&file, config).unwrap();
         let log = fs::OpenOptions::new().create(true).append(true).open(home.path().join("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
+        let mut child = command
             .args(["up", "--listen", "127.0.0.1:0", "--ssh-listen", "127.0.0.1:0", "--data"])
             .arg(home.path())
             .env("MADANG_CONFIG", file)
@@ -84,14 +96,18 @@ impl Server {
         let url = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?} {}", log()));
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
         let url = url.to_owned();
+        let mut apps = String::new();
         let ssh_port = loop {
             let mut line = String::new();
             assert!(stdout.read_line(&mut line).unwrap() > 0, "{}", log());
+            if let Some(rest) = line.trim_end().strip_prefix("apps of sessions open at http://") {
+                apps = rest.trim_end_matches('/').to_owned();
+            }
             if let Some(rest) = line.strip_prefix("SSH on 127.0.0.1:") {
                 break rest.split(':').next().unwrap().to_owned();
             }
         };
-        Self { url, ssh_port, home, child: Mutex::new(child), _stdout: stdout }
+        Self { url, ssh_port, apps, home, child: Mutex::new(child), _stdout: stdout }
     }
 
     pub fn home(&self) -> &Path {
@@ -104,6 +120,11 @@ impl Server {
 
     pub fn ssh_port(&self) -> String {
         self.ssh_port.clone()
+    }
+
+    /// `host:port` where apps open.
+    pub fn apps(&self) -> &str {
+        &self.apps
     }
 
     pub fn client(&self) -> Client {
