@@ -336,7 +336,10 @@ mod tests {
         ] {
             assert!(own(&Method::POST, pairs), "{pairs:?}");
         }
-        let link = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+        let navigates = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+        let to = |dest| navigates.into_iter().chain([("sec-fetch-dest", dest)]).collect::<Vec<_>>();
+        assert!(!own(&Method::GET, &navigates) && !own(&Method::GET, &to("iframe")));
+        let link = to("document");
         assert!(own(&Method::GET, &link) && !own(&Method::POST, &link));
         for pairs in [
             &[("origin", "http://b.example:1")][..],
