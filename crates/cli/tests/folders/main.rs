@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // A test's way to say that something must be so.
 
 mod commit;
+mod give;
 mod hostile;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../chaos/process.rs"]
