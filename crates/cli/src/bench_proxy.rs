@@ -12,7 +12,6 @@ use madang_ids::{AppId, SandboxId, UserId};
 use madang_model::{AppPrefix, AppProtocol, AppsAddress, app_route::app_path};
 use madang_proxy::{BoxStream, ConnectError, Proxy, ProxyConfig, Upstream};
 use madang_ticket::{Right, Signer, Ticket};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
@@ -42,8 +41,6 @@ pub fn run(args: BenchProxyArgs) -> Result<u8, Failure> {
 async fn serve(args: BenchProxyArgs) -> Result<u8, Failure> {
     let failed = |error: &dyn std::error::Error| Failure::internal(error.to_string());
     let mut signals = Signals::listen()?;
-    let most = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).map_err(|error| failed(&error))?;
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let apps: AppsAddress = format!("http://{address}").parse().map_err(|error| failed(&error))?;
