@@ -64,7 +64,8 @@ pub(crate) fn to_app(headers: &mut HeaderMap, target: &Target, from: &From<'_>) 
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     cookie::hide_ours(headers);
-    if headers.get(header::REFERER).is_some_and(|referer| names_ticket(referer.as_bytes())) {
+    // Whoever says it twice has said it.
+    if headers.get_all(header::REFERER).iter().any(|referer| names_ticket(referer.as_bytes())) {
         headers.remove(header::REFERER);
     }
     headers.insert(header::HOST, target.host.clone());
@@ -220,6 +221,20 @@ mod tests {
             ["keep-alive", "upgrade", "http2-settings", "connection", "proxy-authorization", "expect", "referer"]
         {
             assert!(!headers.contains_key(gone), "{gone}");
+        }
+    }
+
+    #[test]
+    fn no_place_where_somebody_comes_from_tells_a_ticket() {
+        let with = ("referer", "http://a/apps/x/?ticket=SECRET");
+        let without = ("referer", "http://a/apps/x/");
+        assert_eq!(sent(&[without])["referer"], without.1);
+        for referers in [&[with][..], &[with, without], &[without, with]] {
+            let mut headers = HeaderMap::new();
+            referers.iter().for_each(|(name, value)| drop(headers.append(*name, HeaderValue::from_static(value))));
+            let from = From { address: [192, 0, 2, 1].into(), scheme: "https", user: UserId::fixed(7), stripped: "" };
+            to_app(&mut headers, &target(Mode::Path), &from);
+            assert!(!headers.contains_key("referer"), "{referers:?}");
         }
     }
 

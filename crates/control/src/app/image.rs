@@ -3,11 +3,11 @@
 //! The record comes first, without a digest, then the image on the node, then the digest: what a crash leaves in between is a record without
 //! one, which nobody can use and its owner can remove.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use madang_ids::{ImageId, ProjectId};
 use madang_model::{
-    Actor, Decision, SessionSpec,
+    Actor, Decision, SessionSpec, SessionState,
     access::{Belonging, Rule},
     policy::Bound,
 };
@@ -16,6 +16,7 @@ use madang_public_api::{
     ImageChange, ImageCommitted, ImageFile, ImageView, ProblemKind, SessionCommit, SessionCommitted, Timestamp, bounds,
 };
 use madang_store::ImageRecord;
+use tokio::time::{Instant, timeout_at};
 
 use super::{App, Asker, Failure, image_copy::image_nodes, live_session::LiveSession, policy::refused, validate};
 use crate::clock::now_ms;
@@ -24,6 +25,8 @@ use crate::clock::now_ms;
 const IMAGE_BYTES_MAX: u64 = 16 << 30;
 /// Of one user, where no policy says how many.
 const IMAGES_MAX: u64 = 100;
+/// Whoever removes an image waits so long for sessions of it that are ending.
+const ENDING_MAX: Duration = Duration::from_secs(10);
 
 impl App {
     /// Makes an image of the session's main sandbox.
@@ -171,7 +174,7 @@ impl App {
             project: record.shared_with,
             session: record.session,
             base: record.base.clone(),
-            sessions: self.image_sessions(record.id) as u64,
+            sessions: self.image_sessions(record.id).len() as u64,
             nodes: image_nodes(record).count() as u64,
             created_at: Timestamp(record.created_ms),
         };
@@ -185,9 +188,32 @@ impl App {
     }
 
     /// Sessions that live here and were made of it.
-    fn image_sessions(&self, id: ImageId) -> usize {
+    fn image_sessions(&self, id: ImageId) -> Vec<Arc<LiveSession>> {
         let name = node_name(id);
-        self.sessions().values().filter(|session| session.record.borrow().spec.image == name).count()
+        let made_of_it = |session: &LiveSession| {
+            let record = session.record.borrow();
+            record.spec.image == name && record.life.is_live()
+        };
+        self.sessions().values().filter(|session| made_of_it(session)).cloned().collect()
+    }
+
+    /// Waits for sessions that are ending already; one that goes on is a conflict.
+    async fn image_left(&self, record: &ImageRecord) -> Result<(), Failure> {
+        let deadline = Instant::now() + ENDING_MAX;
+        for session in self.image_sessions(record.id) {
+            let mut changes = session.record.subscribe();
+            if matches!(changes.borrow().life.state, SessionState::Draining { .. }) {
+                // One that takes longer is counted below.
+                let _ = timeout_at(deadline, changes.wait_for(|record| !record.life.is_live())).await;
+            }
+        }
+        match self.image_sessions(record.id).len() {
+            0 => Ok(()),
+            count => Err(Failure::conflict(format!(
+                "{count} sessions are made of the image `{}`; end them first",
+                record.name
+            ))),
+        }
     }
 
     pub async fn image_change(&self, asker: &Asker, text: &str, change: ImageChange) -> Result<ImageView, Failure> {
@@ -218,11 +244,7 @@ impl App {
     /// Refused while sessions that live are made of it.
     pub async fn image_remove(&self, asker: &Asker, text: &str) -> Result<ImageView, Failure> {
         let record = self.image_find(asker, text).await?;
-        let sessions = self.image_sessions(record.id);
-        if sessions > 0 {
-            let detail = format!("{sessions} sessions are made of the image `{}`; end them first", record.name);
-            return Err(Failure::conflict(detail));
-        }
+        self.image_left(&record).await?;
         let view = self.image_view(&record);
         // Nobody begins with it from here on; whoever did keeps what is mounted.
         self.store.image_forget(record.id).await?;
