@@ -2,15 +2,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use hyper::{
     HeaderMap, Method,
     header::{self, HeaderValue},
 };
-use madang_ids::{AppId, SandboxId, UserId};
-use madang_model::{AppPrefix, AppProtocol};
+use madang_ids::{AppId, SandboxId};
+use madang_model::{AppPrefix, AppProtocol, app_route::APPS_PATH};
 use madang_ticket::{Right, Ticket, TicketError, Verifier};
 
 use crate::{
@@ -29,17 +29,42 @@ pub(crate) struct Gate {
     /// None until control has said whose tickets are good.
     verifier: RwLock<Option<Verifier>>,
     /// Checking a signature takes longer than all the rest of a request.
-    known: Mutex<HashMap<Box<str>, Ticket>>,
+    known: Mutex<HashMap<Box<str>, Known>>,
+}
+
+/// A ticket whose signature is good.
+#[derive(Debug, Clone)]
+struct Known {
+    ticket: Ticket,
+    told: Arc<Told>,
+}
+
+/// What an app is told of whoever passes, written once for all requests with a ticket.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub user: HeaderValue,
+    /// What the app's path begins with as browsers see it, without the slash at its end.
+    pub prefix: HeaderValue,
+}
+
+impl Known {
+    /// None for tickets that open no app.
+    fn of(ticket: Ticket) -> Option<Self> {
+        let Right::App { app, .. } = ticket.right else { return None };
+        let user = HeaderValue::from_str(&ticket.user.to_string()).ok()?;
+        let prefix = HeaderValue::from_str(&format!("{APPS_PATH}{app}")).ok()?;
+        Some(Self { ticket, told: Arc::new(Told { user, prefix }) })
+    }
 }
 
 /// A good ticket, and what it opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pass {
     pub app: AppId,
     pub sandbox: SandboxId,
     pub protocol: AppProtocol,
     pub prefix: AppPrefix,
-    pub user: UserId,
+    pub told: Arc<Told>,
     pub expires_ms: u64,
     pub shown: Shown,
     /// The address has a ticket of ours, this one or another: it must go no further.
@@ -48,12 +73,12 @@ pub(crate) struct Pass {
 
 impl Pass {
     /// What a good ticket says, if it is one for this app.
-    fn of(ticket: Ticket, shown: Shown, wanted: AppId) -> Result<Self, NoPass> {
-        let Ticket { user, right, expires_ms } = ticket;
+    fn of(known: Known, shown: Shown, wanted: AppId) -> Result<Self, NoPass> {
+        let Known { ticket: Ticket { right, expires_ms, .. }, told } = known;
         match right {
             Right::App { app, sandbox, protocol, prefix } if app == wanted => {
                 let in_address = shown == Shown::Query;
-                Ok(Self { app, sandbox, protocol, prefix, user, expires_ms, shown, in_address })
+                Ok(Self { app, sandbox, protocol, prefix, told, expires_ms, shown, in_address })
             }
             _ => Err(NoPass::Refused(Refusal::OtherTicket)),
         }
@@ -104,10 +129,7 @@ impl Gate {
     pub fn admit<'a>(&self, target: &Target, asked: &Asked<'a>) -> Result<Admission<'a>, Refusal> {
         let verifier = *self.verifier.read().unwrap_or_else(PoisonError::into_inner);
         let verifier = verifier.ok_or(Refusal::NotReady)?;
-        let judge = |text: &str, shown| {
-            let ticket = self.check(&verifier, text, asked.now_ms)?;
-            Pass::of(ticket, shown, target.app)
-        };
+        let judge = |text: &str, shown| Pass::of(self.check(&verifier, text, asked.now_ms)?, shown, target.app);
         let mut why = Refusal::NoTicket;
         // What is not looked at may be one.
         let mut in_address = query_tickets(asked.query).nth(TICKETS_TRIED_MAX).is_some();
@@ -147,24 +169,25 @@ impl Gate {
         }
     }
 
-    fn check(&self, verifier: &Verifier, text: &str, now_ms: u64) -> Result<Ticket, NoPass> {
-        if let Some(ticket) = self.known().get(text) {
-            let good = now_ms < ticket.expires_ms;
-            return if good { Ok(ticket.clone()) } else { Err(NoPass::Refused(Refusal::Expired)) };
+    fn check(&self, verifier: &Verifier, text: &str, now_ms: u64) -> Result<Known, NoPass> {
+        if let Some(known) = self.known().get(text) {
+            let good = now_ms < known.ticket.expires_ms;
+            return if good { Ok(known.clone()) } else { Err(NoPass::Refused(Refusal::Expired)) };
         }
         let ticket = verifier.check(text, now_ms).map_err(|error| match error {
             TicketError::Expired => NoPass::Refused(Refusal::Expired),
             TicketError::Form | TicketError::Signature => NoPass::Strange,
         })?;
+        let good = Known::of(ticket).ok_or(NoPass::Refused(Refusal::OtherTicket))?;
         let mut known = self.known();
         if known.len() >= TICKETS_KEPT_MAX {
             known.clear();
         }
-        known.insert(text.into(), ticket.clone());
-        Ok(ticket)
+        known.insert(text.into(), good.clone());
+        Ok(good)
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Box<str>, Ticket>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Box<str>, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -221,6 +244,7 @@ pub(crate) fn is_own_page(method: &Method, headers: &HeaderMap, host: &[u8]) -> 
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderName;
+    use madang_ids::UserId;
     use madang_ticket::Signer;
     use proptest::prelude::*;
 
@@ -269,7 +293,9 @@ mod tests {
             let Ok(Admission::Enter { pass, ticket }) = gate.admit(&target(app), &asked(&none, &shown)) else {
                 panic!()
             };
-            assert_eq!((pass.user, pass.sandbox, ticket), (UserId::fixed(9), SandboxId::fixed(1), good.as_str()));
+            assert_eq!((pass.sandbox, ticket), (SandboxId::fixed(1), good.as_str()));
+            assert_eq!(pass.told.user, UserId::fixed(9).to_string());
+            assert_eq!(pass.told.prefix, format!("/apps/{app}"));
             let later = Asked { now_ms: 1_001, ..asked(&none, &shown) };
             assert_eq!(gate.admit(&target(app), &later), Err(Refusal::Expired), "also one that was good");
         }

@@ -1,7 +1,7 @@
 //! One request, from whom it is for to what it is answered.
 
 use std::{
-    net::IpAddr,
+    borrow::Cow,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -28,7 +28,7 @@ use crate::{
 
 impl Worker {
     /// The answer, whatever comes of it.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, from: IpAddr) -> Response<ProxyBody> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>, from: &HeaderValue) -> Response<ProxyBody> {
         // What a refusal's form depends on; a clone of a head costs more than most refusals do.
         let (accept, language) =
             (request.headers().get(header::ACCEPT).cloned(), request.headers().get(header::ACCEPT_LANGUAGE).cloned());
@@ -37,13 +37,17 @@ impl Worker {
             Err(refusal) => {
                 let said = [(header::ACCEPT, accept), (header::ACCEPT_LANGUAGE, language)];
                 let said: HeaderMap = said.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-                tracing::debug!(code = refusal.code(), %from, "refused");
+                tracing::debug!(code = refusal.code(), ?from, "refused");
                 refusal.answer(&said)
             }
         }
     }
 
-    async fn pass_on(&self, mut request: Request<Incoming>, from: IpAddr) -> Result<Response<ProxyBody>, Refusal> {
+    async fn pass_on(
+        &self,
+        mut request: Request<Incoming>,
+        from: &HeaderValue,
+    ) -> Result<Response<ProxyBody>, Refusal> {
         let wanted = tunnel::wanted(&request)?;
         let client = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
@@ -82,25 +86,24 @@ impl Worker {
         if let Some(whole) = root_of_whole(&target, &pass, &parts) {
             return Ok(redirect(StatusCode::TEMPORARY_REDIRECT, &whole, query(&parts)));
         }
-        let stripped = if pass.prefix == AppPrefix::Strip { target.prefix() } else { String::new() };
-        let said = head::From {
-            address: from,
-            scheme: self.proxy.config.address.scheme(),
-            user: pass.user,
-            stripped: &stripped,
-        };
-        self.proxy.gate.hide_bearers(&mut parts.headers, now_ms);
+        let strips = pass.prefix == AppPrefix::Strip && target.mode == Mode::Path;
+        let said = head::From { address: from, scheme: self.proxy.config.address.scheme(), told: &pass.told, strips };
+        let stripped = said.stripped();
+        match pass.shown {
+            Shown::Bearer => drop(parts.headers.remove(header::AUTHORIZATION)),
+            _ => self.proxy.gate.hide_bearers(&mut parts.headers, now_ms),
+        }
         fit(&mut parts, &target, &pass, &said)?;
         let request = Request::from_parts(parts, RequestBody::from(body));
         match tunnel {
             None => {
                 let mut response = forward(&self.pool, key, request, until).await?;
-                head::to_client(response.headers_mut(), &target, &stripped);
+                head::to_client(response.headers_mut(), &target, stripped);
                 Ok(response)
             }
             Some((wanted, tunnel)) => {
                 let mut response = tunnel.ask(self, request).await?;
-                head::to_client(response.headers_mut(), &target, &stripped);
+                head::to_client(response.headers_mut(), &target, stripped);
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     tunnel::say(&mut response, &wanted);
                 }
@@ -130,21 +133,28 @@ fn root_of_whole(target: &Target, pass: &Pass, parts: &Parts) -> Option<String> 
 
 /// Makes a request's head what the app is to see.
 fn fit(parts: &mut Parts, target: &Target, pass: &Pass, said: &head::From<'_>) -> Result<(), Refusal> {
-    let path = target.app_path(parts.uri.path(), pass.prefix);
-    let query = match (pass.in_address, query(parts)) {
-        (_, "") => String::new(),
-        (true, query) => Some(admit::without_ticket(query))
-            .filter(|query| !query.is_empty())
-            .map_or(String::new(), |query| format!("?{query}")),
-        (false, query) => format!("?{query}"),
-    };
-    let place: PathAndQuery =
-        format!("{path}{query}").parse().map_err(|_| Refusal::Malformed("the path cannot be read"))?;
-    parts.uri = Uri::from(place);
+    if let Some(place) = place(&parts.uri, target, pass)? {
+        parts.uri = Uri::from(place);
+    }
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     head::to_app(&mut parts.headers, target, said);
     Ok(())
+}
+
+/// The path and the query as the app is to see them; none if they are all that the address is, and stay.
+fn place(uri: &Uri, target: &Target, pass: &Pass) -> Result<Option<PathAndQuery>, Refusal> {
+    let path = target.app_path(uri.path(), pass.prefix);
+    if !pass.in_address && path.len() == uri.path().len() && uri.scheme().is_none() && uri.authority().is_none() {
+        return Ok(None);
+    }
+    let query = uri.query().unwrap_or_default();
+    let query = if pass.in_address { admit::without_ticket(query).into() } else { Cow::Borrowed(query) };
+    let mark = if query.is_empty() { "" } else { "?" };
+    let place = [path, mark, &query].concat();
+    // What is taken over as it is is not copied again.
+    let place = PathAndQuery::from_maybe_shared(Bytes::from(place));
+    place.map(Some).map_err(|_| Refusal::Malformed("the path cannot be read"))
 }
 
 /// To another path of the same host, never to another host: two slashes would name one.

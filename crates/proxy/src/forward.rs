@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use hyper::{Method, Request, Response, StatusCode, body::Incoming};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     body::{ProxyBody, RequestBody, Until},
@@ -72,27 +72,36 @@ fn again(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 
 /// Sends, and waits for the head of the answer.
 pub(crate) async fn ask(mut channel: Channel, request: Request<RequestBody>, until: &Until) -> Result<Answered, Lost> {
-    let mut sending = pin!(channel.sender.try_send_request(request));
+    let at = until.instant().min(Instant::now() + ANSWER_WAIT);
+    let Channel { sender, connection, limit, .. } = &mut channel;
+    let mut sending = pin!(sender.try_send_request(request));
     let mut ended = Ended::No;
-    let connection = &mut channel.connection;
+    // Nothing is asked of the timer before there is something to wait for.
+    let mut waits = false;
     let answered = poll_fn(|cx| {
         if let Poll::Ready(answered) = sending.as_mut().poll(cx) {
-            return Poll::Ready(answered);
+            return Poll::Ready(Some(answered));
         }
         if ended == Ended::No && connection.drive(cx).is_ready() {
             ended = Ended::Yes;
         }
-        sending.as_mut().poll(cx)
+        if let Poll::Ready(answered) = sending.as_mut().poll(cx) {
+            return Poll::Ready(Some(answered));
+        }
+        let limit = limit.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if !std::mem::replace(&mut waits, true) {
+            limit.as_mut().reset(at);
+        }
+        limit.as_mut().poll(cx).map(|()| None)
     });
-    let limit = until.instant().min(Instant::now() + ANSWER_WAIT);
-    match tokio::time::timeout_at(limit, answered).await {
-        Ok(Ok(response)) => Ok(Answered { response, channel, ended }),
-        Ok(Err(mut error)) => {
+    match answered.await {
+        Some(Ok(response)) => Ok(Answered { response, channel, ended }),
+        Some(Err(mut error)) => {
             let unsent = error.take_message();
             tracing::debug!(error = %error.error(), "an app did not answer");
             Err(Lost { why: Refusal::Gone, unsent })
         }
-        Err(_) => Err(Lost { why: Refusal::Slow, unsent: None }),
+        None => Err(Lost { why: Refusal::Slow, unsent: None }),
     }
 }
 

@@ -1,16 +1,13 @@
 //! Heads on their way: what belongs to one connection stays there, what we say of a request is ours to say.
 
-use std::net::IpAddr;
-
+use crate::{
+    admit::Told,
+    cookie,
+    target::{Mode, Target},
+};
 use hyper::{
     HeaderMap,
     header::{self, HeaderName, HeaderValue},
-};
-use madang_ids::UserId;
-
-use crate::{
-    cookie,
-    target::{Mode, Target},
 };
 
 /// What belongs to one connection, whoever sends it (RFC 9110 §7.6.1).
@@ -44,18 +41,23 @@ const WORKER_SCOPE: HeaderName = HeaderName::from_static("service-worker-allowed
 /// Whom a request comes from and how.
 #[derive(Debug)]
 pub(crate) struct From<'a> {
-    pub address: IpAddr,
+    pub address: &'a HeaderValue,
     pub scheme: &'static str,
-    pub user: UserId,
-    /// What the app's path began with before it was taken away.
-    pub stripped: &'a str,
+    pub told: &'a Told,
+    /// Whether the app's path has lost what it began with.
+    pub strips: bool,
+}
+
+impl From<'_> {
+    /// What the app's path began with before it was taken away; nothing if it was not.
+    pub fn stripped(&self) -> &str {
+        if self.strips { self.told.prefix.to_str().unwrap_or_default() } else { "" }
+    }
 }
 
 /// Makes a request's head fit for the app.
 pub(crate) fn to_app(headers: &mut HeaderMap, target: &Target, from: &From<'_>) {
-    drop_hop_by_hop(headers);
-    let doubtful: Vec<HeaderName> = headers.keys().filter(|name| is_doubtful(name)).cloned().collect();
-    doubtful.iter().chain(&VOUCHED).for_each(|name| drop(headers.remove(name)));
+    drop_where(headers, |name| HOP_BY_HOP.contains(name) || VOUCHED.contains(name) || is_doubtful(name));
     // We answer it ourselves, once the app takes the body.
     headers.remove(header::EXPECT);
     if let Some(te) = headers.remove(header::TE)
@@ -69,18 +71,13 @@ pub(crate) fn to_app(headers: &mut HeaderMap, target: &Target, from: &From<'_>) 
         headers.remove(header::REFERER);
     }
     headers.insert(header::HOST, target.host.clone());
-    let mut say = |name: &'static str, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
-    say("x-forwarded-for", &from.address.to_string());
-    say("x-forwarded-proto", from.scheme);
-    say("x-forwarded-user", &from.user.to_string());
-    if !from.stripped.is_empty() {
-        say("x-forwarded-prefix", from.stripped);
-    }
     headers.insert("x-forwarded-host", target.host.clone());
+    headers.insert("x-forwarded-for", from.address.clone());
+    headers.insert("x-forwarded-proto", HeaderValue::from_static(from.scheme));
+    headers.insert("x-forwarded-user", from.told.user.clone());
+    if from.strips {
+        headers.insert("x-forwarded-prefix", from.told.prefix.clone());
+    }
 }
 
 /// What we alone say, or what some servers would read as if we had: many do not tell `_` from `-`.
@@ -95,8 +92,7 @@ fn names_ticket(referer: &[u8]) -> bool {
 
 /// Makes an answer's head fit for the client.
 pub(crate) fn to_client(headers: &mut HeaderMap, target: &Target, stripped: &str) {
-    drop_hop_by_hop(headers);
-    HOST_WIDE.iter().for_each(|name| drop(headers.remove(name)));
+    drop_where(headers, |name| HOP_BY_HOP.contains(name) || HOST_WIDE.contains(name));
     if target.mode == Mode::Path {
         headers.remove(WORKER_SCOPE);
     }
@@ -109,7 +105,8 @@ pub(crate) fn to_client(headers: &mut HeaderMap, target: &Target, stripped: &str
     }
 }
 
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
+/// Takes out what a connection's own line names, and what else is to go.
+fn drop_where(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
     if headers.contains_key(header::CONNECTION) {
         let lines = headers.get_all(header::CONNECTION).iter().filter_map(|line| line.to_str().ok());
         let named: Vec<HeaderName> =
@@ -118,7 +115,9 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
         let kept = [header::HOST, header::CONTENT_LENGTH, header::TE];
         named.iter().filter(|name| !kept.contains(name)).for_each(|name| drop(headers.remove(name)));
     }
-    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    // Most heads have nothing of the kind: one look at each name costs less than a search for each that may be there.
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
+    gone.iter().for_each(|name| drop(headers.remove(name)));
 }
 
 /// Where an answer points, as browsers have to read it: an app that believes to be at the root points above its prefix. None: as it is.
@@ -153,7 +152,7 @@ fn of_this_host<'a>(place: &'a [u8], target: &Target) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use madang_ids::AppId;
+    use madang_ids::{AppId, UserId};
     use proptest::prelude::*;
 
     use super::*;
@@ -169,12 +168,17 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
-    fn sent(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = map(pairs);
-        let from =
-            From { address: [192, 0, 2, 1].into(), scheme: "https", user: UserId::fixed(7), stripped: "/apps/x" };
+    fn through(mut headers: HeaderMap) -> HeaderMap {
+        let user = HeaderValue::from_str(&UserId::fixed(7).to_string()).unwrap();
+        let told = Told { user, prefix: HeaderValue::from_static("/apps/x") };
+        let address = HeaderValue::from_static("192.0.2.1");
+        let from = From { address: &address, scheme: "https", told: &told, strips: true };
         to_app(&mut headers, &target(Mode::Path), &from);
         headers
+    }
+
+    fn sent(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        through(map(pairs))
     }
 
     #[test]
@@ -231,10 +235,10 @@ mod tests {
         assert_eq!(sent(&[without])["referer"], without.1);
         for referers in [&[with][..], &[with, without], &[without, with]] {
             let mut headers = HeaderMap::new();
-            referers.iter().for_each(|(name, value)| drop(headers.append(*name, HeaderValue::from_static(value))));
-            let from = From { address: [192, 0, 2, 1].into(), scheme: "https", user: UserId::fixed(7), stripped: "" };
-            to_app(&mut headers, &target(Mode::Path), &from);
-            assert!(!headers.contains_key("referer"), "{referers:?}");
+            for (name, value) in referers {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            assert!(!through(headers).contains_key("referer"), "{referers:?}");
         }
     }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use madang_ids::{AppId, SandboxId};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::{
     body::RequestBody,
@@ -48,6 +48,8 @@ struct Idle {
 pub(crate) struct Channel {
     pub sender: SendRequest<RequestBody>,
     pub connection: Driven,
+    /// When the app has to have answered; it stays with the connection, for moving a timer costs less than making one.
+    pub limit: Option<Pin<Box<Sleep>>>,
     place: Place,
     pool: Weak<Pool>,
 }
@@ -92,7 +94,7 @@ impl Pool {
         builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
         let made = builder.handshake(TokioIo::new(stream)).await;
         let (sender, connection) = made.map_err(|_| Refusal::Silent)?;
-        Ok(Channel { sender, connection: Driven(Box::new(connection)), place, pool: Arc::downgrade(self) })
+        Ok(Channel { sender, connection: Driven(Box::new(connection)), limit: None, place, pool: Arc::downgrade(self) })
     }
 
     /// A new connection for bytes of any kind.

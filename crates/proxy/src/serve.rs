@@ -5,6 +5,7 @@ use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Durat
 use hyper::{
     Request, Response,
     body::Incoming,
+    header::HeaderValue,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -82,7 +83,8 @@ impl Worker {
 
     async fn converse_http1(self: Arc<Self>, stream: ClientStream, address: SocketAddr, mut stopping: Stopping) {
         let head_wait = self.proxy.config.head_wait;
-        let service = service_fn(move |request| Arc::clone(&self).serve_one(request, address));
+        let address = written(address);
+        let service = service_fn(move |request| Arc::clone(&self).serve_one(request, address.clone()));
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(head_wait);
         builder.max_header_size(HEAD_BYTES_MAX).max_buf_size(BUFFER_BYTES_MAX);
@@ -102,7 +104,8 @@ impl Worker {
     }
 
     async fn converse_http2(self: Arc<Self>, stream: ClientStream, address: SocketAddr, mut stopping: Stopping) {
-        let service = service_fn(move |request| Arc::clone(&self).serve_one(request, address));
+        let address = written(address);
+        let service = service_fn(move |request| Arc::clone(&self).serve_one(request, address.clone()));
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -122,10 +125,15 @@ impl Worker {
     async fn serve_one(
         self: Arc<Self>,
         request: Request<Incoming>,
-        address: SocketAddr,
+        address: HeaderValue,
     ) -> Result<Response<ProxyBody>, Infallible> {
-        Ok(self.answer(request, address.ip().to_canonical()).await)
+        Ok(self.answer(request, &address).await)
     }
+}
+
+/// Where a client is, as apps are told.
+fn written(address: SocketAddr) -> HeaderValue {
+    HeaderValue::from_str(&address.ip().to_canonical().to_string()).expect("an address is visible ASCII")
 }
 
 /// Whether the proxy is to end.
