@@ -55,6 +55,16 @@ export class Database {
     return session;
   }
 
+  /** Newest first, a page at a time; of filters it knows names and languages. */
+  sessionPage(query: URLSearchParams): Schema['Page_SessionView'] {
+    const [filter, after, limit] = [query.get('filter') ?? '', Number(query.get('cursor') ?? 0), Number(query.get('limit') ?? 100)];
+    const name = /name:"([^"]*)"\*/.exec(filter)?.[1] ?? '';
+    const language = /language:"([^"]*)"/.exec(filter)?.[1];
+    const all = [...this.sessions.values()].filter((session) => session.name.startsWith(name) && (language ?? session.language) === session.language).toReversed();
+    const end = after + limit;
+    return { items: all.slice(after, end), next_cursor: end < all.length ? String(end) : null };
+  }
+
   /** A run that says once what it was given: this API has no languages. */
   runCreate(session: string, request: Schema['RunRequest']): MockRun {
     const text = request.code ?? '';

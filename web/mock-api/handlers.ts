@@ -1,6 +1,7 @@
 import { http as anyHttp, HttpResponse, type HttpHandler } from 'msw';
 import { createOpenApiHttp } from 'openapi-msw';
 import type { components, paths } from '../src/api/generated';
+import { consoleHandlers } from './console.ts';
 import { CSRF, USER, type Database } from './database.ts';
 
 type Schema = components['schemas'];
@@ -16,7 +17,7 @@ const signin = (): Schema['SigninView'] => ({ user: USER.id, name: USER.name, ro
 
 /** The API in memory, typed by the same document as the client: for `npm run dev` and for tests. */
 export function handlers(database: Database): HttpHandler[] {
-  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database)];
+  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...consoleHandlers(database)];
 }
 
 const OPEN = ['/api/v1/signin/providers', '/api/v1/announcements/public', '/api/v1/links/use', '/healthz'];
@@ -57,7 +58,7 @@ function signinHandlers(database: Database): HttpHandler[] {
 
 function sessionHandlers(database: Database): HttpHandler[] {
   return [
-    http.get('/api/v1/sessions', ({ response }) => response(200).json({ items: [...database.sessions.values()].toReversed() })),
+    http.get('/api/v1/sessions', ({ request, response }) => response(200).json(database.sessionPage(new URL(request.url).searchParams))),
     http.post('/api/v1/sessions', async ({ request, response }) => response(201).json(database.sessionCreate(await request.json()))),
     http.get('/api/v1/sessions/{id}', ({ params, response }) => {
       const session = database.sessions.get(params.id);

@@ -1,6 +1,7 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { isSignedOut } from './api/problem';
+import { SESSION_ORDERS, SESSION_STATES, type SessionSearch } from './api/session-list';
 import { signinQuery } from './api/queries';
 import { Shell } from './components/Shell';
 import { FailurePage, NotFoundPage } from './pages/FailurePage';
@@ -49,7 +50,30 @@ const workspace = createRoute({
   component: lazyRouteComponent(() => import('./pages/WorkspacePage'), 'WorkspacePage'),
 });
 
-const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace])]);
+const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined);
+const oneOf = <T extends string>(value: unknown, all: readonly T[]): T | undefined => all.find((one) => one === value);
+
+const sessions = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/sessions',
+  validateSearch: (search: Record<string, unknown>): SessionSearch => ({
+    show: oneOf(search['show'], ['all', ...SESSION_STATES] as const),
+    name: text(search['name']),
+    owner: text(search['owner']),
+    language: text(search['language']),
+    image: text(search['image']),
+    order: oneOf(search['order'], SESSION_ORDERS),
+  }),
+  component: lazyRouteComponent(() => import('./pages/SessionsPage'), 'SessionsPage'),
+});
+
+const session = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/sessions/$session',
+  component: lazyRouteComponent(() => import('./pages/SessionPage'), 'SessionPage'),
+});
+
+const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });

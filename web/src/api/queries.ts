@@ -48,3 +48,16 @@ export const sessionQuery = (id: string) =>
     queryFn: () => body(client.GET('/api/v1/sessions/{id}', { params: { path: { id } } })),
     refetchInterval: REFRESH_MS,
   });
+
+/** Whom the asker may know of. */
+export const usersQuery = queryOptions({
+  queryKey: ['users'],
+  queryFn: async () => (await body(client.GET('/api/v1/users'))).items,
+  staleTime: 10_000,
+});
+
+export const imagesQuery = queryOptions({
+  queryKey: ['images'],
+  queryFn: async () => (await body(client.GET('/api/v1/images'))).items,
+  staleTime: 10_000,
+});

@@ -1,4 +1,5 @@
 import { body, client, sendTo, type Schema } from './client';
+import { lines } from './lines';
 import { isPassing } from './problem';
 
 export type RunEvent = Schema['StreamEvent'];
@@ -37,14 +38,7 @@ async function* eventsAfter(run: string, last: number, signal: AbortSignal): Asy
   const headers: Record<string, string> = { accept: 'application/x-ndjson' };
   if (last >= 0) headers['last-event-id'] = String(last);
   const answer = await sendTo(`/api/v1/runs/${encodeURIComponent(run)}/events`, { headers, signal });
-  if (!answer.body) return;
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = '';
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    const lines = (rest + read.value).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) if (line !== '') yield JSON.parse(line) as RunEvent;
-  }
+  for await (const line of lines(answer)) yield JSON.parse(line) as RunEvent;
 }
 
 /** A live run's standard input. */

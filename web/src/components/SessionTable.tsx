@@ -1,7 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import { FormattedRelativeTime, useIntl } from 'react-intl';
 import { client, type Schema } from '../api/client';
 import { sessionsQuery } from '../api/queries';
 import { useText } from '../i18n/text';
@@ -9,6 +8,7 @@ import { Button, IconButton } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
 import { Menu } from '../ui/Menu';
 import { Notice } from '../ui/Notice';
+import { Ago } from './Ago';
 import { SessionBadge } from './SessionBadge';
 import styles from './SessionTable.module.css';
 
@@ -84,23 +84,5 @@ function EndDialog({ session, onClose }: { session: Session; onClose: () => void
         </Button>
       </DialogActions>
     </Dialog>
-  );
-}
-
-const UNITS = [
-  { unit: 'day', seconds: 86_400 },
-  { unit: 'hour', seconds: 3_600 },
-  { unit: 'minute', seconds: 60 },
-] as const;
-
-/** How far a time is from now, in the largest unit that it fills. */
-function Ago({ time }: { time: string }) {
-  const intl = useIntl();
-  const seconds = (Date.parse(time) - Date.now()) / 1_000;
-  const { unit, seconds: size } = UNITS.find((unit) => Math.abs(seconds) >= unit.seconds) ?? { unit: 'second' as const, seconds: 1 };
-  return (
-    <time dateTime={time} title={intl.formatDate(time, { dateStyle: 'medium', timeStyle: 'short' })}>
-      <FormattedRelativeTime value={Math.round(seconds / size)} unit={unit} numeric="auto" />
-    </time>
   );
 }

@@ -8,6 +8,7 @@ import { Menu } from '../ui/Menu';
 import { Logo } from './Logo';
 import { Connection } from './Connection';
 import { SettingsMenus } from './SettingsMenus';
+import { ShellNav } from './ShellNav';
 import styles from './Shell.module.css';
 
 /** What stands around every page of somebody who has signed in. */
@@ -23,11 +24,7 @@ export function Shell({ signin }: { signin: Schema['SigninView'] }) {
           <Logo />
           <span className={styles['name']}>{t('app.name')}</span>
         </Link>
-        <nav aria-label={t('app.navigation')} className={styles['nav']}>
-          <Link to="/" activeOptions={{ exact: true }} className={styles['link'] ?? ''}>
-            {t('nav.workspaces')}
-          </Link>
-        </nav>
+        <ShellNav role={signin.role} />
         <SettingsMenus />
         <AccountMenu name={signin.name} />
       </header>

@@ -1,5 +1,8 @@
+import { consoleEn } from './en/console';
+
 /** What the web says, in English. `ko.ts` has every one of these, or does not compile. */
 export const en = {
+  ...consoleEn,
   'app.name': 'Madang',
   'app.skip': 'Skip to the content',
   'app.navigation': 'Main navigation',

@@ -1,7 +1,9 @@
+import { consoleKo } from './ko/console';
 import type { Catalogue } from './text';
 
 /** What the web says, in Korean. */
 export const ko: Catalogue = {
+  ...consoleKo,
   'app.name': '마당',
   'app.skip': '본문으로 건너뛰기',
   'app.navigation': '주 메뉴',

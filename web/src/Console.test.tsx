@@ -1,0 +1,33 @@
+import { render, screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { expect, test } from 'vitest';
+import { App } from './App';
+import { database } from './testing/setup';
+
+const PATIENCE = { timeout: 10_000 };
+
+test('of ten thousand sessions only those in sight are drawn, and all can be ended at once, after it is said what goes', async () => {
+  for (let made = 0; made < 1_500; made += 1) database.sessionCreate({ language: 'python', name: `lesson-${String(made)}` });
+  database.signedIn = true;
+  history.replaceState(null, '', '/sessions');
+  render(<App />);
+  await screen.findByText('1,500 sessions', {}, PATIENCE);
+  expect(screen.getByRole('grid').getAttribute('aria-rowcount')).toBe('1501');
+  expect(screen.getAllByRole('row').length).toBeLessThan(100);
+  await userEvent.click(screen.getByRole('checkbox', { name: 'Select all' }));
+  await userEvent.click(screen.getByRole('button', { name: 'End 1,500 sessions…' }));
+  await screen.findByText(/They belong to administrator/);
+  await userEvent.click(screen.getByRole('button', { name: 'End all 1,500' }));
+  await screen.findByText(/No sessions are alive/, {}, PATIENCE);
+  expect(database.sessions.size).toBe(0);
+}, 30_000);
+
+test('a session says why what is not possible is not', async () => {
+  const { id } = database.sessionCreate({ language: 'python', name: 'homework' });
+  database.signedIn = true;
+  history.replaceState(null, '', `/sessions/${id}`);
+  render(<App />);
+  await screen.findByRole('heading', { name: 'homework' }, PATIENCE);
+  await userEvent.click(screen.getByRole('button', { name: 'Resume' }));
+  expect((await screen.findByRole('status')).textContent).toBe('Only a suspended session can be resumed; this one is: Running.');
+});

@@ -1,0 +1,44 @@
+import { queryOptions } from '@tanstack/react-query';
+import { body, client, type Schema } from './client';
+
+const LOGS_MAX = 200;
+/** Runs whose results are asked for, the latest ones. */
+const RUNS_MAX = 12;
+const REFRESH_MS = 5_000;
+const SAMPLE_MS = 2_000;
+
+export const sessionLogsQuery = (id: string, isLive: boolean) =>
+  queryOptions({
+    queryKey: ['session-logs', id],
+    queryFn: async () => (await body(client.GET('/api/v1/sessions/{id}/logs', { params: { path: { id }, query: { limit: LOGS_MAX } } }))).items,
+    refetchInterval: isLive ? REFRESH_MS : false,
+  });
+
+/** The results of runs. There is no list of a session's runs: `runs` are those that events and logs name. */
+export const runResultsQuery = (runs: readonly string[]) => {
+  const latest = runs.slice(-RUNS_MAX).toReversed();
+  return queryOptions({
+    queryKey: ['run-results', latest],
+    queryFn: async () => {
+      const found = await Promise.all(latest.map((id) => body(client.GET('/api/v1/runs/{id}', { params: { path: { id } } })).catch(() => null)));
+      return found.filter((run): run is Schema['RunView'] => run !== null);
+    },
+    refetchInterval: ({ state }) => (state.data?.some(({ state }) => state !== 'finished') ? SAMPLE_MS : false),
+  });
+};
+
+export const sessionUsageQuery = (id: string, isLive: boolean) =>
+  queryOptions({
+    queryKey: ['session-usage', id],
+    queryFn: async () => ({ at: Date.now(), usage: await body(client.GET('/api/v1/sessions/{id}/usage', { params: { path: { id } } })) }),
+    refetchInterval: isLive ? SAMPLE_MS : false,
+    retry: false,
+  });
+
+export const sessionAppsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['session-apps', id],
+    queryFn: async () => (await body(client.GET('/api/v1/sessions/{id}/apps', { params: { path: { id } } }))).items,
+    refetchInterval: REFRESH_MS,
+    retry: false,
+  });

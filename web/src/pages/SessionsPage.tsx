@@ -1,0 +1,78 @@
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useEffect, useMemo, useState } from 'react';
+import { useIntl } from 'react-intl';
+import { imagesQuery, languagesQuery, usersQuery } from '../api/queries';
+import { sessionListQuery } from '../api/session-list';
+import { EndSessionsDialog } from '../components/console/EndSessionsDialog';
+import { SessionFilters } from '../components/console/SessionFilters';
+import { SessionGrid } from '../components/console/SessionGrid';
+import styles from '../components/console/console.module.css';
+import { useLiveSessions } from '../hooks/use-live-sessions';
+import { useText } from '../i18n/text';
+import { Button } from '../ui/Button';
+import { Notice } from '../ui/Notice';
+
+const NOBODY: ReadonlySet<string> = new Set();
+
+/** Every session that one may see. */
+export function SessionsPage() {
+  const t = useText();
+  const search = useSearch({ from: '/signed-in/sessions' });
+  const navigate = useNavigate();
+  const list = useWholeList(search);
+  const { people, languages, images, names } = useNames();
+  const [selected, setSelected] = useState(NOBODY);
+  const [isEnding, setEnding] = useState(false);
+  useLiveSessions();
+  const chosen = useMemo(() => list.sessions.filter(({ id, allowed_actions }) => selected.has(id) && allowed_actions?.includes('end')), [list.sessions, selected]);
+  const isFiltered = Object.values(search).some((value) => value !== undefined);
+  return (
+    <div className={styles['full']}>
+      <div className={styles['head']}>
+        <div className={styles['title']}>
+          <h1>{t('sessions.title')}</h1>
+          <Count count={list.sessions.length} isWhole={list.isWhole} />
+        </div>
+        <Button look="danger" isDisabled={chosen.length === 0} onPress={() => { setEnding(true); }}>{chosen.length > 0 ? t('sessions.end', { count: chosen.length }) : t('sessions.end.none')}</Button>
+      </div>
+      <SessionFilters search={search} people={people} languages={languages} images={images} onChange={(search) => { setSelected(NOBODY); void navigate({ to: '/sessions', search, replace: true }); }} />
+      {list.error && <Notice tone="danger" action={<Button small onPress={list.again}>{t('app.retry')}</Button>}>{list.error.message}</Notice>}
+      {list.sessions.length > 0 && <SessionGrid sessions={list.sessions} isWhole={list.isWhole} selected={selected} onSelect={setSelected} people={names.people} languages={names.languages} />}
+      {list.isEmpty && (
+        <div className={styles['empty']}>
+          <p>{t(isFiltered ? 'sessions.none.filter' : 'sessions.none')}</p>
+          {!isFiltered && <Link to="/">{t('app.notFound.home')}</Link>}
+        </div>
+      )}
+      {list.isPending && <p className={styles['fine']}>{t('app.loading')}</p>}
+      {isEnding && chosen.length > 0 && <EndSessionsDialog sessions={chosen} people={names.people} onClose={() => { setEnding(false); }} onEnded={() => { setEnding(false); setSelected(NOBODY); }} />}
+    </div>
+  );
+}
+
+function Count({ count, isWhole }: { count: number; isWhole: boolean }) {
+  const t = useText();
+  const intl = useIntl();
+  return <span className={styles['fine']} role="status">{t(isWhole ? 'sessions.count' : 'sessions.count.more', { count, shown: intl.formatNumber(count) })}</span>;
+}
+
+/** The list, whose pages come one after another by themselves. */
+function useWholeList(search: Parameters<typeof sessionListQuery>[0]) {
+  const list = useInfiniteQuery(sessionListQuery(search));
+  const { data, hasNextPage, isFetchingNextPage, isError, fetchNextPage } = list;
+  useEffect(() => {
+    if (data && hasNextPage && !isFetchingNextPage && !isError) void fetchNextPage();
+  }, [data, hasNextPage, isFetchingNextPage, isError, fetchNextPage]);
+  const sessions = useMemo(() => list.data?.pages.flatMap(({ items }) => items) ?? [], [list.data]);
+  const isWhole = !list.data?.pages.at(-1)?.next_cursor;
+  return { sessions, isWhole, isEmpty: list.data !== undefined && sessions.length === 0, error: list.error, isPending: list.isPending, again: () => void list.refetch() };
+}
+
+function useNames() {
+  const { data: people = [] } = useQuery(usersQuery);
+  const { data: languages = [] } = useQuery(languagesQuery);
+  const { data: images = [] } = useQuery(imagesQuery);
+  const names = useMemo(() => ({ people: new Map(people.map(({ id, name }) => [id, name])), languages: new Map(languages.map(({ id, name }) => [id, name])) }), [people, languages]);
+  return { people, languages, images, names };
+}
