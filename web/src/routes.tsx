@@ -8,6 +8,7 @@ import { FailurePage, NotFoundPage } from './pages/FailurePage';
 import { HomePage } from './pages/HomePage';
 import { LinkPage } from './pages/LinkPage';
 import { SigninPage } from './pages/SigninPage';
+import { beginAhead } from './workspace/ahead';
 
 type Context = { queries: QueryClient };
 
@@ -47,6 +48,11 @@ const workspace = createRoute({
   path: '/w/$session',
   // `first`: just made; the workspace writes its first program.
   validateSearch: (search: Record<string, unknown>): { first?: true | undefined } => ({ first: search['first'] === true ? true : undefined }),
+  loader: ({ context, params }) => {
+    beginAhead(context.queries, params.session);
+    // Comes beside the page rather than after it.
+    void import('./components/workspace/Editor');
+  },
   component: lazyRouteComponent(() => import('./pages/WorkspacePage'), 'WorkspacePage'),
 });
 

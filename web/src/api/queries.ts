@@ -1,5 +1,6 @@
 import { queryOptions } from '@tanstack/react-query';
 import { body, client, rememberCsrf } from './client';
+import { listFiles } from './files';
 
 const LIST_MAX = 200;
 /** Lists are asked for again this often while somebody looks at them. */
@@ -61,3 +62,6 @@ export const imagesQuery = queryOptions({
   queryFn: async () => (await body(client.GET('/api/v1/images'))).items,
   staleTime: 10_000,
 });
+
+/** The entries of a directory of a session. */
+export const filesQuery = (session: string, path: string) => queryOptions({ queryKey: ['files', session, path], queryFn: () => listFiles(session, path) });

@@ -1,4 +1,6 @@
-import { readText, writeFile } from '../api/files';
+import { writeFile } from '../api/files';
+import { readBegun } from './ahead';
+import { keepTabs, keptTabs } from './kept-tabs';
 import { Autosave, storedDrafts, type SaveState } from './autosave';
 
 export type Tab = { readonly path: string; readonly file: Autosave; state: SaveState; /** What the editor begins with; none until it is read. */ text: string | null; /** Counts texts that came from elsewhere. */ version: number };
@@ -12,11 +14,9 @@ export class Tabs {
   private shown: Snapshot = { tabs: [], active: null };
   private readonly listeners = new Set<() => void>();
   private readonly session: string;
-  private readonly kept: string;
 
   constructor(session: string) {
     this.session = session;
-    this.kept = `madang.tabs:${session}`;
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -28,7 +28,7 @@ export class Tabs {
 
   /** Opens what was open when this workspace was last looked at. Whether there was anything. */
   restore(): boolean {
-    const kept = keptTabs(localStorage.getItem(this.kept));
+    const kept = keptTabs(this.session);
     for (const path of kept.paths) this.open(path, path === kept.active);
     return kept.paths.length > 0;
   }
@@ -41,7 +41,7 @@ export class Tabs {
 
   private begin(path: string): void {
     const rim = {
-      read: (path: string) => readText(this.session, path),
+      read: (path: string) => readBegun(this.session, path),
       write: (path: string, text: string) => writeFile(this.session, path, text),
       drafts: storedDrafts(this.session),
     };
@@ -114,20 +114,7 @@ export class Tabs {
 
   private tell(): void {
     this.shown = { tabs: this.tabs.map((tab) => ({ ...tab })), active: this.active };
-    localStorage.setItem(this.kept, JSON.stringify({ paths: this.tabs.map((tab) => tab.path), active: this.active }));
+    keepTabs(this.session, { paths: this.tabs.map((tab) => tab.path), active: this.active });
     for (const listener of this.listeners) listener();
   }
-}
-
-function keptTabs(text: string | null): { paths: string[]; active: string | null } {
-  try {
-    const kept: unknown = JSON.parse(text ?? '{}');
-    if (typeof kept === 'object' && kept !== null && 'paths' in kept && Array.isArray(kept.paths)) {
-      const paths = kept.paths.filter((path): path is string => typeof path === 'string');
-      return { paths, active: 'active' in kept && typeof kept.active === 'string' ? kept.active : null };
-    }
-  } catch {
-    // As if nothing had been kept.
-  }
-  return { paths: [], active: null };
 }

@@ -1,7 +1,8 @@
 import { useMutation, useQueries, useQueryClient } from '@tanstack/react-query';
 import { useState, type DragEvent } from 'react';
 import { FileTrigger } from 'react-aria-components';
-import { downloadFile, listFiles, makeFolder, moveFile, removeFile, writeFile, type FileEntry } from '../../api/files';
+import { downloadFile, makeFolder, moveFile, removeFile, writeFile, type FileEntry } from '../../api/files';
+import { filesQuery } from '../../api/queries';
 import { useText } from '../../i18n/text';
 import { baseOf, folderOf, joined } from '../../workspace/names';
 import { useTabs, useWorkspace } from '../../workspace/workspace';
@@ -111,7 +112,7 @@ function useListed(session: string, expanded: ReadonlySet<string>) {
   const queries = useQueryClient();
   const folders = ['', ...expanded];
   const results = useQueries({
-    queries: folders.map((path) => ({ queryKey: ['files', session, path], queryFn: () => listFiles(session, path), refetchInterval: REFRESH_MS })),
+    queries: folders.map((path) => ({ ...filesQuery(session, path), refetchInterval: REFRESH_MS })),
   });
   const entries = new Map(folders.map((path, at) => [path, results[at]?.data]));
   return { entries, error: results[0]?.error ?? null, refresh: () => queries.invalidateQueries({ queryKey: ['files', session] }) };

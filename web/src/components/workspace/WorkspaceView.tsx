@@ -1,7 +1,8 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
-import { writeFile, listFiles } from '../../api/files';
+import { writeFile } from '../../api/files';
+import { filesQuery } from '../../api/queries';
 import { useText, type MessageId } from '../../i18n/text';
 import type { IconName } from '../../ui/Icon';
 import { Icon } from '../../ui/Icon';
@@ -104,7 +105,7 @@ function useBeginning({ session, language, tabs }: Workspace): void {
     begun.current = tabs;
     const begin = async () => {
       if (tabs.restore()) return;
-      const entries = await listFiles(session.id, '');
+      const entries = await queries.fetchQuery(filesQuery(session.id, ''));
       const main = entries.find(({ path }) => path === language.main);
       if (!main && first) {
         await writeFile(session.id, language.main, starter(language, t('starter.hint')));
