@@ -2,6 +2,7 @@ import type { QueryClient } from '@tanstack/react-query';
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { isSignedOut } from './api/problem';
 import { SESSION_ORDERS, SESSION_STATES, type SessionSearch } from './api/session-list';
+import { MEASURE_NAMES, USAGE_BY, USAGE_DAYS, type UsageSearch } from './api/usage-queries';
 import { signinQuery } from './api/queries';
 import { Shell } from './components/Shell';
 import { FailurePage, NotFoundPage } from './pages/FailurePage';
@@ -79,7 +80,40 @@ const session = createRoute({
   component: lazyRouteComponent(() => import('./pages/SessionPage'), 'SessionPage'),
 });
 
-const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session])]);
+const usage = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/usage',
+  validateSearch: (search: Record<string, unknown>): UsageSearch => ({
+    by: oneOf(search['by'], USAGE_BY),
+    days: USAGE_DAYS.find((days) => days === search['days']),
+    user: text(search['user']),
+    measure: oneOf(search['measure'], MEASURE_NAMES),
+  }),
+  component: lazyRouteComponent(() => import('./pages/UsagePage'), 'UsagePage'),
+});
+
+const admin = createRoute({ getParentRoute: () => signedIn, path: '/admin', component: lazyRouteComponent(() => import('./pages/admin/AdminPage'), 'AdminPage') });
+
+const adminHome = createRoute({
+  getParentRoute: () => admin,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/admin/people' });
+  },
+});
+
+const adminPages = [
+  createRoute({ getParentRoute: () => admin, path: '/people', component: lazyRouteComponent(() => import('./pages/admin/PeoplePage'), 'PeoplePage') }),
+  createRoute({ getParentRoute: () => admin, path: '/projects', component: lazyRouteComponent(() => import('./pages/admin/ProjectsPage'), 'ProjectsPage') }),
+  createRoute({ getParentRoute: () => admin, path: '/policies', component: lazyRouteComponent(() => import('./pages/admin/PoliciesPage'), 'PoliciesPage') }),
+  createRoute({ getParentRoute: () => admin, path: '/nodes', component: lazyRouteComponent(() => import('./pages/admin/NodesPage'), 'NodesPage') }),
+  createRoute({ getParentRoute: () => admin, path: '/queue', component: lazyRouteComponent(() => import('./pages/admin/QueuePage'), 'QueuePage') }),
+  createRoute({ getParentRoute: () => admin, path: '/audit', component: lazyRouteComponent(() => import('./pages/admin/AuditPage'), 'AuditPage') }),
+  createRoute({ getParentRoute: () => admin, path: '/announcements', component: lazyRouteComponent(() => import('./pages/admin/AnnouncementsPage'), 'AnnouncementsPage') }),
+  createRoute({ getParentRoute: () => admin, path: '/health', component: lazyRouteComponent(() => import('./pages/admin/HealthPage'), 'HealthPage') }),
+] as const;
+
+const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, usage, admin.addChildren([adminHome, ...adminPages])])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });

@@ -1,5 +1,6 @@
 import type { components } from './generated';
 
+type Refusal = components['schemas']['Refusal'];
 type Document = Partial<components['schemas']['Problem']> & { status: number; code: string; detail: string; title: string };
 
 /** The codes that the web itself gives, beside the server's. */
@@ -11,6 +12,8 @@ export class Problem extends Error {
   readonly code: string;
   readonly requestId: string | null;
   readonly retryAfterMs: number | null;
+  /** Everything that resource policies have against the request. */
+  readonly refusals: readonly Refusal[];
 
   constructor(document: Document) {
     super(document.detail);
@@ -19,6 +22,7 @@ export class Problem extends Error {
     this.code = document.code;
     this.requestId = document.request_id ?? null;
     this.retryAfterMs = document.retry_after_ms ?? null;
+    this.refusals = document.refusals ?? [];
   }
 }
 

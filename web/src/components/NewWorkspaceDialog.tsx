@@ -4,6 +4,7 @@ import { useText } from '../i18n/text';
 import { Dialog } from '../ui/Dialog';
 import { Notice } from '../ui/Notice';
 import { LanguageCards } from './LanguageCards';
+import { ProblemNotice } from './ProblemNotice';
 
 type Props = { languages: readonly Schema['LanguageView'][]; isOpen: boolean; onClose: () => void };
 
@@ -13,7 +14,7 @@ export function NewWorkspaceDialog({ languages, isOpen, onClose }: Props) {
   return (
     <Dialog title={t('home.new')} isOpen={isOpen} onClose={onClose} wide>
       {languages.length === 0 && <Notice tone="warm">{t('home.languages.none')}</Notice>}
-      {make.error && <Notice tone="danger">{make.error.message}</Notice>}
+      <ProblemNotice error={make.error} />
       {make.isPending && <Notice>{t('home.starting')}</Notice>}
       <LanguageCards languages={languages} isDisabled={make.isPending} onChoose={(language) => { make.mutate({ language }); }} />
     </Dialog>

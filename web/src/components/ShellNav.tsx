@@ -3,6 +3,7 @@ import { useText } from '../i18n/text';
 import type { MessageId } from '../i18n/text';
 import { IconButton } from '../ui/Button';
 import { Menu } from '../ui/Menu';
+import { isAdministrator } from './roles';
 import styles from './Shell.module.css';
 
 type Place = { to: NonNullable<LinkProps['to']>; label: MessageId; isFor?: (role: string) => boolean };
@@ -10,6 +11,8 @@ type Place = { to: NonNullable<LinkProps['to']>; label: MessageId; isFor?: (role
 const PLACES: readonly Place[] = [
   { to: '/', label: 'nav.workspaces' },
   { to: '/sessions', label: 'nav.sessions' },
+  { to: '/usage', label: 'nav.usage' },
+  { to: '/admin', label: 'nav.admin', isFor: isAdministrator },
 ];
 
 /** Where one can go: in a row, and on small screens in a menu. Nobody is shown what the role may not see. */

@@ -5,6 +5,7 @@ import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
 import { LanguageCards } from './LanguageCards';
 import { Logo } from './Logo';
+import { ProblemNotice } from './ProblemNotice';
 import styles from './Welcome.module.css';
 
 type Language = Schema['LanguageView'];
@@ -20,7 +21,7 @@ export function Welcome({ languages }: { languages: readonly Language[] }) {
       <Logo size={56} />
       <h1 className={styles['title']}>{t('home.welcome.title')}</h1>
       <p className={styles['text']}>{t('home.welcome.text')}</p>
-      {make.error && <Notice tone="danger">{make.error.message}</Notice>}
+      <ProblemNotice error={make.error} />
       {first ? (
         <Button look="primary" icon="play" isPending={make.isPending} onPress={() => { make.mutate({ language: first.id }); }}>
           {make.isPending ? t('home.starting') : t('home.welcome.start', { language: first.name })}

@@ -1,8 +1,12 @@
+import { adminEn } from './en/admin';
 import { consoleEn } from './en/console';
+import { usageEn } from './en/usage';
 
 /** What the web says, in English. `ko.ts` has every one of these, or does not compile. */
 export const en = {
+  ...adminEn,
   ...consoleEn,
+  ...usageEn,
   'app.name': 'Madang',
   'app.skip': 'Skip to the content',
   'app.navigation': 'Main navigation',

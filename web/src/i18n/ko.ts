@@ -1,9 +1,13 @@
+import { adminKo } from './ko/admin';
 import { consoleKo } from './ko/console';
+import { usageKo } from './ko/usage';
 import type { Catalogue } from './text';
 
 /** What the web says, in Korean. */
 export const ko: Catalogue = {
+  ...adminKo,
   ...consoleKo,
+  ...usageKo,
   'app.name': '마당',
   'app.skip': '본문으로 건너뛰기',
   'app.navigation': '주 메뉴',

@@ -1,0 +1,155 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useIntl } from 'react-intl';
+import type { Schema } from '../api/client';
+import { budgetsQuery, lastDays, MEASURE_NAMES, MEASURES, pricesQuery, USAGE_BY, USAGE_DAYS, usageQuery } from '../api/usage-queries';
+import { usersQuery } from '../api/queries';
+import { Card } from '../components/console/Card';
+import { DataTable } from '../components/console/DataTable';
+import styles from '../components/console/console.module.css';
+import { ProblemNotice } from '../components/ProblemNotice';
+import { BarPlot } from '../components/usage/BarPlot';
+import { useObjectUrl } from '../hooks/use-object-url';
+import { useText } from '../i18n/text';
+import { Badge, type BadgeTone } from '../ui/Badge';
+import { bytes, moment, money, span } from '../ui/format';
+import { SelectField } from '../ui/SelectField';
+import { useMemo } from 'react';
+
+/** What was used and what it cost. */
+export function UsagePage() {
+  const t = useText();
+  const search = useSearch({ from: '/signed-in/usage' });
+  const navigate = useNavigate();
+  const usage = useQuery(usageQuery(search));
+  const { data: users = [] } = useQuery(usersQuery);
+  const [by, measure, days] = [search.by ?? 'day', search.measure ?? 'cpu', search.days ?? 30];
+  const change = (part: Partial<typeof search>) => void navigate({ to: '/usage', search: { ...search, ...part }, replace: true });
+  const range = lastDays(days);
+  return (
+    <div className={styles['page']}>
+      <h1>{t('nav.usage')}</h1>
+      <p className={styles['lead']}>{t('usage.lead')}</p>
+      <div className={styles['bar']}>
+        <SelectField label={t('usage.measure')} value={measure} options={MEASURE_NAMES.map((value) => ({ value, label: t(`usage.measure.${value}`) }))} onChange={(value) => { change({ measure: MEASURE_NAMES.find((name) => name === value) }); }} />
+        <SelectField label={t('usage.by')} value={by} options={USAGE_BY.map((value) => ({ value, label: t(`usage.by.${value}`) }))} onChange={(value) => { change({ by: USAGE_BY.find((name) => name === value) }); }} />
+        <SelectField label={t('usage.from')} value={String(days)} options={USAGE_DAYS.map((days) => ({ value: String(days), label: t('usage.days', { days }) }))} onChange={(value) => { change({ days: USAGE_DAYS.find((days) => String(days) === value) }); }} />
+        {users.length > 1 && <SelectField label={t('sessions.owner')} value={search.user ?? ''} options={[{ value: '', label: t('sessions.any') }, ...users.map(({ id, name }) => ({ value: id, label: name }))]} onChange={(user) => { change({ user: user || undefined }); }} />}
+      </div>
+      <ProblemNotice error={usage.error} />
+      {usage.data && <Sums sums={usage.data} measure={measure} />}
+      <p><a href={`/api/v1/usage/records?format=csv&from=${range.from}&to=${range.to}`} download={`usage-${range.from}-${range.to}.csv`}>{t('usage.records')}</a></p>
+      <Budgets />
+      <Prices />
+    </div>
+  );
+}
+
+function Sums({ sums, measure }: { sums: Schema['UsageSums']; measure: keyof typeof MEASURES }) {
+  const t = useText();
+  const intl = useIntl();
+  const { of, unit } = MEASURES[measure];
+  const items = sums.by === 'day' ? [...sums.items].sort((one, other) => one.key.localeCompare(other.key)) : [...sums.items].sort((one, other) => of(other) - of(one));
+  const name = (sum: Schema['UsageSum']) => sum.name ?? (sum.key || t('usage.unnamed'));
+  const text = (value: number) => `${intl.formatNumber(value, { maximumSignificantDigits: 4 })} ${t(unit)}`;
+  if (items.length === 0) return <p className={styles['empty']}>{t('usage.none')}</p>;
+  const total = items.reduce((sum, item) => sum + of(item), 0);
+  return (
+    <Card title={t(`usage.measure.${measure}`)} acts={<span>{`${t('usage.total')}: ${text(total)}`}</span>}>
+      <BarPlot label={t('usage.plot', { measure: t(`usage.measure.${measure}`), by: t(`usage.by.${sums.by}`), unit: t(unit) })} most={text(Math.max(...items.map(of)))} bars={items.map((sum) => ({ key: sum.key, name: name(sum), value: of(sum), text: text(of(sum)) }))} />
+      <DataTable<Schema['UsageSum']>
+        label={t('usage.table')}
+        rows={items}
+        rowKey={({ key }) => key}
+        columns={[
+          { id: 'key', title: t(`usage.by.${sums.by}`), cell: (sum) => <Source by={sums.by} sum={sum} name={name(sum)} /> },
+          { id: 'cpu', title: t('usage.measure.cpu'), kind: 'number', cell: (sum) => span(intl, (sum.cpu_user_us + sum.cpu_system_us) / 1_000) },
+          { id: 'wall', title: t('usage.measure.wall'), kind: 'number', cell: (sum) => span(intl, sum.wall_us / 1_000) },
+          { id: 'memory', title: t('session.usage.memory'), kind: 'wide-number', cell: (sum) => bytes(intl, sum.memory_peak_bytes) },
+          { id: 'network', title: t('usage.measure.network'), kind: 'wide-number', cell: (sum) => bytes(intl, sum.received_bytes + sum.sent_bytes) },
+          { id: 'records', title: t('usage.measure.records'), kind: 'wide-number', cell: (sum) => intl.formatNumber(sum.records) },
+          { id: 'cost', title: t('usage.measure.cost'), kind: 'wide-number', cell: (sum) => (sums.currency ? money(intl, sum.cost_micro, sums.currency) : '') },
+        ]}
+      />
+      {sums.truncated && <p className={styles['fine']}>{t('usage.truncated')}</p>}
+      <Csv sums={sums} />
+    </Card>
+  );
+}
+
+/** Leads to what a sum is made of, where the list of sessions can be asked for it. */
+function Source({ by, sum, name }: { by: Schema['UsageBy']; sum: Schema['UsageSum']; name: string }) {
+  if (sum.key === '') return name;
+  if (by === 'user') return <Link to="/sessions" search={{ show: 'all', owner: sum.key }}>{name}</Link>;
+  if (by === 'image') return <Link to="/sessions" search={{ show: 'all', image: sum.key }}>{name}</Link>;
+  if (by === 'language') return <Link to="/sessions" search={{ show: 'all', language: sum.key }}>{name}</Link>;
+  return name;
+}
+
+const CSV_COLUMNS = ['key', 'name', 'records', 'cpu_user_us', 'cpu_system_us', 'wall_us', 'memory_mib_s', 'memory_peak_bytes', 'read_bytes', 'written_bytes', 'received_bytes', 'sent_bytes', 'accelerator_us', 'cost_micro'] as const;
+
+/** A cell that a spreadsheet takes for text, whatever somebody called a project. */
+function csvCell(value: string | number | null | undefined): string {
+  const text = typeof value === 'number' ? String(value) : (value ?? '').replace(/^[=+\-@\t\r]/, "'$&");
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function Csv({ sums }: { sums: Schema['UsageSums'] }) {
+  const t = useText();
+  const blob = useMemo(() => new Blob([[CSV_COLUMNS.join(','), ...sums.items.map((sum) => CSV_COLUMNS.map((column) => csvCell(sum[column])).join(','))].join('\r\n')], { type: 'text/csv' }), [sums]);
+  const url = useObjectUrl(blob);
+  return url && <p><a href={url} download={`usage-by-${sums.by}-${sums.from}-${sums.to}.csv`}>{t('usage.csv')}</a></p>;
+}
+
+const LEVELS: Readonly<Record<Schema['BudgetLevel'], BadgeTone>> = { open: 'good', warned: 'busy', throttled: 'busy', stopped: 'bad' };
+
+function Budgets() {
+  const t = useText();
+  const intl = useIntl();
+  const { data, error } = useQuery(budgetsQuery);
+  return (
+    <Card title={t('cost.title')}>
+      <ProblemNotice error={error} />
+      {data?.length === 0 && <p className={styles['fine']}>{t('cost.none')}</p>}
+      {data && data.length > 0 && (
+        <DataTable<Schema['BudgetView']>
+          label={t('cost.title')}
+          rows={data}
+          rowKey={({ id }) => id}
+          columns={[
+            { id: 'name', title: t('cost.whose'), cell: ({ name }) => name },
+            { id: 'level', title: t('people.state'), cell: ({ level }) => <Badge tone={LEVELS[level]}>{t(`cost.level.${level}`)}</Badge> },
+            { id: 'spent', title: t('usage.measure.cost'), kind: 'number', cell: ({ spent_micro, limit_micro, currency }) => t('cost.of', { spent: money(intl, spent_micro, currency), limit: money(intl, limit_micro, currency) }) },
+            { id: 'period', title: t('cost.period'), kind: 'wide', cell: ({ period }) => t(`cost.period.${period}`) },
+            { id: 'renews', title: t('cost.renews.col'), kind: 'wide', cell: ({ renews_at }) => renews_at && moment(intl, renews_at) },
+          ]}
+        />
+      )}
+    </Card>
+  );
+}
+
+function Prices() {
+  const t = useText();
+  const intl = useIntl();
+  const { data, error } = useQuery(pricesQuery);
+  const inForce = data?.filter(({ in_force }) => in_force);
+  return (
+    <Card title={t('prices.title')}>
+      <ProblemNotice error={error} />
+      {inForce?.length === 0 && <p className={styles['fine']}>{t('prices.none')}</p>}
+      {inForce && inForce.length > 0 && (
+        <DataTable<Schema['PriceView']>
+          label={t('prices.title')}
+          rows={inForce}
+          rowKey={({ id }) => id}
+          columns={[
+            { id: 'unit', title: t('prices.what'), cell: ({ unit }) => t(`prices.unit.${unit}`) },
+            { id: 'each', title: t('prices.each'), kind: 'number', cell: ({ micro, currency }) => money(intl, micro, currency) },
+            { id: 'from', title: t('prices.from'), kind: 'wide', cell: ({ from }) => moment(intl, from) },
+          ]}
+        />
+      )}
+    </Card>
+  );
+}
