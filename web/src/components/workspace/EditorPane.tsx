@@ -1,7 +1,7 @@
 import { Button as AriaButton } from 'react-aria-components';
-import { lazy, Suspense } from 'react';
 import { useText } from '../../i18n/text';
 import { downloadFile } from '../../api/files';
+import { useLoaded } from '../../hooks/use-loaded';
 import type { SaveState } from '../../workspace/autosave';
 import { baseOf, shown } from '../../workspace/names';
 import type { Tab } from '../../workspace/tabs';
@@ -11,11 +11,12 @@ import { Notice } from '../../ui/Notice';
 import { FilePicture } from './FilePicture';
 import styles from './EditorPane.module.css';
 
-const Editor = lazy(async () => ({ default: (await import('./Editor')).Editor }));
+const loadEditor = async () => (await import('./Editor')).Editor;
 
 export function EditorPane() {
   const t = useText();
   const { tabs } = useWorkspace();
+  const Editor = useLoaded(loadEditor);
   const snapshot = useTabs();
   const tab = snapshot.tabs.find(({ path }) => path === snapshot.active);
   return (
@@ -32,9 +33,7 @@ export function EditorPane() {
         {!tab && <p className={styles['empty']}>{t('editor.empty')}</p>}
         {tab?.state.kind === 'unreadable' && <Unreadable tab={tab} />}
         {tab && tab.state.kind !== 'unreadable' && (
-          <Suspense fallback={<p className={styles['empty']}>{t('app.loading')}</p>}>
-            <Editor tab={tab} onEdit={(latest) => { tabs.current?.file.edit(latest); }} />
-          </Suspense>
+          Editor ? <Editor tab={tab} onEdit={(latest) => { tabs.current?.file.edit(latest); }} /> : <p className={styles['empty']}>{t('app.loading')}</p>
         )}
       </div>
     </section>
