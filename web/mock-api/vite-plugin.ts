@@ -5,7 +5,11 @@ import { handlers } from './handlers.ts';
 
 /** Answers the API from memory while the web is worked on: no worker, no server. */
 export function mockApi(): Plugin {
-  const all = handlers(new Database());
+  const database = new Database();
+  // MADANG_MOCK_SESSIONS: how many sessions there are from the start.
+  const sessions = Number(process.env['MADANG_MOCK_SESSIONS'] ?? 0);
+  for (let made = 0; made < sessions; made += 1) database.sessionCreate({ language: made % 3 === 0 ? 'c' : 'python', name: `lesson-${String(made)}` });
+  const all = handlers(database);
   const answer: Connect.NextHandleFunction = (incoming, outgoing, next) => {
     if (!incoming.url?.startsWith('/api/') && incoming.url !== '/healthz') {
       next();

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useMemo } from 'react';
 import { useIntl } from 'react-intl';
 import type { Schema } from '../api/client';
 import { budgetsQuery, lastDays, MEASURE_NAMES, MEASURES, pricesQuery, USAGE_BY, USAGE_DAYS, usageQuery } from '../api/usage-queries';
@@ -14,7 +15,9 @@ import { useText } from '../i18n/text';
 import { Badge, type BadgeTone } from '../ui/Badge';
 import { bytes, moment, money, span } from '../ui/format';
 import { SelectField } from '../ui/SelectField';
-import { useMemo } from 'react';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
 
 /** What was used and what it cost. */
 export function UsagePage() {
@@ -51,12 +54,13 @@ function Sums({ sums, measure }: { sums: Schema['UsageSums']; measure: keyof typ
   const { of, unit } = MEASURES[measure];
   const items = sums.by === 'day' ? [...sums.items].sort((one, other) => one.key.localeCompare(other.key)) : [...sums.items].sort((one, other) => of(other) - of(one));
   const name = (sum: Schema['UsageSum']) => sum.name ?? (sum.key || t('usage.unnamed'));
-  const text = (value: number) => `${intl.formatNumber(value, { maximumSignificantDigits: 4 })} ${t(unit)}`;
+  const text = (value: number) => (unit === 'usage.unit.hours' ? span(intl, value * HOUR_MS) : `${intl.formatNumber(value, { maximumSignificantDigits: 3 })} ${t(unit)}`);
+  const plotted = sums.by === 'day' ? everyDay(sums) : items;
   if (items.length === 0) return <p className={styles['empty']}>{t('usage.none')}</p>;
   const total = items.reduce((sum, item) => sum + of(item), 0);
   return (
     <Card title={t(`usage.measure.${measure}`)} acts={<span>{`${t('usage.total')}: ${text(total)}`}</span>}>
-      <BarPlot label={t('usage.plot', { measure: t(`usage.measure.${measure}`), by: t(`usage.by.${sums.by}`), unit: t(unit) })} most={text(Math.max(...items.map(of)))} bars={items.map((sum) => ({ key: sum.key, name: name(sum), value: of(sum), text: text(of(sum)) }))} />
+      <BarPlot label={t('usage.plot', { measure: t(`usage.measure.${measure}`), by: t(`usage.by.${sums.by}`), unit: t(unit) })} most={text(Math.max(...items.map(of)))} bars={plotted.map((sum) => ({ key: sum.key, name: name(sum), value: of(sum), text: text(of(sum)) }))} />
       <DataTable<Schema['UsageSum']>
         label={t('usage.table')}
         rows={items}
@@ -68,13 +72,24 @@ function Sums({ sums, measure }: { sums: Schema['UsageSums']; measure: keyof typ
           { id: 'memory', title: t('session.usage.memory'), kind: 'wide-number', cell: (sum) => bytes(intl, sum.memory_peak_bytes) },
           { id: 'network', title: t('usage.measure.network'), kind: 'wide-number', cell: (sum) => bytes(intl, sum.received_bytes + sum.sent_bytes) },
           { id: 'records', title: t('usage.measure.records'), kind: 'wide-number', cell: (sum) => intl.formatNumber(sum.records) },
-          { id: 'cost', title: t('usage.measure.cost'), kind: 'wide-number', cell: (sum) => (sums.currency ? money(intl, sum.cost_micro, sums.currency) : '') },
+          ...(sums.currency ? [{ id: 'cost', title: t('usage.measure.cost'), kind: 'wide-number' as const, cell: (sum: Schema['UsageSum']) => money(intl, sum.cost_micro, sums.currency) }] : []),
         ]}
       />
       {sums.truncated && <p className={styles['fine']}>{t('usage.truncated')}</p>}
       <Csv sums={sums} />
     </Card>
   );
+}
+
+/** Days on which nothing was used are there too. */
+function everyDay({ items, from, to }: Schema['UsageSums']): Schema['UsageSum'][] {
+  const known = new Map(items.map((sum) => [sum.key, sum]));
+  const days = Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS) + 1;
+  const nothing = { records: 0, cpu_user_us: 0, cpu_system_us: 0, wall_us: 0, memory_mib_s: 0, memory_peak_bytes: 0, read_bytes: 0, written_bytes: 0, received_bytes: 0, sent_bytes: 0, accelerator_us: 0, cost_micro: 0 };
+  return Array.from({ length: days }, (_, index) => {
+    const key = new Date(Date.parse(from) + index * DAY_MS).toISOString().slice(0, 10);
+    return known.get(key) ?? { ...nothing, key };
+  });
 }
 
 /** Leads to what a sum is made of, where the list of sessions can be asked for it. */

@@ -18,6 +18,8 @@ export function InviteDialog({ role, onClose }: { role: string; onClose: () => v
   const t = useText();
   const [made, setMade] = useState<{ name: string; link: Schema['LinkMade'] } | null>(null);
   const { data: organizations = [] } = useQuery(organizationsQuery);
+  const [chosen, setChosen] = useState<string | null>(null);
+  const organization = chosen ?? organizations[0]?.id;
   const { data: projects = [] } = useQuery(projectsQuery);
   const { data: policies = [] } = useQuery(policiesQuery);
   const invite = useAct(
@@ -29,8 +31,8 @@ export function InviteDialog({ role, onClose }: { role: string; onClose: () => v
     setMade,
   );
   if (made) return <LinkDialog name={made.name} link={made.link} onClose={onClose} />;
+  const ours = projects.filter((project) => !project.archived_at && project.organization === organization);
   const none = { value: '', label: t('admin.none') };
-  const named = (items: readonly { name: string }[]) => items.map(({ name }) => ({ value: name, label: name }));
   const roles = ROLES.filter((known) => known !== 'system-administrator' || isSystemAdministrator(role));
   const submit = (given: FormData) => {
     const optional = Object.fromEntries(['email', 'role', 'organization', 'project', 'policy'].flatMap((name) => { const value = typed(given, name); return value ? [[name, value]] : []; }));
@@ -43,9 +45,10 @@ export function InviteDialog({ role, onClose }: { role: string; onClose: () => v
       <TextField label={t('people.email')} name="email" type="email" autoComplete="off" />
       <div className={styles['pair']}>
         <SelectField label={t('people.role')} name="role" options={roles.map((role) => ({ value: role, label: t(`people.role.${role}`) }))} />
-        <SelectField label={t('people.policy')} name="policy" options={[none, ...named(policies)]} />
-        {organizations.length > 1 && <SelectField label={t('people.organization')} name="organization" options={named(organizations)} />}
-        {projects.length > 0 && <SelectField label={t('people.project')} name="project" options={[none, ...named(projects.filter(({ archived_at }) => !archived_at))]} />}
+        <SelectField label={t('people.policy')} name="policy" options={[none, ...policies.map(({ name }) => ({ value: name, label: name }))]} />
+        {organizations.length > 1 && <SelectField label={t('people.organization')} name="organization" options={organizations.map(({ id, name }) => ({ value: id, label: name }))} onChange={setChosen} />}
+        {/* Whoever is in no project can start nothing, so one is chosen from the start. */}
+        {ours.length > 0 && <SelectField key={organization} label={t('people.project')} name="project" options={[...ours.map(({ id, name }) => ({ value: id, label: name })), none]} />}
       </div>
     </FormDialog>
   );

@@ -1,8 +1,8 @@
 /** Statistics: what was used, what it cost, budgets and prices. */
 export const usageEn = {
   'nav.usage': 'Statistics',
-  'usage.lead': 'What sessions and runs used, day by day. Days are UTC. Every sum leads to what it is made of.',
-  'usage.from': 'From',
+  'usage.lead': 'What sessions and runs used. Days are UTC.',
+  'usage.from': 'Days',
   'usage.by': 'Summed up by',
   'usage.by.day': 'day',
   'usage.by.user': 'person',

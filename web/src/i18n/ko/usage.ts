@@ -2,8 +2,8 @@ import type { usageEn } from '../en/usage';
 
 export const usageKo: Readonly<Record<keyof typeof usageEn, string>> = {
   'nav.usage': '통계',
-  'usage.lead': '세션과 실행이 쓴 양을 하루 단위(UTC)로 보여 줍니다. 합계를 누르면 내역을 볼 수 있습니다.',
-  'usage.from': '시작일',
+  'usage.lead': '세션과 실행이 쓴 양입니다. 날짜는 UTC 기준입니다.',
+  'usage.from': '기간',
   'usage.by': '묶는 기준',
   'usage.by.day': '날짜',
   'usage.by.user': '사람',

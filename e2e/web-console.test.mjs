@@ -1,0 +1,110 @@
+// The console, as an administrator uses it and as somebody meets its limits.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { eventually, launch, shown } from './browser.mjs';
+import { Server } from './server.mjs';
+import { hindrances, named, PASSWORD, signedIn, webPage } from './web.mjs';
+
+let server, browser;
+before(async () => {
+  server = await Server.start();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const go = async (page, path, heading) => {
+  await page.goto(`${server.url}${path}`);
+  await named(page, 'heading', heading).waitFor();
+};
+
+test('an administrator sets a limit and invites somebody, who meets it, is told why, and signs out', async () => {
+  const page = await signedIn(browser, server);
+  await shown(page, 'console-invite', async () => {
+    await go(page, '/admin/policies', 'Policies');
+    await named(page, 'button', 'New policy').click();
+    await page.getByLabel('Name').fill('students');
+    await page.getByLabel('Live sessions').fill('1');
+    await named(page, 'button', 'Save').click();
+    await named(page, 'heading', 'students').waitFor();
+    await go(page, '/admin/people', 'People');
+    await named(page, 'button', 'Invite somebody').click();
+    await page.getByRole('dialog').getByLabel('Name').fill('ada');
+    await page.getByRole('dialog').getByLabel('Policy').selectOption('students');
+    assert.deepEqual(await hindrances(page), []);
+    await named(page, 'button', 'Make the link').click();
+    await named(page, 'heading', 'A link for ada').waitFor();
+  });
+  const link = await page.getByRole('dialog').locator('code').textContent();
+  const context = await browser.newContext();
+  const theirs = await webPage(context);
+  await shown(theirs, 'console-refused', async () => {
+    await theirs.goto(link);
+    await theirs.getByLabel('New password').fill(PASSWORD);
+    await named(theirs, 'button', 'Set the password and go on').click();
+    await named(theirs, 'button', 'Begin with Python').click();
+    await theirs.locator('.cm-content').waitFor();
+    await theirs.goto(`${server.url}/`);
+    assert.equal(await named(theirs, 'link', 'Administration').count(), 0, 'nobody is shown what the role may not see');
+    await named(theirs, 'button', 'New workspace').click();
+    await theirs.getByRole('dialog').getByRole('button', { name: /^Python/ }).click();
+    await theirs.getByRole('alert').getByText('The policy “students” of the user allows 1 for Live sessions: 1 are held now, and 1 more were asked for.').waitFor();
+    assert.deepEqual(await hindrances(theirs), []);
+  });
+  await theirs.keyboard.press('Escape');
+  await named(theirs, 'button', 'Account of ada').click();
+  await named(theirs, 'menuitem', 'Sign out').click();
+  await named(theirs, 'heading', 'Sign in').waitFor();
+  await context.close();
+  await page.close();
+});
+
+test('sessions appear by themselves, are chosen by the keyboard, and end together', async () => {
+  const page = await signedIn(browser, server);
+  await shown(page, 'console-sessions', async () => {
+    await go(page, '/sessions?name=batch-', 'Sessions');
+    for (const name of ['batch-1', 'batch-2']) await server.api('POST', '/sessions', { language: 'python', name });
+    await named(page, 'link', 'batch-2').waitFor();
+    assert.deepEqual(await hindrances(page), []);
+    await page.locator('[data-row="0"]').focus();
+    await page.keyboard.press('Space');
+    await page.keyboard.press('ArrowDown');
+    await page.locator('[data-row="1"]:focus').waitFor();
+    await page.keyboard.press('Space');
+    await named(page, 'button', 'End 2 sessions…').click();
+    await page.getByText('They belong to administrator.').waitFor();
+    await named(page, 'button', 'End all 2').click();
+    await page.getByText('No session is like that.').waitFor();
+    const { items } = await server.api('GET', '/sessions?filter=live%20name:batch-*');
+    assert.deepEqual(items, []);
+    assert.deepEqual(page.complaints, []);
+  });
+  await page.close();
+});
+
+test('every page of the console, light and dark, in both languages, on a desk and a phone hinders nobody', async () => {
+  const page = await signedIn(browser, server);
+  const { id } = await server.api('POST', '/sessions', { language: 'python', name: 'lesson' });
+  await server.api('POST', `/sessions/${id}/runs`, { mode: 'batch', code: 'print(42)', wait: true });
+  const admin = ['people', 'projects', 'policies', 'nodes', 'queue', 'audit', 'announcements', 'health'].map((part) => `/admin/${part}`);
+  const pages = ['/sessions', `/sessions/${id}`, '/usage', ...admin];
+  const looks = [['light', 'en', { width: 1280, height: 800 }], ['dark', 'ko', { width: 390, height: 780 }]];
+  for (const [theme, locale, viewport] of looks) {
+    await page.evaluate((settings) => localStorage.setItem('madang.settings', JSON.stringify(settings)), { theme, locale });
+    await page.setViewportSize(viewport);
+    for (const path of pages) {
+      const name = `console${path.replace(id, 'one').replaceAll('/', '-')}-${theme}-${locale}`;
+      await shown(page, name, async () => {
+        await page.goto(`${server.url}${path}`);
+        await page.locator('h1').waitFor();
+        await eventually(`${path} is loaded`, async () => (await page.getByText(/^(Loading…|불러오는 중…)$/).count()) === 0);
+        assert.deepEqual(await hindrances(page), [], name);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name} is no wider than the screen`);
+      });
+    }
+  }
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
