@@ -9,7 +9,9 @@ export const PATIENCE_MS = 60_000;
 export const launch = () => chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
 
 export async function newPage(browser) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  // In a context of its own, in which other tabs may be opened; the browser ends it.
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   return page;
 }

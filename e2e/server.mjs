@@ -68,6 +68,26 @@ export class Server {
     return out;
   }
 
+  /** As a power cut: no time to say goodbye. Sessions go on. */
+  async kill() {
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    this.child.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Starts it again after `kill`, where it was. */
+  async restart() {
+    const child = spawn(process.env.MADANG, ['up', '--listen', new URL(this.url).host, '--data', this.home], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = child;
+    child.stderr.on('data', (bytes) => (this.log += bytes));
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (!line.startsWith('listening on ')) continue;
+      child.stdout.resume();
+      return;
+    }
+    throw new Error(`madang up did not start again: ${this.log}`);
+  }
+
   /** Ends every session, then the server: sessions outlive their server, on purpose. */
   async stop() {
     const { items } = await this.api('GET', '/sessions?limit=200');
