@@ -60,7 +60,7 @@ function Sums({ sums, measure }: { sums: Schema['UsageSums']; measure: keyof typ
   const total = items.reduce((sum, item) => sum + of(item), 0);
   return (
     <Card title={t(`usage.measure.${measure}`)} acts={<span>{`${t('usage.total')}: ${text(total)}`}</span>}>
-      <BarPlot label={t('usage.plot', { measure: t(`usage.measure.${measure}`), by: t(`usage.by.${sums.by}`), unit: t(unit) })} most={text(Math.max(...items.map(of)))} bars={plotted.map((sum) => ({ key: sum.key, name: name(sum), value: of(sum), text: text(of(sum)) }))} />
+      <BarPlot label={t('usage.plot', { measure: t(`usage.measure.${measure}`), by: t(`usage.by.${sums.by}`) })} most={text(Math.max(...items.map(of)))} bars={plotted.map((sum) => ({ key: sum.key, name: name(sum), value: of(sum), text: text(of(sum)) }))} />
       <DataTable<Schema['UsageSum']>
         label={t('usage.table')}
         rows={items}

@@ -24,7 +24,7 @@ export const usageEn = {
   'usage.unit.gib': 'GiB',
   'usage.unit.count': 'records',
   'usage.total': 'Total',
-  'usage.plot': '{measure} by {by}, {unit}',
+  'usage.plot': '{measure} by {by}',
   'usage.table': 'The same in numbers',
   'usage.none': 'Nothing was used in these days. Run something, and it is counted here within a minute.',
   'usage.truncated': 'There are more; only the first are shown.',

@@ -25,7 +25,7 @@ export const usageKo: Readonly<Record<keyof typeof usageEn, string>> = {
   'usage.unit.gib': 'GiB',
   'usage.unit.count': '건',
   'usage.total': '합계',
-  'usage.plot': '{by}별 {measure}, {unit}',
+  'usage.plot': '{by}별 {measure}',
   'usage.table': '숫자로 보기',
   'usage.none': '이 기간에는 쓴 것이 없습니다. 무언가 실행하면 잠시 뒤 여기에 집계됩니다.',
   'usage.truncated': '더 있지만 앞부분만 보입니다.',
