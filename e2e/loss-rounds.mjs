@@ -26,11 +26,11 @@ export class LossRounds {
     await this.page.goto(`${this.server.url}/w/${this.session.id}`);
     this.page.on('dialog', (dialog) => dialog.accept());
     await named(this.page, 'row', PATH).click();
-    await this.page.getByLabel(PATH).and(this.page.locator('.cm-content')).waitFor();
+    await this.page.getByLabel(PATH).and(this.page.locator('.cm-content[contenteditable=true]')).waitFor();
   }
 
   async ready(page) {
-    await page.locator('.cm-content').waitFor();
+    await page.locator('.cm-content[contenteditable=true]').waitFor();
   }
 
   async round(name = Object.keys(this.acts)[this.roll(Object.keys(this.acts).length)]) {

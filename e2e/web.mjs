@@ -37,7 +37,7 @@ export async function workspace(page, server, text, name = 'main.py') {
   const session = await server.api('POST', '/sessions', { language: 'python' });
   await server.write(session.id, name, text);
   await page.goto(`${server.url}/w/${session.id}`);
-  await page.locator('.cm-content').waitFor();
+  await page.locator('.cm-content[contenteditable=true]').waitFor();
   return session;
 }
 

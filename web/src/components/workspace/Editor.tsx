@@ -36,6 +36,9 @@ const basics: Extension = [
   keymap.of([...closeBracketsKeymap, ...defaultKeymap.filter(({ key }) => key !== 'Mod-Enter'), ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, indentWithTab]),
 ];
 
+/** While a file is being read nothing can be typed: it would go to no file, or to the one before. */
+const nothing = EditorState.create({ extensions: [basics, EditorView.editable.of(false), EditorState.readOnly.of(true)] });
+
 type Kept = { state: EditorState; version: number };
 type Props = { tab: Tab; onEdit: (latest: () => string) => void };
 
@@ -51,14 +54,18 @@ export function Editor({ tab, onEdit }: Props) {
   useEffect(() => {
     if (!place.current) return undefined;
     // With its extensions from the first: it makes its style elements at once, and they need the nonce.
-    const made = new EditorView({ parent: place.current, extensions: basics });
+    const made = new EditorView({ parent: place.current, state: nothing });
     view.current = made;
     return () => { made.destroy(); view.current = null; };
   }, []);
   const { path, version, text } = tab;
   useEffect(() => {
     const shownNow = view.current;
-    if (!shownNow || text === null) return undefined;
+    if (!shownNow) return undefined;
+    if (text === null) {
+      shownNow.setState(nothing);
+      return undefined;
+    }
     const states = kept.current;
     const before = states.get(path);
     const language = new Compartment();
