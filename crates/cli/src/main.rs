@@ -36,11 +36,16 @@ mod usage;
 mod watch;
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 
 use crate::{
     args::{Cli, Command, Later},
     exit::Failure,
 };
+
+/// Requests come and go with a dozen small pieces each, on threads of their own.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     // The spawner clones itself and must be alone: before any thread, runtime or allocation of ours.
