@@ -324,7 +324,8 @@ async fn bind_ssh(config: &mut ControlConfig) -> Result<Option<TcpListener>, Sta
 
 async fn serve_ssh(app: Arc<App>, listener: TcpListener) {
     let door = Arc::new(SshDoor(Arc::clone(&app)));
-    madang_gateway::serve(listener, app.ssh_host_key(), door, app.reached(Stage::Stopping)).await;
+    let connections_max = app.config.connections_max;
+    madang_gateway::serve(listener, app.ssh_host_key(), door, connections_max, app.reached(Stage::Stopping)).await;
 }
 
 async fn serve_nodes(app: Arc<App>, listener: TcpListener) {

@@ -13,6 +13,7 @@ use crate::{
     Admitted, Door, Guest, PublicKey,
     channel::{self, Line, Live, Sent},
     gate::Gate,
+    places::{self, Place, Places},
     terminal::{self, Wishes},
 };
 
@@ -39,6 +40,9 @@ pub struct Connection {
     peer: SocketAddr,
     gate: Arc<Gate>,
     signed_in: SignedIn,
+    places: Places,
+    /// Once somebody has signed in.
+    place: Option<Place>,
     channels: HashMap<ChannelId, Phase>,
 }
 
@@ -48,8 +52,8 @@ enum Phase {
 }
 
 impl Connection {
-    pub fn new(door: Arc<dyn Door>, peer: SocketAddr, gate: Arc<Gate>, signed_in: SignedIn) -> Self {
-        Self { door, peer, gate, signed_in, channels: HashMap::new() }
+    pub fn new(door: Arc<dyn Door>, peer: SocketAddr, gate: Arc<Gate>, signed_in: SignedIn, places: Places) -> Self {
+        Self { door, peer, gate, signed_in, places, place: None, channels: HashMap::new() }
     }
 
     fn guest(&self) -> Option<Result<Arc<dyn Guest>, String>> {
@@ -122,8 +126,11 @@ impl Handler for Connection {
             return Ok(Auth::reject());
         }
         match self.door.admit(login, &key).await {
-            Some(Admitted { guest }) => {
+            Some(Admitted { user, guest }) => {
+                let Some((place, usable)) = self.places.take_of(&user) else { return Ok(Auth::reject()) };
+                self.place = Some(place);
                 tracing::debug!(peer = %self.peer, key = key.fingerprint(), "somebody has signed in by SSH");
+                let guest = if usable { guest } else { Err(places::too_many()) };
                 self.signed_in.send_replace(Some(guest));
                 Ok(Auth::Accept)
             }

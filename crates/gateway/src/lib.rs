@@ -8,6 +8,7 @@ mod connection;
 mod gate;
 mod key;
 mod listen;
+mod places;
 mod terminal;
 
 use std::{fmt, sync::Arc};
@@ -29,6 +30,8 @@ pub trait Door: Send + Sync + 'static {
 
 /// Somebody who has signed in.
 pub struct Admitted {
+    /// Whoever it is, always called the same: connections are counted by it.
+    pub user: String,
     /// What was asked for, or why that cannot be: told to whoever tries to use it.
     pub guest: Result<Arc<dyn Guest>, String>,
 }

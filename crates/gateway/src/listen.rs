@@ -10,20 +10,19 @@ use russh::{
 use rustix::net::sockopt;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     task::JoinSet,
 };
 
 use crate::{
     Door, HostKey,
     connection::Connection,
-    gate::{Gate, Gated},
+    gate::{Gate, Gated, Held},
+    places::{Place, Places},
 };
 
-/// Connections at once; one more is closed.
+/// Connections at once, wherever the machine has room for more; one more is closed.
 const CONNECTIONS_MAX: usize = 1_024;
-/// Of them, such as nobody has signed in by; one more is closed.
-const STRANGERS_MAX: usize = 128;
 /// Nobody takes longer to sign in.
 const SIGN_IN_WAIT: Duration = Duration::from_secs(60);
 /// Keys that a client may try, as many as an agent holds.
@@ -42,13 +41,20 @@ const ALIVE_MAX: u32 = 4;
 /// Messages on their way to one client.
 const MESSAGES_MAX: usize = 64;
 
-/// Serves whoever connects until `stopping`, and returns once the last connection has ended.
-pub async fn serve(listener: TcpListener, key: HostKey, door: Arc<dyn Door>, stopping: impl Future<Output = ()>) {
+/// Serves whoever connects until `stopping`, and returns once the last connection has ended. There are at most `connections_max` at once;
+/// each takes two descriptors.
+pub async fn serve(
+    listener: TcpListener,
+    key: HostKey,
+    door: Arc<dyn Door>,
+    connections_max: usize,
+    stopping: impl Future<Output = ()>,
+) {
     let gateway = Gateway {
         door,
         config: Arc::new(config(key)),
-        connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-        strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
+        places: Places::new(connections_max.min(CONNECTIONS_MAX)),
+        held: Arc::default(),
     };
     let (stop, stopped) = watch::channel(false);
     let mut served = JoinSet::new();
@@ -58,7 +64,7 @@ pub async fn serve(listener: TcpListener, key: HostKey, door: Arc<dyn Door>, sto
             () = &mut stopping => break,
             Some(_) = served.join_next() => {}
             taken = listener.accept() => match taken {
-                Ok((socket, peer)) => if let Some(turn) = gateway.turn() {
+                Ok((socket, peer)) => if let Some(turn) = gateway.places.take(peer.ip()) {
                     served.spawn(gateway.clone().converse(socket, peer, turn, stopped.clone()));
                 },
                 Err(error) => {
@@ -96,32 +102,24 @@ fn config(key: HostKey) -> Config {
 struct Gateway {
     door: Arc<dyn Door>,
     config: Arc<Config>,
-    connections: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    places: Places,
+    held: Arc<Held>,
 }
 
 /// A connection's place among all, and among those of strangers.
-struct Turn {
-    _connection: OwnedSemaphorePermit,
-    stranger: OwnedSemaphorePermit,
-}
+type Turn = (Place, Place);
 
 impl Gateway {
-    fn turn(&self) -> Option<Turn> {
-        let connection = Arc::clone(&self.connections).try_acquire_owned().ok()?;
-        let stranger = Arc::clone(&self.strangers).try_acquire_owned().ok()?;
-        Some(Turn { _connection: connection, stranger })
-    }
-
     async fn converse(self, socket: TcpStream, peer: SocketAddr, turn: Turn, mut stopped: watch::Receiver<bool>) {
         let Ok((socket, line)) = prepare(socket) else { return };
         // However this ends, the other half of russh ends with the socket.
         let _line = Line(line);
-        let gate = Arc::new(Gate::default());
+        let gate = Gate::new(&self.held);
         let (signed_in, mut who) = watch::channel(None);
-        let connection = Connection::new(Arc::clone(&self.door), peer, Arc::clone(&gate), signed_in);
+        let connection =
+            Connection::new(Arc::clone(&self.door), peer, Arc::clone(&gate), signed_in, self.places.clone());
         let gated = Gated { socket, gate };
-        let Turn { _connection, stranger } = turn;
+        let (_connection, stranger) = turn;
         let begin = async {
             let session = server::run_stream(Arc::clone(&self.config), gated, connection).await.ok()?;
             let handle = session.handle();

@@ -35,6 +35,14 @@ const HOST_WIDE: [HeaderName; 6] = [
     HeaderName::from_static("report-to"),
     HeaderName::from_static("origin-agent-cluster"),
 ];
+/// What an answer asks of a server in front of ours: to send some file of its own instead, say. How it buffers is the app's to say.
+const OF_FRONTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-sendfile"),
+    HeaderName::from_static("x-lighttpd-send-file"),
+    HeaderName::from_static("x-litespeed-location"),
+];
+const OF_NGINX: &str = "x-accel-";
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Lets a page's worker answer for paths above its own.
 const WORKER_SCOPE: HeaderName = HeaderName::from_static("service-worker-allowed");
 
@@ -85,6 +93,10 @@ fn is_doubtful(name: &HeaderName) -> bool {
     name.as_str().starts_with(FORWARDED) || name.as_str().contains('_')
 }
 
+fn is_of_fronts(name: &HeaderName) -> bool {
+    OF_FRONTS.contains(name) || (name.as_str().starts_with(OF_NGINX) && *name != BUFFERING)
+}
+
 fn names_ticket(referer: &[u8]) -> bool {
     let ticket = crate::admit::PARAMETER.as_bytes();
     referer.windows(ticket.len() + 1).any(|window| window.starts_with(ticket) && window.ends_with(b"="))
@@ -92,7 +104,7 @@ fn names_ticket(referer: &[u8]) -> bool {
 
 /// Makes an answer's head fit for the client.
 pub(crate) fn to_client(headers: &mut HeaderMap, target: &Target, stripped: &str) {
-    drop_where(headers, |name| HOP_BY_HOP.contains(name) || HOST_WIDE.contains(name));
+    drop_where(headers, |name| HOP_BY_HOP.contains(name) || HOST_WIDE.contains(name) || is_of_fronts(name));
     if target.mode == Mode::Path {
         headers.remove(WORKER_SCOPE);
     }
@@ -272,12 +284,16 @@ mod tests {
             ("clear-site-data", "\"cookies\""),
             ("alt-svc", "h3=\":443\""),
             ("service-worker-allowed", "/"),
+            ("x-accel-redirect", "/etc/"),
+            ("x-accel-limit-rate", "1"),
+            ("x-sendfile", "/etc/passwd"),
+            ("x-accel-buffering", "no"),
             ("connection", "close, x-hop"),
             ("x-hop", "1"),
             ("x-kept", "1"),
         ]);
         to_client(&mut headers, &target(Mode::Path), "/apps/x");
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-accel-buffering", "x-kept"]);
     }
 
     proptest! {

@@ -91,9 +91,10 @@ impl Door for SshDoor {
 
     async fn admit(&self, login: &str, key: &PublicKey) -> Option<Admitted> {
         let actor = self.0.ssh_actor(key)?;
+        let user = actor.user.to_string();
         let guest = self.0.ssh_session(actor, login).await;
         let guest = guest.map(|guest| Arc::new(guest) as Arc<dyn Guest>).map_err(|failure| failure.detail);
-        Some(Admitted { guest })
+        Some(Admitted { user, guest })
     }
 }
 
