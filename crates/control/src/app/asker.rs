@@ -20,8 +20,16 @@ use super::Failure;
 pub(crate) struct Asker {
     actor: Actor,
     row: &'static Row,
-    /// Whose work the asker was let into, where it is not the asker's own.
-    inside: Arc<OnceLock<UserId>>,
+    /// What it is about, where it is not the asker's own.
+    others: Arc<OnceLock<Others>>,
+}
+
+/// Another's work.
+#[derive(Debug, Clone, Copy)]
+struct Others {
+    thing: Belonging,
+    /// The asker was let into it, not only shown it.
+    inside: bool,
 }
 
 impl Deref for Asker {
@@ -44,7 +52,7 @@ impl Asker {
         if !row.rule.ever(actor.role) {
             return Err(Failure::forbidden(format!("a {} may not do this", actor.role.name())));
         }
-        Ok(Self { actor, row, inside: Arc::default() })
+        Ok(Self { actor, row, others: Arc::default() })
     }
 
     /// Asks for the thing that was found; `not_found` is the answer for one that is not there.
@@ -52,7 +60,7 @@ impl Asker {
         let thing = thing.into();
         match self.actor.decide(self.row.rule, thing) {
             Decision::Allow => {
-                self.inside_note(thing, Rule::Inside);
+                self.others_note(thing, Rule::Inside);
                 Ok(())
             }
             Decision::Forbid => Err(Failure::forbidden("you may see this, but not do that with it")),
@@ -75,7 +83,7 @@ impl Asker {
         match decision {
             Decision::Allow => {
                 if may.is_none() {
-                    self.inside_note(thing, Rule::FolderUse);
+                    self.others_note(thing, Rule::FolderUse);
                 }
                 Ok(())
             }
@@ -84,17 +92,23 @@ impl Asker {
         }
     }
 
-    /// Under a rule that lets into what is another's.
-    fn inside_note(&self, thing: Belonging, rule: Rule) {
-        if let Some(owner) = thing.user.filter(|user| *user != self.actor.user && self.row.rule == rule) {
+    /// `inside` is the rule that lets into what is another's.
+    fn others_note(&self, thing: Belonging, inside: Rule) {
+        if thing.user.is_some_and(|user| user != self.actor.user) {
             // One request is about one thing.
-            let _ = self.inside.set(owner);
+            let _ = self.others.set(Others { thing, inside: self.row.rule == inside });
         }
     }
 
     /// Whose work the asker was let into, where it is somebody else's: for the audit log.
     pub fn inside(&self) -> Option<UserId> {
-        self.inside.get().copied()
+        self.others.get().filter(|others| others.inside)?.thing.user
+    }
+
+    /// Whether the same would be allowed to what the actor is by now.
+    pub fn may_still(&self, now: &Actor) -> bool {
+        let allowed = |others: &Others| now.decide(self.row.rule, others.thing) == Decision::Allow;
+        self.row.rule.ever(now.role) && self.others.get().is_none_or(allowed)
     }
 
     /// A session as the asker may know it: its environment may hold secrets, which are for those who may act inside it.

@@ -5,16 +5,19 @@ use std::{
     time::Duration,
 };
 
-use madang_ids::UserId;
+use madang_ids::{SigninId, UserId};
 use madang_model::{Actor, SignedInBy};
+use tokio::sync::broadcast;
 
-use super::{App, Failure, Wish, people::Directory};
+use super::{App, Asker, Failure, Wish, people::Directory};
 use crate::clock::now_ms;
 
 /// Why the sessions of users end who may do nothing any more.
 const SUSPENDED: &str = "its owner's account is suspended";
 /// Without an end of their own, what somebody has signed in with is looked at so often.
 const LOOK_AGAIN_MS: u64 = 3_600_000;
+/// A browser may be signed out by another process.
+const LOOK_AGAIN_AT_BROWSERS_MS: u64 = 30_000;
 
 impl Directory {
     /// Whether a user may do anything at all.
@@ -23,7 +26,7 @@ impl Directory {
         self.organizations.get(&user.organization).is_some_and(|organization| organization.archived_ms.is_none())
     }
 
-    /// Until when what the actor has signed in with is good: zero if it is not. Of a browser only its user is known here.
+    /// Until when what the actor has signed in with is good: zero if it is not. Of browsers the store knows more.
     fn good_until_ms(&self, actor: &Actor) -> u64 {
         if !self.may_act(actor.user) {
             return 0;
@@ -41,19 +44,62 @@ impl Directory {
     }
 }
 
+/// Returns once this browser may have been signed out by this process.
+async fn signed_out_here(ended: &mut broadcast::Receiver<SigninId>, browser: Option<SigninId>) {
+    let Some(browser) = browser else { return std::future::pending().await };
+    loop {
+        match ended.recv().await {
+            Ok(id) if id != browser => {}
+            // Too many at once to hear of each.
+            _ => return,
+        }
+    }
+}
+
 impl App {
-    /// Returns once the actor may not go on: suspended, or what it has signed in with is good no more.
-    pub async fn signed_out(&self, actor: &Actor) {
-        let mut changes = self.people.changes();
+    /// Returns once the asker may not go on: suspended, allowed less than before, or what it has signed in with is good no more.
+    pub async fn signed_out(&self, asker: &Asker) {
+        let (mut changes, mut ended) = (self.people.changes(), self.signin.ended.subscribe());
+        let browser = match asker.by {
+            SignedInBy::Cookie(id) => Some(id),
+            _ => None,
+        };
+        let most = browser.map_or(LOOK_AGAIN_MS, |_| LOOK_AGAIN_AT_BROWSERS_MS);
         loop {
-            let (now, until) = (now_ms(), self.people.now().good_until_ms(actor));
+            let (until, now) = (self.good_until_ms(asker).await, now_ms());
             if until <= now {
                 return;
             }
-            let rest = Duration::from_millis((until - now).min(LOOK_AGAIN_MS));
-            // The sender lives in `self`, so it cannot be gone.
-            let _ = tokio::time::timeout(rest, changes.changed()).await;
+            let rest = Duration::from_millis((until - now).min(most));
+            // The senders live in `self`, so they cannot be gone.
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = signed_out_here(&mut ended, browser) => {}
+                () = tokio::time::sleep(rest) => {}
+            }
         }
+    }
+
+    /// Until when the asker may go on as far as is known now: zero if not.
+    async fn good_until_ms(&self, asker: &Asker) -> u64 {
+        let people = self.people.now();
+        let may_still = people.actor(asker.user, asker.by.clone()).is_some_and(|actor| asker.may_still(&actor));
+        let until = if may_still { people.good_until_ms(asker) } else { 0 };
+        let SignedInBy::Cookie(id) = asker.by else { return until };
+        match self.store.signin_get(id).await {
+            Ok(Some(browser)) => until.min(browser.expires_ms),
+            Ok(None) => 0,
+            // A database that is away for a moment cuts nobody off; it is asked again.
+            Err(_) => until,
+        }
+    }
+
+    /// Signs a browser out, with what it has open; false if it was not signed in.
+    pub async fn browser_end(&self, id: SigninId) -> Result<bool, Failure> {
+        let was_there = self.store.signin_end(id).await?;
+        // An error means that nobody has anything open.
+        let _ = self.signin.ended.send(id);
+        Ok(was_there)
     }
 
     /// Ends what users have who were suspended, or whose organization is gone. Returns how much there was.

@@ -100,7 +100,7 @@ pub(super) async fn signin_end(
     Extension(origin): Extension<Origin>,
 ) -> Result<Response, Failure> {
     if let SignedInBy::Cookie(id) = asking.by {
-        app.store.signin_end(id).await?;
+        app.browser_end(id).await?;
     }
     let cleared = Cookie::Signin.clear(app.is_secure(origin));
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cleared)]).into_response())
@@ -156,7 +156,7 @@ pub(super) async fn browser_end(
     let not_found = || Failure::not_found("browser");
     let found = app.store.signin_get(id).await?.ok_or_else(not_found)?;
     app.check_user(&asking, found.user, not_found)?;
-    app.store.signin_end(found.id).await?;
+    app.browser_end(found.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

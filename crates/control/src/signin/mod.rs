@@ -14,14 +14,14 @@ pub(crate) mod server_key;
 pub(crate) mod signed;
 
 use axum::http::{HeaderMap, header};
-use madang_ids::UserId;
+use madang_ids::{SigninId, UserId};
 use madang_model::{
     Actor, Decision, Scopes,
     access::{Belonging, Rule},
 };
 use madang_store::{ServerKeyRecord, Store, StoreConfig, StoreError, UserRecord};
 use madang_ticket::Signer;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 
 use crate::{
     ControlConfig,
@@ -34,6 +34,9 @@ use rate::Rates;
 use server_key::{ServerKey, ServerKeyError};
 use signed::UNJUDGED_MAX;
 
+/// Whoever has fallen behind by more browsers that were signed out looks at its own instead.
+const ENDED_HEARD_MAX: usize = 64;
+
 /// What signing in needs, for the whole server.
 #[derive(Debug)]
 pub(crate) struct Signin {
@@ -45,6 +48,8 @@ pub(crate) struct Signin {
     pub unjudged: Semaphore,
     pub rates: Rates,
     pub providers: Vec<Provider>,
+    /// Browsers as they are signed out by this process.
+    pub ended: broadcast::Sender<SigninId>,
 }
 
 /// Why nobody could sign in.
@@ -77,6 +82,7 @@ impl Signin {
             unjudged: Semaphore::new(UNJUDGED_MAX),
             rates: Rates::new(config.rates),
             providers,
+            ended: broadcast::Sender::new(ENDED_HEARD_MAX),
         })
     }
 }

@@ -1,12 +1,17 @@
 //! Browsers: passwords, cookies, one-time links, and how often anybody may ask.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use axum::http::Method;
 use madang_control::RateLimits;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{client_async, tungstenite::client::IntoClientRequest};
 
-use crate::harness::{Answer, World};
+use crate::{
+    harness::{Answer, World},
+    sockets::{Socket, next},
+};
 
 const SIGNIN: &str = "/api/v1/signin";
 const PASSWORD: &str = "correct horse battery";
@@ -281,4 +286,34 @@ async fn the_page_needs_nothing_from_elsewhere() {
         assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
         assert!(!String::from_utf8_lossy(&page.body).contains("://"), "{path} names no other place");
     }
+}
+
+#[tokio::test]
+async fn what_a_browser_has_open_ends_when_it_is_signed_out() {
+    let world = World::new().await;
+    with_password(&world).await;
+    let (browser, other) = (sign_in(&world).await, sign_in(&world).await);
+    let run = world.post("/api/v1/run", json!({"language": "sim", "code": "hang"})).await.expect(201);
+    let attach = format!("/api/v1/runs/{}/attach", run["id"].as_str().unwrap());
+    let (mut mine, mut others) = (dial_by(&browser, &attach).await, dial_by(&other, &attach).await);
+    for socket in [&mut mine, &mut others] {
+        assert!(!next(socket).await.is_close());
+    }
+    browser.send(Method::DELETE, SIGNIN, &[("x-csrf-token", &browser.csrf)], Value::Null).await.expect(204);
+    while !next(&mut mine).await.is_close() {}
+    // The run goes on and says nothing: there is only the end to wait for, which does not come.
+    let silent = tokio::time::timeout(Duration::from_millis(300), next(&mut others)).await;
+    assert!(silent.is_err(), "another browser of the same user stays: {silent:?}");
+    let passwords = json!({"current": PASSWORD, "password": "another long password"});
+    world.put("/api/v1/password", passwords).await.expect(204);
+    while !next(&mut others).await.is_close() {}
+}
+
+async fn dial_by(browser: &Browser<'_>, path: &str) -> Socket {
+    let address = browser.world.address;
+    let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("cookie", browser.cookies.parse().unwrap());
+    headers.insert("origin", format!("http://{address}").parse().unwrap());
+    client_async(request, TcpStream::connect(address).await.unwrap()).await.unwrap().0
 }

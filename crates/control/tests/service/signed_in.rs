@@ -63,3 +63,25 @@ async fn a_socket_and_a_stream_end_with_the_token_that_opened_them() {
     }
     assert_eq!(last["kind"], "finished", "who may still listen hears the end");
 }
+
+#[tokio::test]
+async fn a_stream_of_anothers_work_ends_with_the_role_that_showed_it() {
+    let stage = Stage::new().await;
+    let world = &stage.world;
+    let asked = json!({"language": "sim", "code": "hang", "project": "maths"});
+    let run = stage.send("ada", Method::POST, "/api/v1/run", asked).await.expect(201);
+    let run = format!("/api/v1/runs/{}", run["id"].as_str().unwrap());
+    let events = format!("{run}/events");
+    let mut orlas = world.stream_as(stage.token("orla"), &events).await;
+    let mut adas = world.stream_as(stage.token("ada"), &events).await;
+    world.patch("/api/v1/users/orla", json!({"role": "member"})).await.expect(200);
+    while let Some((_, event)) = orlas.event().await {
+        assert_ne!(event["kind"], "finished");
+    }
+    world.delete(&run).await.expect(200);
+    let mut last = Value::Null;
+    while let Some((_, event)) = adas.event().await {
+        last = event;
+    }
+    assert_eq!(last["kind"], "finished", "whose run it is hears the end of it");
+}
