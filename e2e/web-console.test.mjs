@@ -38,8 +38,7 @@ test('an administrator sets a limit and invites somebody, who meets it, is told 
     await named(page, 'heading', 'A link for ada').waitFor();
   });
   const link = await page.getByRole('dialog').locator('code').textContent();
-  const context = await browser.newContext();
-  const theirs = await webPage(context);
+  const theirs = await webPage(browser);
   await shown(theirs, 'console-refused', async () => {
     await theirs.goto(link);
     await theirs.getByLabel('New password').fill(PASSWORD);
@@ -57,7 +56,7 @@ test('an administrator sets a limit and invites somebody, who meets it, is told 
   await named(theirs, 'button', 'Account of ada').click();
   await named(theirs, 'menuitem', 'Sign out').click();
   await named(theirs, 'heading', 'Sign in').waitFor();
-  await context.close();
+  await theirs.close();
   await page.close();
 });
 
