@@ -1,19 +1,9 @@
 // The console, as an administrator uses it and as somebody meets its limits.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { eventually, launch, shown } from './browser.mjs';
-import { Server } from './server.mjs';
+import { test } from 'node:test';
+import { eventually, shown } from './browser.mjs';
 import { hindrances, named, PASSWORD, signedIn, webPage } from './web.mjs';
-
-let server, browser;
-before(async () => {
-  server = await Server.start();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+import { browser, server } from './world.mjs';
 
 const go = async (page, path, heading) => {
   await page.goto(`${server.url}${path}`);

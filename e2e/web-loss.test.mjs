@@ -1,24 +1,14 @@
 // The short one of e2e/loss.mjs.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, shown } from './browser.mjs';
+import { test } from 'node:test';
+import { shown } from './browser.mjs';
 import { LossRounds } from './loss-rounds.mjs';
-import { Server } from './server.mjs';
 import { signedIn } from './web.mjs';
+import { browser, server } from './world.mjs';
 
 /** After each act once. */
 const ROUNDS = 4;
 const SEED = 4;
-
-let server, browser;
-before(async () => {
-  server = await Server.start();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
 
 test('typing through reloads, kills of the server, no network, sleep and two tabs loses no keystroke and doubles none', async () => {
   const page = await signedIn(browser, server);

@@ -1,19 +1,9 @@
 // A workspace at work: input and interrupts, files, terminals, a server that goes away, and programs that mean harm.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { eventually, launch, shown } from './browser.mjs';
-import { Server } from './server.mjs';
+import { test } from 'node:test';
+import { eventually, shown } from './browser.mjs';
 import { named, signedIn, workspace } from './web.mjs';
-
-let server, browser;
-before(async () => {
-  server = await Server.start();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+import { browser, server } from './world.mjs';
 
 const output = (page) => page.locator('[role=log]');
 

@@ -1,19 +1,9 @@
 // The web, as somebody uses it who has never seen it: from the link that the server printed to a program that runs.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, shown } from './browser.mjs';
-import { Server } from './server.mjs';
+import { test } from 'node:test';
+import { shown } from './browser.mjs';
 import { hindrances, named, PASSWORD, signedIn, webPage } from './web.mjs';
-
-let server, browser;
-before(async () => {
-  server = await Server.start();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+import { browser, server } from './world.mjs';
 
 test('the printed link sets a password, and a first program plots', async () => {
   const page = await webPage(browser);
