@@ -10,7 +10,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use madang_ids::{AppId, SandboxId};
-use madang_model::{AppPrefix, AppProtocol, app_route::APPS_PATH};
+use madang_model::{AppPrefix, AppProtocol, app_route::app_path};
 use madang_ticket::{Right, Ticket, TicketError, Verifier};
 
 use crate::{
@@ -52,7 +52,7 @@ impl Known {
     fn of(ticket: Ticket) -> Option<Self> {
         let Right::App { app, .. } = ticket.right else { return None };
         let user = HeaderValue::from_str(&ticket.user.to_string()).ok()?;
-        let prefix = HeaderValue::from_str(&format!("{APPS_PATH}{app}")).ok()?;
+        let prefix = HeaderValue::from_str(app_path(app).trim_end_matches('/')).ok()?;
         Some(Self { ticket, told: Arc::new(Told { user, prefix }) })
     }
 }

@@ -1,13 +1,14 @@
 //! Heads on their way: what belongs to one connection stays there, what we say of a request is ours to say.
 
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderName, HeaderValue},
+};
+
 use crate::{
     admit::Told,
     cookie,
     target::{Mode, Target},
-};
-use hyper::{
-    HeaderMap,
-    header::{self, HeaderName, HeaderValue},
 };
 
 /// What belongs to one connection, whoever sends it (RFC 9110 §7.6.1).

@@ -94,12 +94,12 @@ impl App {
         }
     }
 
-    /// Signs a browser out, with what it has open; false if it was not signed in.
-    pub async fn browser_end(&self, id: SigninId) -> Result<bool, Failure> {
-        let was_there = self.store.signin_end(id).await?;
+    /// Signs a browser out, with what it has open; one that was not signed in is left so.
+    pub async fn browser_end(&self, id: SigninId) -> Result<(), Failure> {
+        self.store.signin_end(id).await?;
         // An error means that nobody has anything open.
         let _ = self.signin.ended.send(id);
-        Ok(was_there)
+        Ok(())
     }
 
     /// Ends what users have who were suspended, or whose organization is gone. Returns how much there was.
