@@ -8,9 +8,10 @@ import { Button, IconButton } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
 import { Menu } from '../ui/Menu';
 import { Notice } from '../ui/Notice';
+import { Table } from '../ui/Table';
+import look from '../ui/look.module.css';
 import { Ago } from './Ago';
 import { SessionBadge } from './SessionBadge';
-import styles from './SessionTable.module.css';
 
 type Session = Schema['SessionView'];
 type Props = { sessions: readonly Session[]; languages: readonly Schema['LanguageView'][] };
@@ -21,46 +22,28 @@ export function SessionTable({ sessions, languages }: Props) {
   const names = new Map(languages.map(({ id, name }) => [id, name]));
   return (
     <>
-      <table className={styles['table']}>
-        <thead>
-          <tr>
-            <th scope="col">{t('home.col.name')}</th>
-            <th scope="col">{t('home.col.language')}</th>
-            <th scope="col">{t('home.col.state')}</th>
-            <th scope="col" className={styles['wide']}>{t('home.col.created')}</th>
-            <th scope="col" className={styles['wide']}>{t('home.col.ends')}</th>
-            <td />
-          </tr>
-        </thead>
-        <tbody>
-          {sessions.map((session) => (
-            <tr key={session.id}>
-              <th scope="row">
-                <Link to="/w/$session" params={{ session: session.id }} className={styles['name'] ?? ''}>
-                  {session.name}
-                </Link>
-              </th>
-              <td>{names.get(session.language ?? '') ?? session.language ?? session.image}</td>
-              <td>
-                <SessionBadge state={session.state} />
-              </td>
-              <td className={styles['wide']}><Ago time={session.created_at} /></td>
-              <td className={styles['wide']}>{session.ends_at ? <Ago time={session.ends_at} /> : t('home.never')}</td>
-              <td className={styles['acts']}>
-                <Menu
-                  label={t('home.more', { name: session.name })}
-                  trigger={<IconButton icon="more" label={t('home.more', { name: session.name })} />}
-                  choices={[{ id: 'end', label: t('home.end'), icon: 'trash', danger: true }]}
-                  onChoose={() => { setEnding(session); }}
-                />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table<Session>
+        label={t('home.title')}
+        rows={sessions}
+        rowKey={({ id }) => id}
+        columns={[
+          { id: 'name', title: t('home.col.name'), cell: ({ id, name }) => <Link to="/w/$session" params={{ session: id }} className={look['name'] ?? ''}>{name}</Link> },
+          { id: 'language', title: t('home.col.language'), cell: ({ language, image }) => names.get(language ?? '') ?? language ?? image },
+          { id: 'state', title: t('home.col.state'), cell: ({ state }) => <SessionBadge state={state} /> },
+          { id: 'created', title: t('home.col.created'), kind: 'wide', cell: ({ created_at }) => <Ago time={created_at} /> },
+          { id: 'ends', title: t('home.col.ends'), kind: 'wide', cell: ({ ends_at }) => (ends_at ? <Ago time={ends_at} /> : t('home.never')) },
+          { id: 'acts', title: '', kind: 'number', cell: (session) => <SessionMenu session={session} onEnd={() => { setEnding(session); }} /> },
+        ]}
+      />
       {ending && <EndDialog session={ending} onClose={() => { setEnding(null); }} />}
     </>
   );
+}
+
+function SessionMenu({ session: { name }, onEnd }: { session: Session; onEnd: () => void }) {
+  const t = useText();
+  const label = t('home.more', { name });
+  return <Menu label={label} trigger={<IconButton icon="more" label={label} />} choices={[{ id: 'end', label: t('home.end'), icon: 'trash', danger: true }]} onChoose={onEnd} />;
 }
 
 function EndDialog({ session, onClose }: { session: Session; onClose: () => void }) {

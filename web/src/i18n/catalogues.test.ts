@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { createIntl } from 'react-intl';
+import { consoleTexts, type MessageId } from './console';
 import { en } from './en';
-import { CATALOGUES, type MessageId } from './text';
+import { CATALOGUES } from './text';
 
-const ids = Object.keys(en) as MessageId[];
+const all: Readonly<Record<MessageId, string>> = { ...en, ...consoleTexts.en };
+const ids = Object.keys(all) as MessageId[];
 /** The names in braces, without what stands in plural forms. */
 const names = (text: string) => [...new Set([...text.matchAll(/\{(\w+)\s*[,}]/g)].map((found) => found[1] ?? ''))].sort();
 
@@ -12,12 +14,12 @@ test('every catalogue has every message, and no other', () => {
 });
 
 test('messages can be read, are not empty, and name the same values in every language', () => {
-  for (const [locale, messages] of Object.entries(CATALOGUES)) {
+  for (const [locale, messages] of Object.entries(CATALOGUES) as [string, typeof all][]) {
     const onError = (error: Error) => { throw error; };
     const intl = createIntl({ locale, messages, onError });
     for (const id of ids) {
       expect(intl.formatMessage({ id }, Object.fromEntries(names(messages[id]).map((name) => [name, 2]))).trim(), `${locale} ${id}`).not.toBe('');
-      expect(names(messages[id]), `${locale} ${id}`).toEqual(names(en[id]));
+      expect(names(messages[id]), `${locale} ${id}`).toEqual(names(all[id]));
     }
   }
 });

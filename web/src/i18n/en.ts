@@ -1,12 +1,8 @@
-import { adminEn } from './en/admin';
-import { consoleEn } from './en/console';
-import { usageEn } from './en/usage';
+import { refusalEn } from './en/refusal';
 
-/** What the web says, in English. `ko.ts` has every one of these, or does not compile. */
+/** What every page may say, in English. `ko.ts` has every one of these, or does not compile. What only the console says is in `console.ts`. */
 export const en = {
-  ...adminEn,
-  ...consoleEn,
-  ...usageEn,
+  ...refusalEn,
   'app.name': 'Madang',
   'app.skip': 'Skip to the content',
   'app.navigation': 'Main navigation',
@@ -20,6 +16,10 @@ export const en = {
   'app.notFound.home': 'To your workspaces',
   'app.failed.title': 'Something went wrong',
   'nav.workspaces': 'Workspaces',
+  'nav.admin': 'Administration',
+  'nav.sessions': 'Sessions',
+  'nav.menu': 'Menu',
+  'nav.usage': 'Statistics',
   'settings.language': 'Language',
   'settings.theme': 'Theme',
   'settings.theme.system': 'Like the system',

@@ -1,13 +1,9 @@
-import { adminKo } from './ko/admin';
-import { consoleKo } from './ko/console';
-import { usageKo } from './ko/usage';
+import { refusalKo } from './ko/refusal';
 import type { Catalogue } from './text';
 
-/** What the web says, in Korean. */
+/** What every page may say, in Korean. */
 export const ko: Catalogue = {
-  ...adminKo,
-  ...consoleKo,
-  ...usageKo,
+  ...refusalKo,
   'app.name': '마당',
   'app.skip': '본문으로 건너뛰기',
   'app.navigation': '주 메뉴',
@@ -21,6 +17,10 @@ export const ko: Catalogue = {
   'app.notFound.home': '내 작업 공간으로',
   'app.failed.title': '문제가 생겼습니다',
   'nav.workspaces': '작업 공간',
+  'nav.admin': '관리',
+  'nav.sessions': '세션',
+  'nav.menu': '메뉴',
+  'nav.usage': '통계',
   'settings.language': '언어',
   'settings.theme': '테마',
   'settings.theme.system': '시스템 설정대로',

@@ -8,9 +8,10 @@ import { useSettings, type Locale } from '../stores/settings';
 export type MessageId = keyof typeof en;
 export type Catalogue = Readonly<Record<MessageId, string>>;
 
-export const CATALOGUES: Readonly<Record<Locale, Catalogue>> = { en, ko };
+/** Parts of the web that are loaded later add to these what only they say. */
+export const CATALOGUES: Readonly<Record<Locale, Catalogue>> = { en: { ...en }, ko: { ...ko } };
 
-type Values = Record<string, string | number | Date>;
+export type Values = Record<string, string | number | Date>;
 
 function intlFor(locale: Locale): IntlShape {
   return createIntl({ locale, messages: CATALOGUES[locale], onError: (error) => { throw error; } }, createIntlCache());

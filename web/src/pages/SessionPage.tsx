@@ -16,7 +16,7 @@ import { SessionUsage } from '../components/console/SessionUsage';
 import styles from '../components/console/console.module.css';
 import { SessionBadge } from '../components/SessionBadge';
 import { useLiveSessions } from '../hooks/use-live-sessions';
-import { useText } from '../i18n/text';
+import { useText } from '../i18n/console';
 import { bytes, moment, processors, span } from '../ui/format';
 import { Notice } from '../ui/Notice';
 

@@ -9,7 +9,7 @@ import { SessionFilters } from '../components/console/SessionFilters';
 import { SessionGrid } from '../components/console/SessionGrid';
 import styles from '../components/console/console.module.css';
 import { useLiveSessions } from '../hooks/use-live-sessions';
-import { useText } from '../i18n/text';
+import { useText } from '../i18n/console';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
 

@@ -6,12 +6,12 @@ import type { Schema } from '../api/client';
 import { budgetsQuery, lastDays, MEASURE_NAMES, MEASURES, pricesQuery, USAGE_BY, USAGE_DAYS, usageQuery } from '../api/usage-queries';
 import { usersQuery } from '../api/queries';
 import { Card } from '../components/console/Card';
-import { DataTable } from '../components/console/DataTable';
+import { Table } from '../ui/Table';
 import styles from '../components/console/console.module.css';
 import { ProblemNotice } from '../components/ProblemNotice';
 import { BarPlot } from '../components/usage/BarPlot';
 import { useObjectUrl } from '../hooks/use-object-url';
-import { useText } from '../i18n/text';
+import { useText } from '../i18n/console';
 import { Badge, type BadgeTone } from '../ui/Badge';
 import { bytes, moment, money, span } from '../ui/format';
 import { SelectField } from '../ui/SelectField';
@@ -61,7 +61,7 @@ function Sums({ sums, measure }: { sums: Schema['UsageSums']; measure: keyof typ
   return (
     <Card title={t(`usage.measure.${measure}`)} acts={<span>{`${t('usage.total')}: ${text(total)}`}</span>}>
       <BarPlot label={t('usage.plot', { measure: t(`usage.measure.${measure}`), by: t(`usage.by.${sums.by}`) })} most={text(Math.max(...items.map(of)))} bars={plotted.map((sum) => ({ key: sum.key, name: name(sum), value: of(sum), text: text(of(sum)) }))} />
-      <DataTable<Schema['UsageSum']>
+      <Table<Schema['UsageSum']>
         label={t('usage.table')}
         rows={items}
         rowKey={({ key }) => key}
@@ -127,7 +127,7 @@ function Budgets() {
       <ProblemNotice error={error} />
       {data?.length === 0 && <p className={styles['fine']}>{t('cost.none')}</p>}
       {data && data.length > 0 && (
-        <DataTable<Schema['BudgetView']>
+        <Table<Schema['BudgetView']>
           label={t('cost.title')}
           rows={data}
           rowKey={({ id }) => id}
@@ -154,7 +154,7 @@ function Prices() {
       <ProblemNotice error={error} />
       {inForce?.length === 0 && <p className={styles['fine']}>{t('prices.none')}</p>}
       {inForce && inForce.length > 0 && (
-        <DataTable<Schema['PriceView']>
+        <Table<Schema['PriceView']>
           label={t('prices.title')}
           rows={inForce}
           rowKey={({ id }) => id}

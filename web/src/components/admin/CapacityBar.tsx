@@ -1,4 +1,4 @@
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import styles from './CapacityBar.module.css';
 
 export type Piece = { id: string; name: string; amount: number };

@@ -4,7 +4,7 @@ import { useIntl } from 'react-intl';
 import { organizationsQuery, policiesQuery, projectsQuery } from '../../api/admin-queries';
 import { body, client, type Schema } from '../../api/client';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { moment } from '../../ui/format';
 import { SelectField } from '../../ui/SelectField';
 import { TextField } from '../../ui/TextField';

@@ -3,10 +3,10 @@ import { membersQuery } from '../../api/admin-queries';
 import { client, type Schema } from '../../api/client';
 import { usersQuery } from '../../api/queries';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { IconButton } from '../../ui/Button';
 import { SelectField } from '../../ui/SelectField';
-import { DataTable } from '../console/DataTable';
+import { Table } from '../../ui/Table';
 import { FormDialog, typed } from '../console/FormDialog';
 import styles from '../console/console.module.css';
 import { ProblemNotice } from '../ProblemNotice';
@@ -28,7 +28,7 @@ export function MembersDialog({ project, onClose }: { project: { id: string; nam
       <ProblemNotice error={members.error ?? remove.error} />
       {members.data?.length === 0 && <p className={styles['fine']}>{t('projects.members.none')}</p>}
       {members.data && members.data.length > 0 && (
-        <DataTable<Schema['MembershipView']>
+        <Table<Schema['MembershipView']>
           label={t('projects.members.of', { name: project.name })}
           rows={members.data}
           rowKey={({ user }) => user}

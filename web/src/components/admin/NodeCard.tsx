@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { useIntl } from 'react-intl';
 import { client, type Schema } from '../../api/client';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Badge } from '../../ui/Badge';
 import { bytes, processors } from '../../ui/format';
 import { Notice } from '../../ui/Notice';

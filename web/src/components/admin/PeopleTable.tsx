@@ -2,11 +2,11 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { body, client, type Schema } from '../../api/client';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Badge } from '../../ui/Badge';
 import { IconButton } from '../../ui/Button';
 import { Menu, type Choice } from '../../ui/Menu';
-import { DataTable } from '../console/DataTable';
+import { Table } from '../../ui/Table';
 import { FormDialog } from '../console/FormDialog';
 import { ProblemNotice } from '../ProblemNotice';
 import { roleOf } from '../roles';
@@ -30,7 +30,7 @@ export function PeopleTable({ users, me, organizations }: { users: readonly User
   return (
     <>
       <ProblemNotice error={suspend.error ?? link.error} />
-      <DataTable<User>
+      <Table<User>
         label={t('admin.people')}
         rows={users}
         rowKey={({ id }) => id}

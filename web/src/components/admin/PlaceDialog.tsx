@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { organizationsQuery, policiesQuery } from '../../api/admin-queries';
 import { client, type Schema } from '../../api/client';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { SelectField } from '../../ui/SelectField';
 import { TextField } from '../../ui/TextField';
 import { FormDialog, typed } from '../console/FormDialog';

@@ -1,6 +1,6 @@
 import { client, type Schema } from '../../api/client';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { TextField } from '../../ui/TextField';
 import { FormDialog, typed } from '../console/FormDialog';
 import styles from '../console/console.module.css';

@@ -3,7 +3,7 @@ import { policiesQuery } from '../../api/admin-queries';
 import { client, type Schema } from '../../api/client';
 import { signinQuery } from '../../api/queries';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { SelectField } from '../../ui/SelectField';
 import { TextField } from '../../ui/TextField';
 import { FormDialog, typed } from '../console/FormDialog';

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { client, type Schema } from '../../api/client';
 import { sessionsQuery } from '../../api/queries';
 import { sessionListKey } from '../../api/session-list';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { Dialog, DialogActions } from '../../ui/Dialog';
 import { Notice } from '../../ui/Notice';

@@ -1,5 +1,5 @@
 import type { FormEvent, ReactNode } from 'react';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { Dialog, DialogActions } from '../../ui/Dialog';
 import { ProblemNotice } from '../ProblemNotice';

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { useIntl } from 'react-intl';
 import { client, type Schema } from '../../api/client';
 import { sessionQuery } from '../../api/queries';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { span } from '../../ui/format';
 import { Notice } from '../../ui/Notice';

@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import type { Schema } from '../../api/client';
 import { sessionAppsQuery } from '../../api/session-detail';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Card } from './Card';
-import { DataTable } from './DataTable';
+import { Table } from '../../ui/Table';
 import styles from './console.module.css';
 
 /** Apps that were opened in a session, for whoever may act inside it. */
@@ -15,7 +15,7 @@ export function SessionApps({ id }: { id: string }) {
       {error && <p className={styles['fine']}>{error.message}</p>}
       {data?.length === 0 && <p className={styles['fine']}>{t('session.apps.none')}</p>}
       {data && data.length > 0 && (
-        <DataTable<Schema['AppView']>
+        <Table<Schema['AppView']>
           label={t('session.apps')}
           rows={data}
           rowKey={({ id }) => id}

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
 import { SESSION_ORDERS, SESSION_STATES, type SessionSearch } from '../../api/session-list';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { SelectField } from '../../ui/SelectField';
 import { TextField } from '../../ui/TextField';

@@ -2,9 +2,10 @@ import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { memo, useRef, useState, type KeyboardEvent } from 'react';
 import type { Schema } from '../../api/client';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Ago } from '../Ago';
 import { SessionBadge } from '../SessionBadge';
+import look from '../../ui/look.module.css';
 import styles from './SessionGrid.module.css';
 
 type Session = Schema['SessionView'];
@@ -61,7 +62,7 @@ export function SessionGrid({ sessions, isWhole, selected, onSelect, people, lan
   const isActive = Math.min(active, Math.max(0, sessions.length - 1));
   return (
     // eslint-disable-next-line jsx-a11y/interactive-supports-focus -- its rows have the focus, one at a time
-    <div ref={frame} role="grid" aria-label={t('sessions.title')} aria-multiselectable="true" aria-rowcount={isWhole ? sessions.length + 1 : -1} className={styles['frame']} onKeyDown={onKeyDown}>
+    <div ref={frame} role="grid" aria-label={t('sessions.title')} aria-multiselectable="true" aria-rowcount={isWhole ? sessions.length + 1 : -1} className={[look['frame'], styles['frame']].join(' ')} onKeyDown={onKeyDown}>
       <Header allSelected={allSelected} onAll={() => { onSelect(new Set(allSelected ? [] : sessions.map(({ id }) => id))); }} />
       <div role="rowgroup" className={styles['body']} style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map(({ index, key, start }) => {
@@ -91,7 +92,7 @@ function Header({ allSelected, onAll }: { allSelected: boolean; onAll: () => voi
   const t = useText();
   return (
     <div role="rowgroup">
-      <div role="row" aria-rowindex={1} className={[styles['row'], styles['header']].join(' ')}>
+      <div role="row" aria-rowindex={1} className={[look['titles'], styles['row'], styles['header']].join(' ')}>
         <span role="columnheader" className={styles['check']}>
           <input type="checkbox" aria-label={t('sessions.selectAll')} checked={allSelected} onChange={onAll} />
         </span>
@@ -114,12 +115,12 @@ const Row = memo(function Row({ session, index, top, isActive, isSelected, onTog
   const t = useText();
   const tabIndex = isActive ? 0 : -1;
   return (
-    <div role="row" data-row={index} aria-rowindex={index + 2} aria-selected={isSelected} tabIndex={tabIndex} className={[styles['row'], styles['item']].join(' ')} style={{ transform: `translateY(${String(top)}px)` }} onFocus={() => { onFocus(index); }}>
+    <div role="row" data-row={index} aria-rowindex={index + 2} aria-selected={isSelected} tabIndex={tabIndex} className={[look['line'], styles['row'], styles['item']].join(' ')} style={{ transform: `translateY(${String(top)}px)` }} onFocus={() => { onFocus(index); }}>
       <span role="gridcell" className={styles['check']}>
         <input type="checkbox" tabIndex={tabIndex} aria-label={t('sessions.select', { name: session.name })} checked={isSelected} onChange={() => { onToggle(session.id); }} />
       </span>
       <span role="gridcell">
-        <Link to="/sessions/$session" params={{ session: session.id }} preload={false} tabIndex={tabIndex} className={styles['name'] ?? ''}>{session.name}</Link>
+        <Link to="/sessions/$session" params={{ session: session.id }} preload={false} tabIndex={tabIndex} className={look['name'] ?? ''}>{session.name}</Link>
       </span>
       <span role="gridcell" className={styles['middle']}>{owner}</span>
       <span role="gridcell" className={styles['middle']}>{language}</span>

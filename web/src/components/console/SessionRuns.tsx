@@ -2,12 +2,12 @@ import { useQuery } from '@tanstack/react-query';
 import { useIntl } from 'react-intl';
 import type { Schema } from '../../api/client';
 import { runResultsQuery } from '../../api/session-detail';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Badge, type BadgeTone } from '../../ui/Badge';
 import { bytes, span } from '../../ui/format';
 import { Ago } from '../Ago';
 import { Card } from './Card';
-import { DataTable } from './DataTable';
+import { Table } from '../../ui/Table';
 import styles from './console.module.css';
 
 type Run = Schema['RunView'];
@@ -22,7 +22,7 @@ export function SessionRuns({ runs }: { runs: readonly string[] }) {
       {data.length === 0 ? (
         <p className={styles['fine']}>{t('session.runs.none')}</p>
       ) : (
-        <DataTable<Run>
+        <Table<Run>
           label={t('session.runs')}
           rows={data}
           rowKey={({ id }) => id}

@@ -1,7 +1,7 @@
 import { useIntl } from 'react-intl';
 import type { Schema } from '../../api/client';
 import type { ServerEvent } from '../../api/server-events';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { moment, span } from '../../ui/format';
 import { Ago } from '../Ago';
 import styles from './Timeline.module.css';

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { useIntl } from 'react-intl';
 import type { Schema } from '../../api/client';
 import { sessionUsageQuery } from '../../api/session-detail';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { bytes, money, span } from '../../ui/format';
 import { Card } from './Card';
 import { Facts } from './Facts';

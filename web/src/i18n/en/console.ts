@@ -1,7 +1,5 @@
 /** The console: sessions, and what is around every page of it. */
 export const consoleEn = {
-  'nav.sessions': 'Sessions',
-  'nav.menu': 'Menu',
   'sessions.title': 'Sessions',
   'sessions.count': '{count, plural, one {# session} other {{shown} sessions}}',
   'sessions.count.more': '{count, plural, one {# session, and more to come} other {{shown} sessions, and more to come}}',

@@ -1,6 +1,5 @@
 /** Statistics: what was used, what it cost, budgets and prices. */
 export const usageEn = {
-  'nav.usage': 'Statistics',
   'usage.lead': 'What sessions and runs used. Days are UTC.',
   'usage.from': 'Days',
   'usage.by': 'Summed up by',

@@ -1,8 +1,6 @@
 import type { consoleEn } from '../en/console';
 
 export const consoleKo: Readonly<Record<keyof typeof consoleEn, string>> = {
-  'nav.sessions': '세션',
-  'nav.menu': '메뉴',
   'sessions.title': '세션',
   'sessions.count': '세션 {count, plural, other {{shown}개}}',
   'sessions.count.more': '세션 {count, plural, other {{shown}개, 더 불러오는 중}}',

@@ -1,7 +1,6 @@
 import type { usageEn } from '../en/usage';
 
 export const usageKo: Readonly<Record<keyof typeof usageEn, string>> = {
-  'nav.usage': '통계',
   'usage.lead': '세션과 실행이 쓴 양입니다. 날짜는 UTC 기준입니다.',
   'usage.from': '기간',
   'usage.by': '묶는 기준',

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { signinQuery } from '../../api/queries';
 import styles from './AdminPage.module.css';
 import page from '../../components/console/console.module.css';
-import { useText, type MessageId } from '../../i18n/text';
+import { useText, type MessageId } from '../../i18n/console';
 import { isAdministrator, isSystemAdministrator } from '../../components/roles';
 import { Notice } from '../../ui/Notice';
 

@@ -3,12 +3,12 @@ import { useState } from 'react';
 import { useIntl } from 'react-intl';
 import { allAnnouncementsQuery } from '../../api/admin-queries';
 import { client, type Schema } from '../../api/client';
-import { DataTable } from '../../components/console/DataTable';
+import { Table } from '../../ui/Table';
 import { FormDialog, typed } from '../../components/console/FormDialog';
 import styles from '../../components/console/console.module.css';
 import { ProblemNotice } from '../../components/ProblemNotice';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { useSettings } from '../../stores/settings';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
@@ -38,7 +38,7 @@ export function AnnouncementsPage() {
       <ProblemNotice error={list.error ?? end.error} />
       {list.data?.length === 0 && <p className={styles['empty']}>{t('announcements.none')}</p>}
       {list.data && list.data.length > 0 && (
-        <DataTable<Announcement>
+        <Table<Announcement>
           label={t('admin.announcements')}
           rows={list.data}
           rowKey={({ id }) => id}

@@ -4,10 +4,10 @@ import { useIntl } from 'react-intl';
 import { auditQuery, type AuditSearch } from '../../api/admin-queries';
 import type { Schema } from '../../api/client';
 import { usersQuery } from '../../api/queries';
-import { DataTable } from '../../components/console/DataTable';
+import { Table } from '../../ui/Table';
 import styles from '../../components/console/console.module.css';
 import { ProblemNotice } from '../../components/ProblemNotice';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Badge } from '../../ui/Badge';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
@@ -43,7 +43,7 @@ function Entries({ entries }: { entries: readonly Schema['AuditEntry'][] }) {
   const t = useText();
   const intl = useIntl();
   return (
-    <DataTable<Schema['AuditEntry']>
+    <Table<Schema['AuditEntry']>
       label={t('admin.audit')}
       rows={entries}
       rowKey={({ id }) => id}

@@ -6,12 +6,12 @@ import { client, type Schema } from '../../api/client';
 import { usersQuery } from '../../api/queries';
 import { Ago } from '../../components/Ago';
 import { Card } from '../../components/console/Card';
-import { DataTable } from '../../components/console/DataTable';
+import { Table } from '../../ui/Table';
 import { FormDialog, typed } from '../../components/console/FormDialog';
 import styles from '../../components/console/console.module.css';
 import { ProblemNotice } from '../../components/ProblemNotice';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Badge } from '../../ui/Badge';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
@@ -70,7 +70,7 @@ function Process({ process }: { process: Schema['ProcessView'] }) {
     <Card title={t('health.process', { id: process.address ?? process.id })}>
       {process.unknown && <p>{process.unknown}</p>}
       <ProblemNotice error={run.error} />
-      <DataTable<Schema['TaskView']>
+      <Table<Schema['TaskView']>
         label={t('health.process', { id: process.id })}
         rows={process.tasks}
         rowKey={({ name }) => name}

@@ -10,7 +10,7 @@ import styles from '../../components/console/console.module.css';
 import { ProblemNotice } from '../../components/ProblemNotice';
 import { useAct } from '../../hooks/use-act';
 import { useLiveSessions } from '../../hooks/use-live-sessions';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
 

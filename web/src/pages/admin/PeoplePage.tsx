@@ -6,7 +6,7 @@ import { InviteDialog } from '../../components/admin/InviteDialog';
 import { PeopleTable } from '../../components/admin/PeopleTable';
 import styles from '../../components/console/console.module.css';
 import { ProblemNotice } from '../../components/ProblemNotice';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { CheckBox } from '../../ui/CheckBox';
 import { TextField } from '../../ui/TextField';

@@ -13,7 +13,7 @@ import { limitName, limitText } from '../../components/limits';
 import { ProblemNotice } from '../../components/ProblemNotice';
 import { isSystemAdministrator } from '../../components/roles';
 import { useAct } from '../../hooks/use-act';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 
 type Policy = Schema['PolicyView'];

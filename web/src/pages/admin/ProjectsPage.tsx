@@ -5,11 +5,11 @@ import type { Schema } from '../../api/client';
 import { signinQuery } from '../../api/queries';
 import { MembersDialog } from '../../components/admin/MembersDialog';
 import { PlaceArchiveDialog, PlaceDialog, type Place } from '../../components/admin/PlaceDialog';
-import { DataTable, type Column } from '../../components/console/DataTable';
+import { Table, type Column } from '../../ui/Table';
 import styles from '../../components/console/console.module.css';
 import { ProblemNotice } from '../../components/ProblemNotice';
 import { isSystemAdministrator } from '../../components/roles';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button, IconButton } from '../../ui/Button';
 import { Menu } from '../../ui/Menu';
 
@@ -72,5 +72,5 @@ function Places({ kind, rows, organizations, onDo }: Props) {
       },
     });
   }
-  return <DataTable label={t(kind === 'project' ? 'admin.projects' : 'projects.organizations')} rows={rows} rowKey={({ id }) => id} isGone={({ archived_at }) => Boolean(archived_at)} columns={columns} />;
+  return <Table label={t(kind === 'project' ? 'admin.projects' : 'projects.organizations')} rows={rows} rowKey={({ id }) => id} isGone={({ archived_at }) => Boolean(archived_at)} columns={columns} />;
 }

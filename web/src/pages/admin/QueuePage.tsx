@@ -5,10 +5,10 @@ import { useIntl } from 'react-intl';
 import { groupsQuery, queueQuery } from '../../api/admin-queries';
 import type { Schema } from '../../api/client';
 import { usersQuery } from '../../api/queries';
-import { DataTable } from '../../components/console/DataTable';
+import { Table } from '../../ui/Table';
 import styles from '../../components/console/console.module.css';
 import { ProblemNotice } from '../../components/ProblemNotice';
-import { useText } from '../../i18n/text';
+import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
 
@@ -23,7 +23,7 @@ export function QueuePage() {
       <p className={styles['lead']}>{t('queue.text')}</p>
       <ProblemNotice error={groups.error} />
       {groups.data && (
-        <DataTable<Schema['ResourceGroupView']>
+        <Table<Schema['ResourceGroupView']>
           label={t('queue.groups')}
           rows={groups.data}
           rowKey={({ name }) => name}
@@ -50,7 +50,7 @@ function Waiting({ group }: { group: string }) {
   if (!queue.data) return <p className={styles['fine']}>{t('app.loading')}</p>;
   if (queue.data.length === 0) return <p className={styles['empty']}>{t('queue.none')}</p>;
   return (
-    <DataTable<Schema['SessionView']>
+    <Table<Schema['SessionView']>
       label={t('admin.queue')}
       rows={queue.data}
       rowKey={({ id }) => id}

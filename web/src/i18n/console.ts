@@ -1,0 +1,25 @@
+import { useIntl } from 'react-intl';
+import { adminEn } from './en/admin';
+import { consoleEn } from './en/console';
+import { usageEn } from './en/usage';
+import { adminKo } from './ko/admin';
+import { consoleKo } from './ko/console';
+import { usageKo } from './ko/usage';
+import { CATALOGUES, type MessageId as SharedId, type Values } from './text';
+
+/** What the console says beside what every page may: it comes with the first page of the console, not before. */
+export const consoleTexts = {
+  en: { ...adminEn, ...consoleEn, ...usageEn },
+  ko: { ...adminKo, ...consoleKo, ...usageKo },
+} as const;
+
+export type MessageId = SharedId | keyof typeof consoleTexts.en;
+
+Object.assign(CATALOGUES.en, consoleTexts.en);
+Object.assign(CATALOGUES.ko, consoleTexts.ko);
+
+/** The text of a message in the chosen language, for pages of the console. */
+export function useText(): (id: MessageId, values?: Values) => string {
+  const intl = useIntl();
+  return (id, values) => intl.formatMessage({ id }, values);
+}
