@@ -1,8 +1,8 @@
 // The console, as an administrator uses it and as somebody meets its limits.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, shown } from './browser.mjs';
-import { hindrances, named, PASSWORD, signedIn, webPage } from './web.mjs';
+import { shown } from './browser.mjs';
+import { hindrances, lookedAt, named, PASSWORD, signedIn, webPage } from './web.mjs';
 import { browser, server } from './world.mjs';
 
 const go = async (page, path, heading) => {
@@ -77,23 +77,7 @@ test('every page of the console, light and dark, in both languages, on a desk an
   const page = await signedIn(browser, server);
   const { id } = await server.api('POST', '/sessions', { language: 'python', name: 'lesson' });
   await server.api('POST', `/sessions/${id}/runs`, { mode: 'batch', code: 'print(42)', wait: true });
-  const admin = ['people', 'projects', 'policies', 'nodes', 'queue', 'audit', 'announcements', 'health'].map((part) => `/admin/${part}`);
-  const pages = ['/sessions', `/sessions/${id}`, '/usage', ...admin];
-  const looks = [['light', 'en', { width: 1280, height: 800 }], ['dark', 'ko', { width: 390, height: 780 }]];
-  for (const [theme, locale, viewport] of looks) {
-    await page.evaluate((settings) => localStorage.setItem('madang.settings', JSON.stringify(settings)), { theme, locale });
-    await page.setViewportSize(viewport);
-    for (const path of pages) {
-      const name = `console${path.replace(id, 'one').replaceAll('/', '-')}-${theme}-${locale}`;
-      await shown(page, name, async () => {
-        await page.goto(`${server.url}${path}`);
-        await page.locator('h1').waitFor();
-        await eventually(`${path} is loaded`, async () => (await page.getByText(/^(Loading…|불러오는 중…)$/).count()) === 0);
-        assert.deepEqual(await hindrances(page), [], name);
-        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name} is no wider than the screen`);
-      });
-    }
-  }
-  assert.deepEqual(page.complaints, []);
+  const admin = ['people', 'projects', 'policies', 'nodes', 'queue', 'audit', 'announcements', 'health'].map((part) => [`console-admin-${part}`, `/admin/${part}`]);
+  await lookedAt(page, server, { 'console-sessions': '/sessions', 'console-session': `/sessions/${id}`, 'console-usage': '/usage', ...Object.fromEntries(admin) });
   await page.close();
 });

@@ -1,7 +1,8 @@
 // What tests of the web share: a page that complains, somebody who signs in, and what axe says.
+import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { newPage } from './browser.mjs';
+import { eventually, newPage, shown } from './browser.mjs';
 
 export const PASSWORD = 'a long enough password';
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -47,4 +48,41 @@ export async function hindrances(page) {
   const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
   const serious = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
   return serious.flatMap(({ id, nodes }) => nodes.map(({ target, any }) => `${id}: ${target.join(' ')} ${any[0]?.message ?? ''}`));
+}
+
+/** Makes somebody, in the project `default`, and signs in as them in a context of their own. */
+export async function signedInAs(browser, server, name) {
+  const { id } = await server.api('POST', '/users', { name, project: 'default' });
+  const { secret } = await server.api('POST', '/links', { user: id, kind: 'invitation' });
+  await server.api('POST', '/links/use', { secret, password: PASSWORD });
+  const page = await webPage(browser);
+  await page.goto(`${server.url}/`);
+  await page.getByLabel('Name').fill(name);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await named(page, 'button', 'Sign in').click();
+  await page.getByRole('heading', { level: 1 }).getByText(/Workspaces|Write your first program/).waitFor();
+  return page;
+}
+
+/** Every look that pages are looked at in: both schemes, both languages, from a desk to a phone. */
+const LOOKS = [['light', 'en', { width: 1280, height: 800 }], ['dark', 'ko', { width: 390, height: 780 }], ['light', 'ko', { width: 820, height: 1180 }]];
+
+/** Goes through pages in every look: nothing hinders, nothing is wider than the screen, nothing complains. `paths` are names of addresses. */
+export async function lookedAt(page, server, paths, after = async () => {}) {
+  for (const [theme, locale, viewport] of LOOKS) {
+    await page.evaluate((settings) => localStorage.setItem('madang.settings', JSON.stringify(settings)), { theme, locale });
+    await page.setViewportSize(viewport);
+    for (const [name, path] of Object.entries(paths)) {
+      const look = `${name}-${theme}-${locale}-${viewport.width}`;
+      await shown(page, look, async () => {
+        await page.goto(`${server.url}${path}`);
+        await page.locator('h1').waitFor();
+        await eventually(`${path} is loaded`, async () => (await page.getByText(/^(Loading…|불러오는 중…)$/).count()) === 0);
+        await after(name);
+        assert.deepEqual(await hindrances(page), [], look);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${look} is no wider than the screen`);
+      });
+    }
+  }
+  assert.deepEqual(page.complaints, []);
 }

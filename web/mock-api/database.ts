@@ -18,6 +18,8 @@ export class Database {
   readonly languages = LANGUAGES;
   readonly sessions = new Map<string, Schema['SessionView']>();
   readonly files = new Map<string, Map<string, Uint8Array>>();
+  readonly folders = new Map<string, Schema['FolderView']>();
+  readonly folderFiles = new Map<string, Set<string>>();
   readonly runs = new Map<string, MockRun>();
   private made = 0;
 

@@ -11,7 +11,7 @@ export function mockApi(): Plugin {
   for (let made = 0; made < sessions; made += 1) database.sessionCreate({ language: made % 3 === 0 ? 'c' : 'python', name: `lesson-${String(made)}` });
   const all = handlers(database);
   const answer: Connect.NextHandleFunction = (incoming, outgoing, next) => {
-    if (!incoming.url?.startsWith('/api/') && incoming.url !== '/healthz') {
+    if (!/^\/(api|storage)\//.test(incoming.url ?? '') && incoming.url !== '/healthz') {
       next();
       return;
     }

@@ -31,3 +31,28 @@ test('a session says why what is not possible is not', async () => {
   await userEvent.click(screen.getByRole('button', { name: 'Resume' }));
   expect((await screen.findByRole('status')).textContent).toBe('Only a suspended session can be resumed; this one is: Running.');
 });
+
+test('a folder is made, what is in it is deleted after it is said what goes, and the folder comes back from the trash', async () => {
+  database.signedIn = true;
+  history.replaceState(null, '', '/folders');
+  render(<App />);
+  await userEvent.click(await screen.findByRole('button', { name: 'New folder' }, PATIENCE));
+  await userEvent.type(await screen.findByLabelText('Name'), 'data');
+  await userEvent.click(screen.getByRole('button', { name: 'Make it' }));
+  await screen.findByRole('heading', { name: 'data' }, PATIENCE);
+  const id = [...database.folders.keys()][0] ?? '';
+  database.folderFiles.set(id, new Set(['a‮gpj.exe']));
+  await userEvent.click(screen.getByRole('button', { name: 'Read the list again' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'More for “a�gpj.exe”' }));
+  await userEvent.click(await screen.findByRole('menuitem', { name: 'Delete' }));
+  await screen.findByText(/The file \(1 B\) is gone for good/);
+  await userEvent.click(screen.getByRole('button', { name: 'Delete for good' }));
+  await screen.findByText(/Nothing is here yet/);
+  await userEvent.click(screen.getByRole('button', { name: 'To the trash…' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'Bring it to the trash' }));
+  await screen.findByText(/No folders yet/, {}, PATIENCE);
+  await userEvent.click(screen.getByRole('link', { name: 'Trash' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'Restore' }));
+  await screen.findByText(/The trash is empty/, {}, PATIENCE);
+  expect(database.folders.get(id)?.state).toBe('ready');
+}, 30_000);

@@ -92,6 +92,20 @@ const usage = createRoute({
   component: lazyRouteComponent(() => import('./pages/UsagePage'), 'UsagePage'),
 });
 
+const folders = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/folders',
+  validateSearch: (search: Record<string, unknown>): { trash?: true | undefined } => ({ trash: search['trash'] === true ? true : undefined }),
+  component: lazyRouteComponent(() => import('./pages/FoldersPage'), 'FoldersPage'),
+});
+
+const folder = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/folders/$folder',
+  validateSearch: (search: Record<string, unknown>): { path?: string | undefined } => ({ path: text(search['path']) }),
+  component: lazyRouteComponent(() => import('./pages/FolderPage'), 'FolderPage'),
+});
+
 const admin = createRoute({ getParentRoute: () => signedIn, path: '/admin', component: lazyRouteComponent(() => import('./pages/admin/AdminPage'), 'AdminPage') });
 
 const adminHome = createRoute({
@@ -113,7 +127,7 @@ const adminPages = [
   createRoute({ getParentRoute: () => admin, path: '/health', component: lazyRouteComponent(() => import('./pages/admin/HealthPage'), 'HealthPage') }),
 ] as const;
 
-const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, usage, admin.addChildren([adminHome, ...adminPages])])]);
+const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, folders, folder, usage, admin.addChildren([adminHome, ...adminPages])])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });

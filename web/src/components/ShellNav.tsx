@@ -11,6 +11,7 @@ type Place = { to: NonNullable<LinkProps['to']>; label: MessageId; isFor?: (role
 const PLACES: readonly Place[] = [
   { to: '/', label: 'nav.workspaces' },
   { to: '/sessions', label: 'nav.sessions' },
+  { to: '/folders', label: 'nav.folders' },
   { to: '/usage', label: 'nav.usage' },
   { to: '/admin', label: 'nav.admin', isFor: isAdministrator },
 ];

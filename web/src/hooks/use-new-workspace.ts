@@ -9,9 +9,10 @@ export function useNewWorkspace() {
   const navigate = useNavigate();
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: async ({ language }: { language: string }) => {
+    mutationFn: async ({ language, folder }: { language: string; folder?: string }) => {
+      const mounts = folder ? { mounts: [{ folder }] } : {};
       const taken = new Set(queries.getQueryData(sessionsQuery.queryKey)?.items.map(({ name }) => name));
-      const make = (asked: { language: string; name?: string }) => body(client.POST('/api/v1/sessions', { body: asked }));
+      const make = (asked: { language: string; name?: string }) => body(client.POST('/api/v1/sessions', { body: { ...asked, ...mounts } }));
       // The name may be taken by a session that is not in the list; then the server names it.
       return make({ language, name: nameFor(language, taken) }).catch((error: unknown) => {
         if (error instanceof Problem && error.status === 409) return make({ language });

@@ -1,16 +1,18 @@
 import { useIntl } from 'react-intl';
 import { adminEn } from './en/admin';
 import { consoleEn } from './en/console';
+import { foldersEn } from './en/folders';
 import { usageEn } from './en/usage';
 import { adminKo } from './ko/admin';
 import { consoleKo } from './ko/console';
+import { foldersKo } from './ko/folders';
 import { usageKo } from './ko/usage';
 import { CATALOGUES, type MessageId as SharedId, type Values } from './text';
 
 /** What the console says beside what every page may: it comes with the first page of the console, not before. */
 export const consoleTexts = {
-  en: { ...adminEn, ...consoleEn, ...usageEn },
-  ko: { ...adminKo, ...consoleKo, ...usageKo },
+  en: { ...adminEn, ...consoleEn, ...usageEn, ...foldersEn },
+  ko: { ...adminKo, ...consoleKo, ...usageKo, ...foldersKo },
 } as const;
 
 export type MessageId = SharedId | keyof typeof consoleTexts.en;

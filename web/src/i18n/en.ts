@@ -19,6 +19,7 @@ export const en = {
   'nav.admin': 'Administration',
   'nav.sessions': 'Sessions',
   'nav.menu': 'Menu',
+  'nav.folders': 'Folders',
   'nav.usage': 'Statistics',
   'settings.language': 'Language',
   'settings.theme': 'Theme',

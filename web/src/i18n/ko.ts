@@ -20,6 +20,7 @@ export const ko: Catalogue = {
   'nav.admin': '관리',
   'nav.sessions': '세션',
   'nav.menu': '메뉴',
+  'nav.folders': '폴더',
   'nav.usage': '통계',
   'settings.language': '언어',
   'settings.theme': '테마',

@@ -1,7 +1,7 @@
-import { Link, Outlet, type LinkProps } from '@tanstack/react-router';
+import { Outlet, type LinkProps } from '@tanstack/react-router';
 import { useQuery } from '@tanstack/react-query';
 import { signinQuery } from '../../api/queries';
-import styles from './AdminPage.module.css';
+import { PageTabs } from '../../components/console/PageTabs';
 import page from '../../components/console/console.module.css';
 import { useText, type MessageId } from '../../i18n/console';
 import { isAdministrator, isSystemAdministrator } from '../../components/roles';
@@ -28,11 +28,7 @@ export function AdminPage() {
   if (!isAdministrator(role)) return <div className={page['page']}><Notice tone="warm">{t('admin.forbidden')}</Notice></div>;
   return (
     <>
-      <nav aria-label={t('admin.navigation')} className={styles['tabs']}>
-        {PARTS.filter(({ isSystem }) => !isSystem || isSystemAdministrator(role)).map(({ to, label }) => (
-          <Link key={to} to={to} className={styles['tab'] ?? ''}>{t(label)}</Link>
-        ))}
-      </nav>
+      <PageTabs label={t('admin.navigation')} tabs={PARTS.filter(({ isSystem }) => !isSystem || isSystemAdministrator(role)).map(({ to, label }) => ({ to, label: t(label) }))} />
       <Outlet />
     </>
   );

@@ -1,0 +1,48 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { joined, type FolderFiles } from '../api/folder-files';
+import { upload } from '../api/upload';
+
+export type Upload = { id: number; name: string; size: number; sent: number; state: 'going' | 'done' | 'failed'; why?: string };
+
+/** Files under way at once. */
+const SIDE_BY_SIDE = 2;
+
+/** Files on their way into a folder; they go on while other directories are looked at, and end with the page. */
+export function useUploads(files: FolderFiles, onDone: () => void) {
+  const [uploads, setUploads] = useState<readonly Upload[]>([]);
+  const [own] = useState(() => ({ next: 0, going: 0, waiting: [] as (() => Promise<void>)[], stops: new Map<number, AbortController>() }));
+  const done = useRef(onDone);
+  done.current = onDone;
+  const set = useCallback((id: number, part: Partial<Upload>) => { setUploads((all) => all.map((one) => (one.id === id ? { ...one, ...part } : one))); }, []);
+  const next = useCallback(() => {
+    const work = own.going < SIDE_BY_SIDE ? own.waiting.shift() : undefined;
+    if (!work) return;
+    own.going += 1;
+    void work().finally(() => {
+      own.going -= 1;
+      next();
+    });
+  }, [own]);
+  const add = useCallback((directory: string, given: readonly File[], replaced: ReadonlySet<string>) => {
+    for (const file of given) {
+      const id = (own.next += 1);
+      const stop = new AbortController();
+      own.stops.set(id, stop);
+      setUploads((all) => [...all, { id, name: file.name, size: file.size, sent: 0, state: 'going' }]);
+      own.waiting.push(async () => {
+        if (stop.signal.aborted) return;
+        await upload(files, file, joined(directory, file.name), { isReplacing: replaced.has(file.name), onSent: (sent) => { set(id, { sent }); }, signal: stop.signal })
+          .then(() => { set(id, { state: 'done', sent: file.size }); done.current(); }, (error: unknown) => { set(id, { state: 'failed', why: error instanceof Error ? error.message : String(error) }); });
+        own.stops.delete(id);
+      });
+      next();
+    }
+  }, [files, next, own, set]);
+  const stop = useCallback((id: number) => {
+    own.stops.get(id)?.abort();
+    setUploads((all) => all.filter((one) => one.id !== id));
+  }, [own]);
+  const clear = useCallback(() => { setUploads((all) => all.filter(({ state }) => state === 'going')); }, []);
+  useEffect(() => () => { for (const stop of own.stops.values()) stop.abort(); }, [own]);
+  return { uploads, add, stop, clear };
+}
