@@ -127,7 +127,25 @@ const adminPages = [
   createRoute({ getParentRoute: () => admin, path: '/health', component: lazyRouteComponent(() => import('./pages/admin/HealthPage'), 'HealthPage') }),
 ] as const;
 
-const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, folders, folder, usage, admin.addChildren([adminHome, ...adminPages])])]);
+const settings = createRoute({ getParentRoute: () => signedIn, path: '/settings', component: lazyRouteComponent(() => import('./pages/settings/SettingsPage'), 'SettingsPage') });
+
+const settingsHome = createRoute({
+  getParentRoute: () => settings,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/settings/profile' });
+  },
+});
+
+const settingsPages = [
+  createRoute({ getParentRoute: () => settings, path: '/profile', component: lazyRouteComponent(() => import('./pages/settings/ProfilePage'), 'ProfilePage') }),
+  createRoute({ getParentRoute: () => settings, path: '/keys', component: lazyRouteComponent(() => import('./pages/settings/KeysPage'), 'KeysPage') }),
+  createRoute({ getParentRoute: () => settings, path: '/ssh', component: lazyRouteComponent(() => import('./pages/settings/SshPage'), 'SshPage') }),
+  createRoute({ getParentRoute: () => settings, path: '/browsers', component: lazyRouteComponent(() => import('./pages/settings/BrowsersPage'), 'BrowsersPage') }),
+  createRoute({ getParentRoute: () => settings, path: '/dotfiles', component: lazyRouteComponent(() => import('./pages/settings/DotfilesPage'), 'DotfilesPage') }),
+] as const;
+
+const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, folders, folder, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages])])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });

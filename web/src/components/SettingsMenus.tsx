@@ -4,7 +4,7 @@ import { IconButton } from '../ui/Button';
 import { Menu, type Choice } from '../ui/Menu';
 
 /** Each in its own words, so that whoever cannot read the others finds it. */
-const LANGUAGES: readonly Choice<Locale>[] = [
+export const LANGUAGES: readonly Choice<Locale>[] = [
   { id: 'en', label: 'English', lang: 'en' },
   { id: 'ko', label: '한국어', lang: 'ko' },
 ];

@@ -49,8 +49,8 @@ function AccountMenu({ name }: { name: string }) {
     <Menu
       label={t('account.menu', { name })}
       trigger={<IconButton icon="person" label={t('account.menu', { name })} />}
-      choices={[{ id: 'sign-out', label: t('account.signOut') }]}
-      onChoose={() => void signOut()}
+      choices={[{ id: 'settings', label: t('nav.settings') }, { id: 'sign-out', label: t('account.signOut') }]}
+      onChoose={(id) => void (id === 'settings' ? navigate({ to: '/settings/profile' }) : signOut())}
     />
   );
 }

@@ -2,17 +2,19 @@ import { useIntl } from 'react-intl';
 import { adminEn } from './en/admin';
 import { consoleEn } from './en/console';
 import { foldersEn } from './en/folders';
+import { settingsEn } from './en/settings';
 import { usageEn } from './en/usage';
 import { adminKo } from './ko/admin';
 import { consoleKo } from './ko/console';
 import { foldersKo } from './ko/folders';
+import { settingsKo } from './ko/settings';
 import { usageKo } from './ko/usage';
 import { CATALOGUES, type MessageId as SharedId, type Values } from './text';
 
 /** What the console says beside what every page may: it comes with the first page of the console, not before. */
 export const consoleTexts = {
-  en: { ...adminEn, ...consoleEn, ...usageEn, ...foldersEn },
-  ko: { ...adminKo, ...consoleKo, ...usageKo, ...foldersKo },
+  en: { ...adminEn, ...consoleEn, ...usageEn, ...foldersEn, ...settingsEn },
+  ko: { ...adminKo, ...consoleKo, ...usageKo, ...foldersKo, ...settingsKo },
 } as const;
 
 export type MessageId = SharedId | keyof typeof consoleTexts.en;

@@ -27,6 +27,7 @@ export const en = {
   'settings.theme.light': 'Light',
   'settings.theme.dark': 'Dark',
   'account.menu': 'Account of {name}',
+  'nav.settings': 'Settings',
   'account.signOut': 'Sign out',
   'signin.title': 'Sign in',
   'signin.lead': 'A yard to write programs in and to run them.',

@@ -28,6 +28,7 @@ export const ko: Catalogue = {
   'settings.theme.light': '밝게',
   'settings.theme.dark': '어둡게',
   'account.menu': '{name} 계정',
+  'nav.settings': '설정',
   'account.signOut': '로그아웃',
   'signin.title': '로그인',
   'signin.lead': '프로그램을 쓰고 돌려 보는 마당입니다.',
