@@ -67,6 +67,7 @@ fn of_problem(kind: ProblemKind) -> u8 {
         | ProblemKind::NotFound
         | ProblemKind::MethodNotAllowed
         | ProblemKind::Conflict
+        | ProblemKind::Precondition
         | ProblemKind::IdempotencyMismatch
         | ProblemKind::MediaType
         | ProblemKind::UpgradeRequired => USAGE,

@@ -181,6 +181,29 @@ pub struct FileSeen {
     pub mode: u32,
     /// Unix time, milliseconds.
     pub modified_ms: u64,
+    /// Another one whenever the file is written; below 2^63.
+    #[serde(default)]
+    pub tag: u64,
+}
+
+/// What must be true of the file that is there, for a write to take its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteWhen {
+    #[default]
+    Always,
+    /// None is there.
+    Absent,
+    /// It has this [`FileSeen::tag`].
+    Same(u64),
+}
+
+/// A file that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteSeen {
+    pub size_bytes: u64,
+    /// As [`FileSeen::tag`].
+    pub tag: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,6 +237,9 @@ pub enum NodeError {
     NotFound(String),
     #[error("{0}")]
     Conflict(String),
+    /// A file is not the one that the caller knew; see [`WriteWhen`].
+    #[error("{0}")]
+    Changed(String),
     /// A bound of the sandbox was met: disk full, too many files.
     #[error("{0}")]
     Limit(String),
@@ -313,8 +339,15 @@ pub trait Node: Send + Sync + 'static {
 
     /// Paths are relative to `/home/work`; none may leave it.
     async fn file_read(&self, sandbox: SandboxId, path: &str) -> Result<FileOpened, NodeError>;
-    /// Writes beside the target and renames over it; makes missing directories; returns bytes written.
-    async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError>;
+    /// Writes beside the target and renames over it where `when` holds, a [`NodeError::Changed`] where not; makes missing directories;
+    /// returns what was written.
+    async fn file_write(
+        &self,
+        sandbox: SandboxId,
+        path: &str,
+        when: WriteWhen,
+        bytes: ByteStream,
+    ) -> Result<WriteSeen, NodeError>;
     /// The entries of a directory, or all below it.
     async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError>;
     /// Removes a file, or a directory with all in it.

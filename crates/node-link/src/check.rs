@@ -229,7 +229,10 @@ pub fn told(document: &[u8]) -> Checked<Told> {
             at_most("readings", readings, READINGS_MAX)?;
             readings.iter().try_for_each(reading)?;
         }
-        Told::Written { bytes } => number("file", *bytes)?,
+        Told::Written { seen } => {
+            number("file", seen.size_bytes)?;
+            number("file", seen.tag)?;
+        }
         Told::FolderUsed { usage } => folder(*usage)?,
         Told::FolderOwnerUsed { usage } => {
             folder(usage.used)?;
@@ -303,6 +306,7 @@ fn file(file: &FileSeen) -> Checked<()> {
     if file.path.len() > PATH_CHARS_MAX || file.path.contains('\0') || !path.components().all(plain) {
         return refused("file", "its path does not stay below /home/work");
     }
+    number("file", file.tag)?;
     number("file", file.size_bytes)
 }
 
@@ -338,7 +342,9 @@ mod tests {
         let one = sandbox_seen(1);
         assert!(sandboxes(&json(&vec![one.clone(), one.clone()])).is_err());
         assert_eq!(sandboxes(&json(&vec![one])).unwrap().len(), 1);
-        assert!(told(&json(&Told::Written { bytes: u64::MAX })).is_err());
+        assert!(
+            told(&json(&Told::Written { seen: madang_node_api::WriteSeen { size_bytes: u64::MAX, tag: 0 } })).is_err()
+        );
         assert!(told(&json(&Told::FolderUsed { usage: FolderUsage { bytes: 1, files: u64::MAX } })).is_err());
         let facts_of = |shares| NodeFacts {
             devices: vec![DeviceSeen { id: "a".into(), kind: "fake".into(), shares, ..DeviceSeen::default() }],
@@ -354,7 +360,7 @@ mod tests {
     fn paths_that_leave_are_refused() {
         let at = |path: &str| {
             let kind = madang_node_api::FileKind::File;
-            let files = vec![FileSeen { path: path.into(), kind, size_bytes: 1, mode: 0, modified_ms: 0 }];
+            let files = vec![FileSeen { path: path.into(), kind, size_bytes: 1, mode: 0, modified_ms: 0, tag: 0 }];
             told(&json(&Told::Listed { files }))
         };
         assert!(at("a/b.txt").is_ok());

@@ -4,7 +4,7 @@ use madang_ids::{AppId, RunId, SandboxId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, FolderUsage, Reading, RunSpec, Usage};
 use madang_node_api::{
     AppSeen, AppSpec, CommitSeen, CommitSpec, Completions, Depth, ExecSpec, FileSeen, FreezeSeen, FreezeWhen,
-    ImageSeen, NodeError, PoolWanted, ReadingAck, SandboxSpec,
+    ImageSeen, NodeError, PoolWanted, ReadingAck, SandboxSpec, WriteSeen, WriteWhen,
 };
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,7 @@ pub enum Ask {
     FileWrite {
         sandbox: SandboxId,
         path: String,
+        when: WriteWhen,
     },
     FileList {
         sandbox: SandboxId,
@@ -265,7 +266,7 @@ pub enum Told {
         seen: FileSeen,
     },
     Written {
-        bytes: u64,
+        seen: WriteSeen,
     },
     Listed {
         files: Vec<FileSeen>,
@@ -306,6 +307,7 @@ pub enum FailureKind {
     Invalid,
     NotFound,
     Conflict,
+    Changed,
     Limit,
     Capacity,
     Unavailable,
@@ -318,6 +320,7 @@ impl From<NodeError> for Told {
             NodeError::Invalid(text) => (FailureKind::Invalid, text),
             NodeError::NotFound(text) => (FailureKind::NotFound, text),
             NodeError::Conflict(text) => (FailureKind::Conflict, text),
+            NodeError::Changed(text) => (FailureKind::Changed, text),
             NodeError::Limit(text) => (FailureKind::Limit, text),
             NodeError::Capacity(text) => (FailureKind::Capacity, text),
             NodeError::Unavailable(text) => (FailureKind::Unavailable, text),
@@ -334,6 +337,7 @@ impl FailureKind {
             Self::Invalid => NodeError::Invalid(text),
             Self::NotFound => NodeError::NotFound(text),
             Self::Conflict => NodeError::Conflict(text),
+            Self::Changed => NodeError::Changed(text),
             Self::Limit => NodeError::Limit(text),
             Self::Capacity => NodeError::Capacity(text),
             Self::Unavailable => NodeError::Unavailable(text),

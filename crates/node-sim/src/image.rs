@@ -62,6 +62,7 @@ pub(crate) fn export(images: &SimImages, name: &str, shown: &str) -> Result<File
         size_bytes: bytes.len() as u64,
         mode: 0o644,
         modified_ms: 0,
+        tag: 0,
     };
     Ok(FileOpened { seen, bytes: Box::pin(Cursor::new(bytes)) })
 }

@@ -18,7 +18,8 @@ use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, Fold
 use madang_node_api::{
     AppConnection, AppSeen, AppSpec, ByteStream, CommitSeen, CommitSpec, Completions, Depth, DriftSeen, ExecHandle,
     ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, devices_check,
+    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, WriteSeen,
+    WriteWhen, devices_check,
 };
 use tokio::{io::AsyncReadExt, sync::broadcast};
 
@@ -363,12 +364,16 @@ impl Node for SimNode {
         Ok(FileOpened { seen, bytes: Box::pin(Cursor::new(bytes)) })
     }
 
-    async fn file_write(&self, sandbox: SandboxId, path: &str, mut from: ByteStream) -> Result<u64, NodeError> {
+    async fn file_write(
+        &self,
+        sandbox: SandboxId,
+        path: &str,
+        when: WriteWhen,
+        mut from: ByteStream,
+    ) -> Result<WriteSeen, NodeError> {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes).await.map_err(|error| NodeError::Invalid(error.to_string()))?;
-        let written = bytes.len() as u64;
-        self.used(sandbox, |sandbox| sandbox.write(path, bytes))?;
-        Ok(written)
+        self.used(sandbox, |sandbox| sandbox.write(path, when, bytes))
     }
 
     async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {

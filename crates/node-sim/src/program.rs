@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use madang_ids::SandboxId;
 use madang_model::{Blob, Limits, Outcome, RunEvent, RunEventBody as Body, RunSpec, Stdin, Step, Usage, Verdict, Work};
-use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen};
+use madang_node_api::{NodeError, RunControl, RunHandle, RunSeen, WriteWhen};
 use tokio::sync::{mpsc, watch};
 
 use crate::{SimNode, run::SimRun};
@@ -59,7 +59,7 @@ type Going = Result<(), Over>;
 pub(crate) fn start(node: &SimNode, sandbox: SandboxId, run: RunSpec, after: After) -> Result<RunHandle, NodeError> {
     let (interrupts, gone, session) = node.used(sandbox, |held| {
         for file in &run.files {
-            held.write(&file.path, file.content.0.clone())?;
+            held.write(&file.path, WriteWhen::Always, file.content.0.clone())?;
         }
         Ok((held.interrupts.subscribe(), held.gone.subscribe(), held.spec.session))
     })?;

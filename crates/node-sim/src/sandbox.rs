@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,7 +10,9 @@ use std::{
 };
 
 use madang_model::{Reading, Usage};
-use madang_node_api::{AppConnection, Depth, FileKind, FileSeen, NodeError, SandboxSeen, SandboxSpec, SandboxState};
+use madang_node_api::{
+    AppConnection, Depth, FileKind, FileSeen, NodeError, SandboxSeen, SandboxSpec, SandboxState, WriteSeen, WriteWhen,
+};
 use tokio::sync::watch;
 
 use crate::app::{SimApps, echo};
@@ -74,17 +77,27 @@ impl SimSandbox {
         Reading { sandbox, session, sequence: self.sequence, at_ms, last: false, usage: self.usage }
     }
 
-    pub fn write(&mut self, path: &str, bytes: Vec<u8>) -> Result<(), NodeError> {
+    pub fn write(&mut self, path: &str, when: WriteWhen, bytes: Vec<u8>) -> Result<WriteSeen, NodeError> {
         let path = checked(path)?;
         if path.is_empty() || self.is_directory(&path) {
             return Err(NodeError::Invalid(format!("`{path}` is a directory")));
+        }
+        let present = self.files.get(&path).map(|bytes| tag(bytes));
+        let holds = match when {
+            WriteWhen::Always => true,
+            WriteWhen::Absent => present.is_none(),
+            WriteWhen::Same(tag) => present == Some(tag),
+        };
+        if !holds {
+            return Err(NodeError::Changed(format!("`{path}` is not the file that was known")));
         }
         let held: usize = self.files.values().map(Vec::len).sum();
         if (held + bytes.len()) as u64 > self.spec.limits.disk_bytes || self.files.len() >= FILES_MAX {
             return Err(NodeError::Limit("the disk is full (disk_bytes)".into()));
         }
+        let seen = WriteSeen { size_bytes: bytes.len() as u64, tag: tag(&bytes) };
         self.files.insert(path, bytes);
-        Ok(())
+        Ok(seen)
     }
 
     pub fn file(&self, path: &str) -> Result<(FileSeen, Vec<u8>), NodeError> {
@@ -93,7 +106,8 @@ impl SimSandbox {
             return Err(NodeError::Invalid(format!("`{path}` is a directory")));
         }
         let bytes = self.files.get(&path).ok_or_else(|| NodeError::NotFound(format!("`{path}`")))?;
-        Ok((seen(path, FileKind::File, bytes.len()), bytes.clone()))
+        let seen = FileSeen { tag: tag(bytes), ..seen(path, FileKind::File, bytes.len()) };
+        Ok((seen, bytes.clone()))
     }
 
     pub fn list(&self, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {
@@ -143,5 +157,12 @@ fn checked(path: &str) -> Result<String, NodeError> {
 
 fn seen(path: String, kind: FileKind, size: usize) -> FileSeen {
     let mode = if kind == FileKind::Directory { 0o755 } else { 0o644 };
-    FileSeen { path, kind, size_bytes: size as u64, mode, modified_ms: 1_700_000_000_000 }
+    FileSeen { path, kind, size_bytes: size as u64, mode, modified_ms: 1_700_000_000_000, tag: 0 }
+}
+
+/// Of what it holds: nothing here counts writes.
+fn tag(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish() >> 1
 }

@@ -15,7 +15,7 @@ use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, Fold
 use madang_node_api::{
     AppConnection, AppSeen, AppSpec, ByteStream, CommitSeen, CommitSpec, Completions, Depth, ExecHandle, ExecSpec,
     FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth,
-    PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, WriteSeen, WriteWhen,
 };
 use madang_slot_api::{FromSlot, ToSlot};
 use madang_storage::Volumes;
@@ -362,10 +362,16 @@ impl Node for Agent {
         files::read(&sandbox, path).await
     }
 
-    async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {
+    async fn file_write(
+        &self,
+        sandbox: SandboxId,
+        path: &str,
+        when: WriteWhen,
+        bytes: ByteStream,
+    ) -> Result<WriteSeen, NodeError> {
         let sandbox = self.find(sandbox)?;
         let _awake = sandbox.awake().await?;
-        files::write(&sandbox, path, bytes).await
+        files::write(&sandbox, path, when, bytes).await
     }
 
     async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {

@@ -2,8 +2,8 @@
 
 use std::{fs::File, os::fd::OwnedFd, time::Duration};
 
-use madang_node_api::{ByteStream, Depth, FileKind, FileOpened, FileSeen, NodeError};
-use madang_slot_api::{Entry, EntryKind, FileAnswer, FileAsk};
+use madang_node_api::{ByteStream, Depth, FileKind, FileOpened, FileSeen, NodeError, WriteSeen, WriteWhen};
+use madang_slot_api::{CommitWhen, Entry, EntryKind, FileAnswer, FileAsk};
 use tokio::io::AsyncReadExt;
 
 use crate::sandbox::{Sandbox, file_error, unavailable};
@@ -22,19 +22,28 @@ pub async fn read(sandbox: &Sandbox, path: &str) -> Result<FileOpened, NodeError
     Ok(FileOpened { seen, bytes })
 }
 
-pub async fn write(sandbox: &Sandbox, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {
-    let (_, file) = open(sandbox, FileAsk::Write { path: path.to_owned() }, path).await?;
+pub async fn write(sandbox: &Sandbox, path: &str, when: WriteWhen, bytes: ByteStream) -> Result<WriteSeen, NodeError> {
+    let part = sandbox.next_part();
+    let (_, file) = open(sandbox, FileAsk::Write { path: path.to_owned(), part }, path).await?;
+    let when = match when {
+        WriteWhen::Always => CommitWhen::Always,
+        WriteWhen::Absent => CommitWhen::Absent,
+        WriteWhen::Same(tag) => CommitWhen::Same { tag },
+    };
     let written = copy(bytes, tokio::fs::File::from_std(file)).await;
     let last = match written {
-        Ok(_) => FileAsk::Commit { path: path.to_owned() },
-        Err(_) => FileAsk::Discard { path: path.to_owned() },
+        Ok(_) => FileAsk::Commit { path: path.to_owned(), part, when },
+        Err(_) => FileAsk::Discard { path: path.to_owned(), part },
     };
     let ended = sandbox.file(last, path).await;
     let written = written.map_err(|error| match error.kind() {
         std::io::ErrorKind::StorageFull => NodeError::Limit(format!("{path}: no room left (limits.disk_bytes)")),
         _ => NodeError::Invalid(format!("{path}: {error}")),
     })?;
-    ended.map(|_| written)
+    match ended? {
+        FileAnswer::Opened(entry) => Ok(WriteSeen { size_bytes: written, tag: entry.tag }),
+        _ => Err(NodeError::Internal("the sandbox answered something else".to_owned())),
+    }
 }
 
 async fn copy(mut from: ByteStream, mut to: tokio::fs::File) -> std::io::Result<u64> {
@@ -102,5 +111,12 @@ fn seen(entry: Entry) -> FileSeen {
         EntryKind::Symlink => FileKind::Symlink,
         EntryKind::Other => FileKind::Other,
     };
-    FileSeen { path: entry.path, kind, size_bytes: entry.size, mode: entry.mode, modified_ms: entry.modified_ms }
+    FileSeen {
+        path: entry.path,
+        kind,
+        size_bytes: entry.size,
+        mode: entry.mode,
+        modified_ms: entry.modified_ms,
+        tag: entry.tag,
+    }
 }

@@ -197,7 +197,8 @@ impl Agent {
         let export = move || store.export_nameless(&name, &shown_as);
         let (file, exported) = blocking(export).await.map_err(node_error)?;
         let size_bytes = exported.size_bytes;
-        let seen = FileSeen { path: shown.to_owned(), kind: FileKind::File, size_bytes, mode: 0o644, modified_ms: 0 };
+        let seen =
+            FileSeen { path: shown.to_owned(), kind: FileKind::File, size_bytes, mode: 0o644, modified_ms: 0, tag: 0 };
         let bytes = Box::pin(Exporting { file: tokio::fs::File::from_std(file), _turn: turn });
         Ok(FileOpened { seen, bytes })
     }

@@ -13,7 +13,7 @@ use std::{
 use madang_languages::Recipe;
 use madang_model::{Limits, Usage};
 use madang_network::Transferred;
-use madang_node_api::{NodeError, SandboxSpec};
+use madang_node_api::{NodeError, SandboxSpec, WriteWhen};
 use madang_sandbox::{CgroupLimits, Slot};
 use madang_slot_api::{Bind, FileAnswer, FileAsk, FileFault, FromSlot, Keep, OwnLimits, RunNumber, ToSlot};
 use madang_storage::{Lent, Volumes};
@@ -95,6 +95,8 @@ pub struct Sandbox {
     begun: AtomicU64,
     put: Mutex<Vec<String>>,
     unconfirmed: Mutex<Vec<Unconfirmed>>,
+    /// Uploads begun.
+    parts: AtomicU32,
     serving: Mutex<Option<RunNumber>>,
     /// Of its runs, which outlive the agent.
     pub tapes: Tapes,
@@ -132,6 +134,7 @@ impl Sandbox {
             began: OnceLock::new(),
             put: Mutex::default(),
             unconfirmed: Mutex::default(),
+            parts: AtomicU32::default(),
             serving: Mutex::default(),
             driver: tokio::sync::Mutex::new(true),
             active: AtomicU32::new(0),
@@ -186,6 +189,7 @@ impl Sandbox {
             began: OnceLock::new(),
             put: Mutex::default(),
             unconfirmed: Mutex::default(),
+            parts: AtomicU32::default(),
             serving: Mutex::default(),
             driver: tokio::sync::Mutex::new(true),
             active: AtomicU32::new(0),
@@ -244,7 +248,13 @@ impl Sandbox {
             let ask = FileAsk::Put { path: path.to_owned(), bytes: bytes.to_vec() };
             return self.file(ask, path).await.map(drop);
         }
-        crate::files::write(self, path, Box::pin(std::io::Cursor::new(bytes.to_vec()))).await.map(drop)
+        let bytes = Box::pin(std::io::Cursor::new(bytes.to_vec()));
+        crate::files::write(self, path, WriteWhen::Always, bytes).await.map(drop)
+    }
+
+    /// What the next upload is called until all of it is here.
+    pub fn next_part(&self) -> u32 {
+        self.parts.fetch_add(1, Ordering::Relaxed) % u32::MAX
     }
 
     /// Work on a file that gives no descriptor.
@@ -384,6 +394,7 @@ pub fn file_error(path: &str, fault: &FileFault) -> NodeError {
             NodeError::Invalid(text)
         }
         FileFault::Full => NodeError::Limit(text),
+        FileFault::Changed => NodeError::Changed(text),
         FileFault::Other(_) => NodeError::Invalid(text),
     }
 }

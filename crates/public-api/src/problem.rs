@@ -53,6 +53,8 @@ pub enum ProblemKind {
     MethodNotAllowed,
     /// The thing is in a state that does not allow it, or the name is taken.
     Conflict,
+    /// `If-Match` or `If-None-Match` does not hold: what is there is not what the client knows.
+    Precondition,
     /// The idempotency key was used for another request.
     IdempotencyMismatch,
     /// What is asked for later would not be there then.
@@ -82,7 +84,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    pub const ALL: [ProblemKind; 21] = [
+    pub const ALL: [ProblemKind; 22] = [
         Self::Malformed,
         Self::Invalid,
         Self::Unsupported,
@@ -91,6 +93,7 @@ impl ProblemKind {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
+        Self::Precondition,
         Self::IdempotencyMismatch,
         Self::Unkeepable,
         Self::TooLarge,
@@ -117,6 +120,7 @@ impl ProblemKind {
             Self::NotFound => (404, "not-found", "Not found"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "The method is not allowed here"),
             Self::Conflict => (409, "conflict", "The current state does not allow this"),
+            Self::Precondition => (412, "precondition", "It is not what you knew"),
             Self::IdempotencyMismatch => (409, "idempotency-mismatch", "The key belongs to another request"),
             Self::Unkeepable => (409, "unkeepable", "It could not be kept"),
             Self::TooLarge => (413, "too-large", "The body is too large"),

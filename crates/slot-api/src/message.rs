@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::{AppAnswer, AppAsk, AppFault};
 
 /// Protocol version, in `Hello`; a node destroys slots that speak another one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A run, numbered by the node within one slot.
 pub type RunNumber = u32;
@@ -345,15 +345,21 @@ pub enum FileAsk {
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
-    /// Open a new file beside `path` for writing; `Commit` or `Discard` it.
+    /// Open a new file beside `path` for writing; `Commit` or `Discard` it. `part` tells uploads of one path apart.
     Write {
         path: String,
+        part: u32,
     },
+    /// Put what was written in the place of `path`, in one step, where `when` holds; else nothing is left of it. Answered by `Opened`,
+    /// with no descriptor.
     Commit {
         path: String,
+        part: u32,
+        when: CommitWhen,
     },
     Discard {
         path: String,
+        part: u32,
     },
     List {
         path: String,
@@ -365,6 +371,18 @@ pub enum FileAsk {
     },
     /// Open the work directory itself, for all in it to be read.
     Home,
+}
+
+/// What must be true of `path` for something to take its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommitWhen {
+    Always,
+    /// Nothing is there.
+    Absent,
+    /// The file there has this [`Entry::tag`].
+    Same {
+        tag: u64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -386,6 +404,8 @@ pub struct Entry {
     pub size: u64,
     pub mode: u32,
     pub modified_ms: u64,
+    /// Another one whenever the file is written, below 2^63: from its number, size and last change, which programs cannot set.
+    pub tag: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -410,6 +430,8 @@ pub enum FileFault {
     Full,
     #[error("permission denied")]
     Denied,
+    #[error("the file is not the one that was known")]
+    Changed,
     #[error("{0}")]
     Other(String),
 }

@@ -41,7 +41,7 @@ fn change(bytes: &mut Vec<u8>, dice: &mut Dice) {
 }
 
 fn from_slot() -> Vec<Vec<u8>> {
-    let entry = Entry { path: "a/b".into(), kind: EntryKind::File, size: 7, mode: 0o644, modified_ms: 1 };
+    let entry = Entry { path: "a/b".into(), kind: EntryKind::File, size: 7, mode: 0o644, modified_ms: 1, tag: 9 };
     let exit = Exit {
         status: -9,
         cause: None,

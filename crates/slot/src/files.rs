@@ -2,10 +2,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use madang_slot_api::{Entry, EntryKind, FileAnswer, FileAsk, FileFault};
+use madang_slot_api::{CommitWhen, Entry, EntryKind, FileAnswer, FileAsk, FileFault};
 use rustix::{
     fs::{
-        AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2, renameat, statat, unlinkat,
+        AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, fstat, mkdirat, openat2, renameat,
+        renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
@@ -18,6 +19,9 @@ const DEPTH_MAX: usize = 128;
 const ENTRIES_MAX: usize = 100_000;
 /// So does one whose paths are this long together.
 const LISTING_BYTES_MAX: usize = 8 << 20;
+
+/// The part that `Put` writes to; nodes count theirs from 0.
+const PUT_PART: u32 = u32::MAX;
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
@@ -38,10 +42,10 @@ impl Files {
     pub fn answer(&self, ask: FileAsk) -> Answer {
         match ask {
             FileAsk::Read { path } => opened(self.read(&path)),
-            FileAsk::Write { path } => opened(self.write(&path)),
+            FileAsk::Write { path, part } => opened(self.write(&path, part)),
             FileAsk::Put { path, bytes } => done(self.put(&path, &bytes)),
-            FileAsk::Commit { path } => done(self.commit(&path)),
-            FileAsk::Discard { path } => done(self.discard(&path)),
+            FileAsk::Commit { path, part, when } => (self.commit(&path, part, when).map(FileAnswer::Opened), None),
+            FileAsk::Discard { path, part } => done(self.discard(&path, part)),
             FileAsk::List { path, deep, after } => (self.list(&path, deep, after as usize), None),
             FileAsk::Remove { path } => done(self.remove(&path)),
             FileAsk::Home => opened(self.home()),
@@ -61,38 +65,65 @@ impl Files {
         Ok((entry(String::new(), &fstat(&directory).map_err(fault)?), directory))
     }
 
-    fn write(&self, path: &str) -> Result<(Entry, OwnedFd), FileFault> {
+    fn write(&self, path: &str, part: u32) -> Result<(Entry, OwnedFd), FileFault> {
         let (parent, name) = self.make_parent(path)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat2(&parent, partial(name), flags, Mode::from_raw_mode(0o644), BENEATH).map_err(fault)?;
+        let file = openat2(&parent, partial(name, part), flags, Mode::from_raw_mode(0o644), BENEATH).map_err(fault)?;
         let entry = entry(path.to_owned(), &fstat(&file).map_err(fault)?);
         if entry.kind == EntryKind::File { Ok((entry, file)) } else { Err(FileFault::NotFile) }
     }
 
     fn put(&self, path: &str, bytes: &[u8]) -> Result<(), FileFault> {
-        let (_, file) = self.write(path)?;
+        let (_, file) = self.write(path, PUT_PART)?;
         let mut rest = bytes;
         while !rest.is_empty() {
             match rustix::io::write(&file, rest) {
                 Ok(count) => rest = &rest[count..],
                 Err(error) => {
-                    let _ = self.discard(path);
+                    let _ = self.discard(path, PUT_PART);
                     return Err(fault(error));
                 }
             }
         }
-        self.commit(path)
+        self.commit(path, PUT_PART, CommitWhen::Always).map(drop)
     }
 
-    fn commit(&self, path: &str) -> Result<(), FileFault> {
+    /// Init does one thing at a time, so nothing that comes through it gets between the look and the renaming; a program of the guest,
+    /// which may write at any moment, can.
+    fn commit(&self, path: &str, part: u32, when: CommitWhen) -> Result<Entry, FileFault> {
         let (parent, name) = self.make_parent(path)?;
-        renameat(&parent, partial(name), &parent, name).map_err(fault)
+        let from = partial(name, part);
+        let written =
+            openat2(&parent, &*from, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), BENEATH);
+        let written = written.map_err(fault)?;
+        let renamed = match when {
+            CommitWhen::Always => renameat(&parent, &*from, &parent, name).map_err(fault),
+            CommitWhen::Absent => match renameat_with(&parent, &*from, &parent, name, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => Err(FileFault::Changed),
+                other => other.map_err(fault),
+            },
+            CommitWhen::Same { tag } if self.tag(path) == Some(tag) => {
+                renameat(&parent, &*from, &parent, name).map_err(fault)
+            }
+            CommitWhen::Same { .. } => Err(FileFault::Changed),
+        };
+        if let Err(refused) = renamed {
+            let _ = unlinkat(&parent, &*from, AtFlags::empty());
+            return Err(refused);
+        }
+        Ok(entry(path.to_owned(), &fstat(&written).map_err(fault)?))
     }
 
-    fn discard(&self, path: &str) -> Result<(), FileFault> {
+    /// Of what reading `path` would give.
+    fn tag(&self, path: &str) -> Option<u64> {
+        let file = openat2(&self.work, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), BENEATH).ok()?;
+        Some(tag(&fstat(&file).ok()?))
+    }
+
+    fn discard(&self, path: &str, part: u32) -> Result<(), FileFault> {
         let (parent, name) = self.make_parent(path)?;
-        unlinkat(&parent, partial(name), AtFlags::empty()).map_err(fault)
+        unlinkat(&parent, partial(name, part), AtFlags::empty()).map_err(fault)
     }
 
     /// The directory that holds `path`, made where it is missing, and the name in it.
@@ -162,13 +193,23 @@ fn done(result: Result<(), FileFault>) -> Answer {
 }
 
 /// What a file is called until all of it is here.
-fn partial(name: &str) -> String {
-    // FNV-1a, so that names that begin alike stay apart.
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+fn partial(name: &str, part: u32) -> String {
+    // By a hash, so that names that begin alike stay apart.
+    let hash = fnv(name.bytes());
     let short: String = name.chars().take(40).collect();
-    format!(".{short}.{hash:016x}.madang-part")
+    format!(".{short}.{hash:016x}-{part:x}.madang-part")
+}
+
+/// FNV-1a.
+fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+fn tag(stat: &Stat) -> u64 {
+    let parts =
+        [stat.st_dev as u64, stat.st_ino as u64, stat.st_size as u64, stat.st_ctime as u64, stat.st_ctime_nsec as u64];
+    fnv(parts.into_iter().flat_map(u64::to_le_bytes)) >> 1
 }
 
 fn open_directory(at: BorrowedFd<'_>, path: &str, resolve: ResolveFlags) -> Result<OwnedFd, FileFault> {
@@ -235,7 +276,7 @@ fn entry(path: String, stat: &Stat) -> Entry {
         _ => EntryKind::Other,
     };
     let modified_ms = (stat.st_mtime.max(0) as u64) * 1000 + stat.st_mtime_nsec / 1_000_000;
-    Entry { path, kind, size: stat.st_size.max(0) as u64, mode: stat.st_mode & 0o7777, modified_ms }
+    Entry { path, kind, size: stat.st_size.max(0) as u64, mode: stat.st_mode & 0o7777, modified_ms, tag: tag(stat) }
 }
 
 fn fault(error: Errno) -> FileFault {

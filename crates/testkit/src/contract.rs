@@ -10,7 +10,7 @@ use madang_ids::{AppId, RunId, SandboxId, SessionId};
 use madang_model::{Limits, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Verdict, Work};
 use madang_node_api::{
     AppConnection, AppSpec, AppState, Depth, ExecEnd, ExecEvent, ExecInput, ExecSpec, FileKind, FreezeWhen, Network,
-    Node, NodeError, PORT_APP, PoolWanted, Presence, RunControl, RunHandle, SandboxSpec,
+    Node, NodeError, PORT_APP, PoolWanted, Presence, RunControl, RunHandle, SandboxSpec, WriteWhen,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -373,11 +373,12 @@ async fn files_go_in_and_out(node: &dyn Node, dialect: &Dialect) {
     let id = opened(node, dialect).await;
     let bytes: Vec<u8> = (0..1_000_000_u32).map(|number| (number % 251) as u8).collect();
     let source = Box::pin(Cursor::new(bytes.clone()));
-    let written = in_time("writing", node.file_write(id, "dir/big.bin", source)).await.expect("it is written");
-    assert_eq!(written, bytes.len() as u64);
-    node.file_write(id, "empty", Box::pin(Cursor::new(Vec::new()))).await.expect("an empty one too");
+    let written =
+        in_time("writing", node.file_write(id, "dir/big.bin", WriteWhen::Absent, source)).await.expect("it is written");
+    assert_eq!(written.size_bytes, bytes.len() as u64);
+    node.file_write(id, "empty", WriteWhen::Always, Box::pin(Cursor::new(Vec::new()))).await.expect("an empty one too");
     let mut opened = in_time("reading", node.file_read(id, "dir/big.bin")).await.expect("it is there");
-    assert_eq!(opened.seen.size_bytes, bytes.len() as u64);
+    assert_eq!((opened.seen.size_bytes, opened.seen.tag), (bytes.len() as u64, written.tag));
     let mut read = Vec::new();
     in_time("its bytes", opened.bytes.read_to_end(&mut read)).await.expect("they come");
     assert!(read == bytes, "{} bytes came, others than were written", read.len());
@@ -385,9 +386,16 @@ async fn files_go_in_and_out(node: &dyn Node, dialect: &Dialect) {
     let kind_of = |path: &str| listed.iter().find(|file| file.path == path).map(|file| file.kind);
     assert_eq!(kind_of("dir/big.bin"), Some(FileKind::File), "{listed:?}");
     assert_eq!(kind_of("dir"), Some(FileKind::Directory), "{listed:?}");
+    for when in [WriteWhen::Absent, WriteWhen::Same(written.tag ^ 1)] {
+        let refused = node.file_write(id, "dir/big.bin", when, Box::pin(Cursor::new(vec![1]))).await;
+        assert!(matches!(refused, Err(NodeError::Changed(_))), "{when:?}: {refused:?}");
+    }
+    let small = Box::pin(Cursor::new(vec![1]));
+    let again = node.file_write(id, "dir/big.bin", WriteWhen::Same(written.tag), small).await.expect("it is the one");
+    assert_ne!(again.tag, written.tag);
     node.file_remove(id, "dir/big.bin").await.expect("it is removed");
     assert!(matches!(node.file_read(id, "dir/big.bin").await, Err(NodeError::NotFound(_))));
-    assert!(node.file_write(id, "../outside", Box::pin(Cursor::new(vec![1]))).await.is_err());
+    assert!(node.file_write(id, "../outside", WriteWhen::Always, Box::pin(Cursor::new(vec![1]))).await.is_err());
     node.sandbox_close(id).await.expect("it closes");
 }
 

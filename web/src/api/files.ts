@@ -6,7 +6,10 @@ export type FileEntry = Schema['FileEntry'];
 /** Larger files are not edited here. */
 const TEXT_BYTES_MAX = 1024 * 1024;
 
-export type TextRead = { kind: 'text'; text: string } | { kind: 'binary' } | { kind: 'large' } | { kind: 'gone' };
+/** What a file is known by: another one whenever it is written; none of a server that says none. */
+export type Tag = string | null;
+
+export type TextRead = { kind: 'text'; text: string; tag: Tag } | { kind: 'binary' } | { kind: 'large' } | { kind: 'gone' };
 
 const address = (session: string, path: string): string =>
   `/api/v1/sessions/${encodeURIComponent(session)}/files/${path.split('/').map(encodeURIComponent).join('/')}`;
@@ -32,7 +35,7 @@ export async function readText(session: string, path: string): Promise<TextRead>
   }
   const bytes = await answer.arrayBuffer();
   try {
-    return { kind: 'text', text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
+    return { kind: 'text', text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes), tag: answer.headers.get('etag') };
   } catch {
     return { kind: 'binary' };
   }
@@ -44,6 +47,19 @@ export async function readBlob(session: string, path: string): Promise<Blob> {
 
 export async function writeFile(session: string, path: string, content: string | Blob): Promise<void> {
   await sendTo(address(session, path), { method: 'PUT', body: content, headers: { 'content-type': 'application/octet-stream' } });
+}
+
+/** Writes over what is known to be there, or where nothing is. `changed` where something else is there: then it is left as it is. */
+export async function writeOver(session: string, path: string, text: string, known: Tag): Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }> {
+  const condition: Record<string, string> = known === null ? { 'if-none-match': '*' } : { 'if-match': known };
+  const headers = { 'content-type': 'application/octet-stream', ...condition };
+  try {
+    const answer = await sendTo(address(session, path), { method: 'PUT', body: text, headers });
+    return { kind: 'written', tag: answer.headers.get('etag') };
+  } catch (error) {
+    if (error instanceof Problem && error.status === 412) return { kind: 'changed' };
+    throw error;
+  }
 }
 
 export async function removeFile(session: string, path: string): Promise<void> {

@@ -1315,9 +1315,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A file's bytes. A directory comes as a tar archive. */
+        /** A file's bytes, and its `ETag`, which changes whenever it is written. A directory comes as a tar archive. */
         get: operations["file_read"];
-        /** Writes a file, all or nothing; missing directories are made. */
+        /**
+         * Writes a file, all or nothing; missing directories are made. With `If-Match` only over the file that has this `ETag`, with
+         *     `If-None-Match: *` only where none is; else 412, and what is there stays. Two that write so never overwrite one another unseen; a
+         *     program in the session that writes between the look and the renaming, which follow one another at once, can still be overwritten.
+         */
         put: operations["file_write"];
         post?: never;
         /** Removes a file, or a directory with all in it. */
@@ -15701,7 +15705,12 @@ export interface operations {
                 /** @description The sandbox, where the session has several: `main1` where left out. */
                 sandbox?: string;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` that reading or writing it gave last */
+                "If-Match"?: string | null;
+                /** @description `*`: only a new file */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 id: string;
                 /** @description Relative to `/home/work` */
@@ -15718,6 +15727,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description Of what was written */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -1,25 +1,41 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { TextRead } from '../api/files';
+import type { Tag, TextRead } from '../api/files';
 import { Autosave, storedDrafts } from './autosave';
 
 /** A file on a server that fails when it is told to. */
 class Remote {
-  text: string | null = '';
+  private held: string | null = '';
   isDown = false;
   writes: string[] = [];
+  private written = 0;
   beforeWrite: () => void = () => undefined;
+
+  get text(): string | null {
+    return this.held;
+  }
+
+  set text(text: string | null) {
+    this.held = text;
+    this.written += 1;
+  }
+
+  get tag(): Tag {
+    return this.held === null ? null : `"${String(this.written)}"`;
+  }
 
   read = (): Promise<TextRead> => {
     if (this.isDown) return Promise.reject(new Error('down'));
-    return Promise.resolve(this.text === null ? { kind: 'gone' } : { kind: 'text', text: this.text });
+    return Promise.resolve(this.text === null ? { kind: 'gone' } : { kind: 'text', text: this.text, tag: this.tag });
   };
 
-  write = async (_path: string, text: string): Promise<void> => {
+  write = async (_path: string, text: string, known: Tag): Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }> => {
     await Promise.resolve();
     this.beforeWrite();
     if (this.isDown) throw new Error('down');
+    if (known !== this.tag) return { kind: 'changed' };
     this.text = text;
     this.writes.push(text);
+    return { kind: 'written', tag: this.tag };
   };
 }
 
@@ -96,6 +112,30 @@ test('what another wrote meanwhile is neither overwritten nor taken unasked', as
     expect(remote.text).toBe(kept);
     expect(file.state.kind).toBe('saved');
   }
+});
+
+test('what another wrote in the very moment of saving is not overwritten', async () => {
+  const remote = new Remote();
+  const { file } = await open(remote);
+  type(file, 'mine');
+  remote.beforeWrite = () => { remote.beforeWrite = () => undefined; remote.text = 'theirs'; };
+  await settle();
+  expect(remote.text).toBe('theirs');
+  expect(file.state).toEqual({ kind: 'conflict', theirs: 'theirs' });
+});
+
+test('a file that was written anew with the same text is no conflict, nor is one that is gone', async () => {
+  const remote = new Remote();
+  remote.text = 'a';
+  const { file } = await open(remote);
+  remote.text = 'a';
+  type(file, 'b');
+  await settle();
+  expect([remote.text, file.state.kind]).toEqual(['b', 'saved']);
+  remote.text = null;
+  type(file, 'c');
+  await settle();
+  expect([remote.text, file.state.kind]).toEqual(['c', 'saved']);
 });
 
 test('an untouched file follows what programs write', async () => {

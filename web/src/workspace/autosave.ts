@@ -1,4 +1,4 @@
-import type { TextRead } from '../api/files';
+import type { Tag, TextRead } from '../api/files';
 
 export type SaveState =
   | { kind: 'loading' }
@@ -18,7 +18,7 @@ export type Drafts = {
   remove: (path: string) => void;
 };
 
-export type Rim = { read: (path: string) => Promise<TextRead>; write: (path: string, text: string) => Promise<void>; drafts: Drafts };
+export type Rim = { read: (path: string) => Promise<TextRead>; write: (path: string, text: string, known: Tag) => Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }>; drafts: Drafts };
 
 const DRAFT_MS = 120;
 const SAVE_MS = 700;
@@ -33,6 +33,8 @@ export class Autosave {
   state: SaveState = { kind: 'loading' };
   /** What the server has, as far as is known. */
   private acked = '';
+  /** What the server knows that by; none where it has no such file. */
+  private tag: Tag = null;
   private latest: () => string = () => '';
   private draftTimer: ReturnType<typeof setTimeout> | undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
@@ -53,6 +55,7 @@ export class Autosave {
     const read = await this.rim.read(this.path).catch((error: unknown) => said(error));
     if (typeof read === 'string') return this.unreadable('failed', read);
     const draft = this.rim.drafts.get(this.path);
+    this.tag = read.kind === 'text' ? read.tag : null;
     if (read.kind === 'gone' && draft) return this.begin('', draft.text, null);
     if (read.kind !== 'text') return this.unreadable(read.kind, '');
     if (!draft || draft.text === read.text) {
@@ -126,12 +129,7 @@ export class Autosave {
     for (let text = this.latest(); text !== this.acked; text = this.latest()) {
       this.become({ kind: 'saving' });
       try {
-        const seen = await this.rim.read(this.path);
-        if (seen.kind === 'text' && seen.text !== this.acked && seen.text !== text) {
-          this.become({ kind: 'conflict', theirs: seen.text });
-          return;
-        }
-        await this.rim.write(this.path, text);
+        if (!(await this.write(text))) return;
       } catch (error) {
         this.fail(said(error));
         return;
@@ -142,6 +140,25 @@ export class Autosave {
     }
     this.rim.drafts.remove(this.path);
     this.become({ kind: 'saved' });
+  }
+
+  /** Puts the text over what is known to be there. Where something else is there it is looked at: whether it is the same text. */
+  private async write(text: string): Promise<boolean> {
+    for (;;) {
+      const done = await this.rim.write(this.path, text, this.tag);
+      if (done.kind === 'written') {
+        this.tag = done.tag;
+        return true;
+      }
+      const seen = await this.rim.read(this.path);
+      this.tag = seen.kind === 'text' ? seen.tag : null;
+      if (seen.kind === 'text' && seen.text === text) return true;
+      if (seen.kind === 'text' && seen.text !== this.acked) {
+        this.become({ kind: 'conflict', theirs: seen.text });
+        return false;
+      }
+      if (seen.kind !== 'text' && seen.kind !== 'gone') throw new Error(`the file is ${seen.kind} now`);
+    }
   }
 
   private fail(why: string): void {
@@ -169,6 +186,7 @@ export class Autosave {
     const untouched = (this.state as SaveState).kind === 'saved' && this.latest() === this.acked;
     if (seen?.kind !== 'text' || seen.text === this.acked || !untouched) return null;
     this.acked = seen.text;
+    this.tag = seen.tag;
     this.latest = () => seen.text;
     return seen.text;
   }

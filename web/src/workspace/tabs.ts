@@ -1,4 +1,4 @@
-import { writeFile } from '../api/files';
+import { writeOver, type Tag } from '../api/files';
 import { readBegun } from './ahead';
 import { keepTabs, keptTabs } from './kept-tabs';
 import { Autosave, storedDrafts, type SaveState } from './autosave';
@@ -42,7 +42,7 @@ export class Tabs {
   private begin(path: string): void {
     const rim = {
       read: (path: string) => readBegun(this.session, path),
-      write: (path: string, text: string) => writeFile(this.session, path, text),
+      write: (path: string, text: string, known: Tag) => writeOver(this.session, path, text, known),
       drafts: storedDrafts(this.session),
     };
     const file = new Autosave(path, rim, () => {

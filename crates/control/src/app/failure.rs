@@ -138,6 +138,7 @@ impl From<NodeError> for Failure {
             NodeError::Invalid(_) => ProblemKind::Invalid,
             NodeError::NotFound(_) => ProblemKind::NotFound,
             NodeError::Conflict(_) => ProblemKind::Conflict,
+            NodeError::Changed(_) => ProblemKind::Precondition,
             NodeError::Limit(_) => ProblemKind::Limit,
             NodeError::Capacity(_) => ProblemKind::Capacity,
             NodeError::Unavailable(_) => ProblemKind::Unavailable,

@@ -9,7 +9,7 @@ use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, Fold
 use madang_node_api::{
     AppConnection, AppOffered, AppSeen, AppSpec, ByteStream, CommitSeen, CommitSpec, Completions, Depth, ExecHandle,
     ExecSpec, FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts,
-    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec,
+    NodeHealth, PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, WriteSeen, WriteWhen,
 };
 use tokio::sync::broadcast;
 use tracing::{Instrument as _, Span, field::Empty};
@@ -200,8 +200,14 @@ impl Node for Fleet {
         self.reach(sandbox).await?.file_read(sandbox, path).await
     }
 
-    async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {
-        self.reach(sandbox).await?.file_write(sandbox, path, bytes).await
+    async fn file_write(
+        &self,
+        sandbox: SandboxId,
+        path: &str,
+        when: WriteWhen,
+        bytes: ByteStream,
+    ) -> Result<WriteSeen, NodeError> {
+        self.reach(sandbox).await?.file_write(sandbox, path, when, bytes).await
     }
 
     async fn file_list(&self, sandbox: SandboxId, path: &str, depth: Depth) -> Result<Vec<FileSeen>, NodeError> {

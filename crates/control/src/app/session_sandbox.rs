@@ -132,6 +132,7 @@ fn named(name: &str, error: NodeError) -> NodeError {
         NodeError::Invalid(why) => NodeError::Invalid(named(why)),
         NodeError::NotFound(what) => NodeError::NotFound(named(what)),
         NodeError::Conflict(why) => NodeError::Conflict(named(why)),
+        NodeError::Changed(why) => NodeError::Changed(named(why)),
         NodeError::Limit(why) => NodeError::Limit(named(why)),
         NodeError::Capacity(why) => NodeError::Capacity(named(why)),
         NodeError::Unavailable(why) => NodeError::Unavailable(named(why)),

@@ -12,14 +12,14 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::{Path, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::TryStreamExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use madang_ids::SandboxId;
 use madang_model::service::New;
-use madang_node_api::{Depth, FileKind, FileSeen, NodeError};
+use madang_node_api::{Depth, FileKind, FileSeen, NodeError, WriteSeen, WriteWhen};
 use madang_public_api::{FileEntry, FileWritten, Page, Timestamp, bounds, file::FileEntryKind};
 use serde::Deserialize;
 use tokio::io::AsyncRead;
@@ -81,7 +81,7 @@ pub(super) struct ReadQuery {
     sandbox: Option<String>,
 }
 
-/// A file's bytes. A directory comes as a tar archive.
+/// A file's bytes, and its `ETag`, which changes whenever it is written. A directory comes as a tar archive.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/files/{*path}", tag = "file",
     params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`"), ReadQuery),
     responses((status = 200, description = "The bytes", content(
@@ -109,6 +109,7 @@ pub(super) async fn file_read(
             let kind = HeaderValue::from_static("application/octet-stream");
             let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+            response.headers_mut().insert(header::ETAG, etag(opened.seen.tag));
             Ok(response)
         }
         // A directory is no file: try it as one before giving up.
@@ -134,29 +135,62 @@ pub(super) struct WriteQuery {
     sandbox: Option<String>,
 }
 
-/// Writes a file, all or nothing; missing directories are made.
+/// Writes a file, all or nothing; missing directories are made. With `If-Match` only over the file that has this `ETag`, with
+/// `If-None-Match: *` only where none is; else 412, and what is there stays. Two that write so never overwrite one another unseen; a
+/// program in the session that writes between the look and the renaming, which follow one another at once, can still be overwritten.
 #[utoipa::path(put, path = "/api/v1/sessions/{id}/files/{*path}", tag = "file",
-    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`"), WriteQuery),
+    params(("id" = String, Path), ("path" = String, Path, description = "Relative to `/home/work`"), WriteQuery,
+        ("If-Match" = Option<String>, Header, description = "The `ETag` that reading or writing it gave last"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only a new file")),
     request_body(content = Option<Vec<u8>>, content_type = "application/octet-stream", description = "None: an empty file"),
-    responses((status = 200, body = FileWritten)))]
+    responses((status = 200, body = FileWritten, headers(("ETag" = String, description = "Of what was written")))))]
 pub(super) async fn file_write(
     State(app): State<Shared>,
     Extension(asker): Asking,
     Path((id, path)): Path<(String, String)>,
     ApiQuery(query): ApiQuery<WriteQuery>,
     request: Request,
-) -> Result<Json<FileWritten>, Failure> {
+) -> Result<Response, Failure> {
     let (session, sandbox) = write_place(&app, &asker, &id, &path, &query).await?;
+    let when = condition(request.headers())?;
+    if query.archive.is_some() && when != WriteWhen::Always {
+        return Err(Failure::unsupported("archive", "what an archive unpacks to is written unconditionally"));
+    }
     let (bytes, exceeded) = upload(request)?;
     let written = match query.archive.as_deref() {
-        None => app.node.file_write(sandbox, &path, Box::pin(bytes)).await.map_err(Failure::from),
-        Some(_) => unpack::unpack(&app, sandbox, &path, bytes).await,
+        None => app.node.file_write(sandbox, &path, when, Box::pin(bytes)).await.map_err(Failure::from),
+        Some(_) => unpack::unpack(&app, sandbox, &path, bytes).await.map(|size_bytes| WriteSeen { size_bytes, tag: 0 }),
     };
     if exceeded.load(Ordering::Relaxed) {
         return Err(upload_too_large());
     }
     session.touch();
-    Ok(Json(FileWritten { size_bytes: written?, path }))
+    let WriteSeen { size_bytes, tag } = written?;
+    let mut response = Json(FileWritten { size_bytes, path }).into_response();
+    if query.archive.is_none() {
+        response.headers_mut().insert(header::ETAG, etag(tag));
+    }
+    Ok(response)
+}
+
+fn etag(tag: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{tag:016x}\"")).expect("hexadecimal digits are a value")
+}
+
+/// What the request wants to be true of the file that is there.
+fn condition(headers: &HeaderMap) -> Result<WriteWhen, Failure> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("").trim());
+    match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
+        (None, None) => Ok(WriteWhen::Always),
+        (None, Some("*")) => Ok(WriteWhen::Absent),
+        // One that was never given is an honest mismatch; zero is no tag of a file.
+        (Some(tag), None) if tag != "*" => Ok(WriteWhen::Same(known(tag).unwrap_or(0))),
+        _ => Err(Failure::unsupported("If-None-Match", "`If-Match` with one tag, or `If-None-Match: *`")),
+    }
+}
+
+fn known(tag: &str) -> Option<u64> {
+    u64::from_str_radix(tag.strip_prefix('"')?.strip_suffix('"')?, 16).ok()
 }
 
 /// Where the bytes go, if they may.

@@ -4,6 +4,7 @@
 use std::io;
 
 use madang_ids::SandboxId;
+use madang_node_api::WriteWhen;
 use madang_public_api::{ProblemKind, bounds};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
@@ -72,8 +73,8 @@ async fn write_file(
         let _ = writer.shutdown().await;
         copied
     };
-    let (written, copied) = tokio::join!(app.node.file_write(sandbox, path, Box::pin(reader)), copy);
-    let written = written?;
+    let (written, copied) = tokio::join!(app.node.file_write(sandbox, path, WriteWhen::Always, Box::pin(reader)), copy);
+    let written = written?.size_bytes;
     match copied {
         Ok(copied) if copied == written => Ok(()),
         Ok(_) => Err(Failure::new(ProblemKind::Unavailable, "the node did not take the whole file")),

@@ -108,3 +108,30 @@ async fn paths_cannot_leave_and_bounds_hold() {
     let answer = world.send_bare(Method::PUT, &path, &declared, "").await;
     answer.problem(401, "unauthenticated");
 }
+
+#[tokio::test]
+async fn a_write_that_knows_what_is_there_overwrites_nothing_else() {
+    let world = World::new().await;
+    let id = world.session().await;
+    let path = format!("/api/v1/sessions/{id}/files/notes.txt");
+    let put = async |head: (&str, &str), text: &'static str| world.send(Method::PUT, &path, &[head], text).await;
+    let made = put(("if-none-match", "*"), "first").await;
+    made.expect(200);
+    let first = made.headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(world.get(&path).await.headers["etag"], *first);
+    put(("if-none-match", "*"), "again").await.problem(412, "precondition");
+    let second = put(("if-match", &first), "second").await;
+    second.expect(200);
+    assert_ne!(second.headers["etag"], *first);
+    for unknown in [&*first, "\"0\"", "\"none of ours\"", "W/\"1\""] {
+        put(("if-match", unknown), "late").await.problem(412, "precondition");
+    }
+    assert_eq!(&world.get(&path).await.body[..], b"second");
+    world.delete(&path).await;
+    put(("if-match", second.headers["etag"].to_str().unwrap()), "to nothing").await.problem(412, "precondition");
+    world.get(&path).await.problem(404, "not-found");
+    put(("if-match", "*"), "x").await.problem(422, "unsupported");
+    put(("if-none-match", &first), "x").await.problem(422, "unsupported");
+    let archive = format!("{path}?archive=tar");
+    world.send(Method::PUT, &archive, &[("if-match", &first)], "").await.problem(422, "unsupported");
+}

@@ -8,7 +8,7 @@ use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota, Fold
 use madang_node_api::{
     AppConnection, AppSeen, AppSpec, ByteStream, CommitSeen, CommitSpec, Completions, Depth, ExecHandle, ExecSpec,
     FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth,
-    PoolWanted, Presence, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState,
+    PoolWanted, Presence, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, WriteSeen, WriteWhen,
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -234,11 +234,17 @@ impl Node for RemoteNode {
         self.opened(Ask::FileRead { sandbox, path: path.to_owned() }).await
     }
 
-    async fn file_write(&self, sandbox: SandboxId, path: &str, bytes: ByteStream) -> Result<u64, NodeError> {
+    async fn file_write(
+        &self,
+        sandbox: SandboxId,
+        path: &str,
+        when: WriteWhen,
+        bytes: ByteStream,
+    ) -> Result<WriteSeen, NodeError> {
         let number = self.number();
         self.write_expect(number, bytes);
-        match self.order(number, &Ask::FileWrite { sandbox, path: path.to_owned() }, Then::Nothing).await? {
-            Told::Written { bytes } => Ok(bytes),
+        match self.order(number, &Ask::FileWrite { sandbox, path: path.to_owned(), when }, Then::Nothing).await? {
+            Told::Written { seen } => Ok(seen),
             _ => Err(misfit()),
         }
     }

@@ -139,9 +139,9 @@ impl Orders {
                 tokio::spawn(file::send(self.links.clone(), control, number, opened.bytes));
                 Told::Opened { seen: opened.seen }
             }
-            Ask::FileWrite { sandbox, path } => {
+            Ask::FileWrite { sandbox, path, when } => {
                 let bytes = file::receive(self.links.clone(), control, number);
-                Told::Written { bytes: node.file_write(sandbox, &path, bytes).await? }
+                Told::Written { seen: node.file_write(sandbox, &path, when, bytes).await? }
             }
             Ask::FileList { sandbox, path, depth } => {
                 Told::Listed { files: node.file_list(sandbox, &path, depth).await? }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use madang_model::{RunEvent, RunEventBody, Stdin, Verdict};
-use madang_node_api::{Node, RunControl, RunHandle};
+use madang_node_api::{Node, RunControl, RunHandle, WriteWhen};
 use madang_testkit::contract::{self, SIM};
 
 use crate::harness::{Joined, WAIT, Wire, World};
@@ -145,7 +145,7 @@ async fn a_file_whose_link_breaks_is_no_whole_file() {
     let spec = contract::sandbox(&SIM);
     broken.node.remote.sandbox_open(spec.clone()).await.unwrap();
     let bytes = Box::pin(std::io::Cursor::new(vec![7; 40 << 20]));
-    broken.node.remote.file_write(spec.id, "big", bytes).await.unwrap();
+    broken.node.remote.file_write(spec.id, "big", WriteWhen::Always, bytes).await.unwrap();
     let mut opened = broken.node.remote.file_read(spec.id, "big").await.unwrap();
     let mut first = [0; 10];
     opened.bytes.read_exact(&mut first).await.unwrap();
