@@ -1,7 +1,7 @@
 // A workspace at work: input and interrupts, files, terminals, a server that goes away, and programs that mean harm.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, shown } from './browser.mjs';
+import { eventually, PATIENCE_MS, shown } from './browser.mjs';
 import { named, signedIn, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
@@ -104,6 +104,28 @@ test('nothing typed is lost while the server is away, over a reload, or where a 
     await page.getByText('Saved', { exact: true }).waitFor();
     assert.equal(await server.text(main), 'e = 5\n');
   });
+  await page.close();
+});
+
+test('two tabs that write the same file at the same time overwrite nothing of one another unseen', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, 'start\n');
+  const [other] = await Promise.all([page.waitForEvent('popup'), page.evaluate(() => void window.open(location.href))]);
+  other.setDefaultTimeout(PATIENCE_MS);
+  await other.locator('.cm-content').getByText('start').waitFor();
+  for (let round = 0; round < 5; round += 1) {
+    const before = await server.text(`/sessions/${session.id}/files/main.py`);
+    await Promise.all([replaceText(page, `one ${round}\n`), replaceText(other, `two ${round}\n`)]);
+    const asks = (tab) => tab.getByText('main.py was changed elsewhere while you were typing.').isVisible();
+    const loser = await eventually('one of them is asked', async () => ((await asks(page)) ? page : (await asks(other)) ? other : null));
+    const winner = loser === page ? other : page;
+    assert.equal(await server.text(`/sessions/${session.id}/files/main.py`), winner === page ? `one ${round}\n` : `two ${round}\n`, before);
+    await loser.locator('.cm-content').getByText(loser === page ? `one ${round}` : `two ${round}`).waitFor();
+    await named(loser, 'button', 'Take the other').click();
+    await loser.getByText('Saved', { exact: true }).waitFor();
+    await winner.getByText('Saved', { exact: true }).waitFor();
+  }
+  await other.close();
   await page.close();
 });
 
