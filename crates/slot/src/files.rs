@@ -207,8 +207,7 @@ fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
 }
 
 fn tag(stat: &Stat) -> u64 {
-    let parts =
-        [stat.st_dev as u64, stat.st_ino as u64, stat.st_size as u64, stat.st_ctime as u64, stat.st_ctime_nsec as u64];
+    let parts = [stat.st_dev, stat.st_ino, stat.st_size as u64, stat.st_ctime as u64, stat.st_ctime_nsec];
     fnv(parts.into_iter().flat_map(u64::to_le_bytes)) >> 1
 }
 
