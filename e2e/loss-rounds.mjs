@@ -139,8 +139,8 @@ export class LossRounds {
     const [own, others] = asked === this.page ? [mine, theirs] : [theirs, mine];
     const text = await this.text();
     assert.equal(text, this.typed + others, `the second overwrites nothing unasked, seed ${this.seed}`);
-    if (this.roll(2) === 0) {
-      // Whoever is asked and reloads first is asked again, with all that was typed.
+    // Whoever is asked and reloads first is asked again, with all that was typed, as often as that is.
+    for (let times = this.roll(3); times > 0; times -= 1) {
       await asked.reload();
       await named(asked, 'button', 'Keep mine').waitFor();
     }

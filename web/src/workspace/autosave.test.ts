@@ -6,6 +6,8 @@ import { Autosave, storedDrafts } from './autosave';
 class Remote {
   private held: string | null = '';
   isDown = false;
+  /** What is written arrives, and the answer does not. */
+  isMute = false;
   writes: string[] = [];
   private written = 0;
   beforeWrite: () => void = () => undefined;
@@ -35,6 +37,7 @@ class Remote {
     if (known !== this.tag) return { kind: 'changed' };
     this.text = text;
     this.writes.push(text);
+    if (this.isMute) throw new Error('no answer');
     return { kind: 'written', tag: this.tag };
   };
 }
@@ -77,7 +80,7 @@ test('a server that is away gets it when it is back, and the page says so meanwh
   type(file, 'kept');
   await settle();
   expect(file.state).toEqual({ kind: 'failed', why: 'down' });
-  expect(storedDrafts('ses_1').get('a.py')).toEqual({ base: '', text: 'kept' });
+  expect(storedDrafts('ses_1').get('a.py')).toMatchObject({ base: '', text: 'kept' });
   remote.isDown = false;
   await settle();
   expect(remote.text).toBe('kept');
@@ -98,6 +101,42 @@ test('a page that went away before the server had it goes on where it was', asyn
   expect(remote.text).toBe('typed');
 });
 
+test('one\'s own text that was written and never answered is no conflict, typed on, undone or reloaded', async () => {
+  for (const then of ['first and more', '']) {
+    for (const isReloaded of [false, true]) {
+      const remote = new Remote();
+      let { file } = await open(remote);
+      remote.isMute = true;
+      type(file, 'first');
+      await vi.advanceTimersByTimeAsync(800);
+      expect(file.state.kind).toBe('failed');
+      type(file, then);
+      if (isReloaded) {
+        file.keepDraft();
+        file.stop();
+        file = (await open(remote)).file;
+        expect(file.text).toBe(then);
+      }
+      remote.isMute = false;
+      await settle();
+      expect([remote.text, file.state.kind]).toEqual([then, 'saved']);
+    }
+  }
+});
+
+test('another\'s text is a conflict after an answer was lost, too', async () => {
+  const remote = new Remote();
+  const { file } = await open(remote);
+  remote.isMute = true;
+  type(file, 'mine');
+  await vi.advanceTimersByTimeAsync(800);
+  remote.isMute = false;
+  remote.text = 'theirs';
+  await settle();
+  expect(file.state).toEqual({ kind: 'conflict', theirs: 'theirs' });
+  expect(remote.text).toBe('theirs');
+});
+
 test('what another wrote meanwhile is neither overwritten nor taken unasked', async () => {
   for (const [whose, kept] of [['mine', 'mine'], ['theirs', 'theirs']] as const) {
     const remote = new Remote();
@@ -112,6 +151,24 @@ test('what another wrote meanwhile is neither overwritten nor taken unasked', as
     expect(remote.text).toBe(kept);
     expect(file.state.kind).toBe('saved');
   }
+});
+
+test('a conflict is asked about until it is answered, however many pages go away before', async () => {
+  const remote = new Remote();
+  let { file } = await open(remote);
+  type(file, 'mine');
+  remote.text = 'theirs';
+  for (let page = 0; page < 3; page += 1) {
+    await settle();
+    expect([file.text, file.state]).toEqual(['mine', { kind: 'conflict', theirs: 'theirs' }]);
+    file.keepDraft();
+    file.stop();
+    file = (await open(remote)).file;
+  }
+  expect(remote.text).toBe('theirs');
+  expect(file.resolve('mine')).toBe('mine');
+  await settle();
+  expect(remote.text).toBe('mine');
 });
 
 test('what another wrote in the very moment of saving is not overwritten', async () => {
@@ -146,16 +203,18 @@ test('an untouched file follows what programs write', async () => {
   expect(await file.look()).toBeNull();
 });
 
-test('500 rounds of typing, reloads and failures lose nothing that was typed', async () => {
-  let seed = 7;
+test.each([7, 33, 55, 1234])('500 rounds of typing, reloads, failures and lost answers lose nothing that was typed: seed %i', async (first) => {
+  let seed = first;
   const random = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
   const remote = new Remote();
   let { file } = await open(remote);
+  let muted = 0;
   let typed = '';
   for (let round = 0; round < 500; round += 1) {
     const dice = random();
     if (dice < 0.6) type(file, (typed += String(round % 10)));
-    else if (dice < 0.75) remote.isDown = !remote.isDown;
+    else if (dice < 0.7) remote.isDown = !remote.isDown;
+    else if (dice < 0.75) muted += Number((remote.isMute = !remote.isMute));
     else if (dice < 0.9) await vi.advanceTimersByTimeAsync(Math.floor(random() * 2_000));
     else if (!remote.isDown) {
       // As `pagehide` does.
@@ -166,7 +225,8 @@ test('500 rounds of typing, reloads and failures lose nothing that was typed', a
       expect(again.text).toBe(typed);
     }
   }
-  remote.isDown = false;
+  remote.isDown = remote.isMute = false;
   await settle();
-  expect(remote.text).toBe(typed);
+  expect([remote.text, file.state.kind]).toEqual([typed, 'saved']);
+  expect(muted).toBeGreaterThan(5);
 });

@@ -11,10 +11,13 @@ export type SaveState =
   | { kind: 'conflict'; theirs: string }
   | { kind: 'unreadable'; why: 'binary' | 'large' | 'gone' | 'failed'; detail: string };
 
+/** A text that the server has not got, what it was written over, and prints of what was sent meanwhile without hearing what became of it. */
+type Draft = { base: string; text: string; sent: readonly string[] };
+
 /** Where texts are kept until the server has them. */
 export type Drafts = {
-  get: (path: string) => { base: string; text: string } | null;
-  set: (path: string, draft: { base: string; text: string }) => void;
+  get: (path: string) => Draft | null;
+  set: (path: string, draft: Draft) => void;
   remove: (path: string) => void;
 };
 
@@ -24,6 +27,10 @@ const DRAFT_MS = 120;
 const SAVE_MS = 700;
 const RETRY_MS_FIRST = 1_000;
 const RETRY_MS_MAX = 15_000;
+/** Of what was sent and not answered; one that is older is taken for somebody else's. */
+const SENT_MAX = 32;
+/** How often a write is begun anew at once because somebody else's came between. */
+const WRITES_MAX = 8;
 
 /**
  * One open file: its text, what the server is known to have, and the way from the one to the other. Knows no editor.
@@ -35,6 +42,8 @@ export class Autosave {
   private acked = '';
   /** What the server knows that by; none where it has no such file. */
   private tag: Tag = null;
+  /** Prints of what was sent and never answered: the server may have any one of it, and it is ours. */
+  private sent: readonly string[] = [];
   private latest: () => string = () => '';
   private draftTimer: ReturnType<typeof setTimeout> | undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
@@ -58,18 +67,23 @@ export class Autosave {
     this.tag = read.kind === 'text' ? read.tag : null;
     if (read.kind === 'gone' && draft) return this.begin('', draft.text, null);
     if (read.kind !== 'text') return this.unreadable(read.kind, '');
-    if (!draft || draft.text === read.text) {
+    const ours = draft?.sent.includes(print(read.text)) === true;
+    if (!draft || (draft.text === read.text && (ours || draft.sent.length === 0))) {
       this.rim.drafts.remove(this.path);
       return this.begin(read.text, read.text, null);
     }
-    return this.begin(read.text, draft.text, draft.base === read.text ? null : read.text);
+    // Where it was our own, what else was sent came too late for it.
+    this.sent = ours ? [] : draft.sent;
+    if (ours || draft.base === read.text) return this.begin(read.text, draft.text, null);
+    // On the old base, so that a page that goes away before somebody has chosen is not the choice.
+    return this.begin(draft.base, draft.text, read.text);
   }
 
   private begin(acked: string, text: string, theirs: string | null): string {
     this.acked = acked;
     this.latest = () => text;
     if (theirs !== null) this.become({ kind: 'conflict', theirs });
-    else if (text === acked) this.become({ kind: 'saved' });
+    else if (!this.isBehind(text)) this.become({ kind: 'saved' });
     else this.edited();
     return text;
   }
@@ -103,7 +117,12 @@ export class Autosave {
     clearTimeout(this.draftTimer);
     this.draftTimer = undefined;
     const text = this.latest();
-    if (text !== this.acked) this.rim.drafts.set(this.path, { base: this.acked, text });
+    if (this.isBehind(text)) this.rim.drafts.set(this.path, { base: this.acked, text, sent: this.sent });
+  }
+
+  /** Whether the server may have another text than this one. */
+  private isBehind(text: string): boolean {
+    return text !== this.acked || this.sent.length > 0;
   }
 
   get isSafe(): boolean {
@@ -125,8 +144,7 @@ export class Autosave {
   }
 
   private async saveAll(): Promise<void> {
-    this.keepDraft();
-    for (let text = this.latest(); text !== this.acked; text = this.latest()) {
+    for (let text = this.latest(); this.isBehind(text); text = this.latest()) {
       this.become({ kind: 'saving' });
       try {
         if (!(await this.write(text))) return;
@@ -135,30 +153,39 @@ export class Autosave {
         return;
       }
       this.acked = text;
+      this.sent = [];
       this.retryMs = RETRY_MS_FIRST;
-      this.keepDraft();
     }
     this.rim.drafts.remove(this.path);
     this.become({ kind: 'saved' });
   }
 
-  /** Puts the text over what is known to be there. Where something else is there it is looked at: whether it is the same text. */
+  /** Puts the text over what is known to be there. Where something else is there it is looked at: whether it is ours. */
   private async write(text: string): Promise<boolean> {
-    for (;;) {
+    for (let tries = 0; tries < WRITES_MAX; tries += 1) {
+      const before = this.sent;
+      this.sent = [...before, print(text)].slice(-SENT_MAX);
+      this.keepDraft();
       const done = await this.rim.write(this.path, text, this.tag);
       if (done.kind === 'written') {
         this.tag = done.tag;
         return true;
       }
+      this.sent = before;
       const seen = await this.rim.read(this.path);
+      if (seen.kind !== 'text' && seen.kind !== 'gone') throw new Error(`the file is ${seen.kind} now`);
       this.tag = seen.kind === 'text' ? seen.tag : null;
-      if (seen.kind === 'text' && seen.text === text) return true;
-      if (seen.kind === 'text' && seen.text !== this.acked) {
+      if (seen.kind !== 'text' || seen.text === this.acked) continue;
+      if (seen.text === text) return true;
+      if (!this.sent.includes(print(seen.text))) {
         this.become({ kind: 'conflict', theirs: seen.text });
         return false;
       }
-      if (seen.kind !== 'text' && seen.kind !== 'gone') throw new Error(`the file is ${seen.kind} now`);
+      // One of ours whose answer was lost.
+      this.acked = seen.text;
+      this.sent = [];
     }
+    throw new Error('the file is written by others all the time');
   }
 
   private fail(why: string): void {
@@ -203,6 +230,17 @@ export class Autosave {
   }
 }
 
+/** Tells texts apart that one person wrote into one file. */
+function print(text: string): string {
+  let [one, two] = [0x811c9dc5, 0xdeadbeef];
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    one = Math.imul(one ^ unit, 0x01000193);
+    two = Math.imul(two ^ unit, 0x5bd1e995);
+  }
+  return `${text.length.toString(36)}.${(one >>> 0).toString(36)}.${(two >>> 0).toString(36)}`;
+}
+
 function said(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -214,7 +252,7 @@ export function storedDrafts(session: string, storage: Storage = localStorage): 
     get: (path) => {
       try {
         const draft: unknown = JSON.parse(storage.getItem(key(path)) ?? 'null');
-        return isDraft(draft) ? draft : null;
+        return draftOf(draft);
       } catch {
         return null;
       }
@@ -231,6 +269,10 @@ export function storedDrafts(session: string, storage: Storage = localStorage): 
   };
 }
 
-function isDraft(value: unknown): value is { base: string; text: string } {
-  return typeof value === 'object' && value !== null && 'base' in value && 'text' in value && typeof value.base === 'string' && typeof value.text === 'string';
+function draftOf(value: unknown): Draft | null {
+  if (typeof value !== 'object' || value === null || !('base' in value) || !('text' in value)) return null;
+  const { base, text } = value;
+  if (typeof base !== 'string' || typeof text !== 'string') return null;
+  const sent: unknown[] = 'sent' in value && Array.isArray(value.sent) ? value.sent : [];
+  return { base, text, sent: sent.filter((one) => typeof one === 'string') };
 }
