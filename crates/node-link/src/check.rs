@@ -229,10 +229,8 @@ pub fn told(document: &[u8]) -> Checked<Told> {
             at_most("readings", readings, READINGS_MAX)?;
             readings.iter().try_for_each(reading)?;
         }
-        Told::Written { seen } => {
-            number("file", seen.size_bytes)?;
-            number("file", seen.tag)?;
-        }
+        // Its tag is no number that anybody counts with.
+        Told::Written { seen } => number("file", seen.size_bytes)?,
         Told::FolderUsed { usage } => folder(*usage)?,
         Told::FolderOwnerUsed { usage } => {
             folder(usage.used)?;
@@ -306,7 +304,6 @@ fn file(file: &FileSeen) -> Checked<()> {
     if file.path.len() > PATH_CHARS_MAX || file.path.contains('\0') || !path.components().all(plain) {
         return refused("file", "its path does not stay below /home/work");
     }
-    number("file", file.tag)?;
     number("file", file.size_bytes)
 }
 
