@@ -34,8 +34,8 @@ export async function signedIn(browser, server) {
 }
 
 /** A session with one file, open in the workspace. Returns the session. */
-export async function workspace(page, server, text, name = 'main.py') {
-  const session = await server.api('POST', '/sessions', { language: 'python' });
+export async function workspace(page, server, text, name = 'main.py', asked = {}) {
+  const session = await server.api('POST', '/sessions', { language: 'python', ...asked });
   await server.write(session.id, name, text);
   await page.goto(`${server.url}/w/${session.id}`);
   await page.locator('.cm-content[contenteditable=true]').waitFor();

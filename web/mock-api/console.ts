@@ -18,7 +18,6 @@ export function consoleHandlers(database: Database): HttpHandler[] {
     http.get('/api/v1/projects', ({ response }) => response(200).json({ items: [] })),
     http.get('/api/v1/images', ({ response }) => response(200).json({ items: [{ name: 'host', languages: database.languages.map(({ id }) => id), size_bytes: 0 }] })),
     http.get('/api/v1/sessions/{id}/logs', ({ response }) => response(200).json({ items: [] })),
-    http.get('/api/v1/sessions/{id}/apps', ({ response }) => response(200).json({ items: [] })),
     http.get('/api/v1/sessions/{id}/usage', ({ response }) => response(200).json(NO_USAGE)),
     // Nothing happens here; whoever listens asks again.
     anyHttp.get('*/api/v1/events', () => new HttpResponse('', { headers: { 'content-type': 'application/x-ndjson' } })),

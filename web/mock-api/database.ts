@@ -21,6 +21,8 @@ export class Database {
   readonly folders = new Map<string, Schema['FolderView']>();
   readonly folderFiles = new Map<string, Set<string>>();
   readonly runs = new Map<string, MockRun>();
+  /** By session. */
+  readonly apps = new Map<string, Schema['AppView'][]>();
   private made = 0;
 
   nextId(prefix: string): string {

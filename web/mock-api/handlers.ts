@@ -4,6 +4,7 @@ import type { components, paths } from '../src/api/generated';
 import { consoleHandlers } from './console.ts';
 import { folderHandlers } from './folders.ts';
 import { CSRF, USER, type Database } from './database.ts';
+import { deskHandlers } from './desk.ts';
 
 type Schema = components['schemas'];
 
@@ -18,7 +19,7 @@ const signin = (): Schema['SigninView'] => ({ user: USER.id, name: USER.name, ro
 
 /** The API in memory, typed by the same document as the client: for `npm run dev` and for tests. */
 export function handlers(database: Database): HttpHandler[] {
-  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...consoleHandlers(database), ...folderHandlers(database)];
+  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...deskHandlers(database), ...consoleHandlers(database), ...folderHandlers(database)];
 }
 
 const OPEN = ['/api/v1/signin/providers', '/api/v1/announcements/public', '/api/v1/links/use', '/healthz'];
@@ -107,8 +108,10 @@ function fileHandlers(database: Database): HttpHandler[] {
 function runHandlers(database: Database): HttpHandler[] {
   return [
     http.post('/api/v1/sessions/{id}/runs', async ({ params, request, response }) => {
-      const run = database.runCreate(params.id, await request.json());
-      return response(201).json({ id: run.id, session: run.session, state: 'running', mode: 'query', created_at: new Date().toISOString(), stdout: '', stderr: '' });
+      const asked = await request.json();
+      const run = database.runCreate(params.id, asked);
+      const ended: Partial<Schema['RunView']> = asked.wait === true ? { state: 'finished', verdict: 'ok' } : {};
+      return response(201).json({ id: run.id, session: run.session, state: 'running', mode: asked.mode ?? 'batch', created_at: new Date().toISOString(), stdout: '', stderr: '', ...ended });
     }),
     anyHttp.get<{ id: string }>('*/api/v1/runs/:id/events', ({ params, request }) => {
       const run = database.runs.get(params.id);

@@ -86,6 +86,9 @@ pub(crate) async fn answer(server: Server, door: Option<Door>, signals: Signals)
     let open = door.map(|door| {
         let open = door.open(server.fleet());
         open.proxy.trust(server.ticket_verifier());
+        if let Some(web) = server.embedder() {
+            open.proxy.embed(&web);
+        }
         open
     });
     let running = server.spawn();

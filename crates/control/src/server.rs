@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::Router;
-use madang_model::person::ADMINISTRATOR;
+use madang_model::{WebOrigin, person::ADMINISTRATOR};
 use madang_node_api::Node;
 use madang_public_api::LinkKind;
 use madang_store::{ResultsConfigError, Store, StoreConfig, StoreError};
@@ -174,6 +174,11 @@ impl Server {
     /// The TCP address that was bound.
     pub fn address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// The origin of the pages that may show apps in frames; None where nobody's may.
+    pub fn embedder(&self) -> Option<WebOrigin> {
+        self.app.framing().map(|framing| framing.embedder)
     }
 
     /// Where nodes dial.

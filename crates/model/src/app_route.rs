@@ -5,6 +5,8 @@ use std::str::FromStr;
 use madang_ids::AppId;
 use serde::{Deserialize, Serialize};
 
+use crate::WebOrigin;
+
 /// What begins the path of every app that is reached by path.
 pub const APPS_PATH: &str = "/apps/";
 
@@ -126,6 +128,22 @@ impl AppsAddress {
         }
     }
 
+    /// What a policy of pages calls the origins of apps, if none of them can be the origin of those pages.
+    pub fn frame_source(&self, of_pages: &WebOrigin) -> Option<String> {
+        let base: WebOrigin = self.base.parse().ok()?;
+        match &self.domain {
+            // All apps are there: were it the pages' own, a guest's page would be one of them.
+            None => (base != *of_pages).then(|| base.to_string()),
+            Some(domain) => {
+                let beneath = format!(".{domain}");
+                let host = of_pages.to_string();
+                let host = host.split_once("://").map_or("", |(_, rest)| rest);
+                let host = host.split(':').next().unwrap_or_default();
+                (!host.ends_with(&beneath)).then(|| format!("{}://*.{domain}{}", self.scheme(), self.port()))
+            }
+        }
+    }
+
     fn app_origin(&self, app: AppId) -> String {
         match &self.domain {
             None => self.base.clone(),
@@ -168,6 +186,23 @@ mod tests {
         for bad in ["", "apps.example", "ftp://apps.example", "http://", "http://a/b", "http://a b", "http://user@a"] {
             assert_eq!(bad.parse::<AppsAddress>(), Err(AppsAddressError::Base), "{bad}");
         }
+    }
+
+    #[test]
+    fn apps_are_framed_only_where_they_are_no_pages_of_ours() {
+        let source = |base: &str, domain: Option<&str>, pages: &str| {
+            let address: AppsAddress = base.parse().unwrap();
+            let address = domain.map_or_else(|| Ok(address.clone()), |domain| address.clone().with_domain(domain));
+            address.unwrap().frame_source(&pages.parse().unwrap())
+        };
+        let port = "http://127.0.0.1:8688";
+        assert_eq!(source(port, None, "http://127.0.0.1:8686"), Some(port.to_owned()));
+        for (base, pages) in [(port, port), ("https://A.example", "https://a.example:443"), ("http://[::1]:1", port)] {
+            assert_eq!(source(base, None, pages), None, "{base}");
+        }
+        let (base, domain) = ("https://a.example:8443", Some("apps.example"));
+        assert_eq!(source(base, domain, "https://a.example"), Some("https://*.apps.example:8443".to_owned()));
+        assert_eq!(source(base, domain, "https://www.apps.example"), None, "the name may be an app's one day");
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod session_spec;
 pub mod usage;
 pub mod utilization;
 pub mod verdict;
+pub mod web_origin;
 
 pub use accelerator::{DeviceGrant, DevicesHeld};
 pub use access::{Actor, Decision, Scope, Scopes, Sight, SignedInBy};
@@ -56,3 +57,4 @@ pub use session_filter::SessionFilter;
 pub use session_spec::{OnNodeLoss, Queueing, SessionKind, SessionSpec};
 pub use usage::Usage;
 pub use verdict::Verdict;
+pub use web_origin::WebOrigin;

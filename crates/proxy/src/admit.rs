@@ -15,6 +15,7 @@ use madang_ticket::{Right, Ticket, TicketError, Verifier};
 
 use crate::{
     cookie,
+    frame::{self, Frames},
     limits::{TICKETS_KEPT_MAX, TICKETS_TRIED_MAX},
     refusal::Refusal,
     target::Target,
@@ -226,14 +227,17 @@ fn bearer(line: &HeaderValue) -> Option<&str> {
 
 /// Whether what a browser sends with its cookie was asked for by a page of the app, or by the person in front of it. Apps of one session
 /// must not ask another's in the person's name, and host names in one domain count as one site for cookies.
-pub(crate) fn is_own_page(method: &Method, headers: &HeaderMap, host: &[u8]) -> bool {
+pub(crate) fn is_own_page(method: &Method, headers: &HeaderMap, host: &[u8], frames: &Frames) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let reads = matches!(*method, Method::GET | Method::HEAD);
     match (text("sec-fetch-site"), text("origin")) {
         (Some("same-origin" | "none"), _) | (None, None) => true,
-        // Links and bookmarks lead here from anywhere; a page in which a stranger has framed the app would have the person's clicks.
+        // Links and bookmarks lead here from anywhere; a page in which a stranger has framed the app would have the person's clicks. Whose
+        // page it is that frames, browsers tell only themselves: the answer names the one that may, and they show it to no other.
         (Some(_), _) => {
-            reads && text("sec-fetch-mode") == Some("navigate") && text("sec-fetch-dest") == Some("document")
+            let navigates = reads && text("sec-fetch-mode") == Some("navigate");
+            navigates
+                && (text("sec-fetch-dest") == Some("document") || (frames.by_the_web() && frame::is_framed(headers)))
         }
         (None, Some(origin)) => {
             origin.split_once("://").is_some_and(|(_, from)| from.as_bytes().eq_ignore_ascii_case(host))
@@ -353,7 +357,10 @@ mod tests {
 
     #[test]
     fn only_the_apps_own_pages_ask_in_a_browsers_name() {
-        let own = |method: &Method, pairs: &[(&'static str, &str)]| is_own_page(method, &map(pairs), b"a.example:1");
+        let asks = |method: &Method, pairs: &[(&'static str, &str)], frames: &Frames| {
+            is_own_page(method, &map(pairs), b"a.example:1", frames)
+        };
+        let own = |method: &Method, pairs: &[(&'static str, &str)]| asks(method, pairs, &Frames::NOBODY);
         for pairs in [
             &[][..],
             &[("origin", "http://a.example:1")],
@@ -365,6 +372,11 @@ mod tests {
         let navigates = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
         let to = |dest| navigates.into_iter().chain([("sec-fetch-dest", dest)]).collect::<Vec<_>>();
         assert!(!own(&Method::GET, &navigates) && !own(&Method::GET, &to("iframe")));
+        let web = Frames::of(&"http://web.example".parse().unwrap());
+        assert!(asks(&Method::GET, &to("iframe"), &web) && !asks(&Method::POST, &to("iframe"), &web));
+        for other in ["frame", "embed", "object", "image", "empty", ""] {
+            assert!(!asks(&Method::GET, &to(other), &web), "{other}");
+        }
         let link = to("document");
         assert!(own(&Method::GET, &link) && !own(&Method::POST, &link));
         for pairs in [

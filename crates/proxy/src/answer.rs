@@ -17,10 +17,10 @@ use madang_model::{AppPrefix, AppProtocol, app_route::app_path};
 use crate::{
     admit::{self, Admission, Asked, Pass, Shown},
     body::{ProxyBody, RequestBody, Until},
-    cookie,
+    cookie::{self, Jar},
     crew::Worker,
     forward::forward,
-    head,
+    frame, head,
     refusal::Refusal,
     target::{Mode, Sought, Target, seek},
     tunnel::{self, Tunnel},
@@ -69,7 +69,9 @@ impl Worker {
             }
             Admission::Pass(pass) => pass,
         };
-        if pass.shown == Shown::Cookie && !admit::is_own_page(&parts.method, &parts.headers, target.host.as_bytes()) {
+        let frames = self.proxy.frames();
+        let (method, headers) = (&parts.method, &parts.headers);
+        if pass.shown == Shown::Cookie && !admit::is_own_page(method, headers, target.host.as_bytes(), frames) {
             return Err(Refusal::OtherSite);
         }
         let until = Until::after_ms(pass.expires_ms.saturating_sub(now_ms));
@@ -99,11 +101,13 @@ impl Worker {
             None => {
                 let mut response = forward(&self.pool, key, request, until).await?;
                 head::to_client(response.headers_mut(), &target, stripped);
+                frames.guard(response.headers_mut());
                 Ok(response)
             }
             Some((wanted, tunnel)) => {
                 let mut response = tunnel.ask(self, request).await?;
                 head::to_client(response.headers_mut(), &target, stripped);
+                frames.guard(response.headers_mut());
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     tunnel::say(&mut response, &wanted);
                 }
@@ -115,7 +119,12 @@ impl Worker {
     /// A browser that came with a ticket in the address is sent to the same address without it, and keeps the ticket as a cookie.
     fn enter(&self, target: &Target, parts: &Parts, ticket: &str, left_ms: u64) -> Response<ProxyBody> {
         let mut response = redirect(StatusCode::SEE_OTHER, parts.uri.path(), &admit::without_ticket(query(parts)));
-        let cookie = cookie::ticket_set(target, self.proxy.config.address.is_secure(), ticket, left_ms / 1_000);
+        let secure = self.proxy.config.address.is_secure();
+        let jar = match secure && self.proxy.frames().by_the_web() && frame::is_framed(&parts.headers) {
+            true => Jar::Frame,
+            false => Jar::Plain { secure },
+        };
+        let cookie = cookie::ticket_set(target, jar, ticket, left_ms / 1_000);
         response.headers_mut().insert(header::SET_COOKIE, cookie);
         response
     }

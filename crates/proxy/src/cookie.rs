@@ -26,11 +26,24 @@ pub(crate) fn ticket_name(mode: Mode, secure: bool) -> &'static str {
     }
 }
 
+/// Where a browser is to keep a cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Jar {
+    /// With its others of this site.
+    Plain { secure: bool },
+    /// Over TLS: with those of the page in whose frame the app is, where it comes from another site than the page; no other page's frame has it.
+    Frame,
+}
+
 /// The Set-Cookie header that makes a browser carry a ticket to this app and nowhere else.
-pub(crate) fn ticket_set(target: &Target, secure: bool, ticket: &str, seconds: u64) -> HeaderValue {
-    let guard = if secure { "; Secure" } else { "" };
+pub(crate) fn ticket_set(target: &Target, jar: Jar, ticket: &str, seconds: u64) -> HeaderValue {
+    let (secure, site, guard) = match jar {
+        Jar::Plain { secure: false } => (false, "Lax", ""),
+        Jar::Plain { secure: true } => (true, "Lax", "; Secure"),
+        Jar::Frame => (true, "None", "; Secure; Partitioned"),
+    };
     let text = format!(
-        "{}={ticket}; Path={}; HttpOnly; SameSite=Lax; Max-Age={seconds}{guard}",
+        "{}={ticket}; Path={}; HttpOnly; SameSite={site}; Max-Age={seconds}{guard}",
         ticket_name(target.mode, secure),
         target.cookie_path()
     );
@@ -206,12 +219,12 @@ mod tests {
     #[test]
     fn a_tickets_cookie_is_for_its_app_alone() {
         let (path, host) = (target(Mode::Path), target(Mode::Host));
-        let plain = ticket_set(&path, false, "t", 5);
+        let plain = ticket_set(&path, Jar::Plain { secure: false }, "t", 5);
         assert_eq!(
             plain.to_str().unwrap(),
             format!("madang_app=t; Path=/apps/{}/; HttpOnly; SameSite=Lax; Max-Age=5", path.app)
         );
-        let guarded = ticket_set(&host, true, "t", 5);
+        let guarded = ticket_set(&host, Jar::Plain { secure: true }, "t", 5);
         assert_eq!(guarded, "__Host-madang_app=t; Path=/; HttpOnly; SameSite=Lax; Max-Age=5; Secure");
     }
 

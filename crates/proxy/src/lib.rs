@@ -10,6 +10,7 @@ mod body;
 mod cookie;
 mod crew;
 mod forward;
+mod frame;
 mod head;
 mod limits;
 mod pool;
@@ -21,13 +22,17 @@ mod target;
 mod tunnel;
 mod upstream;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use madang_model::AppsAddress;
+use madang_model::{AppsAddress, WebOrigin};
 use madang_ticket::Verifier;
 use tokio::sync::watch;
 
 use admit::Gate;
+use frame::Frames;
 use pool::Connections;
 use serve::Stopping;
 pub use upstream::{AppStream, BoxStream, ConnectError, Upstream};
@@ -54,6 +59,7 @@ impl ProxyConfig {
 pub struct Proxy {
     config: ProxyConfig,
     gate: Gate,
+    embedder: OnceLock<Frames>,
     connections: Arc<Connections>,
     stopping: watch::Sender<bool>,
 }
@@ -68,12 +74,24 @@ impl Proxy {
     /// A proxy that trusts no tickets yet.
     pub fn new(config: ProxyConfig, upstream: Arc<dyn Upstream>) -> Arc<Self> {
         let (gate, connections, stopping) = (Gate::default(), Connections::new(upstream), watch::Sender::new(false));
-        Arc::new(Self { config, gate, connections, stopping })
+        let embedder = OnceLock::new();
+        Arc::new(Self { config, gate, embedder, connections, stopping })
     }
 
     /// From now on tickets that this verifier finds good are good, and no others.
     pub fn trust(&self, verifier: Verifier) {
         self.gate.trust(verifier);
+    }
+
+    /// From now on pages of this origin, and no others, may show apps in their frames. Only the first that is named counts.
+    pub fn embed(&self, web: &WebOrigin) {
+        let _ = self.embedder.set(Frames::of(web));
+    }
+
+    /// Who may frame apps; nobody but themselves until somebody was named.
+    pub(crate) fn frames(&self) -> &Frames {
+        static NOBODY: Frames = Frames::NOBODY;
+        self.embedder.get().unwrap_or(&NOBODY)
     }
 
     pub(crate) fn stopping(&self) -> Stopping {

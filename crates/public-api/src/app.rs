@@ -65,6 +65,9 @@ pub struct AppView {
     pub url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The origin of the pages that may show the address in a frame, as `https://madang.example`; where there is none it opens in a tab of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedder: Option<String>,
     /// Why there is no address, for a person: the app runs, and is reached over `/sessions/{id}/ports/{port}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_url: Option<String>,

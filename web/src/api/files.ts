@@ -76,10 +76,12 @@ export async function moveFile(session: string, from: string, to: string): Promi
   await command(session, ['sh', '-c', '[ ! -e "$2" ] && [ ! -L "$2" ] && exec mv -T -- "$1" "$2"; echo "$2: already there" >&2; exit 1', 'sh', `./${from}`, `./${to}`]);
 }
 
-async function command(session: string, argv: string[]): Promise<void> {
+/** Runs a command in the session to its end; what it wrote. Throws where it failed. */
+export async function command(session: string, argv: string[]): Promise<string> {
   const run = await body(client.POST('/api/v1/sessions/{id}/runs', { params: { path: { id: session } }, body: { mode: 'command', argv, wait: true } }));
   // Streams are for those who ask for them.
-  if (!('created_at' in run) || run.verdict === 'ok') return;
+  if (!('created_at' in run)) return '';
+  if (run.verdict === 'ok') return typeof run.stdout === 'string' ? run.stdout : '';
   const said = typeof run.stderr === 'string' ? run.stderr.trim() : '';
   throw new Problem({ status: 409, code: 'conflict', title: 'refused', detail: said === '' ? `${argv[0] ?? ''}: ${run.verdict ?? ''}` : said });
 }

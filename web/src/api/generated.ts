@@ -1952,6 +1952,8 @@ export interface components {
         AppSpeaks: "http" | "tcp";
         /** @description An app of a session. */
         AppView: {
+            /** @description The origin of the pages that may show the address in a frame, as `https://madang.example`; where there is none it opens in a tab of its own. */
+            embedder?: string | null;
             expires_at?: components["schemas"]["Timestamp"] | null;
             id: string;
             name: string;
@@ -2879,6 +2881,8 @@ export interface components {
         /** @description A page of a list; `next_cursor` is absent on the last one. */
         Page_AppView: {
             items: {
+                /** @description The origin of the pages that may show the address in a frame, as `https://madang.example`; where there is none it opens in a tab of its own. */
+                embedder?: string | null;
                 expires_at?: components["schemas"]["Timestamp"] | null;
                 id: string;
                 name: string;

@@ -1,8 +1,10 @@
+import { deskKo } from './ko/desk';
 import { refusalKo } from './ko/refusal';
 import type { Catalogue } from './text';
 
 /** What every page may say, in Korean. */
 export const ko: Catalogue = {
+  ...deskKo,
   ...refusalKo,
   'app.name': '마당',
   'app.skip': '본문으로 건너뛰기',

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use madang_ids::{AppId, SandboxId};
+use madang_model::WebOrigin;
 use madang_node_api::{AppConnection, AppOffered, AppSeen, AppSpec, AppState, NodeError, PORT_APP};
 use madang_public_api::{
     AppCreate, AppOffer, AppView, Timestamp,
@@ -20,7 +21,22 @@ use crate::clock::now_ms;
 /// How long an address opens its app; whoever wants it longer asks again.
 const TICKET_MS: u64 = 12 * 3_600_000;
 
+/// Whose pages may show apps in frames, and which frames those pages may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Framing {
+    pub embedder: WebOrigin,
+    /// What the pages' policy calls the apps' origins.
+    pub source: String,
+}
+
 impl App {
+    /// None where pages of ours have no origin that is known and none of the apps'.
+    pub(crate) fn framing(&self) -> Option<Framing> {
+        let embedder: WebOrigin = self.own_url()?.parse().ok()?;
+        let source = self.config.apps.as_ref()?.frame_source(&embedder)?;
+        Some(Framing { embedder, source })
+    }
+
     /// What sessions can open; an unavailable one says why.
     pub fn app_offers(&self) -> BTreeMap<String, AppOffer> {
         self.node.facts().apps.into_iter().map(|offered| (offered.name.clone(), offer(offered))).collect()
@@ -49,10 +65,13 @@ impl App {
         let direct = self.fleet.apps_at(sandbox);
         let at = direct.as_ref().or(self.config.apps.as_ref());
         let url = at.map(|at| format!("{}{}?ticket={ticket}", at.app_url(seen.id, seen.prefix), seen.path));
+        // What a node's own proxy says of frames it was not told by us.
+        let embedder =
+            url.as_ref().filter(|_| direct.is_none()).and_then(|_| Some(self.framing()?.embedder.to_string()));
         let expires_at = url.as_ref().map(|_| Timestamp(expires_ms));
         let none = || "this server has no address for apps (apps_listen)".to_owned();
         let no_url = url.is_none().then(none);
-        Ok(AppView { url, expires_at, no_url, ..view(seen) })
+        Ok(AppView { url, expires_at, embedder, no_url, ..view(seen) })
     }
 
     /// Those of a sandbox, as they are now.
@@ -137,6 +156,7 @@ fn view(seen: AppSeen) -> AppView {
         status,
         url: None,
         expires_at: None,
+        embedder: None,
         no_url: None,
     }
 }

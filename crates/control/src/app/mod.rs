@@ -1,7 +1,7 @@
 //! What the server does, whoever asks and however. `http` calls it with checked identities; `tasks` calls it by itself.
 
 mod accelerator;
-mod apps;
+pub(crate) mod apps;
 mod asker;
 mod budget;
 pub(crate) mod cluster;

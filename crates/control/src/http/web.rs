@@ -2,14 +2,15 @@
 
 use axum::{
     body::Body,
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use madang_web_assets::File;
 
-use super::{page, problem};
+use super::{Shared, page, problem};
+use crate::app::{App, apps::Framing};
 use crate::signin::cookie::new_secret;
 
 /// Paths that are never the web's, whatever is asked for there.
@@ -17,7 +18,7 @@ const OTHERS: [&str; 4] = ["/api", "/healthz", "/readyz", "/metrics"];
 const UNBUILT: &str = include_str!("page/unbuilt.html");
 
 /// What no route is for: a file of the web, its page, or nothing.
-pub(super) async fn other(request: Request) -> Response {
+pub(super) async fn other(State(app): State<Shared>, request: Request) -> Response {
     let path = request.uri().path();
     let reading = matches!(*request.method(), Method::GET | Method::HEAD);
     let ours = OTHERS.iter().any(|other| {
@@ -28,35 +29,36 @@ pub(super) async fn other(request: Request) -> Response {
     }
     match madang_web_assets::find(path) {
         Some(file) => answer_file(file, request.headers()),
-        None if wants_page(request.headers()) => app_page().unwrap_or_else(|| page::text(UNBUILT)),
+        None if wants_page(request.headers()) => app_page(&app).unwrap_or_else(|| page::text(UNBUILT)),
         None => problem::no_such_route().await.into_response(),
     }
 }
 
 /// The page on which a browser signs in: the web's, or one that needs nothing else where the web was not built.
-pub(super) async fn signin() -> Response {
-    app_page().unwrap_or_else(page::signin)
+pub(super) async fn signin(State(app): State<Shared>) -> Response {
+    app_page(&app).unwrap_or_else(page::signin)
 }
 
-fn app_page() -> Option<Response> {
+fn app_page(app: &App) -> Option<Response> {
     // Random and of letters that a header may have.
     let nonce = new_secret();
     let mut response = madang_web_assets::page(&nonce)?.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    let policy = HeaderValue::try_from(policy(&nonce)).ok()?;
+    let policy = HeaderValue::try_from(policy(&nonce, app.framing().as_ref())).ok()?;
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     guard(headers);
     Some(response)
 }
 
 /// Nothing but our own scripts, none of them inline; in nobody's frame. Style elements carry the nonce; style *attributes* are allowed, because the
-/// terminal colours its letters with them: what can set an attribute of our page runs as our script already.
-fn policy(nonce: &str) -> String {
+/// terminal colours its letters with them: what can set an attribute of our page runs as our script already. Frames show apps alone.
+fn policy(nonce: &str, framing: Option<&Framing>) -> String {
+    let frames = framing.map_or("'none'", |framing| &framing.source);
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; connect-src 'self'; \
-         img-src 'self' data: blob:; font-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+         img-src 'self' data: blob:; font-src 'self'; frame-src {frames}; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     )
 }
 

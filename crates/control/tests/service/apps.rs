@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use futures_util::{SinkExt as _, StreamExt as _};
+use madang_model::AppsAddress;
 use madang_ticket::Right;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
@@ -73,6 +75,44 @@ async fn an_address_carries_a_ticket_for_this_app_of_this_session() {
     // Whoever may only read gets no address.
     let listed = world.get(&format!("/api/v1/sessions/{session}/apps")).await.expect(200);
     assert!(listed["items"][0]["url"].is_null(), "{listed}");
+}
+
+/// What the page's policy says of frames, and what an app that was just opened says of who may frame it.
+async fn frames(world: &World) -> (String, Value) {
+    let page = world.send_bare(Method::GET, "/", &[("accept", "text/html")], "").await;
+    let policy = page.headers["content-security-policy"].to_str().unwrap().to_owned();
+    let rule = policy.split("; ").find(|rule| rule.starts_with("frame-src ")).unwrap_or_default().to_owned();
+    let session = world.session().await;
+    let app = world.post(&format!("/api/v1/sessions/{session}/apps"), json!({"name": "echo"})).await.expect(200);
+    (rule, app["embedder"].clone())
+}
+
+#[tokio::test]
+async fn the_web_frames_apps_of_its_own_server_and_no_other_origin() {
+    for (web, apps, domain, source) in [
+        ("https://madang.test/", "https://apps.test:8688", None, "https://apps.test:8688"),
+        ("https://madang.test", "https://apps.test", Some("apps.test"), "https://*.apps.test"),
+    ] {
+        let address: AppsAddress = apps.parse().unwrap();
+        let address = domain.map_or_else(|| Ok(address.clone()), |domain| address.clone().with_domain(domain)).unwrap();
+        let (public, address) = (Some(web.to_owned()), Some(address));
+        let world = World::with(|config| (config.public_url, config.apps) = (public, address)).await;
+        let (rule, embedder) = frames(&world).await;
+        assert_eq!(embedder, "https://madang.test", "{web}");
+        assert!(rule == format!("frame-src {source}") || !madang_web_assets::is_built(), "{rule}");
+    }
+    // An app's page in a frame of its own origin would be a page of ours, sandboxed or not.
+    for (web, apps) in [
+        (Some("https://madang.test"), Some("https://Madang.test:443")),
+        (Some("https://madang.test"), None),
+        (Some("https://[::1]:1"), Some("https://apps.test")),
+    ] {
+        let (public, address) = (web.map(str::to_owned), apps.map(|apps| apps.parse().unwrap()));
+        let world = World::with(|config| (config.public_url, config.apps) = (public, address)).await;
+        let (rule, embedder) = frames(&world).await;
+        assert_eq!(embedder, Value::Null, "{web:?} {apps:?}");
+        assert!(rule == "frame-src 'none'" || !madang_web_assets::is_built(), "{rule}");
+    }
 }
 
 #[tokio::test]

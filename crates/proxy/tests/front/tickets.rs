@@ -147,6 +147,64 @@ async fn another_origin_cannot_use_a_browsers_cookie() {
     assert_eq!(status(&world.get(&format!("/apps/{app}/"), &program).await), 200);
 }
 
+/// What the answer's policies say of frames; policies of the app's own besides.
+fn ancestors(answer: &str) -> Vec<&str> {
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default();
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    let policies = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-security-policy"));
+    policies.map(|(_, policy)| policy).collect()
+}
+
+const FRAMED: &str = "sec-fetch-site: same-site\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: iframe\r\n";
+
+#[tokio::test]
+async fn apps_are_framed_by_the_web_alone_whatever_they_say() {
+    let said = "HTTP/1.1 200 OK\r\nx-frame-options: ALLOWALL\r\ncontent-security-policy: frame-ancestors *; img-src 'self'\r\n\
+                content-length: 2\r\n\r\nhi";
+    let world = World::new().await;
+    let app = world.saying(said).await;
+    let cookie = format!("cookie: madang_app={}\r\n", world.ticket(app));
+    let path = format!("/apps/{app}/");
+    assert_eq!(status(&world.get(&path, &format!("{cookie}{FRAMED}")).await), 403, "nobody was named");
+    let alone = world.get(&path, &cookie).await;
+    assert_eq!(ancestors(&alone), ["img-src 'self'", "frame-ancestors 'self'"], "{alone}");
+    world.proxy.embed(&"http://127.0.0.1:8686".parse().unwrap());
+    world.proxy.embed(&"http://evil.example".parse().unwrap());
+    for from in [FRAMED.to_owned(), FRAMED.replace("same-site", "cross-site"), String::new()] {
+        let shown = world.get(&path, &format!("{cookie}{from}")).await;
+        assert_eq!(status(&shown), 200, "{from} {shown}");
+        assert_eq!(ancestors(&shown), ["img-src 'self'", "frame-ancestors 'self' http://127.0.0.1:8686"], "{shown}");
+        assert!(!shown.contains("ALLOWALL"), "{shown}");
+    }
+    for other in [FRAMED.replace("iframe", "embed"), FRAMED.replace("navigate", "no-cors")] {
+        assert_eq!(status(&world.get(&path, &format!("{cookie}{other}")).await), 403, "{other}");
+    }
+    let posts = format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{cookie}{FRAMED}content-length: 0\r\n\r\n"
+    );
+    assert_eq!(status(&world.raw(posts).await), 403, "a page that frames may not send in the person's name");
+}
+
+#[tokio::test]
+async fn in_a_frame_of_another_site_the_cookie_is_that_frames_alone() {
+    let world = World::with("https://apps.example", |_| {}).await;
+    let app = world.mirror().await;
+    let path = format!("/apps/{app}/?ticket={}", world.ticket(app));
+    let site = |answer: &str| {
+        let cookie = header(answer, "set-cookie").unwrap().to_owned();
+        (cookie.contains("; SameSite=None; "), cookie.ends_with("; Secure; Partitioned"))
+    };
+    assert_eq!(site(&world.get(&path, FRAMED).await), (false, false), "nobody was named");
+    world.proxy.embed(&"https://madang.example".parse().unwrap());
+    assert_eq!(site(&world.get(&path, FRAMED).await), (true, true));
+    assert_eq!(site(&world.get(&path, "").await), (false, false));
+    // Without TLS browsers keep no such cookie: there it is one of the site, which the web's page has to be of.
+    let plain = World::new().await;
+    plain.proxy.embed(&"http://127.0.0.1:8686".parse().unwrap());
+    let app = plain.mirror().await;
+    assert_eq!(site(&plain.get(&format!("/apps/{app}/?ticket={}", plain.ticket(app)), FRAMED).await), (false, false));
+}
+
 #[tokio::test]
 async fn a_ticket_in_the_address_goes_no_further_and_vouches_for_no_page() {
     let world = World::new().await;

@@ -48,6 +48,7 @@ impl Upstream for Places {
 pub struct World {
     pub address: SocketAddr,
     pub places: Arc<Places>,
+    pub proxy: Arc<Proxy>,
     signer: Signer,
     stop: Option<oneshot::Sender<()>>,
     pub serving: JoinHandle<()>,
@@ -69,8 +70,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(proxy.serve(listener, async { drop(stopped.await) }));
-        Self { address, places, signer, stop: Some(stop), serving }
+        let serving = tokio::spawn(Arc::clone(&proxy).serve(listener, async { drop(stopped.await) }));
+        Self { address, places, proxy, signer, stop: Some(stop), serving }
     }
 
     pub fn stop(&mut self) {

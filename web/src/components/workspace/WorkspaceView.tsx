@@ -11,28 +11,33 @@ import { useWorkspace, type Workspace } from '../../workspace/workspace';
 import { EditorPane } from './EditorPane';
 import { FilesPane } from './FilesPane';
 import { OutputPane } from './OutputPane';
+import { PreviewPane } from './PreviewPane';
 import { TerminalPane } from './TerminalPane';
 import { useRun, WorkspaceBar } from './WorkspaceBar';
 import styles from './WorkspaceView.module.css';
 
-type Pane = 'files' | 'code' | 'output' | 'terminal';
+type Side = 'output' | 'terminal' | 'preview';
+type Pane = 'files' | 'code' | Side;
+
+const isSide = (pane: Pane): pane is Side => pane !== 'files' && pane !== 'code';
 
 const PANES: readonly { id: Pane; icon: IconName; label: MessageId }[] = [
   { id: 'files', icon: 'folder', label: 'files.title' },
   { id: 'code', icon: 'code', label: 'editor.region' },
   { id: 'output', icon: 'output', label: 'output.title' },
   { id: 'terminal', icon: 'terminal', label: 'terminal.title' },
+  { id: 'preview', icon: 'preview', label: 'preview.title' },
 ];
 
 export function WorkspaceView() {
   const t = useText();
   const workspace = useWorkspace();
   const [pane, setPane] = useState<Pane>('code');
-  const [side, setSide] = useState<'output' | 'terminal'>('output');
+  const [side, setSide] = useState<Side>('output');
   const view = useRef<HTMLDivElement>(null);
   const look = (pane: Pane) => {
     setPane(pane);
-    if (pane === 'output' || pane === 'terminal') setSide(pane);
+    if (isSide(pane)) setSide(pane);
   };
   const run = useRun(() => { look('output'); });
   useBeginning(workspace);
@@ -62,12 +67,13 @@ export function WorkspaceView() {
       </div>
       <section className={styles['side']} data-part aria-label={t('side.title')}>
         <div className={styles['switch']}>
-          {PANES.filter(({ id }) => id === 'output' || id === 'terminal').map(({ id, label }) => (
+          {PANES.filter(({ id }) => isSide(id)).map(({ id, label }) => (
             <button key={id} type="button" aria-pressed={side === id} onClick={() => { look(id); }}>{t(label)}</button>
           ))}
         </div>
         <div className={styles['sideBody']} hidden={side !== 'output'}><OutputPane /></div>
         <div className={styles['sideBody']} hidden={side !== 'terminal'}><TerminalPane isShown={side === 'terminal'} /></div>
+        <div className={styles['sideBody']} hidden={side !== 'preview'}><PreviewPane isShown={side === 'preview'} /></div>
       </section>
       <nav className={styles['panes']} aria-label={t('panes.title')}>
         {PANES.map(({ id, icon, label }) => (

@@ -1,0 +1,90 @@
+// What stands around the editor: previews.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { test } from 'node:test';
+import { eventually, shown } from './browser.mjs';
+import { hindrances, named, signedIn, workspace } from './web.mjs';
+import { browser, server } from './world.mjs';
+
+const MAGENTA = [255, 0, 255];
+
+/** How much of what is seen of `place` is of this colour, from 0 to 1. */
+async function share(page, place, colour) {
+  const png = (await place.screenshot()).toString('base64');
+  return page.evaluate(async ([png, [red, green, blue]]) => {
+    const picture = new Image();
+    picture.src = `data:image/png;base64,${png}`;
+    await picture.decode();
+    const canvas = new OffscreenCanvas(picture.width, picture.height).getContext('2d');
+    canvas.drawImage(picture, 0, 0);
+    const { data } = canvas.getImageData(0, 0, picture.width, picture.height);
+    let found = 0;
+    for (let at = 0; at < data.length; at += 4) if (data[at] === red && data[at + 1] === green && data[at + 2] === blue) found += 1;
+    return (found * 4) / data.length;
+  }, [png, colour]);
+}
+
+// A page that tries to be ours: to read us, to lead us away, and to ask the API in its reader's name.
+const HOSTILE = `<!doctype html><title>guest</title><body style="background:#f0f;margin:0"><h1>served here</h1><script>
+  const tried = (what, act) => { try { act(); document.body.dataset[what] = 'done'; } catch { document.body.dataset[what] = 'refused'; } };
+  tried('read', () => parent.document.title);
+  if (top !== self) tried('lead', () => { top.location = 'http://127.0.0.1:1/'; });
+  if (top !== self) fetch(location.ancestorOrigins[0] + '/api/v1/sessions', { credentials: 'include', mode: 'no-cors', method: 'POST' }).catch(() => {});
+  if (top !== self) fetch(location.ancestorOrigins[0] + '/api/v1/signin', { credentials: 'include' }).then((answer) => answer.text()).then(() => { document.body.dataset.ask = 'done'; }, () => { document.body.dataset.ask = 'refused'; });
+</script>`;
+
+test('a page that a program serves is seen beside the editor, and is not ours', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, 'print(1)\n');
+  await server.write(session.id, 'site/index.html', HOSTILE);
+  const before = (await server.api('GET', '/sessions')).items.length;
+  const frame = page.locator('iframe[sandbox]');
+  await shown(page, 'web-preview', async () => {
+    await named(page, 'button', 'Preview').first().click();
+    await page.getByText('Nothing listens yet.').waitFor();
+    assert.deepEqual(await hindrances(page), []);
+    // It ends with its session.
+    server.madang('exec', session.id, '--', 'sh', '-c', 'cd site && exec python3 -m http.server 8000').catch(() => {});
+    await named(page, 'button', 'Open here: Port 8000').click();
+    await page.frameLocator('iframe[sandbox]').getByText('served here').waitFor();
+    await eventually('the page is seen', async () => (await share(page, frame, MAGENTA)) > 0.5);
+    const guest = page.frameLocator('iframe[sandbox]').locator('body');
+    await eventually('it has tried everything', async () => (await guest.getAttribute('data-ask')) !== null);
+    const tried = await guest.evaluate((body) => ({ ...body.dataset, own: self.origin !== location.ancestorOrigins[0] }));
+    assert.deepEqual(tried, { read: 'refused', lead: 'refused', ask: 'refused', own: true });
+    assert.equal(await page.title(), 'Madang');
+    assert.equal((await server.api('GET', '/sessions')).items.length, before, 'nothing was made in the reader’s name');
+  });
+  const address = await frame.getAttribute('src');
+  const stranger = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end(`<iframe src="${address}"></iframe>`));
+  await new Promise((ready) => stranger.listen(0, '127.0.0.1', ready));
+  const elsewhere = await page.context().newPage();
+  await elsewhere.goto(`http://127.0.0.1:${stranger.address().port}/`);
+  await eventually('a stranger’s frame stays empty', async () => elsewhere.frames()[1]?.url().startsWith('chrome-error:'));
+  stranger.close();
+  const [tab] = await Promise.all([page.context().waitForEvent('page'), page.getByRole('link', { name: 'Open in a new tab' }).click()]);
+  await tab.getByText('served here').waitFor();
+  assert.equal(await tab.evaluate(() => globalThis.opener), null);
+  await page.context().close();
+});
+
+test('a desktop opens beside the editor and in a tab, and shows the window of a program', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, 'print(1)\n', 'main.py', { app: 'desktop' });
+  await shown(page, 'web-desktop', async () => {
+    await named(page, 'button', 'Preview').first().click();
+    await named(page, 'button', 'Open here: Linux desktop').click();
+    const frame = page.locator('iframe[sandbox]');
+    await page.frameLocator('iframe[sandbox]').locator('canvas').first().waitFor();
+    assert.ok((await share(page, frame, MAGENTA)) < 0.01);
+    const window = 'DISPLAY=:1 setsid xterm -bg "#ff00ff" -geometry 80x24+20+20 >/dev/null 2>&1 </dev/null &';
+    server.madang('exec', session.id, '--', 'sh', '-c', `${window} sleep 60`).catch(() => {});
+    await eventually('the window is seen', async () => (await share(page, frame, MAGENTA)) > 0.05);
+    await named(page, 'button', 'Close the preview').click();
+    const [tab] = await Promise.all([page.context().waitForEvent('page'), named(page, 'button', 'Open Linux desktop in a new tab').click()]);
+    await eventually('it is seen in the tab', async () => (await share(page, tab.locator('body'), MAGENTA)) > 0.05);
+  });
+  // What the desktop's own page complains of is its affair.
+  assert.deepEqual(page.complaints.filter((text) => /Content Security Policy|Refused to/.test(text)), []);
+  await page.context().close();
+});

@@ -1,0 +1,107 @@
+import { useQuery } from '@tanstack/react-query';
+import { useState, type FormEvent, type ReactNode } from 'react';
+import { appOffersQuery, appsQuery, portsQuery } from '../../api/apps';
+import type { Schema } from '../../api/client';
+import { useText } from '../../i18n/text';
+import { Badge } from '../../ui/Badge';
+import { Button } from '../../ui/Button';
+import { Notice } from '../../ui/Notice';
+import { TextField } from '../../ui/TextField';
+import { useWorkspace } from '../../workspace/workspace';
+import { OpenButtons, type Wanted } from './PreviewPane';
+import styles from './PreviewPane.module.css';
+
+const REFRESH_MS = 4_000;
+/** The app without a program: whatever listens. */
+const PORT = 'port';
+
+type Acts = { isBusy: boolean; onOpen: (wanted: Wanted) => void; onTab: (wanted: Wanted) => void };
+
+/** What can be opened: ports that programs listen on, apps, and any other port. */
+export function PreviewList({ isShown, ...acts }: Acts & { isShown: boolean }) {
+  const t = useText();
+  const { session } = useWorkspace();
+  // Looking costs the session a little, so it is done while somebody looks here.
+  const watch = { enabled: isShown, refetchInterval: REFRESH_MS };
+  const apps = useQuery({ ...appsQuery(session.id), ...watch });
+  const ports = useQuery({ ...portsQuery(session.id), ...watch, retry: false });
+  const offers = useQuery({ ...appOffersQuery, enabled: isShown });
+  const running = (apps.data ?? []).filter(({ state, protocol }) => state === 'running' && protocol === 'http');
+  const others = running.filter(({ name }) => name !== PORT);
+  const known = new Set(others.map(({ port }) => port));
+  const listed = [...new Set([...(ports.data ?? []), ...running.filter(({ name }) => name === PORT).map(({ port }) => port)])].filter((port) => !known.has(port));
+  return (
+    <>
+      <p className={styles['lead']}>{t('preview.lead')}</p>
+      <Part title={t('preview.ports')}>
+        {ports.error && <Notice tone="warm">{ports.error.message}</Notice>}
+        {ports.data && listed.length === 0 && <p className={styles['hint']}>{t('preview.ports.none')}</p>}
+        <ul>
+          {listed.sort((a, b) => a - b).map((port) => (
+            <Row key={port} wanted={{ name: PORT, port, title: t('preview.port', { port: String(port) }) }} {...acts} />
+          ))}
+        </ul>
+        <OtherPort {...acts} />
+      </Part>
+      {offers.data && <Offers offers={offers.data.filter(({ name }) => name !== PORT)} running={new Set(others.map(({ name }) => name))} {...acts} />}
+    </>
+  );
+}
+
+function Part({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <section className={styles['part']} aria-label={title}>
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+function Row({ wanted, mark, ...acts }: Acts & { wanted: Wanted; mark?: string }) {
+  return (
+    <li className={styles['row']}>
+      <span className={styles['name']}>{wanted.title}</span>
+      {mark !== undefined && <Badge tone="good">{mark}</Badge>}
+      <OpenButtons wanted={wanted} {...acts} />
+    </li>
+  );
+}
+
+function Offers({ offers, running, ...acts }: Acts & { offers: readonly Schema['AppOffer'][]; running: ReadonlySet<string> }) {
+  const t = useText();
+  const missing = offers.filter(({ available }) => !available);
+  return (
+    <Part title={t('preview.apps')}>
+      <ul>
+        {offers.filter(({ available, protocol }) => available && protocol === 'http').map(({ name, title }) => (
+          <Row key={name} wanted={{ name, title }} {...acts} {...(running.has(name) ? { mark: t('preview.apps.running') } : {})} />
+        ))}
+      </ul>
+      {missing.length > 0 && (
+        <details className={styles['missing']}>
+          <summary>{t('preview.apps.missing')}</summary>
+          <ul>
+            {missing.map(({ name, title, unavailable }) => <li key={name}><strong>{title}</strong> {unavailable}</li>)}
+          </ul>
+        </details>
+      )}
+    </Part>
+  );
+}
+
+function OtherPort({ isBusy, onOpen }: Acts) {
+  const t = useText();
+  const [text, setText] = useState('');
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  const isPort = port > 0 && port < 65_536;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (isPort) onOpen({ name: PORT, port, title: t('preview.port', { port: text }) });
+  };
+  return (
+    <form className={styles['other']} onSubmit={submit}>
+      <TextField label={t('preview.otherPort')} value={text} onChange={setText} inputMode="numeric" input={{ placeholder: '8000' }} />
+      <Button type="submit" isDisabled={!isPort || isBusy}>{t('preview.otherPort.open')}</Button>
+    </form>
+  );
+}

@@ -1,0 +1,26 @@
+import type { deskEn } from '../en/desk';
+
+export const deskKo: Readonly<Record<keyof typeof deskEn, string>> = {
+  'preview.title': '미리 보기',
+  'preview.lead': '프로그램이 여는 웹 페이지와 창이 있는 앱을 코드 옆에서 봅니다.',
+  'preview.ports': '지금 듣고 있는 포트',
+  'preview.ports.none': '아직 아무것도 열려 있지 않습니다. 터미널에서 “python3 -m http.server 8000”처럼 서버를 시작하면 여기에 저절로 나타납니다.',
+  'preview.port': '포트 {port}',
+  'preview.otherPort': '다른 포트',
+  'preview.otherPort.open': '포트 열기',
+  'preview.apps': '앱',
+  'preview.apps.running': '실행 중',
+  'preview.apps.missing': '여기에 설치되지 않은 것',
+  'preview.open': '여기에서 열기',
+  'preview.open.of': '여기에서 열기: {title}',
+  'preview.tab': '새 탭에서 열기',
+  'preview.tab.of': '{title} 새 탭에서 열기',
+  'preview.starting': '{title} 시작하는 중…',
+  'preview.reload': '다시 불러오기',
+  'preview.close': '미리 보기 닫기',
+  'preview.frame': '{title}, 이 작업 공간의 프로그램이 보여 주는 페이지',
+  'preview.stranger': '마당이 아니라 이 작업 공간의 프로그램이 보여 주는 페이지입니다',
+  'preview.noFrame': '지금 주소에서는 앱을 새 탭에서만 열 수 있습니다.',
+  'preview.noAddress': '이 서버에는 브라우저로 앱을 여는 주소가 없습니다.',
+  'preview.blocked': '브라우저가 새 탭을 막았습니다. 이 페이지에 허용하고 다시 해 보세요.',
+};
