@@ -106,6 +106,8 @@ const folder = createRoute({
   component: lazyRouteComponent(() => import('./pages/FolderPage'), 'FolderPage'),
 });
 
+const images = createRoute({ getParentRoute: () => signedIn, path: '/images', component: lazyRouteComponent(() => import('./pages/ImagesPage'), 'ImagesPage') });
+
 const admin = createRoute({ getParentRoute: () => signedIn, path: '/admin', component: lazyRouteComponent(() => import('./pages/admin/AdminPage'), 'AdminPage') });
 
 const adminHome = createRoute({
@@ -145,7 +147,7 @@ const settingsPages = [
   createRoute({ getParentRoute: () => settings, path: '/dotfiles', component: lazyRouteComponent(() => import('./pages/settings/DotfilesPage'), 'DotfilesPage') }),
 ] as const;
 
-const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, folders, folder, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages])])]);
+const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, folders, folder, images, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages])])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });

@@ -12,6 +12,7 @@ const PLACES: readonly Place[] = [
   { to: '/', label: 'nav.workspaces' },
   { to: '/sessions', label: 'nav.sessions' },
   { to: '/folders', label: 'nav.folders' },
+  { to: '/images', label: 'nav.images' },
   { to: '/usage', label: 'nav.usage' },
   { to: '/admin', label: 'nav.admin', isFor: isAdministrator },
 ];

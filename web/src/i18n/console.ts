@@ -2,19 +2,21 @@ import { useIntl } from 'react-intl';
 import { adminEn } from './en/admin';
 import { consoleEn } from './en/console';
 import { foldersEn } from './en/folders';
+import { imagesEn } from './en/images';
 import { settingsEn } from './en/settings';
 import { usageEn } from './en/usage';
 import { adminKo } from './ko/admin';
 import { consoleKo } from './ko/console';
 import { foldersKo } from './ko/folders';
+import { imagesKo } from './ko/images';
 import { settingsKo } from './ko/settings';
 import { usageKo } from './ko/usage';
 import { CATALOGUES, type MessageId as SharedId, type Values } from './text';
 
 /** What the console says beside what every page may: it comes with the first page of the console, not before. */
 export const consoleTexts = {
-  en: { ...adminEn, ...consoleEn, ...usageEn, ...foldersEn, ...settingsEn },
-  ko: { ...adminKo, ...consoleKo, ...usageKo, ...foldersKo, ...settingsKo },
+  en: { ...adminEn, ...consoleEn, ...usageEn, ...foldersEn, ...settingsEn, ...imagesEn },
+  ko: { ...adminKo, ...consoleKo, ...usageKo, ...foldersKo, ...settingsKo, ...imagesKo },
 } as const;
 
 export type MessageId = SharedId | keyof typeof consoleTexts.en;

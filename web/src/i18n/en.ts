@@ -22,6 +22,7 @@ export const en = {
   'nav.sessions': 'Sessions',
   'nav.menu': 'Menu',
   'nav.folders': 'Folders',
+  'nav.images': 'Images',
   'nav.usage': 'Statistics',
   'settings.language': 'Language',
   'settings.theme': 'Theme',

@@ -23,6 +23,7 @@ export const ko: Catalogue = {
   'nav.sessions': '세션',
   'nav.menu': '메뉴',
   'nav.folders': '폴더',
+  'nav.images': '이미지',
   'nav.usage': '통계',
   'settings.language': '언어',
   'settings.theme': '테마',

@@ -36,3 +36,8 @@ export function money(intl: IntlShape, micro: number, currency: string | null | 
 export function moment(intl: IntlShape, time: string): string {
   return intl.formatDate(time, { dateStyle: 'medium', timeStyle: 'medium' });
 }
+
+/** A day, where the hour says nothing. */
+export function day(intl: IntlShape, time: string): string {
+  return intl.formatDate(time, { dateStyle: 'medium' });
+}

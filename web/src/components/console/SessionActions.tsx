@@ -9,6 +9,7 @@ import { Button } from '../../ui/Button';
 import { span } from '../../ui/format';
 import { Notice } from '../../ui/Notice';
 import { ReasonButton } from '../../ui/ReasonButton';
+import { CommitDialog } from '../images/CommitDialog';
 import { EndSessionsDialog } from './EndSessionsDialog';
 import styles from './console.module.css';
 
@@ -22,6 +23,7 @@ export function SessionActions({ session, people }: { session: Schema['SessionVi
   const intl = useIntl();
   const [why, setWhy] = useState<string | null>(null);
   const [isEnding, setEnding] = useState(false);
+  const [isCommitting, setCommitting] = useState(false);
   const act = useAct(session.id);
   const may = (action: string) => session.allowed_actions?.includes(action) ?? false;
   const reason = (action: Action | 'end') => (may(action) ? null : t(`session.why.${action}`, { state: t(`session.state.${session.state}`) }));
@@ -34,10 +36,12 @@ export function SessionActions({ session, people }: { session: Schema['SessionVi
           <ReasonButton key={action} reason={reason(action)} isPending={act.isPending && act.variables === action} onRefused={setWhy} onPress={() => { setWhy(null); act.mutate(action); }}>{t(`session.${action}`)}</ReasonButton>
         ))}
         {isLive && <Button isPending={act.isPending && act.variables === 'extend'} onPress={() => { act.mutate('extend'); }}>{t('session.extend', { time: span(intl, EXTEND_MS) })}</Button>}
+        <ReasonButton reason={may('files') ? null : t('commit.why', { state: t(`session.state.${session.state}`) })} onRefused={setWhy} onPress={() => { setWhy(null); setCommitting(true); }}>{t('commit.open')}</ReasonButton>
         <ReasonButton look="danger" reason={reason('end')} onRefused={setWhy} onPress={() => { setEnding(true); }}>{t('session.end')}</ReasonButton>
       </div>
       {why && <Notice>{why}</Notice>}
       {act.error && <Notice tone="danger">{act.error.message}</Notice>}
+      {isCommitting && <CommitDialog session={session} onClose={() => { setCommitting(false); }} />}
       {isEnding && <EndSessionsDialog sessions={[session]} people={people} onClose={() => { setEnding(false); }} onEnded={() => { setEnding(false); }} />}
     </>
   );

@@ -8,7 +8,7 @@ import { useAct } from '../../hooks/use-act';
 import { useText } from '../../i18n/console';
 import { Badge } from '../../ui/Badge';
 import { Button, IconButton } from '../../ui/Button';
-import { moment } from '../../ui/format';
+import { day } from '../../ui/format';
 import { Menu } from '../../ui/Menu';
 import { SelectField } from '../../ui/SelectField';
 import { Table } from '../../ui/Table';
@@ -50,7 +50,7 @@ export function AccessKeys() {
             { id: 'name', title: t('tokens.name'), cell: ({ name }) => name },
             { id: 'key', title: t('keys.key'), kind: 'wide', cell: ({ access_key }) => <code>{access_key}</code> },
             { id: 'state', title: t('people.state'), cell: ({ suspended_at }) => <Badge tone={suspended_at ? 'bad' : 'good'}>{t(suspended_at ? 'keys.suspended' : 'keys.good')}</Badge> },
-            { id: 'ends', title: t('tokens.ends'), kind: 'wide', cell: ({ expires_at }) => (expires_at ? moment(intl, expires_at) : t('tokens.ends.never')) },
+            { id: 'ends', title: t('tokens.ends'), kind: 'wide', cell: ({ expires_at }) => (expires_at ? day(intl, expires_at) : t('tokens.ends.never')) },
             { id: 'acts', title: '', kind: 'number', cell: (key) => <KeyMenu held={key} onChoose={(act) => { choose(key, act); }} /> },
           ]}
         />

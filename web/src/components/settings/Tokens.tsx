@@ -5,9 +5,9 @@ import { body, client, type Schema } from '../../api/client';
 import { SCOPES, tokensQuery } from '../../api/settings-queries';
 import { useAct } from '../../hooks/use-act';
 import { useText } from '../../i18n/console';
-import { Button } from '../../ui/Button';
+import { Button, IconButton } from '../../ui/Button';
 import { CheckBox } from '../../ui/CheckBox';
-import { moment } from '../../ui/format';
+import { day } from '../../ui/format';
 import { SelectField } from '../../ui/SelectField';
 import { Table } from '../../ui/Table';
 import { TextField } from '../../ui/TextField';
@@ -44,9 +44,9 @@ export function Tokens() {
           columns={[
             { id: 'name', title: t('tokens.name'), cell: ({ name }) => name },
             { id: 'may', title: t('tokens.may'), cell: ({ scopes }) => scopes.map(scopeName).join(', ') },
-            { id: 'made', title: t('tokens.made'), kind: 'wide', cell: ({ created_at }) => moment(intl, created_at) },
-            { id: 'ends', title: t('tokens.ends'), kind: 'wide', cell: ({ expires_at }) => (expires_at ? moment(intl, expires_at) : t('tokens.ends.never')) },
-            { id: 'acts', title: '', kind: 'number', cell: (token) => <Button small look="danger" aria-label={`${t('tokens.revoke')} ${token.name}`} onPress={() => { setRevoking(token); }}>{t('tokens.revoke')}</Button> },
+            { id: 'made', title: t('tokens.made'), kind: 'wide', cell: ({ created_at }) => day(intl, created_at) },
+            { id: 'ends', title: t('tokens.ends'), kind: 'wide', cell: ({ expires_at }) => (expires_at ? day(intl, expires_at) : t('tokens.ends.never')) },
+            { id: 'acts', title: '', kind: 'number', cell: (token) => <IconButton icon="trash" label={`${t('tokens.revoke')} ${token.name}`} onPress={() => { setRevoking(token); }} /> },
           ]}
         />
       )}

@@ -28,8 +28,8 @@ export function ProfilePage() {
       <h1>{t('settings.profile')}</h1>
       <div className={styles['columns']}>
         <Who />
-        <Look />
         <Password />
+        <Look />
       </div>
     </div>
   );
