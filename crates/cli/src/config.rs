@@ -1,13 +1,14 @@
 //! The configuration file: `MADANG_CONFIG`, TOML. Read once, typed at once; unknown keys are refused, and every problem is told in one run.
 
 mod ahead;
+mod folders;
 mod network;
 mod results;
 
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
 
 use madang_control::{ControlConfig, ProviderConfig};
-use madang_node::{AppAhead, NetworkConfig};
+use madang_node::{AppAhead, FoldersConfig, NetworkConfig};
 use toml::{Table, Value};
 
 use crate::{exit::Failure, proxy::AppsSettings};
@@ -30,9 +31,18 @@ pub struct Traces {
 #[derive(Debug, Default)]
 struct Beside {
     traces: Traces,
-    network: NetworkConfig,
     apps: AppsSettings,
-    ahead: Vec<AppAhead>,
+    node: NodeSettings,
+}
+
+/// What it says of this machine as a node.
+#[derive(Debug, Default)]
+pub struct NodeSettings {
+    /// What sandboxes reach.
+    pub network: NetworkConfig,
+    /// The apps that are kept started.
+    pub ahead: Vec<AppAhead>,
+    pub folders: FoldersConfig,
 }
 
 /// Applies the file that the environment names, if it names one; gives what it says of apps.
@@ -45,9 +55,9 @@ pub fn traces() -> Result<Traces, Failure> {
     read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| beside.traces)
 }
 
-/// What it says of the sandboxes of this machine: their network, and the apps that are kept started.
-pub fn node() -> Result<(NetworkConfig, Vec<AppAhead>), Failure> {
-    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| (beside.network, beside.ahead))
+/// What it says of this machine as a node; the rest of it is checked as well.
+pub fn node() -> Result<NodeSettings, Failure> {
+    read(&mut ControlConfig::new(std::path::PathBuf::new())).map(|beside| beside.node)
 }
 
 fn read(config: &mut ControlConfig) -> Result<Beside, Failure> {
@@ -105,6 +115,11 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
         config.results = Some(results::read(&mut section));
         file.problems.extend(section.end());
     }
+    let folders = file.section("folders").map(|mut section| {
+        let folders = folders::read(&mut section);
+        file.problems.extend(section.end());
+        folders
+    });
     let ahead = file.section("apps").map(|mut section| {
         let ahead = ahead::read(&mut section);
         file.problems.extend(section.end());
@@ -115,13 +130,14 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
         url: file.parsed("apps_url", "http:// or https://, a host and perhaps a port"),
         domain: file.text("apps_domain"),
     };
-    let (traces, network) = (traces.unwrap_or_default(), network.unwrap_or_default());
+    let traces = traces.unwrap_or_default();
+    let node = NodeSettings {
+        network: network.unwrap_or_default(),
+        ahead: ahead.unwrap_or_default(),
+        folders: folders.unwrap_or_default(),
+    };
     let problems = file.end();
-    if problems.is_empty() {
-        Ok(Beside { traces, network, apps, ahead: ahead.unwrap_or_default() })
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(Beside { traces, apps, node }) } else { Err(problems) }
 }
 
 fn provider(section: &mut Section) -> ProviderConfig {
@@ -190,6 +206,14 @@ impl Section {
                 None
             }
         }
+    }
+
+    fn flag(&mut self, key: &str) -> Option<bool> {
+        let value = self.table.remove(key)?;
+        if value.as_bool().is_none() {
+            self.problem(key, "is true or false");
+        }
+        value.as_bool()
     }
 
     fn needed(&mut self, key: &str) -> String {
@@ -280,6 +304,8 @@ impl Section {
 
 #[cfg(test)]
 mod tests {
+    use madang_node::Sharing;
+
     use super::*;
 
     #[test]
@@ -320,18 +346,24 @@ mod tests {
             region = "eu"
             key_file = "/etc/madang/results.keys"
             beyond_bytes = 1000
+            [folders]
+            path = "/mnt/ceph/madang"
+            shared = true
+            writable = true
             [[apps.ahead]]
             app = "jupyterlab"
             language = "python"
             slots = 2
         "#;
-        let Beside { traces, network, apps, ahead } = apply_text(text, &mut config).unwrap();
+        let Beside { traces, apps, node: NodeSettings { network, ahead, folders } } =
+            apply_text(text, &mut config).unwrap();
         assert_eq!((network.pool.to_string().as_str(), network.connections_max), ("100.127.0.0/16", 100));
         assert_eq!((network.opened[0].bits(), network.closed[0].bits()), (24, 32));
         assert_eq!((network.bytes_per_s_max, network.resolvers[0].port()), (Some(1_000_000), 53));
         assert_eq!(apps.listen, Some("127.0.0.1:9002".parse().unwrap()));
         assert!(apps.url.is_some_and(|url| url.is_secure()) && apps.domain.as_deref() == Some("apps.example.org"));
         assert_eq!(ahead, [AppAhead { app: "jupyterlab".into(), language: Some("python".into()), slots: 2 }]);
+        assert_eq!(folders, FoldersConfig::Shared("/mnt/ceph/madang".into(), Sharing { writable: true }));
         assert_eq!(traces.endpoint.as_deref(), Some("http://collector.example:4318"));
         assert_eq!(traces.service.as_deref(), Some("school"));
         assert_eq!(config.listen, Some("127.0.0.1:9000".parse().unwrap()));
@@ -371,6 +403,10 @@ mod tests {
             url = "file://here"
             endpoint = "s3.example.org"
             secret = "s"
+            [folders]
+            path = "mnt"
+            shared = "yes"
+            writable = false
             [[apps.ahead]]
             slots = 99
         "#;
@@ -393,6 +429,9 @@ mod tests {
             "`results.url` is s3://",
             "`results.endpoint` is http:// or https://",
             "`results.secret` is unknown",
+            "`folders.path` is an absolute path",
+            "`folders.shared` is true or false",
+            "`folders.writable` is said of a `shared` place only",
             "`apps.ahead[0].app` is missing",
             "`apps.ahead[0].slots` is 16 at most",
         ] {

@@ -7,6 +7,7 @@ use madang_control::Server;
 use crate::{
     args::ControlArgs,
     exit::Failure,
+    storage,
     up::{self, Signals},
 };
 
@@ -23,5 +24,5 @@ async fn serve(args: ControlArgs) -> Result<u8, Failure> {
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, madang_node_link::PORT));
     config.nodes_listen = args.nodes_listen.or(config.nodes_listen).or(Some(usual));
     let server = Server::build(config, None).await.map_err(up::control_failure)?;
-    up::answer(server, door, signals).await
+    up::answer(storage::beside(server, None)?, door, signals).await
 }

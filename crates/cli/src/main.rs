@@ -30,6 +30,7 @@ mod run;
 mod session;
 mod smoke;
 mod stdin;
+mod storage;
 mod terminal;
 mod up;
 mod usage;

@@ -17,6 +17,7 @@ use crate::{
     args::NodeArgs,
     exit::Failure,
     proxy::AppsSettings,
+    storage,
     up::{self, Signals, chain},
 };
 
@@ -47,6 +48,7 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
     println!("node {} of {}", member.id(), args.join.join(","));
     let node: Arc<dyn Node> = agent.clone();
     let open = door.map(|door| door.open_with(Arc::clone(&node), member.ticket_key()));
+    let serving = tokio::spawn(storage::serve(Arc::clone(&agent), member.ticket_key()));
     let ended = tokio::select! {
         ended = member.serve(node) => Some(ended),
         () = signals.next() => None,
@@ -58,6 +60,7 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
     if let Some(open) = open {
         open.close().await;
     }
+    serving.abort();
     // Sessions go on without the agent, unless they were ended.
     agent.stop().await;
     ended.map_or(Ok(0), |error| Err(member_failure(&error)))

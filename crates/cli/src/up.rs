@@ -12,6 +12,7 @@ use crate::{
     exit::Failure,
     log::Log,
     proxy::{AppsSettings, Door},
+    storage,
 };
 
 /// Starts the server and stays until it is told to stop.
@@ -52,19 +53,12 @@ async fn serve(args: UpArgs) -> Result<u8, Failure> {
             return Err(control_failure(error));
         }
     };
-    let ended = match with_storage(server, &agent) {
+    let ended = match storage::beside(server, Some(&agent)) {
         Ok(server) => answer(server, door, signals).await,
         Err(failure) => Err(failure),
     };
     agent.stop().await;
     ended
-}
-
-/// The bytes of folders come and go beside the public API, for whoever carries a ticket.
-fn with_storage(server: Server, agent: &Agent) -> Result<Server, Failure> {
-    let router = madang_storage::router(agent.volumes(), server.ticket_verifier(), server.clock());
-    let router = router.map_err(|error| Failure::internal(format!("serving folders: {}", chain(&error))))?;
-    Ok(server.beside("/storage/v1", router))
 }
 
 /// What the file says, and then the command line.
@@ -108,8 +102,9 @@ pub(crate) fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<Agent
         OnOff::On => Pools::On,
         OnOff::Off => Pools::Off,
     };
-    let ((labels, devices), (network, ahead)) = (Default::default(), config::node()?);
-    Ok(AgentConfig { home: PathBuf::from(home), program, pools, ahead, labels, devices, network, apps: None })
+    let (labels, devices) = Default::default();
+    let config::NodeSettings { network, ahead, folders } = config::node()?;
+    Ok(AgentConfig { home: PathBuf::from(home), program, pools, ahead, labels, devices, network, folders, apps: None })
 }
 
 /// A directory that is taken or cannot be written, an address that is: for the caller to choose another.

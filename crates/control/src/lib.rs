@@ -16,7 +16,10 @@ mod server;
 mod signin;
 mod tasks;
 
-pub use app::fleet::{Fleet, Member, MemberState};
+pub use app::{
+    fleet::{Fleet, Member, MemberState},
+    folder_finder::FolderFinder,
+};
 pub use config::ControlConfig;
 pub use entrance::EntranceError;
 pub use http::openapi;

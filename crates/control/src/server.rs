@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     ControlConfig, admin_token,
-    app::{App, Failure, Stage, fleet::Fleet, ssh::SshDoor},
+    app::{App, Failure, Stage, fleet::Fleet, folder_finder::FolderFinder, ssh::SshDoor},
     clock,
     connection::{serve_tcp, serve_unix},
     entrance::{self, Entrance, EntranceError},
@@ -151,6 +151,11 @@ impl Server {
     /// The nodes: whoever links others joins them here.
     pub fn fleet(&self) -> Arc<Fleet> {
         Arc::clone(&self.app.fleet)
+    }
+
+    /// Which node has a folder: whoever moves bytes for others asks it.
+    pub fn folder_finder(&self) -> FolderFinder {
+        FolderFinder::new(&self.app)
     }
 
     /// What tickets that this server signs are checked with.

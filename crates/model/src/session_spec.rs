@@ -87,6 +87,9 @@ pub struct Queueing {
     /// The only node that it may be on: its folders are there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeId>,
+    /// The place of its folders, where several nodes share it: it may be on any of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<NodeId>,
     /// Higher starts earlier.
     pub priority: i64,
     /// Sessions that must have ended well before.
@@ -104,6 +107,7 @@ impl Default for Queueing {
             resource_group: GROUP_DEFAULT.to_owned(),
             labels: BTreeMap::new(),
             node: None,
+            place: None,
             priority: 0,
             depends_on: BTreeSet::new(),
             reservation: None,

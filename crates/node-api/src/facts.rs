@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use madang_ids::NodeId;
 use madang_model::AppsAddress;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,9 @@ pub struct VolumeSeen {
     pub enforcement: Enforcement,
     /// Why it is not better; empty where nothing is.
     pub note: String,
+    /// What all nodes call it that have the same one; none of a place that is this node's alone.
+    #[serde(default)]
+    pub place: Option<NodeId>,
 }
 
 /// What holds the owner of folders to a quota.

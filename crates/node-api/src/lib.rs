@@ -371,6 +371,9 @@ pub trait Node: Send + Sync + 'static {
     /// while a sandbox has it ([`NodeError::Conflict`]), nobody changes anything in it meanwhile, and when this returns it is the second's for
     /// whoever mounts it or moves bytes; what the first had of it is then to be removed.
     async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError>;
+    /// A connection on which the node answers HTTP/1.1 about what is in its folders, to whoever shows a ticket with each request; for those
+    /// who cannot come to the node itself. [`NodeError::Unavailable`] where it serves no folders.
+    async fn folder_connect(&self) -> Result<AppConnection, NodeError>;
     /// Starts an app and returns when it answers; the error of one that does not has its last words. One of this name and port that runs
     /// already is returned as it is.
     async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError>;

@@ -106,6 +106,7 @@ pub enum Ask {
         from: FolderPlace,
         to: FolderPlace,
     },
+    FolderConnect,
     SandboxFreeze {
         sandbox: SandboxId,
         when: FreezeWhen,
@@ -183,6 +184,7 @@ impl Ask {
             Self::FolderRemove { .. } => "node folder_remove",
             Self::FolderUsage { .. } => "node folder_usage",
             Self::FolderClone { .. } => "node folder_clone",
+            Self::FolderConnect => "node folder_connect",
             Self::SandboxFreeze { .. } => "node sandbox_freeze",
             Self::SandboxThaw { .. } => "node sandbox_thaw",
             Self::AppStart { .. } => "node app_start",
@@ -235,6 +237,7 @@ impl Ask {
             | Self::FileRead { .. }
             | Self::ImageExport { .. }
             | Self::ImageImport { .. }
+            | Self::FolderConnect
             | Self::AppConnect { .. }
             | Self::PortConnect { .. }
             | Self::ExecStart { .. }

@@ -408,6 +408,11 @@ impl Node for SimNode {
         self.folder_copied(from, to).await
     }
 
+    /// What it knows of folders are their sizes.
+    async fn folder_connect(&self) -> Result<AppConnection, NodeError> {
+        Err(NodeError::Unavailable("a simulated node has no bytes of folders".to_owned()))
+    }
+
     async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {
         self.used(sandbox, |sandbox| sandbox.apps.start(app, &sandbox.spec.limits))
     }

@@ -47,7 +47,7 @@ impl Default for Script {
             arch: "sim64".into(),
             cpu_millis: 8_000,
             memory_bytes: 16 << 30,
-            volume: Some(VolumeSeen { enforcement: Enforcement::Project, note: "simulated".into() }),
+            volume: Some(VolumeSeen { enforcement: Enforcement::Project, note: "simulated".into(), place: None }),
             ..NodeFacts::default()
         };
         Self { facts, clock: Clock::Still, starts: Vec::new() }

@@ -18,7 +18,7 @@ use madang_node_api::{
     PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, WriteSeen, WriteWhen,
 };
 use madang_slot_api::{FromSlot, ToSlot};
-use madang_storage::Volumes;
+use madang_storage::{Served, Volumes};
 use tokio::{
     sync::{Notify, broadcast},
     task::JoinSet,
@@ -64,6 +64,8 @@ pub struct Agent {
     pub(crate) devices: Devices,
     pub(crate) network: Arc<NodeNetwork>,
     pub(crate) volumes: Arc<Volumes>,
+    /// Answers for what is in folders, once somebody has said whose tickets count.
+    pub(crate) folders_served: RwLock<Option<Served>>,
     pub(crate) images: Images,
     pub(crate) sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
@@ -408,6 +410,10 @@ impl Node for Agent {
 
     async fn folder_clone(&self, from: FolderPlace, to: FolderPlace) -> Result<(), NodeError> {
         self.folders(move |volumes| volumes.copy(from, to)).await
+    }
+
+    async fn folder_connect(&self) -> Result<AppConnection, NodeError> {
+        self.folder_stream()
     }
 
     async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use madang_model::AppsAddress;
 use madang_network::NetworkConfig;
+use madang_storage::Sharing;
 
 use crate::device::DeviceConfig;
 
@@ -24,6 +25,18 @@ pub struct AppAhead {
     pub slots: usize,
 }
 
+/// Where a node has its folders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FoldersConfig {
+    /// In its home.
+    #[default]
+    Home,
+    /// Elsewhere on this machine; made if missing, for this user only.
+    At(PathBuf),
+    /// Where other nodes have theirs too; has to be there.
+    Shared(PathBuf, Sharing),
+}
+
 /// A node's settings.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
@@ -39,6 +52,8 @@ pub struct AgentConfig {
     pub devices: DeviceConfig,
     /// What sandboxes reach at most, and how.
     pub network: NetworkConfig,
+    /// Where folders are.
+    pub folders: FoldersConfig,
     /// Where people reach apps of this node, if its own process serves them.
     pub apps: Option<AppsAddress>,
 }

@@ -1,16 +1,21 @@
 //! Folders: what the node's volumes are asked, and how a sandbox gets what it is to see of them.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{
+    os::fd::OwnedFd,
+    sync::{Arc, PoisonError},
+};
 
 use madang_model::{FolderMount, FolderPlace, FolderUsage};
-use madang_node_api::{Enforcement, MOUNTS_MAX, NodeError, SandboxSpec, VolumeSeen};
+use madang_node_api::{AppConnection, Enforcement, MOUNTS_MAX, NodeError, SandboxSpec, VolumeSeen};
 use madang_sandbox::Slot;
-use madang_storage::{Holding, Lent, StorageError, Volumes};
+use madang_storage::{Holding, Lent, Served, Sharing, StorageError, Volumes};
 
 use crate::agent::Agent;
 
 /// Of a path below `/home/work`.
 const PATH_BYTES_MAX: usize = 1024;
+/// Between whoever asks and the thread that answers.
+const BETWEEN_BYTES: usize = 256 << 10;
 
 /// Folders that a sandbox is given: where each goes, and that it has them.
 #[derive(Debug)]
@@ -23,6 +28,20 @@ impl Agent {
     /// Where this node's folders are, for whoever moves bytes in and out of them.
     pub fn volumes(&self) -> Arc<Volumes> {
         Arc::clone(&self.volumes)
+    }
+
+    /// From now on `served` answers whoever asks for what is in folders.
+    pub fn folders_serve(&self, served: Served) {
+        *self.folders_served.write().unwrap_or_else(PoisonError::into_inner) = Some(served);
+    }
+
+    /// See `Node::folder_connect`.
+    pub(crate) fn folder_stream(&self) -> Result<AppConnection, NodeError> {
+        let nobody = || NodeError::Unavailable("this node serves no folders".to_owned());
+        let (near, far) = tokio::io::duplex(BETWEEN_BYTES);
+        let served = self.folders_served.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(nobody)?;
+        served.serve(Box::new(far)).map_err(|error| node_error(&error))?;
+        Ok(Box::new(near))
     }
 
     /// Asks the volumes, which block.
@@ -81,9 +100,15 @@ pub(crate) fn check(mounts: &[FolderMount]) -> Result<(), NodeError> {
 
 /// As the node says of itself.
 pub(crate) fn seen(volumes: &Volumes) -> VolumeSeen {
+    let place = volumes.place();
     match volumes.holding() {
-        Holding::Images => VolumeSeen { enforcement: Enforcement::Image, note: String::new() },
-        Holding::Counted(why) => VolumeSeen { enforcement: Enforcement::Counted, note: why.clone() },
+        Holding::Images => VolumeSeen { enforcement: Enforcement::Image, note: String::new(), place },
+        Holding::Counted(why) => VolumeSeen { enforcement: Enforcement::Counted, note: why.clone(), place },
+        Holding::Shared(Sharing { writable }) => {
+            let sessions = if *writable { "nothing holds sessions that write" } else { "sessions may only read" };
+            let note = format!("folders are on a shared place: uploads are counted, {sessions}");
+            VolumeSeen { enforcement: Enforcement::Counted, note, place }
+        }
     }
 }
 

@@ -37,6 +37,7 @@ mod template;
 mod verdict;
 
 pub use agent::Agent;
-pub use config::{AgentConfig, AppAhead, Pools};
+pub use config::{AgentConfig, AppAhead, FoldersConfig, Pools};
 pub use madang_network::{NetworkConfig, look as network_look};
+pub use madang_storage::Sharing;
 pub use setup::StartError;

@@ -22,7 +22,7 @@ use crate::{
     agent::{Agent, WATCH_MAX},
     agent_pool,
     app::Shelf,
-    config::AgentConfig,
+    config::{AgentConfig, FoldersConfig},
     device::Devices,
     drift::Drift,
     image::Images,
@@ -106,7 +106,11 @@ impl Setup {
         let devices = Devices::look(&config.devices, &config.home)?;
         let looked = recover::look(&slots, &cgroups, &spool)?;
         let network = Arc::new(NodeNetwork::open(&config, &looked.found));
-        let volumes = Volumes::open(&config.home.join("folders"))?;
+        let volumes = match &config.folders {
+            FoldersConfig::Home => Volumes::open(&config.home.join("folders")),
+            FoldersConfig::At(path) => Volumes::open(path),
+            FoldersConfig::Shared(path, sharing) => Volumes::open_shared(path, *sharing),
+        }?;
         let maker = Maker::start(MakerConfig {
             program: config.program.clone(),
             instance: config.instance(),
@@ -188,6 +192,7 @@ impl Setup {
             devices: self.devices,
             network: self.network,
             volumes: self.volumes,
+            folders_served: RwLock::default(),
             images,
             sandboxes: RwLock::default(),
             changes: broadcast::channel(WATCH_MAX).0,

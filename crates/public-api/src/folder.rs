@@ -105,7 +105,7 @@ pub struct FolderView {
     pub cloned_from: Option<FolderId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trashed_at: Option<Timestamp>,
-    /// Where it is; sessions that mount it are there.
+    /// Where it is: the node that has it, or the name of the place that several nodes share. Sessions that mount it are there.
     #[schema(value_type = String)]
     pub node: NodeId,
     /// The user who made it.

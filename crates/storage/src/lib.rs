@@ -5,6 +5,7 @@
 
 mod door;
 pub mod http;
+mod rename;
 mod share;
 pub mod transfer;
 pub mod tree;
@@ -13,10 +14,10 @@ mod volume;
 use std::os::fd::OwnedFd;
 
 pub use door::{Door, Passing};
-pub use http::{Clock, router};
+pub use http::{Clock, Elsewhere, Served, Stream, router};
 use madang_ids::FolderId;
 
-pub use volume::{Holding, Lent, QUOTA_BYTES_MAX, QUOTA_BYTES_MIN, QUOTA_FILES_MAX, QUOTA_FILES_MIN, Volumes};
+pub use volume::{Holding, Lent, QUOTA_BYTES_MAX, QUOTA_BYTES_MIN, QUOTA_FILES_MAX, QUOTA_FILES_MIN, Sharing, Volumes};
 
 /// Where folders are: what a transfer asks of a volume.
 pub trait Roots: Send + Sync + 'static {

@@ -10,6 +10,8 @@ mod client;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "front_door/ground.rs"]
 mod ground;
+#[path = "front_door/way.rs"]
+mod way;
 
 use std::{
     collections::BTreeMap,

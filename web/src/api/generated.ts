@@ -2326,7 +2326,7 @@ export interface components {
             may?: components["schemas"]["FolderPermission"] | null;
             mode: components["schemas"]["FolderMode"];
             name: string;
-            /** @description Where it is; sessions that mount it are there. */
+            /** @description Where it is: the node that has it, or the name of the place that several nodes share. Sessions that mount it are there. */
             node: string;
             organization: string;
             /** @description What its owner is called. */
@@ -3060,7 +3060,7 @@ export interface components {
                 may?: components["schemas"]["FolderPermission"] | null;
                 mode: components["schemas"]["FolderMode"];
                 name: string;
-                /** @description Where it is; sessions that mount it are there. */
+                /** @description Where it is: the node that has it, or the name of the place that several nodes share. Sessions that mount it are there. */
                 node: string;
                 organization: string;
                 /** @description What its owner is called. */

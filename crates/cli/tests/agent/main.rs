@@ -32,6 +32,7 @@ impl Home {
             labels: BTreeMap::new(),
             devices,
             network: NetworkConfig::default(),
+            folders: Default::default(),
             apps: None,
         };
         Self { agent: Agent::start(config).await.unwrap(), directory }

@@ -8,6 +8,7 @@ mod away;
 mod chaos;
 mod clock;
 mod disk;
+mod folders;
 mod images;
 mod join;
 mod network;

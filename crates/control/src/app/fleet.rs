@@ -84,6 +84,11 @@ impl Member {
         self.presence() == Presence::Here
     }
 
+    /// What its place for folders is called: as those call it that share it, or as the node.
+    pub fn folder_place(&self) -> NodeId {
+        self.node.facts().volume.and_then(|volume| volume.place).unwrap_or(self.id)
+    }
+
     /// Something may be placed there.
     pub fn is_open(&self) -> bool {
         self.state == MemberState::Schedulable && self.is_here()
@@ -191,8 +196,17 @@ impl Fleet {
         joined.values().map(|joined| joined.member.clone()).collect()
     }
 
+    /// The nodes that have this place for folders, by id: the node of that name itself, else all that share a place of that name.
+    pub fn at_place(&self, place: NodeId) -> Vec<Member> {
+        // A node is not taken for another that is away, whatever it says of its place.
+        if let Some(member) = self.of(place) {
+            return vec![member];
+        }
+        self.members().into_iter().filter(|member| member.folder_place() == place).collect()
+    }
+
     /// The only node, where there is only one: the way of most installations, and it costs next to nothing.
-    fn only(&self) -> Option<Member> {
+    pub(super) fn only(&self) -> Option<Member> {
         let joined = self.joined.read().unwrap_or_else(PoisonError::into_inner);
         let mut nodes = joined.values();
         nodes.next().filter(|_| nodes.next().is_none()).map(|joined| joined.member.clone())

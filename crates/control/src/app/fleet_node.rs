@@ -242,6 +242,10 @@ impl Node for Fleet {
         self.volume()?.folder_clone(from, to).await
     }
 
+    async fn folder_connect(&self) -> Result<AppConnection, NodeError> {
+        self.volume()?.folder_connect().await
+    }
+
     async fn app_start(&self, sandbox: SandboxId, app: AppSpec) -> Result<AppSeen, NodeError> {
         let span = madang_trace::span!(
             "app_start", otel.kind = "client", otel.status_code = Empty, madang.sandbox.id = %sandbox

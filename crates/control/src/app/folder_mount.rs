@@ -46,13 +46,12 @@ impl App {
             let Some(record) = self.store.folder_get(record.id).await? else { continue };
             let found = self.folder_found(actor, record).await?;
             if let (Ok(found), Some(may)) = (found.clone().ready(), found.may) {
-                settled.add_by_itself(&found.record, may, |node| self.mount_group(node).is_ok());
+                settled.add_by_itself(&found.record, may, |place| !self.fleet.at_place(place).is_empty());
             }
         }
-        if let Some((node, name)) = &settled.node {
-            self.mount_node(*node, name, &spec.queueing.resource_group)?;
+        if let Some((place, name)) = settled.place {
+            self.mount_place(place, &name, spec)?;
         }
-        spec.queueing.node = settled.node.map(|(node, _)| node);
         spec.mounts = settled.mounts;
         Ok(Some(mounting))
     }
@@ -72,21 +71,27 @@ impl App {
         Ok((found.ready()?.record, may))
     }
 
-    fn mount_group(&self, node: NodeId) -> Result<String, Failure> {
-        let gone = || Failure::new(ProblemKind::Unavailable, format!("the node {node} of the folders is not there"));
-        self.fleet.of(node).map(|member| member.group).ok_or_else(gone)
-    }
-
-    fn mount_node(&self, node: NodeId, name: &str, group: &str) -> Result<(), Failure> {
-        let theirs = self.mount_group(node)?;
-        if theirs == group {
-            return Ok(());
+    /// Sends a session where its folders are, if that is in its resource group.
+    fn mount_place(&self, place: NodeId, name: &str, spec: &mut SessionSpec) -> Result<(), Failure> {
+        let at = self.fleet.at_place(place);
+        let Some(first) = at.first() else {
+            let detail = format!("no node that has the place {place} of the folders is there");
+            return Err(Failure::new(ProblemKind::Unavailable, detail));
+        };
+        let group = &spec.queueing.resource_group;
+        if at.iter().all(|member| member.group != *group) {
+            let detail = format!(
+                "the folder `{name}` is on a node of the resource group `{}`, the session is for `{group}`: \
+                say `resource_group`, or leave the folder out",
+                first.group
+            );
+            return Err(Failure::invalid("mounts", detail));
         }
-        let detail = format!(
-            "the folder `{name}` is on a node of the resource group `{theirs}`, the session is for `{group}`: \
-            say `resource_group`, or leave the folder out"
-        );
-        Err(Failure::invalid("mounts", detail))
+        match first.id == place {
+            true => spec.queueing.node = Some(place),
+            false => spec.queueing.place = Some(place),
+        }
+        Ok(())
     }
 }
 
@@ -95,7 +100,7 @@ impl App {
 struct Settled {
     mounts: Vec<SessionMount>,
     /// Where the first of them is, and what it is called.
-    node: Option<(NodeId, String)>,
+    place: Option<(NodeId, String)>,
 }
 
 impl Settled {
@@ -117,9 +122,9 @@ impl Settled {
             let detail = format!("`{at}` and `{}` are in each other's way", other.mount.at);
             return Err(Failure::invalid(format!("{field}.at"), detail));
         }
-        if let Some((node, name)) = self.node.as_ref().filter(|(node, _)| *node != record.node) {
+        if let Some((place, name)) = self.place.as_ref().filter(|(place, _)| *place != record.node) {
             let detail = format!(
-                "the folder `{name}` is on the node {node}, `{}` on {}: one session cannot have both",
+                "the folder `{name}` is on {place}, `{}` on {}: one session cannot have both",
                 record.name, record.node
             );
             return Err(Failure::invalid(format!("{field}.folder"), detail));
@@ -132,7 +137,7 @@ impl Settled {
     fn add_by_itself(&mut self, record: &FolderRecord, may: FolderPermission, reachable: impl Fn(NodeId) -> bool) {
         let at = &record.name;
         let known = |other: &SessionMount| other.mount.folder == record.id || overlap(&other.mount.at, at);
-        let elsewhere = self.node.as_ref().is_some_and(|(node, _)| *node != record.node);
+        let elsewhere = self.place.as_ref().is_some_and(|(place, _)| *place != record.node);
         let full = self.mounts.len() >= bounds::MOUNTS_MAX;
         if !(full || elsewhere || self.mounts.iter().any(known)) && reachable(record.node) {
             self.put(record, at.clone(), access(None, record, may));
@@ -140,7 +145,7 @@ impl Settled {
     }
 
     fn put(&mut self, record: &FolderRecord, at: String, access: MountAccess) {
-        self.node.get_or_insert_with(|| (record.node, record.name.clone()));
+        self.place.get_or_insert_with(|| (record.node, record.name.clone()));
         let mount = FolderMount { folder: record.id, owner: record.owner, at, access };
         self.mounts.push(SessionMount { name: record.name.clone(), mount });
     }
@@ -170,4 +175,9 @@ pub(super) fn mounts_view(spec: &SessionSpec) -> Vec<MountView> {
 /// The label that every node has besides those it was given: its own id.
 pub(super) fn node_label(node: NodeId) -> (String, String) {
     ("madang.node".to_owned(), node.to_string())
+}
+
+/// The label of every node that has a place for folders: what the place is called.
+pub(super) fn place_label(place: NodeId) -> (String, String) {
+    ("madang.place".to_owned(), place.to_string())
 }

@@ -13,7 +13,7 @@ use madang_model::{
 use madang_node_api::{Node, NodeError};
 use madang_public_api::{FolderQuotaView, ProblemKind};
 
-use super::{App, Asker, Failure, folder::parts, people::Directory};
+use super::{App, Asker, Failure, fleet::Member, folder::parts, people::Directory};
 
 /// The quotas that nodes were told, by owner and node.
 #[derive(Debug, Default)]
@@ -62,13 +62,22 @@ impl App {
         // Folders are few and stay: the node with least to do now is as good as any other.
         let best = holds.min_by_key(|member| (member.node.health().sandboxes, member.id));
         let none = || Failure::new(ProblemKind::Unavailable, "no node that is heard has a place for folders");
-        best.map(|member| member.id).ok_or_else(none)
+        best.map(|member| member.folder_place()).ok_or_else(none)
     }
 
-    /// The node of a folder, if it is heard here.
-    pub(super) fn folder_node(&self, id: NodeId) -> Result<std::sync::Arc<dyn Node>, NodeError> {
-        let member = self.fleet.of(id).filter(super::fleet::Member::is_here);
-        member.map(|member| member.node).ok_or_else(|| NodeError::Unavailable(format!("the node {id} is not heard")))
+    /// The node that answers for the folders of a place, if it is heard here: always the same one of those that share it, as long as it is
+    /// there, so that what must not happen at once meets at one door.
+    pub(super) fn folder_node(&self, place: NodeId) -> Result<std::sync::Arc<dyn Node>, NodeError> {
+        let mut at = self.fleet.at_place(place);
+        let shared = at.len() > 1 || at.first().is_some_and(|member| member.id != place);
+        at.retain(Member::is_here);
+        let unheard = || {
+            NodeError::Unavailable(match shared {
+                true => format!("no node that has the place {place} is heard"),
+                false => format!("the node {place} is not heard"),
+            })
+        };
+        at.into_iter().next().map(|member| member.node).ok_or_else(unheard)
     }
 
     /// Tells a node what an owner's folders may hold, unless it knows.
@@ -86,7 +95,7 @@ impl App {
     pub async fn folder_quotas_tell(&self) -> Result<usize, Failure> {
         let mut untold = 0;
         for (owner, node) in self.store.folder_owner_list().await? {
-            if self.fleet.of(node).is_none() {
+            if self.fleet.at_place(node).is_empty() {
                 continue;
             }
             if let Err(error) = self.folder_quota_tell(owner, node).await {

@@ -77,10 +77,28 @@ impl App {
                 return Err(Failure::invalid("image", detail));
             }
             Some(_) => {}
-            None => spec.queueing.node = Some(self.image_node(record, Some(&spec.queueing.resource_group))),
+            None => {
+                let (group, place) = (&spec.queueing.resource_group, spec.queueing.place);
+                spec.queueing.node = Some(self.image_node_at(record, group, place)?);
+            }
         }
         spec.image = node_name(record.id);
         Ok(())
+    }
+
+    /// As [`App::image_node`], of the nodes that share a place for folders.
+    fn image_node_at(&self, record: &ImageRecord, group: &str, place: Option<NodeId>) -> Result<NodeId, Failure> {
+        let Some(place) = place else { return Ok(self.image_node(record, Some(group))) };
+        let has = |member: &Member| image_nodes(record).any(|node| node == member.id);
+        let mut at = self.fleet.at_place(place);
+        at.retain(|member| has(member) && member.group == *group);
+        // One that takes something, if any does: else the session waits.
+        let best = at.iter().min_by_key(|member| (!member.is_open(), member.node.sandboxes().len(), member.id));
+        best.map(|member| member.id).ok_or_else(|| {
+            let detail = "the image is on no node that has the place of the folders: an administrator can bring it there \
+                          (POST /images/{id}/prefetch)";
+            Failure::invalid("image", detail)
+        })
     }
 
     /// Where its own node takes nothing and no other has it, that one all the same: whoever waits says for what.

@@ -13,6 +13,7 @@ mod folder;
 mod folder_act;
 mod folder_acting;
 mod folder_change;
+pub(crate) mod folder_finder;
 mod folder_invitation;
 mod folder_mount;
 mod folder_quota;

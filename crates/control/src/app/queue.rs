@@ -10,7 +10,7 @@ use std::{
 
 use madang_ids::{NodeId, ReservationId, SessionId};
 use madang_model::{
-    Cluster, ClusterMode, DevicesHeld, SessionKind, SessionState,
+    Cluster, ClusterMode, DevicesHeld, Queueing, SessionKind, SessionState,
     session::{DRAINING_MS_MAX, STARTING_MS_MAX, SessionOutcome},
 };
 use madang_public_api::{QueueOrder, ResourceGroupSettings, ResourceGroupView};
@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use super::{
     GROUP_DEFAULT, accelerator,
     fleet::{Fleet, Member},
-    folder_mount::node_label,
+    folder_mount::{node_label, place_label},
     queue_node::{rules, scheduled_node},
     reservation::PoolsTold,
 };
@@ -423,6 +423,12 @@ fn gang(cluster: &Cluster) -> Gang {
     Gang { size: cluster.size, mode }
 }
 
+/// What its node has to be called: as was asked for, and where its folders and its image are.
+fn labels(queueing: &Queueing) -> BTreeMap<String, String> {
+    let found = queueing.node.map(node_label).into_iter().chain(queueing.place.map(place_label));
+    queueing.labels.clone().into_iter().chain(found).collect()
+}
+
 /// A session as the scheduler knows it.
 fn wanted(record: &SessionRecord) -> Session {
     let (spec, limits) = (&record.spec, &record.spec.limits);
@@ -437,7 +443,7 @@ fn wanted(record: &SessionRecord) -> Session {
         want: Want { amount, devices: accelerator::wanted(&spec.accelerators) },
         image: spec.image.clone(),
         language: spec.language.clone().unwrap_or_default(),
-        labels: spec.queueing.labels.clone().into_iter().chain(spec.queueing.node.map(node_label)).collect(),
+        labels: labels(&spec.queueing),
         depends_on: spec.queueing.depends_on.clone(),
         reservation: spec.queueing.reservation,
         queued_ms: record.created_ms,

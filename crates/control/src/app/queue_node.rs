@@ -8,7 +8,7 @@ use madang_schedule::{Amount, Device, GroupRules, HeadRule, Node, NodeState, Pre
 
 use super::{
     fleet::{Member, MemberState},
-    folder_mount::node_label,
+    folder_mount::{node_label, place_label},
 };
 
 /// What is not bounded: more than any node has, and little enough that thousands of nodes can be summed up.
@@ -59,7 +59,7 @@ pub(super) fn scheduled_node(member: &Member, settings: &ResourceGroupSettings) 
             disk_bytes: BOUNDLESS,
         },
         devices: facts.devices.into_iter().map(scheduled_device).collect(),
-        labels: facts.labels.into_iter().chain([node_label(member.id)]).collect(),
+        labels: facts.labels.into_iter().chain([node_label(member.id), place_label(member.folder_place())]).collect(),
         images: BTreeSet::new(),
         languages: languages(&member.node.languages()),
         // Its own wish to be asked first ends with its last waiting slot: how many there are changes with every start.

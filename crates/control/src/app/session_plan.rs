@@ -83,6 +83,7 @@ fn queueing(request: &SessionCreate) -> Result<Queueing, Failure> {
         resource_group: request.resource_group.clone().unwrap_or_else(|| GROUP_DEFAULT.to_owned()),
         labels: request.labels.clone(),
         node: None,
+        place: None,
         priority,
         depends_on,
         reservation: None,

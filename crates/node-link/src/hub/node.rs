@@ -345,6 +345,10 @@ impl Node for RemoteNode {
         }
     }
 
+    async fn folder_connect(&self) -> Result<AppConnection, NodeError> {
+        self.connect(Ask::FolderConnect).await
+    }
+
     async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError> {
         self.connect(Ask::AppConnect { sandbox, app }).await
     }

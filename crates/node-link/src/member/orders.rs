@@ -179,6 +179,11 @@ impl Orders {
                 tokio::spawn(pipe::carry(self.links.clone(), control, number, connection));
                 Told::Connected
             }
+            Ask::FolderConnect => {
+                let connection = node.folder_connect().await?;
+                tokio::spawn(pipe::carry(self.links.clone(), control, number, connection));
+                Told::Connected
+            }
             Ask::ExecStart { sandbox, spec } => {
                 let connection = exec::lend(node.exec_start(sandbox, spec).await?);
                 tokio::spawn(pipe::carry(self.links.clone(), control, number, connection));
@@ -195,7 +200,7 @@ impl Orders {
                 node.image_import(&name, &digest, bytes).await.map(|()| Told::Done)?
             }
             Ask::ImageRemove { name } => node.image_remove(&name).await.map(|()| Told::Done)?,
-            _ => return Err(NodeError::Invalid("this is no order about apps or images".to_owned())),
+            _ => return Err(NodeError::Invalid("this is no order about apps, bytes of folders or images".to_owned())),
         })
     }
 

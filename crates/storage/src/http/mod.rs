@@ -8,6 +8,8 @@ mod download;
 mod gate;
 mod problem;
 mod query;
+mod relay;
+mod served;
 mod traffic;
 mod tus;
 mod tus_head;
@@ -26,6 +28,8 @@ use madang_ids::FolderId;
 use madang_ticket::{FolderMay, Verifier};
 use problem::Problem;
 use query::Query;
+pub use relay::{Elsewhere, Stream};
+pub use served::Served;
 use traffic::Traffic;
 
 use crate::{
@@ -42,7 +46,9 @@ const REQUEST_ID_CHARS_MAX: usize = 64;
 
 /// What all requests share.
 pub(crate) struct Storage {
-    roots: Arc<dyn Roots>,
+    /// Folders of this machine; none where all are elsewhere.
+    roots: Option<Arc<dyn Roots>>,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
     verifier: Verifier,
     clock: Clock,
     pool: Arc<Pool>,
@@ -51,17 +57,22 @@ pub(crate) struct Storage {
 
 type Shared = Arc<Storage>;
 
-/// The service, to be nested wherever tickets lead.
-pub fn router(roots: Arc<dyn Roots>, verifier: Verifier, clock: Clock) -> Result<Router, StorageError> {
+/// The service, to be nested wherever tickets lead: for the folders of this machine, and for those that are `elsewhere`.
+pub fn router(
+    roots: Option<Arc<dyn Roots>>,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
+    verifier: Verifier,
+    clock: Clock,
+) -> Result<Router, StorageError> {
     let pool = Pool::new()?;
-    let shared: Shared = Arc::new(Storage { roots, verifier, clock, pool, traffic: Traffic::default() });
+    let shared: Shared = Arc::new(Storage { roots, elsewhere, verifier, clock, pool, traffic: Traffic::default() });
     Ok(Router::new().fallback(answer).with_state(shared))
 }
 
 async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     let id = request_id(&request);
     let is_tus = tus::is_tus(&request);
-    let mut response = match route(&shared, request).await {
+    let mut response = match route(&shared, &id, request).await {
         Ok(response) => response,
         Err(problem) => problem.answer(&id),
     };
@@ -93,7 +104,7 @@ pub(crate) struct Asked {
     path: TreePath,
 }
 
-async fn route(shared: &Shared, request: Request) -> Result<Response, Problem> {
+async fn route(shared: &Shared, id: &str, request: Request) -> Result<Response, Problem> {
     let query = Query::read(request.uri().query().unwrap_or_default())?;
     let whole = request.uri().path().to_owned();
     let mut parts = whole.trim_start_matches('/').splitn(3, '/');
@@ -105,6 +116,10 @@ async fn route(shared: &Shared, request: Request) -> Result<Response, Problem> {
         return Ok(tus::options());
     }
     let granted = Granted::of(shared, folder, &request, &query)?;
+    if let Some(stream) = shared.elsewhere(folder).await? {
+        let turns = shared.traffic.relayed(granted.user)?;
+        return relay::forward(stream, id, request, turns).await;
+    }
     let method = request.method().clone();
     if noun == "uploads" {
         return tus::route(shared, granted, rest, request).await;
@@ -131,9 +146,18 @@ impl Storage {
         (self.clock)()
     }
 
+    /// A connection to whoever has the folder; none where this machine is to have it.
+    async fn elsewhere(&self, folder: FolderId) -> Result<Option<Stream>, StorageError> {
+        match &self.elsewhere {
+            Some(elsewhere) => elsewhere.connect(folder).await,
+            None => Ok(None),
+        }
+    }
+
     /// The folder, opened; what uploads and removals left there is swept now and then.
     pub(crate) async fn tree(&self, granted: &Granted) -> Result<Arc<Tree>, StorageError> {
-        let (roots, folder) = (Arc::clone(&self.roots), granted.folder);
+        let folder = granted.folder;
+        let roots = self.roots.clone().ok_or_else(|| StorageError::NotFound(format!("folder {folder}")))?;
         // With the server's own rights: a volume may have to be mounted.
         let opened = tokio::task::spawn_blocking(move || {
             let door = roots.door(folder)?;

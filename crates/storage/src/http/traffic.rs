@@ -16,6 +16,8 @@ use crate::{StorageError, share::Shares, tree::TreePath};
 const DOWNLOADS: Bound = Bound { what: "downloads", all: 1_024, of_a_user: 256 };
 /// Archives being made.
 const ARCHIVES: Bound = Bound { what: "archives", all: 32, of_a_user: 4 };
+/// Requests that go on to other machines, which have bounds of their own.
+const RELAYED: Bound = Bound { what: "requests to other machines", all: 1_024, of_a_user: 128 };
 /// Bodies on their way in …
 const UPLOADS: Bound = Bound { what: "uploads", all: 512, of_a_user: 128 };
 /// … and those to one folder.
@@ -70,6 +72,7 @@ impl Bounded {
 pub(crate) struct Traffic {
     downloads: Bounded,
     archives: Bounded,
+    relayed: Bounded,
     uploads: Bounded,
     folders: Shares<FolderId>,
     ended: Mutex<VecDeque<Ended>>,
@@ -96,6 +99,7 @@ impl Default for Traffic {
         Self {
             downloads: Bounded::new(DOWNLOADS),
             archives: Bounded::new(ARCHIVES),
+            relayed: Bounded::new(RELAYED),
             uploads: Bounded::new(UPLOADS),
             folders: Shares::new(UPLOADS_OF_A_FOLDER_MAX),
             ended: Mutex::default(),
@@ -112,6 +116,10 @@ impl Traffic {
 
     pub fn archive(&self, user: UserId) -> Result<Turns, StorageError> {
         self.archives.turns(user)
+    }
+
+    pub fn relayed(&self, user: UserId) -> Result<Turns, StorageError> {
+        self.relayed.turns(user)
     }
 
     pub fn upload(&self, granted: &Granted) -> Result<Turns, StorageError> {

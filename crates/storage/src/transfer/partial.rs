@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, ftruncate, openat, renameat, renameat_with, statat, unlinkat},
+    fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, ftruncate, openat, renameat, statat, unlinkat},
     io::{Errno, pread, pwrite},
 };
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Digest, token};
 use crate::{
     StorageError,
-    tree::{Existing, Parents, Tree, TreePath, rename_flags},
+    tree::{Existing, Parents, Tree, TreePath, rename},
 };
 
 /// An upload that nobody has gone on with for as long is given up.
@@ -159,9 +159,9 @@ impl Partial {
         let _passing = tree.pass()?;
         let parent = tree.open_parents(&above, if self.note.parents { Parents::Make } else { Parents::MustExist })?;
         let part = format!("{}{PART}", self.id);
-        let flags = rename_flags(if self.note.replace { Existing::Accept } else { Existing::Refuse });
+        let existing = if self.note.replace { Existing::Accept } else { Existing::Refuse };
         let staging = tree.staging()?;
-        renameat_with(staging, part, &parent, name, flags).map_err(crate::tree::failed(&path))?;
+        rename(staging, part.as_str(), &parent, name, existing).map_err(crate::tree::failed(&path))?;
         // Without its part a note is nothing, and is swept away.
         let _ = unlinkat(staging, format!("{}{NOTE}", self.id), AtFlags::empty());
         let stat = fstat(&self.file).map_err(failed("looking at a file"))?;

@@ -1,14 +1,15 @@
 //! Directories made, names moved and removed.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmod, mkdirat, renameat_with, statat, unlinkat},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, chmod, mkdirat, renameat, statat, unlinkat},
     io::Errno,
+    path::Arg,
 };
 
 use super::{Tree, TreePath, failed, open_beneath};
-use crate::{StorageError, transfer::token};
+use crate::{StorageError, rename::rename_new, transfer::token};
 
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 /// Removal goes so deep with directories open; what is deeper is first brought up.
@@ -80,9 +81,8 @@ impl Tree {
         let (old, old_name) = self.parent(from)?;
         statat(&old, old_name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(from))?;
         let (new, new_name) = self.parent(to)?;
-        let flags = rename_flags(existing);
         let _passing = self.pass()?;
-        renameat_with(&old, old_name, &new, new_name, flags).map_err(failed(to))
+        rename(&old, old_name, &new, new_name, existing).map_err(failed(to))
     }
 
     /// A file, a link, an empty directory.
@@ -110,11 +110,11 @@ impl Tree {
             return self.empty(&parent, name, 0, &mut Vec::new()).map_err(failed(path));
         };
         let gone = format!("{}{GONE}", token()?);
-        match renameat_with(&parent, name, staging, gone.as_str(), RenameFlags::NOREPLACE) {
+        match rename_new(&parent, name, staging, gone.as_str()) {
             // A directory that its owner may not write cannot get another parent.
             Err(Errno::ACCESS) => {
                 permit(&open_beneath(&parent, name, OFlags::PATH | OFlags::DIRECTORY).map_err(failed(path))?);
-                renameat_with(&parent, name, staging, gone.as_str(), RenameFlags::NOREPLACE)
+                rename_new(&parent, name, staging, gone.as_str())
             }
             other => other,
         }
@@ -174,15 +174,21 @@ impl Tree {
         permit(&open_beneath(from, name, OFlags::PATH | OFlags::DIRECTORY)?);
         let staging = self.staging().map_err(|_| Errno::NOSPC)?;
         let gone = format!("{}{GONE}", token().map_err(|_| Errno::IO)?);
-        renameat_with(from, name, staging, gone.as_str(), RenameFlags::NOREPLACE)?;
+        rename_new(from, name, staging, gone.as_str())?;
         Ok(gone)
     }
 }
 
-pub(crate) fn rename_flags(existing: Existing) -> RenameFlags {
+pub(crate) fn rename(
+    from: impl AsFd,
+    name: impl Arg + Copy,
+    to: impl AsFd,
+    new_name: impl Arg + Copy,
+    existing: Existing,
+) -> Result<(), Errno> {
     match existing {
-        Existing::Refuse => RenameFlags::NOREPLACE,
-        Existing::Accept => RenameFlags::empty(),
+        Existing::Refuse => rename_new(from, name, to, new_name),
+        Existing::Accept => renameat(from, name, to, new_name),
     }
 }
 

@@ -14,7 +14,7 @@ mod walk;
 use std::{io, os::fd::OwnedFd};
 
 pub use change::{Existing, Parents};
-pub(crate) use change::{GONE, rename_flags};
+pub(crate) use change::{GONE, rename};
 pub use entry::{Entry, EntryKind, etag, modified_ms};
 pub use list::{LIST_ENTRIES_MAX, Listing};
 pub use path::{NAME_BYTES_MAX, PATH_BYTES_MAX, TreePath, percent_decoded, percent_encoded};

@@ -137,8 +137,8 @@ fn piece(source: &OwnedFd, copy: &OwnedFd, at: u64, most: u64) -> io::Result<usi
     let (mut read, mut written) = (at, at);
     let piece = most.min(PIECE_BYTES) as usize;
     match copy_file_range(source, Some(&mut read), copy, Some(&mut written), piece) {
-        // Another owner's file system: by hand.
-        Err(Errno::XDEV) => {}
+        // Another owner's file system, or one that knows no such thing: by hand.
+        Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => {}
         copied => return Ok(copied?),
     }
     let mut buffer = vec![0; piece.min(BUFFER_BYTES)];

@@ -7,15 +7,18 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use madang_model::{FolderMount, FolderOwner, FolderQuota, FolderUsage, MountAccess};
 use madang_sandbox::volume::{Access, LoopDevice, attach, detach, lend, mount_ext4, private_namespace};
-use rustix::{fs::OFlags, io::Errno};
+use rustix::{
+    fs::{AtFlags, OFlags},
+    io::Errno,
+};
 
 use super::{
-    Holding, failed,
+    Holding, Sharing, failed,
     measure::{Measured, Settled},
     remove,
     scope::{self, Scope, owner_text},
@@ -33,6 +36,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A device that a sandbox's end has just cleared is looked for again.
 const MOUNT_TRIES: usize = 20;
 const MOUNT_AGAIN: Duration = Duration::from_millis(50);
+/// A copy on a shared place whose top has not changed for so long is nobody's.
+const ABANDONED: Duration = Duration::from_secs(24 * 3_600);
+/// How long a count of what an owner holds is good for, where it is less than half of the quota: it looks at every file.
+const COUNT_GOOD: Duration = Duration::from_secs(10);
 
 type Work = Box<dyn FnOnce(&mut Rooms) + Send>;
 
@@ -54,6 +61,8 @@ struct Mounted {
     at: PathBuf,
     used: Instant,
     held: Option<Held>,
+    /// What was counted last, where nothing of the kernel's counts.
+    counted: Option<(Instant, FolderUsage)>,
 }
 
 /// Of an image.
@@ -139,7 +148,14 @@ impl Rooms {
         if self.holding == Holding::Images {
             return Ok(());
         }
-        let (used, quota) = (self.used(scope)?, scope.quota()?);
+        let quota = scope.quota()?;
+        let far = |used: &FolderUsage| used.bytes < quota.bytes / 2 && used.files < quota.files / 2;
+        let counted = self.enter(scope)?.counted;
+        if counted.is_some_and(|(at, used)| at.elapsed() < COUNT_GOOD && far(&used)) {
+            return Ok(());
+        }
+        let used = self.used(scope)?;
+        self.enter(scope)?.counted = Some((Instant::now(), used));
         if used.bytes < quota.bytes && used.files < quota.files {
             return Ok(());
         }
@@ -164,19 +180,32 @@ impl Rooms {
                     format!("nothing holds who writes into folders to a quota here ({why}): they may only be read");
                 return Err(StorageError::Unavailable(text));
             }
-            (MountAccess::ReadWrite, Holding::Images) => Access::ReadWrite,
+            (MountAccess::ReadWrite, Holding::Shared(Sharing { writable: false })) => {
+                let text = "folders of a shared place may only be read here: whoever runs this node has not said that nothing needs to hold \
+                            who writes into them (`folders.writable`)";
+                return Err(StorageError::Unavailable(text.to_owned()));
+            }
+            (MountAccess::ReadWrite, Holding::Images | Holding::Shared(_)) => Access::ReadWrite,
             (MountAccess::ReadOnly, _) => Access::ReadOnly,
         };
         let mounted = self.enter(scope)?;
         scope::folder(&mounted.root, mount.folder)?;
-        lend(&mounted.root, &scope::path_of(mount.folder), access, ids.as_fd()).map_err(failed("lending a folder"))
+        lend(&mounted.root, &scope::path_of(mount.folder), access, ids.as_fd()).map_err(|error| match &self.holding {
+            // NFS, for one: the ids that guests have inside cannot be made theirs.
+            Holding::Shared(_) if Errno::from_io_error(&error) == Some(Errno::INVAL) => StorageError::Unavailable(
+                "the file system of this node's shared folders cannot be mounted into sandboxes (no mounts with other ids): \
+                 its folders can be uploaded to and downloaded from only"
+                    .to_owned(),
+            ),
+            _ => failed("lending a folder")(error),
+        })
     }
 
     fn enter(&mut self, scope: &Scope) -> Result<&mut Mounted, StorageError> {
         if !self.mounted.contains_key(&scope.owner) {
             let mounted = match self.holding {
                 Holding::Images => mount(scope, &self.home),
-                Holding::Counted(_) => open_tree(scope),
+                Holding::Counted(_) | Holding::Shared(_) => open_tree(scope),
             };
             let opening = || failed(format!("opening the folders of {}", owner_text(scope.owner)));
             let mut mounted = mounted.map_err(opening())?;
@@ -185,7 +214,8 @@ impl Rooms {
             {
                 tracing::warn!(owner = owner_text(scope.owner), %error, "a quota cannot be set again as it was");
             }
-            clean(&mounted.root).map_err(opening())?;
+            let mine = if let Holding::Shared(_) = self.holding { LeftBy::Anybody } else { LeftBy::Us };
+            clean(&mounted.root, mine).map_err(opening())?;
             self.mounted.insert(scope.owner, mounted);
         }
         let mounted = self.mounted.get_mut(&scope.owner);
@@ -245,7 +275,7 @@ fn mount(scope: &Scope, home: &Path) -> io::Result<Mounted> {
     scope::furnish(&root)?;
     let Measured { reserved, spare_files, .. } = Measured::take(&root, &device)?;
     let held = Held { image, device, reserved, spare_files, settled: Settled::AsWanted };
-    Ok(Mounted { root, at, used: Instant::now(), held: Some(held) })
+    Ok(Mounted { root, at, used: Instant::now(), held: Some(held), counted: None })
 }
 
 /// Whoever else has it mounted (sandboxes of a server before us) has the same file system.
@@ -272,19 +302,40 @@ fn open_tree(scope: &Scope) -> io::Result<Mounted> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&at, flags, rustix::fs::Mode::empty())?;
     scope::furnish(&root)?;
-    Ok(Mounted { root, at, used: Instant::now(), held: None })
+    Ok(Mounted { root, at, used: Instant::now(), held: None, counted: None })
 }
 
-/// What a server before this one left half-done goes.
-fn clean(root: &OwnedFd) -> io::Result<()> {
+/// Whose half-done work may be in a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LeftBy {
+    /// Of a server before this one: nobody goes on with it.
+    Us,
+    /// Perhaps of another machine that is at it now.
+    Anybody,
+}
+
+/// What was left half-done goes.
+fn clean(root: &OwnedFd, left_by: LeftBy) -> io::Result<()> {
     let copying = scope::open(root, scope::COPYING, OFlags::RDONLY)?;
     for name in Names::of(copying)? {
-        let name = name?;
-        scope::condemn(root, &format!("{}/{}", scope::COPYING, name.to_string_lossy()))?;
+        let path = format!("{}/{}", scope::COPYING, name?.to_string_lossy());
+        if left_by == LeftBy::Us || is_abandoned(root, &path)? {
+            scope::condemn(root, &path)?;
+        }
     }
     let dying = scope::open(root, scope::DYING, OFlags::RDONLY)?;
     if Names::of(dying)?.next().is_some() {
         remove::in_background(root.try_clone()?);
     }
     Ok(())
+}
+
+/// Nobody copies for so long without anything changing at the top.
+fn is_abandoned(root: &OwnedFd, path: &str) -> io::Result<bool> {
+    let seen = match rustix::fs::statat(root, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(false),
+        seen => seen?,
+    };
+    let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(seen.st_ctime).unwrap_or_default());
+    Ok(changed.elapsed().is_ok_and(|since| since > ABANDONED))
 }

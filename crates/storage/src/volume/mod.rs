@@ -10,6 +10,7 @@ mod image;
 mod keeper;
 mod lending;
 mod measure;
+mod place;
 mod register;
 mod remove;
 mod scope;
@@ -23,7 +24,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use madang_ids::FolderId;
+use madang_ids::{FolderId, NodeId};
 use madang_model::{FolderOwner, FolderOwnerUsage, FolderPlace, FolderQuota};
 
 pub use lending::Lent;
@@ -51,6 +52,15 @@ pub enum Holding {
     Images,
     /// Nothing of the kernel's, for this reason: folders can be reached by transfers only, which are refused once the quota is used up.
     Counted(String),
+    /// Nothing either: the place is one of several machines, which must not have one image mounted at once. Uploads are counted.
+    Shared(Sharing),
+}
+
+/// A place that several machines have mounted: CephFS, or another file system of which they see one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sharing {
+    /// Sandboxes may write, though nothing holds them to the quota of a folder's owner while they do.
+    pub writable: bool,
 }
 
 /// The folders of one node.
@@ -58,6 +68,7 @@ pub enum Holding {
 pub struct Volumes {
     home: PathBuf,
     holding: Holding,
+    place: Option<NodeId>,
     register: Register,
     keeper: Keeper,
     lending: Arc<Lending>,
@@ -89,18 +100,32 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Volumes {
     /// The folders below `home`, which is made where it is missing, for this user only. Mounts nothing yet.
     pub fn open(home: &Path) -> Result<Arc<Self>, StorageError> {
+        let holding = madang_sandbox::volume::images_lack().map_or(Holding::Images, Holding::Counted);
+        Self::open_as(home, holding, None)
+    }
+
+    /// As [`Volumes::open`], where other machines have their folders too. `home` has to be there: one that is not mounted is not made.
+    pub fn open_shared(home: &Path, sharing: Sharing) -> Result<Arc<Self>, StorageError> {
+        let place = place::of(home)?;
+        Self::open_as(home, Holding::Shared(sharing), Some(place))
+    }
+
+    fn open_as(home: &Path, holding: Holding, place: Option<NodeId>) -> Result<Arc<Self>, StorageError> {
         let make = |path: PathBuf| fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         for directory in [home.to_owned(), home.join(scope::SCOPES), home.join(keeper::MOUNTS)] {
             make(directory.clone()).map_err(failed(format!("making {}", directory.display())))?;
         }
-        scope::sweep_partial(home).map_err(failed("looking for images that were never whole"))?;
+        let home = &home.canonicalize().map_err(failed(format!("looking for {}", home.display())))?;
+        if place.is_none() {
+            scope::sweep_partial(home).map_err(failed("looking for images that were never whole"))?;
+        }
         let register = Register::open(home.join("by-id"))?;
-        let holding = madang_sandbox::volume::images_lack().map_or(Holding::Images, Holding::Counted);
         let keeper = Keeper::start(home.to_owned(), holding.clone())?;
         let (lending, owners, copies, doors, counting) = Default::default();
         Ok(Arc::new(Self {
             home: home.to_owned(),
             holding,
+            place,
             register,
             keeper,
             lending,
@@ -113,6 +138,11 @@ impl Volumes {
 
     pub fn holding(&self) -> &Holding {
         &self.holding
+    }
+
+    /// What every machine calls a place that they share; none of one that is this machine's alone.
+    pub fn place(&self) -> Option<NodeId> {
+        self.place
     }
 
     /// See `Node::folder_owner_set`.

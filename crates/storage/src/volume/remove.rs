@@ -14,7 +14,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, OFlags, RenameFlags, renameat_with, unlinkat},
+    fs::{AtFlags, OFlags, unlinkat},
     io::Errno,
 };
 
@@ -22,6 +22,7 @@ use super::{
     scope,
     walk::{self, Names},
 };
+use crate::rename::rename_new;
 
 /// Where directories cannot be taken up, because a full file system has no room for their names: so many are gone into.
 const DEPTH_MAX: usize = 32;
@@ -142,7 +143,7 @@ impl Sweeping {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         loop {
             let fresh = format!("taken-up.{}", NUMBERS.fetch_add(1, Ordering::Relaxed));
-            match renameat_with(directory, name, &self.dying, fresh, RenameFlags::NOREPLACE) {
+            match rename_new(directory, name, &self.dying, fresh.as_str()) {
                 Ok(()) | Err(Errno::NOENT) => return Ok(()),
                 Err(Errno::EXIST) => {}
                 Err(Errno::NOSPC) if depth > 0 => return self.remove(directory, name, depth - 1),

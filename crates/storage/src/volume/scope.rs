@@ -29,14 +29,12 @@ use madang_ids::FolderId;
 use madang_model::{FolderOwner, FolderQuota};
 use madang_sandbox::spawner::GUEST_ID;
 use rustix::{
-    fs::{
-        AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, chmodat, chownat, mkdirat, openat2, renameat_with,
-    },
+    fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid, chmodat, chownat, mkdirat, openat2},
     io::Errno,
 };
 
 use super::{Holding, failed, image};
-use crate::StorageError;
+use crate::{StorageError, rename::rename_new};
 
 pub(super) const SCOPES: &str = "scopes";
 const FOLDERS: &str = "folders";
@@ -134,7 +132,7 @@ impl Scope {
         match holding {
             Holding::Images if !self.image().exists() => image::make(&self.image(), quota),
             Holding::Images => Ok(()),
-            Holding::Counted(_) => fs::create_dir_all(self.tree()).map_err(making()),
+            Holding::Counted(_) | Holding::Shared(_) => fs::create_dir_all(self.tree()).map_err(making()),
         }
     }
 }
@@ -200,7 +198,7 @@ fn make_for_guests(root: &OwnedFd, path: &str) -> io::Result<()> {
 /// A whole copy becomes a folder.
 pub(super) fn put_in(root: &OwnedFd, copy: &str, folder: FolderId) -> io::Result<()> {
     let (from, to) = (format!("{COPYING}/{copy}"), path_of(folder));
-    Ok(renameat_with(root, from, root, to, RenameFlags::NOREPLACE)?)
+    Ok(rename_new(root, from.as_str(), root, to.as_str())?)
 }
 
 /// The folder is none any more: what was in it dies, and what was to come into it.
@@ -215,7 +213,7 @@ pub(super) fn take_out(root: &OwnedFd, folder: FolderId) -> io::Result<()> {
 pub(super) fn condemn(root: &OwnedFd, path: &str) -> io::Result<()> {
     let name = path.rsplit('/').next().unwrap_or(path);
     for number in 0..NAMES_MAX {
-        match renameat_with(root, path, root, format!("{DYING}/{name}.{number}"), RenameFlags::NOREPLACE) {
+        match rename_new(root, path, root, format!("{DYING}/{name}.{number}").as_str()) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),

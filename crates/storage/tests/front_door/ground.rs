@@ -141,7 +141,7 @@ impl Drop for Ground {
 async fn serve(home: &Path, signer: &Signer, now_ms: &Arc<AtomicU64>) -> (SocketAddr, JoinHandle<()>) {
     let now_ms = Arc::clone(now_ms);
     let clock = Arc::new(move || now_ms.load(Ordering::Relaxed));
-    let router = madang_storage::router(Arc::new(Directories(home.to_owned())), signer.verifier(), clock).unwrap();
+    let router = crate::way::router(Arc::new(Directories(home.to_owned())), signer.verifier(), clock);
     let router = axum::Router::new().nest_service("/storage/v1", router);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -11,3 +11,4 @@ mod hostile;
 mod names;
 mod put;
 mod resume;
+mod way;

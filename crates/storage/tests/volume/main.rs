@@ -5,6 +5,7 @@
 mod handed;
 mod lowered;
 mod scope;
+mod shared;
 mod world;
 
 use std::{
