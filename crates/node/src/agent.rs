@@ -436,21 +436,11 @@ impl Node for Agent {
     }
 
     async fn app_connect(&self, sandbox: SandboxId, app: AppId) -> Result<AppConnection, NodeError> {
-        let sandbox = self.find(sandbox)?;
-        let stream = {
-            let _awake = sandbox.awake().await?;
-            sandbox.apps.connect(&sandbox.link, app).await?
-        };
-        Ok(Box::new(Used::new(stream, sandbox)))
+        Ok(Box::new(Used::of_app(self.find(sandbox)?, app).await?))
     }
 
     async fn port_connect(&self, sandbox: SandboxId, port: u16) -> Result<AppConnection, NodeError> {
-        let sandbox = self.find(sandbox)?;
-        let stream = {
-            let _awake = sandbox.awake().await?;
-            sandbox.apps.connect_port(&sandbox.link, port).await?
-        };
-        Ok(Box::new(Used::new(stream, sandbox)))
+        Ok(Box::new(Used::of_port(self.find(sandbox)?, port).await?))
     }
 
     fn languages(&self) -> Vec<LanguageSeen> {

@@ -10,6 +10,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use madang_ids::AppId;
+use madang_node_api::NodeError;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -45,8 +47,22 @@ pub struct Used {
 }
 
 impl Used {
-    pub fn new(stream: TcpStream, sandbox: Arc<Sandbox>) -> Self {
-        Self { stream, sandbox }
+    /// To an app.
+    pub async fn of_app(sandbox: Arc<Sandbox>, app: AppId) -> Result<Self, NodeError> {
+        let stream = {
+            let _awake = sandbox.awake().await?;
+            sandbox.apps.connect(&sandbox.link, app).await?
+        };
+        Ok(Self { stream, sandbox })
+    }
+
+    /// To whatever listens on a port.
+    pub async fn of_port(sandbox: Arc<Sandbox>, port: u16) -> Result<Self, NodeError> {
+        let stream = {
+            let _awake = sandbox.awake().await?;
+            sandbox.apps.connect_port(&sandbox.link, port).await?
+        };
+        Ok(Self { stream, sandbox })
     }
 
     /// Counted first and looked after it: a freeze looks the other way round, so that one of both sees the other.
