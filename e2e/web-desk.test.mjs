@@ -88,3 +88,81 @@ test('a desktop opens beside the editor and in a tab, and shows the window of a 
   assert.deepEqual(page.complaints.filter((text) => /Content Security Policy|Refused to/.test(text)), []);
   await page.context().close();
 });
+
+test('the meter counts, terminals stand side by side, and files are searched, moved and hidden', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, 'needle = 1\n');
+  await server.write(session.id, 'part/inner.txt', 'one\nthe NEEDLE <b>here</b>\n');
+  await server.write(session.id, '.hidden', '');
+  const row = (name) => named(page, 'row', name);
+  await shown(page, 'web-desk', async () => {
+    const meter = page.getByRole('group', { name: 'What this workspace uses' });
+    await meter.getByText(/^[\d.]+ [KM]iB of /).waitFor();
+    await named(page, 'button', 'Terminal').first().click();
+    await page.locator('.xterm-rows').getByText('$').first().waitFor();
+    await page.keyboard.type('printf "\\033]0;<b>\\342\\200\\256title\\007"; while :; do :; done\n');
+    await named(page, 'button', 'Shell 1: <b>\ufffdtitle').waitFor();
+    await eventually('the meter sees a busy processor', async () => Number.parseInt(await meter.innerText().then((text) => /CPU\s*(\d+)/.exec(text)?.[1] ?? '0'), 10) > 20);
+    await named(page, 'button', 'New terminal').click();
+    await page.locator('.xterm-helper-textarea:focus').waitFor();
+    await page.locator('.xterm-rows:visible').getByText('$').first().waitFor();
+    await page.keyboard.type('echo second-$((20 + 2))\n');
+    await page.locator('.xterm-rows:visible').getByText('second-22').waitFor();
+    await named(page, 'button', 'Close shell 1: <b>\ufffdtitle').click();
+    await named(page, 'button', 'Shell 1').waitFor();
+    assert.equal(await row('.hidden').count(), 0);
+    await named(page, 'button', 'What the list shows').click();
+    await named(page, 'menuitem', 'Show hidden files').click();
+    await row('.hidden').waitFor();
+    await row('main.py').dragTo(row('part'));
+    await eventually('it was moved', async () => (await server.text(`/sessions/${session.id}/files/part/main.py`)) === 'needle = 1\n');
+    await page.locator('.cm-content').getByText('needle').waitFor();
+    await named(page, 'button', 'Search in files').click();
+    await page.getByRole('searchbox', { name: 'Search for' }).fill('needle');
+    await named(page, 'button', 'Contents').click();
+    await page.getByText('2 found.').waitFor();
+    await page.getByText('the NEEDLE <b>here</b>').waitFor();
+    assert.deepEqual(await hindrances(page), []);
+    await page.getByRole('button', { name: /part\/inner\.txt:2/ }).click();
+    await page.locator('.cm-content').getByText('NEEDLE').waitFor();
+  });
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
+test('everything is done by a command, every key is told, and a phone has keys for code', async () => {
+  const page = await signedIn(browser, server);
+  await workspace(page, server, 'print("from the palette")\n');
+  await shown(page, 'web-palette', async () => {
+    await page.keyboard.press('F1');
+    await page.keyboard.type('run here');
+    await page.keyboard.press('Enter');
+    await page.getByRole('log').getByText('from the palette').waitFor();
+    await page.getByRole('log').focus();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).getByText('Next part of the workspace').waitFor();
+    assert.deepEqual(await hindrances(page), []);
+    await page.keyboard.press('Escape');
+    await page.locator('.cm-content').click();
+    await page.keyboard.press('Control+Shift+P');
+    await page.getByRole('dialog', { name: 'Commands' }).waitFor();
+    assert.deepEqual(await hindrances(page), []);
+  });
+  const context = await browser.newContext({ viewport: { width: 390, height: 760 }, hasTouch: true, isMobile: true, storageState: await page.context().storageState() });
+  const phone = await context.newPage();
+  await shown(phone, 'web-phone-keys', async () => {
+    await phone.goto(page.url());
+    await phone.locator('.cm-content[contenteditable=true]').tap();
+    await phone.keyboard.press('Control+a');
+    await phone.keyboard.insertText('x');
+    await phone.getByRole('button', { name: '(', exact: true }).tap();
+    await phone.getByRole('button', { name: '"', exact: true }).tap();
+    await phone.locator('.cm-content').getByText('x("")').waitFor();
+    await named(phone, 'button', 'Undo').tap();
+    await phone.locator('.cm-content').getByText('x("")').waitFor({ state: 'detached' });
+    assert.deepEqual(await hindrances(phone), []);
+  });
+  assert.deepEqual(page.complaints, []);
+  await context.close();
+  await page.context().close();
+});

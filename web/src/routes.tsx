@@ -53,6 +53,7 @@ const workspace = createRoute({
     beginAhead(context.queries, params.session);
     // Comes beside the page rather than after it.
     void import('./components/workspace/Editor');
+    void import('./components/workspace/FileTree');
   },
   component: lazyRouteComponent(() => import('./pages/WorkspacePage'), 'WorkspacePage'),
 });

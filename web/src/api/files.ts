@@ -11,6 +11,9 @@ export type Tag = string | null;
 
 export type TextRead = { kind: 'text'; text: string; tag: Tag } | { kind: 'binary' } | { kind: 'large' } | { kind: 'gone' };
 
+/** Commands that the page runs for somebody are short. */
+const COMMAND_MS = 10_000;
+
 const address = (session: string, path: string): string =>
   `/api/v1/sessions/${encodeURIComponent(session)}/files/${path.split('/').map(encodeURIComponent).join('/')}`;
 
@@ -77,13 +80,19 @@ export async function moveFile(session: string, from: string, to: string): Promi
 }
 
 /** Runs a command in the session to its end; what it wrote. Throws where it failed. */
-export async function command(session: string, argv: string[]): Promise<string> {
-  const run = await body(client.POST('/api/v1/sessions/{id}/runs', { params: { path: { id: session } }, body: { mode: 'command', argv, wait: true } }));
+export async function command(session: string, argv: string[], wallMs = COMMAND_MS): Promise<string> {
+  const run = await body(client.POST('/api/v1/sessions/{id}/runs', { params: { path: { id: session } }, body: { mode: 'command', argv, limits: { wall_ms: wallMs }, wait: true } }));
   // Streams are for those who ask for them.
   if (!('created_at' in run)) return '';
-  if (run.verdict === 'ok') return typeof run.stdout === 'string' ? run.stdout : '';
-  const said = typeof run.stderr === 'string' ? run.stderr.trim() : '';
+  if (run.verdict === 'ok') return textOf(run.stdout);
+  const said = textOf(run.stderr).trim();
   throw new Problem({ status: 409, code: 'conflict', title: 'refused', detail: said === '' ? `${argv[0] ?? ''}: ${run.verdict ?? ''}` : said });
+}
+
+/** What a program wrote, as text; bytes that are none are shown as such. */
+function textOf(blob: Schema['Blob'] | undefined): string {
+  if (blob === undefined) return '';
+  return typeof blob === 'string' ? blob : new TextDecoder().decode(Uint8Array.from(atob(blob.base64), (letter) => letter.charCodeAt(0)));
 }
 
 /** Hands a file to the browser to keep. A directory comes as a tar archive. */

@@ -3,7 +3,7 @@ import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
 
 export type Screen = { focus: () => void; close: () => void };
-export type Heard = { opened: () => void; closed: (why: string) => void };
+export type Heard = { opened: () => void; closed: (why: string) => void; titled: (title: string) => void };
 
 const THEME = { background: '#1b1916', foreground: '#ece8df', cursor: '#7fc9a4', selectionBackground: '#2d4a3c' };
 const SCROLLBACK_LINES = 5_000;
@@ -19,6 +19,7 @@ export function openScreen(parent: HTMLElement, session: string, label: string, 
   terminal.textarea?.setAttribute('aria-label', label);
   // F6 goes on to the next pane, as everywhere in the workspace; without it the keyboard could never leave.
   terminal.attachCustomKeyEventHandler((event) => event.key !== 'F6');
+  terminal.onTitleChange(heard.titled);
   fit.fit();
   const socket = connect(session, terminal, heard);
   const watch = new ResizeObserver(() => { if (parent.clientHeight > 0) fit.fit(); });

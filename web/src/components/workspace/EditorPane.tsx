@@ -9,6 +9,7 @@ import { useTabs, useWorkspace } from '../../workspace/workspace';
 import { Button, IconButton } from '../../ui/Button';
 import { Notice } from '../../ui/Notice';
 import { FilePicture } from './FilePicture';
+import { KeyRow } from './KeyRow';
 import styles from './EditorPane.module.css';
 
 const loadEditor = async () => (await import('./Editor')).Editor;
@@ -36,6 +37,7 @@ export function EditorPane() {
           Editor ? <Editor tab={tab} onEdit={(latest) => { tabs.current?.file.edit(latest); }} /> : <p className={styles['empty']}>{t('app.loading')}</p>
         )}
       </div>
+      <KeyRow />
     </section>
   );
 }

@@ -1,8 +1,9 @@
-import { Button as AriaButton, Tree, TreeItem, TreeItemContent, type Key, type Selection } from 'react-aria-components';
+import { Button as AriaButton, Tree, TreeItem, TreeItemContent, type DropItem, type Key, type Selection } from 'react-aria-components';
 import type { ReactNode } from 'react';
 import type { FileEntry } from '../../api/files';
 import { useText } from '../../i18n/text';
 import { baseOf, shown } from '../../workspace/names';
+import { useFileDrag } from '../../hooks/use-file-drag';
 import { IconButton } from '../../ui/Button';
 import { Icon } from '../../ui/Icon';
 import { Menu } from '../../ui/Menu';
@@ -16,11 +17,15 @@ type Props = {
   expanded: ReadonlySet<string>;
   onExpand: (paths: ReadonlySet<string>) => void;
   active: string | null;
+  /** Whether names that begin with a dot are shown. */
+  hidden: 'shown' | 'left-out';
   onOpen: (entry: FileEntry) => void;
   onAct: (act: FileAct, entry: FileEntry) => void;
+  onMove: (path: string, folder: string) => void;
+  onBring: (items: readonly DropItem[], folder: string) => void;
 };
 
-export function FileTree({ listed, expanded, onExpand, active, onOpen, onAct }: Props) {
+export function FileTree({ listed, expanded, onExpand, active, hidden, onOpen, onAct, onMove, onBring }: Props) {
   const t = useText();
   const find = (key: Key) => [...listed.values()].flatMap((entries) => entries ?? []).find(({ path }) => path === key);
   const act = (key: Key) => {
@@ -29,11 +34,13 @@ export function FileTree({ listed, expanded, onExpand, active, onOpen, onAct }: 
     if (entry.kind === 'directory') onExpand(toggled(expanded, entry.path));
     onOpen(entry);
   };
+  const dragAndDropHooks = useFileDrag(find, { onMove, onBring });
   const selected: Selection = new Set(active === null ? [] : [active]);
   return (
     <Tree
       aria-label={t('files.title')}
       className={styles['tree'] ?? ''}
+      dragAndDropHooks={dragAndDropHooks}
       selectionMode="single"
       selectionBehavior="replace"
       selectedKeys={selected}
@@ -42,18 +49,18 @@ export function FileTree({ listed, expanded, onExpand, active, onOpen, onAct }: 
       onSelectionChange={(keys) => { if (keys !== 'all') for (const key of keys) act(key); }}
       onAction={act}
     >
-      {rows(listed, '', onAct)}
+      {rows(listed, '', { hidden, onAct })}
     </Tree>
   );
 }
 
-function rows(listed: Listed, folder: string, onAct: Props['onAct']): ReactNode[] {
-  return (listed.get(folder) ?? []).filter(({ path }) => !baseOf(path).startsWith('.')).map((entry) => (
+function rows(listed: Listed, folder: string, how: Pick<Props, 'hidden' | 'onAct'>): ReactNode[] {
+  return (listed.get(folder) ?? []).filter(({ path }) => how.hidden === 'shown' || !baseOf(path).startsWith('.')).map((entry) => (
     <TreeItem key={entry.path} id={entry.path} textValue={shown(baseOf(entry.path))} className={styles['item'] ?? ''} hasChildItems={entry.kind === 'directory'}>
       <TreeItemContent>
-        <Row entry={entry} onAct={onAct} />
+        <Row entry={entry} onAct={how.onAct} />
       </TreeItemContent>
-      {entry.kind === 'directory' ? rows(listed, entry.path, onAct) : []}
+      {entry.kind === 'directory' ? rows(listed, entry.path, how) : []}
     </TreeItem>
   ));
 }
@@ -72,6 +79,9 @@ function Row({ entry, onAct }: { entry: FileEntry; onAct: Props['onAct'] }) {
       )}
       <Icon name={entry.kind === 'directory' ? 'folder' : 'file'} size={16} />
       <span className={styles['name']}>{name}</span>
+      <AriaButton slot="drag" className={styles['drag'] ?? ''} aria-label={t('files.drag', { name })}>
+        <Icon name="menu" size={14} />
+      </AriaButton>
       <span className={styles['more']}>
         <Menu
           label={t('files.more', { name })}

@@ -1,16 +1,21 @@
 import { useMutation, useQueries, useQueryClient } from '@tanstack/react-query';
 import { useState, type DragEvent } from 'react';
-import { FileTrigger } from 'react-aria-components';
+import { FileTrigger, type DropItem } from 'react-aria-components';
 import { downloadFile, makeFolder, moveFile, removeFile, writeFile, type FileEntry } from '../../api/files';
 import { filesQuery } from '../../api/queries';
 import { useText } from '../../i18n/text';
+import { useLoaded } from '../../hooks/use-loaded';
 import { baseOf, folderOf, joined } from '../../workspace/names';
-import { useTabs, useWorkspace } from '../../workspace/workspace';
+import { useTabs, useWorkspace, type Workspace } from '../../workspace/workspace';
 import { Button, IconButton } from '../../ui/Button';
 import { Notice } from '../../ui/Notice';
+import { Menu } from '../../ui/Menu';
 import { DeleteDialog, NameDialog } from './FileDialogs';
-import { FileTree, type FileAct } from './FileTree';
+import type { FileAct } from './FileTree';
 import styles from './FilesPane.module.css';
+
+const loadTree = async () => (await import('./FileTree')).FileTree;
+const loadSearch = async () => (await import('./FileSearch')).FileSearch;
 
 type Asked = { kind: 'new-file' | 'new-folder'; folder: string } | { kind: 'rename' | 'delete'; entry: FileEntry };
 
@@ -23,6 +28,9 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
   const [folder, setFolder] = useState('');
   const [asked, setAsked] = useState<Asked | null>(null);
   const [isOver, setOver] = useState(false);
+  const [isSearching, setSearching] = useState(false);
+  const [hidden, setHidden] = useState<'shown' | 'left-out'>('left-out');
+  const FileTree = useLoaded(loadTree);
   const listed = useListed(session.id, expanded);
   const acts = useFileActs(() => { setAsked(null); });
   const open = (entry: FileEntry) => {
@@ -35,8 +43,18 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
     if (kind === 'download') acts.mutate(() => downloadFile(session.id, entry.path, entry.kind === 'directory' ? `${baseOf(entry.path)}.tar` : baseOf(entry.path)));
     else setAsked({ kind, entry });
   };
-  const upload = (files: Iterable<File>) => {
-    acts.mutate(async () => { for (const file of files) await writeFile(session.id, joined(folder, file.name), file); });
+  const upload = (files: Iterable<File>, into = folder) => {
+    acts.mutate(async () => { for (const file of files) await writeFile(session.id, joined(into, file.name), file); });
+  };
+  const bring = (items: readonly DropItem[], into: string) => {
+    acts.mutate(async () => {
+      for (const item of items) if (item.kind === 'file') await writeFile(session.id, joined(into, item.name), await item.getFile());
+    });
+  };
+  const move = (path: string, into: string) => { acts.mutate(() => moved({ session, tabs }, path, joined(into, baseOf(path)))); };
+  const choose = (choice: 'refresh' | 'hidden') => {
+    if (choice === 'refresh') void listed.refresh();
+    else setHidden(hidden === 'shown' ? 'left-out' : 'shown');
   };
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -52,16 +70,41 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
         <FileTrigger allowsMultiple onSelect={(files) => { if (files) upload(Array.from(files)); }}>
           <IconButton icon="upload" label={t('files.upload')} />
         </FileTrigger>
-        <IconButton icon="refresh" label={t('files.refresh')} onPress={() => void listed.refresh()} />
+        <IconButton icon="search" label={t('search.title')} aria-pressed={isSearching} onPress={() => { setSearching(!isSearching); }} />
+        <Menu
+          label={t('files.view')}
+          trigger={<IconButton icon="more" label={t('files.view')} />}
+          choices={[
+            { id: 'refresh', label: t('files.refresh'), icon: 'refresh' },
+            { id: 'hidden', label: t(hidden === 'shown' ? 'files.hidden.leaveOut' : 'files.hidden.show'), icon: 'file' },
+          ]}
+          onChoose={choose}
+        />
       </header>
       {acts.error && <Notice tone="danger" action={<Button small onPress={() => { acts.reset(); }}>{t('app.close')}</Button>}>{acts.error.message}</Notice>}
       {listed.error && <Notice tone="warm">{listed.error.message}</Notice>}
       {acts.isPending && <p className={styles['hint']} role="status">{t('files.working')}</p>}
       {listed.entries.get('')?.length === 0 && <p className={styles['hint']}>{t('files.empty')}</p>}
-      <FileTree listed={listed.entries} expanded={expanded} onExpand={setExpanded} active={active} onOpen={open} onAct={act} />
+      {isSearching && <Search onOpen={(path) => { tabs.open(path); onOpen(); }} />}
+      {!isSearching && FileTree && <FileTree listed={listed.entries} expanded={expanded} onExpand={setExpanded} active={active} hidden={hidden} onOpen={open} onAct={act} onMove={move} onBring={bring} />}
       {asked && <Dialogs asked={asked} acts={acts} onClose={() => { acts.reset(); setAsked(null); }} onOpen={onOpen} />}
     </section>
   );
+}
+
+function Search({ onOpen }: { onOpen: (path: string) => void }) {
+  const FileSearch = useLoaded(loadSearch);
+  return FileSearch && <FileSearch onOpen={onOpen} />;
+}
+
+/** Moves a file or folder, saved before, and goes on with the files of it that are open. */
+async function moved({ session, tabs }: Pick<Workspace, 'session' | 'tabs'>, from: string, to: string): Promise<void> {
+  const isIn = (path: string) => path === from || path.startsWith(`${from}/`);
+  const wereOpen = tabs.snapshot().tabs.filter(({ path }) => isIn(path)).map(({ path }) => path);
+  await tabs.flush();
+  await moveFile(session.id, from, to);
+  tabs.drop(from);
+  for (const path of wereOpen) tabs.open(to + path.slice(from.length));
 }
 
 type Acts = ReturnType<typeof useFileActs>;
@@ -79,13 +122,7 @@ function Dialogs({ asked, acts, onClose, onOpen }: { asked: Asked; acts: Acts; o
     case 'rename': {
       const from = asked.entry.path;
       return <NameDialog kind="rename" folder={folderOf(from)} name={baseOf(from)} {...common} onName={(to) => {
-        acts.mutate(async () => {
-          const wasOpen = tabs.snapshot().tabs.some(({ path }) => path === from);
-          await tabs.flush();
-          await moveFile(session.id, from, to);
-          tabs.drop(from);
-          if (wasOpen) tabs.open(to);
-        });
+        acts.mutate(() => moved({ session, tabs }, from, to));
       }} />;
     }
     case 'delete':

@@ -1,52 +1,58 @@
-import { useEffect, useRef, useState } from 'react';
+import { useRef, useState } from 'react';
+import { Button as AriaButton } from 'react-aria-components';
 import { useText } from '../../i18n/text';
-import { Button } from '../../ui/Button';
-import { useWorkspace } from '../../workspace/workspace';
-import type { Screen } from '../../workspace/terminal';
+import { IconButton } from '../../ui/Button';
+import { shown } from '../../workspace/names';
+import { TerminalScreen } from './TerminalScreen';
 import styles from './TerminalPane.module.css';
 
-type Life = { kind: 'connecting' } | { kind: 'open' } | { kind: 'closed'; why: string };
+type One = { key: number; title: string };
 
-/** A shell in the workspace. It begins when it is first looked at and ends with the page. */
+/** More shells than this are not held from one page. */
+const TERMINALS_MAX = 8;
+const TITLE_CHARS_MAX = 40;
+
+/** Shells in the workspace. The first begins when it is looked at; all end with the page. */
 export function TerminalPane({ isShown }: { isShown: boolean }) {
   const t = useText();
-  const { session } = useWorkspace();
-  const place = useRef<HTMLDivElement>(null);
-  const screen = useRef<Screen | null>(null);
-  const [life, setLife] = useState<Life>({ kind: 'connecting' });
-  const [attempt, setAttempt] = useState(0);
-  const [wasShown, setWasShown] = useState(isShown);
-  if (isShown && !wasShown) setWasShown(true);
-  const label = t('terminal.label');
-  useEffect(() => {
-    if (!wasShown || !place.current) return undefined;
-    const parent = place.current;
-    let gone = false;
-    setLife({ kind: 'connecting' });
-    void import('../../workspace/terminal').then(({ openScreen }) => {
-      if (gone) return;
-      screen.current = openScreen(parent, session.id, label, {
-        opened: () => { setLife({ kind: 'open' }); },
-        closed: (why) => { setLife({ kind: 'closed', why }); },
-      });
-    });
-    return () => {
-      gone = true;
-      screen.current?.close();
-      screen.current = null;
-    };
-  }, [session.id, attempt, wasShown, label]);
-  useEffect(() => { if (isShown) screen.current?.focus(); }, [isShown, life]);
+  const [terminals, setTerminals] = useState<readonly One[]>([{ key: 1, title: '' }]);
+  const [active, setActive] = useState(1);
+  const keys = useRef(1);
+  const add = () => {
+    keys.current += 1;
+    setTerminals([...terminals, { key: keys.current, title: '' }]);
+    setActive(keys.current);
+  };
+  const close = (key: number) => {
+    const at = terminals.findIndex((one) => one.key === key);
+    const left = terminals.filter((one) => one.key !== key);
+    setTerminals(left);
+    if (active === key) setActive((left[at] ?? left[at - 1])?.key ?? 0);
+  };
+  // A program gives its terminal a title: whatever it says, it is a short name and no more.
+  const title = (key: number, said: string) => {
+    setTerminals((all) => all.map((one) => (one.key === key ? { key, title: shown(said).trim().slice(0, TITLE_CHARS_MAX) } : one)));
+  };
   return (
     <div className={styles['pane']}>
-      <div ref={place} className={styles['screen']} />
-      {life.kind === 'connecting' && <p className={styles['note']} role="status">{t('terminal.connecting')}</p>}
-      {life.kind === 'closed' && (
-        <div className={styles['note']} role="status">
-          <span>{life.why === '' ? t('terminal.closed') : life.why}</span>
-          <Button small onPress={() => { setAttempt(attempt + 1); }}>{t('terminal.again')}</Button>
+      <div className={styles['tabs']}>
+        {terminals.map(({ key, title }, at) => {
+          const name = `${String(at + 1)}${title === '' ? '' : `: ${title}`}`;
+          return (
+            <span key={key} className={[styles['tab'], key === active ? styles['active'] : ''].join(' ')}>
+              <AriaButton className={styles['open'] ?? ''} aria-current={key === active} onPress={() => { setActive(key); }}>{t('terminal.named', { name })}</AriaButton>
+              <IconButton icon="close" label={t('terminal.close', { name })} onPress={() => { close(key); }} />
+            </span>
+          );
+        })}
+        <IconButton icon="add" label={t('terminal.new')} isDisabled={terminals.length >= TERMINALS_MAX} onPress={add} />
+      </div>
+      {terminals.length === 0 && <p className={styles['note']}>{t('terminal.none')}</p>}
+      {terminals.map(({ key }) => (
+        <div key={key} className={styles['one']} hidden={key !== active}>
+          <TerminalScreen isShown={isShown && key === active} onTitle={(said) => { title(key, said); }} />
         </div>
-      )}
+      ))}
     </div>
   );
 }

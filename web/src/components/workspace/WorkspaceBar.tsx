@@ -8,6 +8,7 @@ import { baseOf, shown } from '../../workspace/names';
 import { useRuns, useTabs, useWorkspace } from '../../workspace/workspace';
 import { SessionBadge } from '../SessionBadge';
 import { SaveLine } from './EditorPane';
+import { UsageMeter } from './UsageMeter';
 import styles from './WorkspaceBar.module.css';
 
 export type RunState = {
@@ -50,7 +51,7 @@ export function useRun(onStart: () => void): RunState {
   };
 }
 
-export function WorkspaceBar({ run }: { run: RunState }) {
+export function WorkspaceBar({ run, onCommands }: { run: RunState; onCommands: () => void }) {
   const t = useText();
   const { session, language } = useWorkspace();
   const choices = language ? ways(language) : [];
@@ -75,7 +76,9 @@ export function WorkspaceBar({ run }: { run: RunState }) {
             onChoose={(way) => { run.start(way); }}
           />
         )}
+        <IconButton icon="search" label={t('palette.open')} aria-keyshortcuts="Control+Shift+P F1" onPress={onCommands} />
       </div>
+      <UsageMeter />
       {run.refused && <p className={[styles['notice'], styles['why']].join(' ')}>{t(run.refused)}</p>}
       {run.problem && <div className={styles['notice']}><Notice tone="danger">{run.problem}</Notice></div>}
     </div>

@@ -4,14 +4,16 @@ import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { writeFile } from '../../api/files';
 import { filesQuery } from '../../api/queries';
 import { useText, type MessageId } from '../../i18n/text';
+import { useCommands } from '../../hooks/use-commands';
+import { useLoaded } from '../../hooks/use-loaded';
 import type { IconName } from '../../ui/Icon';
 import { Icon } from '../../ui/Icon';
 import { starter } from '../../workspace/starter';
 import { useWorkspace, type Workspace } from '../../workspace/workspace';
+import type { Command } from './CommandPalette';
 import { EditorPane } from './EditorPane';
 import { FilesPane } from './FilesPane';
 import { OutputPane } from './OutputPane';
-import { PreviewPane } from './PreviewPane';
 import { TerminalPane } from './TerminalPane';
 import { useRun, WorkspaceBar } from './WorkspaceBar';
 import styles from './WorkspaceView.module.css';
@@ -34,12 +36,17 @@ export function WorkspaceView() {
   const workspace = useWorkspace();
   const [pane, setPane] = useState<Pane>('code');
   const [side, setSide] = useState<Side>('output');
+  const [wasPreviewed, setPreviewed] = useState(false);
+  if (side === 'preview' && !wasPreviewed) setPreviewed(true);
   const view = useRef<HTMLDivElement>(null);
   const look = (pane: Pane) => {
     setPane(pane);
     if (isSide(pane)) setSide(pane);
   };
   const run = useRun(() => { look('output'); });
+  const [over, setOver] = useState<Over | null>(null);
+  const commands = useCommands({ run, panes: PANES, look, sheet: () => { setOver('shortcuts'); } });
+  useOverKeys(setOver);
   useBeginning(workspace);
   useLeaving(workspace);
   const keys = (event: KeyboardEvent) => {
@@ -58,7 +65,7 @@ export function WorkspaceView() {
     // Shortcuts of whatever inside has the focus.
     // eslint-disable-next-line jsx-a11y/no-static-element-interactions
     <div ref={view} className={styles['workspace']} data-pane={pane} onKeyDown={keys}>
-      <WorkspaceBar run={run} />
+      <WorkspaceBar run={run} onCommands={() => { setOver('palette'); }} />
       <div className={styles['files']} data-part>
         <FilesPane onOpen={() => { look('code'); }} />
       </div>
@@ -73,7 +80,7 @@ export function WorkspaceView() {
         </div>
         <div className={styles['sideBody']} hidden={side !== 'output'}><OutputPane /></div>
         <div className={styles['sideBody']} hidden={side !== 'terminal'}><TerminalPane isShown={side === 'terminal'} /></div>
-        <div className={styles['sideBody']} hidden={side !== 'preview'}><PreviewPane isShown={side === 'preview'} /></div>
+        <div className={styles['sideBody']} hidden={side !== 'preview'}>{wasPreviewed && <Preview isShown={side === 'preview'} />}</div>
       </section>
       <nav className={styles['panes']} aria-label={t('panes.title')}>
         {PANES.map(({ id, icon, label }) => (
@@ -83,9 +90,54 @@ export function WorkspaceView() {
           </button>
         ))}
       </nav>
+      {over !== null && <Over over={over} commands={commands} onClose={() => { setOver(null); }} />}
     </div>
   );
 }
+
+// What is not looked at from the start is loaded when it is.
+const loadPreview = async () => (await import('./PreviewPane')).PreviewPane;
+const loadPalette = async () => (await import('./CommandPalette')).CommandPalette;
+const loadShortcuts = async () => (await import('./ShortcutsDialog')).ShortcutsDialog;
+
+function Preview({ isShown }: { isShown: boolean }) {
+  const PreviewPane = useLoaded(loadPreview);
+  return PreviewPane && <PreviewPane isShown={isShown} />;
+}
+
+type Over = 'palette' | 'shortcuts';
+
+function Over({ over, commands, onClose }: { over: Over; commands: readonly Command[]; onClose: () => void }) {
+  return over === 'palette' ? <Palette commands={commands} onClose={onClose} /> : <Shortcuts onClose={onClose} />;
+}
+
+function Palette(props: { commands: readonly Command[]; onClose: () => void }) {
+  const CommandPalette = useLoaded(loadPalette);
+  return CommandPalette && <CommandPalette {...props} />;
+}
+
+function Shortcuts({ onClose }: { onClose: () => void }) {
+  const ShortcutsDialog = useLoaded(loadShortcuts);
+  return ShortcutsDialog && <ShortcutsDialog onClose={onClose} />;
+}
+
+/** The keys that open what stands over the workspace, wherever the focus is. */
+function useOverKeys(open: (over: Over) => void): void {
+  useEffect(() => {
+    const keys = (event: globalThis.KeyboardEvent) => {
+      const palette = event.key === 'F1' || ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === 'p');
+      const sheet = event.key === '?' && !isTypedInto(event.target);
+      if (!palette && !sheet) return;
+      event.preventDefault();
+      open(palette ? 'palette' : 'shortcuts');
+    };
+    document.addEventListener('keydown', keys);
+    return () => { document.removeEventListener('keydown', keys); };
+  }, [open]);
+}
+
+/** Whether what is typed there is a text. */
+const isTypedInto = (target: EventTarget | null) => target instanceof HTMLElement && (target.isContentEditable || target.matches('input, textarea, select'));
 
 const FOCUSABLE = '.cm-content, .xterm-helper-textarea, [role=treegrid], [role=log], button:not([disabled])';
 

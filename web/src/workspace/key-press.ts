@@ -1,0 +1,19 @@
+import { insertBracket } from '@codemirror/autocomplete';
+import { cursorCharLeft, cursorCharRight, cursorLineDown, cursorLineUp, indentMore, insertTab, undo } from '@codemirror/commands';
+import { EditorView } from '@codemirror/view';
+
+export type PressedKey = 'tab' | 'undo' | 'left' | 'right' | 'up' | 'down' | { text: string };
+
+const COMMANDS = { undo, left: cursorCharLeft, right: cursorCharRight, up: cursorLineUp, down: cursorLineDown };
+
+/** Does in the editor within `place` what a key does that keyboards of phones do not have. */
+export function pressKey(place: HTMLElement, key: PressedKey): void {
+  const content = place.querySelector<HTMLElement>('.cm-content');
+  const view = content && EditorView.findFromDOM(content);
+  if (!view) return;
+  if (key === 'tab') (view.state.selection.main.empty ? insertTab : indentMore)(view);
+  else if (typeof key === 'string') COMMANDS[key](view);
+  // A bracket brings the one that closes it, as when it is typed.
+  else view.dispatch(insertBracket(view.state, key.text) ?? view.state.update(view.state.replaceSelection(key.text), { userEvent: 'input.type' }));
+  view.focus();
+}
