@@ -3,8 +3,8 @@ import { Problem } from './problem';
 
 export type FileEntry = Schema['FileEntry'];
 
-/** Larger files are not edited here. */
-const TEXT_BYTES_MAX = 1024 * 1024;
+/** Larger files are not edited here. Notebooks carry their pictures with them. */
+const textBytesMax = (path: string): number => (/\.ipynb$/i.test(path) ? 8 : 1) * 1024 * 1024;
 
 /** What a file is known by: another one whenever it is written; none of a server that says none. */
 export type Tag = string | null;
@@ -32,7 +32,7 @@ export async function readText(session: string, path: string): Promise<TextRead>
     throw error;
   });
   if (!answer) return { kind: 'gone' };
-  if (Number(answer.headers.get('content-length') ?? 0) > TEXT_BYTES_MAX) {
+  if (Number(answer.headers.get('content-length') ?? 0) > textBytesMax(path)) {
     await answer.body?.cancel();
     return { kind: 'large' };
   }

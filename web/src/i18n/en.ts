@@ -1,10 +1,12 @@
 import { deskEn } from './en/desk';
+import { notebookEn } from './en/notebook';
 import { refusalEn } from './en/refusal';
 
 /** What every page may say, in English. `ko.ts` has every one of these, or does not compile. What only the console says is in `console.ts`. */
 export const en = {
   ...deskEn,
   ...refusalEn,
+  ...notebookEn,
   'app.name': 'Madang',
   'app.skip': 'Skip to the content',
   'app.navigation': 'Main navigation',

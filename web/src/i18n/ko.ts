@@ -1,4 +1,5 @@
 import { deskKo } from './ko/desk';
+import { notebookKo } from './ko/notebook';
 import { refusalKo } from './ko/refusal';
 import type { Catalogue } from './text';
 
@@ -6,6 +7,7 @@ import type { Catalogue } from './text';
 export const ko: Catalogue = {
   ...deskKo,
   ...refusalKo,
+  ...notebookKo,
   'app.name': '마당',
   'app.skip': '본문으로 건너뛰기',
   'app.navigation': '주 메뉴',

@@ -9,6 +9,7 @@ import { WorkspaceView } from '../components/workspace/WorkspaceView';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
+import { Notebooks } from '../workspace/notebook';
 import { Runs } from '../workspace/runs';
 import { Tabs } from '../workspace/tabs';
 import { WorkspaceContext, type Workspace } from '../workspace/workspace';
@@ -47,20 +48,22 @@ function WorkspaceOf({ session, languages }: { session: Schema['SessionView']; l
 }
 
 function useWorkspaceOf(session: Schema['SessionView'], languages: readonly Schema['LanguageView'][]): Workspace | null {
-  const [owned, setOwned] = useState<{ tabs: Tabs; runs: Runs } | null>(null);
+  const [owned, setOwned] = useState<{ tabs: Tabs; runs: Runs; notebooks: Notebooks } | null>(null);
   const isUsable = USABLE.has(session.state);
   const [wasUsable, setWasUsable] = useState(isUsable);
   if (isUsable && !wasUsable) setWasUsable(true);
   const { id } = session;
+  const spoken = session.language ?? '';
   useEffect(() => {
     if (!wasUsable) return undefined;
-    const made = { tabs: new Tabs(id), runs: new Runs(id) };
+    const made = { tabs: new Tabs(id), runs: new Runs(id), notebooks: new Notebooks(id, spoken) };
     setOwned(made);
     return () => {
       made.tabs.leave();
       made.runs.leave();
+      made.notebooks.leave();
     };
-  }, [id, wasUsable]);
+  }, [id, spoken, wasUsable]);
   const language = languages.find((language) => language.id === session.language) ?? null;
   return owned && { session, language, ...owned };
 }

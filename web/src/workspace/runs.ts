@@ -25,6 +25,9 @@ const SHOWN_CHARS_MAX = 400_000;
 // eslint-disable-next-line no-control-regex
 const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
 
+/** A text of a program without what terminals would obey. */
+export const plain = (text: string): string => text.replace(ESCAPES, '').replace(/\r\n/g, '\n');
+
 /** What was run from this page, the newest last. The one owner of it; components read snapshots. */
 export class Runs {
   private runs: Run[] = [];
@@ -52,8 +55,8 @@ export class Runs {
     return this.runs.find((run) => run.outcome === null && run.problem === null) ?? null;
   }
 
-  /** Runs it and follows it to its end. */
-  async run(title: string, request: RunRequest): Promise<void> {
+  /** Runs it and follows it to its end, which it returns. */
+  async run(title: string, request: RunRequest): Promise<Run> {
     const run: Run = { key: (this.keys += 1), title, mode: request.mode, id: null, pieces: [], dropped: 0, waiting: null, outcome: null, problem: null, step: null, isStopped: false };
     this.runs = [...this.runs, run].slice(-RUNS_MAX);
     this.tell();
@@ -70,6 +73,7 @@ export class Runs {
     }
     if (this.input?.run === run.id) await this.closeInput();
     this.tell();
+    return { ...run };
   }
 
   async write(line: string): Promise<void> {
@@ -160,7 +164,7 @@ function hear(run: Run, event: RunEvent, decoders: { stdout: TextDecoder; stderr
 }
 
 function add(run: Run, piece: Exclude<Piece, { kind: 'media' }>): void {
-  const text = piece.text.replace(ESCAPES, '').replace(/\r\n/g, '\n');
+  const text = plain(piece.text);
   const last = run.pieces.at(-1);
   const joined = last && last.kind === piece.kind ? { kind: piece.kind, text: last.text + text } : { kind: piece.kind, text };
   const before = last && last.kind === piece.kind ? run.pieces.slice(0, -1) : run.pieces;

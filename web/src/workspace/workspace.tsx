@@ -1,9 +1,11 @@
 import { createContext, useContext, useSyncExternalStore } from 'react';
 import type { Schema } from '../api/client';
+import { extensionOf } from './names';
+import type { Notebook, Notebooks } from './notebook';
 import type { Runs, Run } from './runs';
-import type { Tabs } from './tabs';
+import type { Tab, Tabs } from './tabs';
 
-export type Workspace = { readonly session: Schema['SessionView']; readonly language: Schema['LanguageView'] | null; readonly tabs: Tabs; readonly runs: Runs };
+export type Workspace = { readonly session: Schema['SessionView']; readonly language: Schema['LanguageView'] | null; readonly tabs: Tabs; readonly runs: Runs; readonly notebooks: Notebooks };
 
 export const WorkspaceContext = createContext<Workspace | null>(null);
 
@@ -16,6 +18,20 @@ export function useWorkspace(): Workspace {
 export function useTabs() {
   const { tabs } = useWorkspace();
   return useSyncExternalStore(tabs.subscribe, tabs.snapshot);
+}
+
+/** The notebook of a tab, where its file is one. */
+export function useNotebook(tab: Tab | undefined): Notebook | null {
+  const { notebooks } = useWorkspace();
+  if (!tab || tab.text === null || extensionOf(tab.path) !== 'ipynb') return null;
+  return notebooks.of(tab.file, tab.version, tab.text, (latest) => { tab.file.edit(latest); });
+}
+
+const nothing = () => () => undefined;
+
+/** Whether cells of it run or wait. */
+export function useIsRunning(notebook: Notebook | null): boolean {
+  return useSyncExternalStore(notebook?.subscribe ?? nothing, () => notebook?.isRunning ?? false);
 }
 
 export function useRuns(): readonly Run[] {

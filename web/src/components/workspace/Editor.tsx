@@ -1,40 +1,14 @@
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete';
-import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
-import { bracketMatching, foldGutter, foldKeymap, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language';
-import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
 import { Compartment, EditorState, type Extension } from '@codemirror/state';
-import { crosshairCursor, drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers, rectangularSelection } from '@codemirror/view';
-import { tags } from '@lezer/highlight';
+import { EditorView } from '@codemirror/view';
 import { useEffect, useRef } from 'react';
 import { useText } from '../../i18n/text';
 import { languageFor } from '../../workspace/editor-language';
 import { baseOf, shown } from '../../workspace/names';
 import type { Tab } from '../../workspace/tabs';
+import { changes, editing, numbered } from './code-mirror';
 import styles from './Editor.module.css';
 
-const nonce = document.querySelector<HTMLMetaElement>('meta[property=csp-nonce]')?.nonce ?? '';
-
-const colours = HighlightStyle.define([
-  { tag: [tags.keyword, tags.modifier, tags.operatorKeyword], color: 'var(--code-keyword)', fontWeight: '550' },
-  { tag: [tags.string, tags.special(tags.string), tags.regexp], color: 'var(--code-string)' },
-  { tag: [tags.number, tags.bool, tags.null, tags.atom], color: 'var(--code-number)' },
-  { tag: [tags.comment], color: 'var(--code-comment)', fontStyle: 'italic' },
-  { tag: [tags.function(tags.variableName), tags.function(tags.propertyName), tags.macroName], color: 'var(--code-function)' },
-  { tag: [tags.typeName, tags.className, tags.namespace], color: 'var(--code-type)' },
-  { tag: [tags.definition(tags.variableName), tags.propertyName], color: 'var(--code-name)' },
-  { tag: [tags.heading], fontWeight: '650' },
-  { tag: [tags.link, tags.url], textDecoration: 'underline' },
-  { tag: [tags.invalid], color: 'var(--danger)' },
-]);
-
-const basics: Extension = [
-  nonce === '' ? [] : EditorView.cspNonce.of(nonce),
-  lineNumbers(), highlightActiveLineGutter(), highlightSpecialChars(), history(), foldGutter(), drawSelection(),
-  EditorState.allowMultipleSelections.of(true), indentOnInput(), syntaxHighlighting(colours), bracketMatching(), closeBrackets(),
-  autocompletion(), rectangularSelection(), crosshairCursor(), highlightActiveLine(), highlightSelectionMatches(),
-  indentUnit.of('    '), EditorState.tabSize.of(4),
-  keymap.of([...closeBracketsKeymap, ...defaultKeymap.filter(({ key }) => key !== 'Mod-Enter'), ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, indentWithTab]),
-];
+const basics: Extension = [editing, numbered];
 
 /** While a file is being read nothing can be typed: it would go to no file, or to the one before. */
 const nothing = EditorState.create({ extensions: [basics, EditorView.editable.of(false), EditorState.readOnly.of(true)] });
@@ -82,13 +56,4 @@ export function Editor({ tab, onEdit }: Props) {
 
 function newState(doc: string, more: Extension): EditorState {
   return EditorState.create({ doc, extensions: [basics, more] });
-}
-
-function changes(edit: () => (latest: () => string) => void): Extension {
-  return EditorView.updateListener.of((update) => {
-    if (update.docChanged) {
-      const { doc } = update.state;
-      edit()(() => doc.toString());
-    }
-  });
 }

@@ -1,11 +1,13 @@
+import { useState } from 'react';
 import { Button as AriaButton } from 'react-aria-components';
 import { useText } from '../../i18n/text';
 import { downloadFile } from '../../api/files';
 import { useLoaded } from '../../hooks/use-loaded';
 import type { SaveState } from '../../workspace/autosave';
-import { baseOf, shown } from '../../workspace/names';
+import { baseOf, extensionOf, shown } from '../../workspace/names';
+import type { Notebook } from '../../workspace/notebook';
 import type { Tab } from '../../workspace/tabs';
-import { useTabs, useWorkspace } from '../../workspace/workspace';
+import { useNotebook, useTabs, useWorkspace } from '../../workspace/workspace';
 import { Button, IconButton } from '../../ui/Button';
 import { Notice } from '../../ui/Notice';
 import { FilePicture } from './FilePicture';
@@ -13,11 +15,10 @@ import { KeyRow } from './KeyRow';
 import styles from './EditorPane.module.css';
 
 const loadEditor = async () => (await import('./Editor')).Editor;
+const loadNotebook = async () => (await import('./NotebookPane')).NotebookPane;
 
 export function EditorPane() {
   const t = useText();
-  const { tabs } = useWorkspace();
-  const Editor = useLoaded(loadEditor);
   const snapshot = useTabs();
   const tab = snapshot.tabs.find(({ path }) => path === snapshot.active);
   return (
@@ -33,13 +34,42 @@ export function EditorPane() {
       <div className={styles['body']}>
         {!tab && <p className={styles['empty']}>{t('editor.empty')}</p>}
         {tab?.state.kind === 'unreadable' && <Unreadable tab={tab} />}
-        {tab && tab.state.kind !== 'unreadable' && (
-          Editor ? <Editor tab={tab} onEdit={(latest) => { tabs.current?.file.edit(latest); }} /> : <p className={styles['empty']}>{t('app.loading')}</p>
-        )}
+        <Written tab={tab?.state.kind === 'unreadable' ? undefined : tab} />
       </div>
       <KeyRow />
     </section>
   );
+}
+
+/** A notebook as its cells, any other text as itself. The editor stays, out of sight: it remembers what can be undone. */
+function Written({ tab }: { tab: Tab | undefined }) {
+  const t = useText();
+  const { tabs } = useTabs();
+  const Editor = useLoaded(loadEditor);
+  const notebook = useNotebook(tab);
+  const isNotebook = tab !== undefined && extensionOf(tab.path) === 'ipynb' && (notebook !== null || tab.text === null);
+  const [path, setPath] = useState<string | null>(null);
+  if (tab && !isNotebook && tab.path !== path) setPath(tab.path);
+  const text = tabs.find((one) => one.path === path && one.state.kind !== 'unreadable');
+  const isLoading = tab !== undefined && (isNotebook ? notebook === null : Editor === null);
+  return (
+    <>
+      {isLoading && <p className={styles['empty']}>{t('app.loading')}</p>}
+      {isNotebook && notebook && <Cells key={`${tab.path} ${String(tab.version)}`} notebook={notebook} path={tab.path} />}
+      {Editor && text && (
+        <div className={styles['written']} hidden={text.path !== tab?.path}>
+          {extensionOf(text.path) === 'ipynb' && <Notice tone="warm">{t('notebook.invalid')}</Notice>}
+          <Editor tab={text} onEdit={(latest) => { text.file.edit(latest); }} />
+        </div>
+      )}
+    </>
+  );
+}
+
+function Cells({ notebook, path }: { notebook: Notebook; path: string }) {
+  const t = useText();
+  const NotebookPane = useLoaded(loadNotebook);
+  return NotebookPane ? <NotebookPane notebook={notebook} path={path} /> : <p className={styles['empty']}>{t('app.loading')}</p>;
 }
 
 function TabHandle({ tab, isActive }: { tab: Tab; isActive: boolean }) {

@@ -1,12 +1,12 @@
-import { memo, useEffect, useMemo, useRef, type FormEvent, type KeyboardEvent } from 'react';
+import { memo, useEffect, useRef } from 'react';
 import { Button as AriaButton } from 'react-aria-components';
 import type { Schema } from '../../api/client';
-import { useObjectUrl } from '../../hooks/use-object-url';
 import { useText } from '../../i18n/text';
 import { Badge, type BadgeTone } from '../../ui/Badge';
-import { Button } from '../../ui/Button';
 import type { Piece, Run } from '../../workspace/runs';
 import { useRuns, useWorkspace } from '../../workspace/workspace';
+import { InputLine } from './InputLine';
+import { Medium } from './Medium';
 import styles from './OutputPane.module.css';
 
 const VERDICTS: Readonly<Record<Schema['Verdict'], BadgeTone>> = {
@@ -44,7 +44,7 @@ export function OutputPane() {
         <div ref={end} />
       </div>
       {live ? (
-        <InputLine waiting={live.waiting} />
+        <InputLine waiting={live.waiting} onLine={(line) => runs.write(line)} onEnd={() => runs.endInput()} />
       ) : (
         <div className={styles['foot']}>
           <AriaButton className={styles['clear'] ?? ''} onPress={() => { runs.clear(); }}>{t('output.clear')}</AriaButton>
@@ -98,47 +98,8 @@ function Ending({ outcome }: { outcome: Schema['Outcome'] }) {
   );
 }
 
+const follow = (picture: HTMLElement) => { picture.scrollIntoView({ block: 'nearest' }); };
+
 const PieceView = memo(function PieceView({ piece }: { piece: Piece }) {
-  return piece.kind === 'media' ? <Medium mime={piece.mime} bytes={piece.bytes} /> : <pre className={[styles['text'], styles[piece.kind]].join(' ')}>{piece.text}</pre>;
+  return piece.kind === 'media' ? <Medium mime={piece.mime} bytes={piece.bytes} onDrawn={follow} /> : <pre className={[styles['text'], styles[piece.kind]].join(' ')}>{piece.text}</pre>;
 });
-
-const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/svg+xml']);
-
-/** Rich output. A picture is drawn as one, which runs no script; HTML stands in a frame that may do nothing. */
-function Medium({ mime, bytes }: { mime: string; bytes: Uint8Array<ArrayBuffer> }) {
-  const t = useText();
-  const isPicture = PICTURES.has(mime);
-  const blob = useMemo(() => (isPicture ? new Blob([bytes], { type: mime }) : null), [bytes, mime, isPicture]);
-  const url = useObjectUrl(blob);
-  if (isPicture) return url ? <img className={styles['picture']} src={url} alt={t('output.picture')} onLoad={(event) => { event.currentTarget.scrollIntoView({ block: 'nearest' }); }} /> : null;
-  const text = new TextDecoder().decode(bytes);
-  if (mime === 'text/html') return <iframe className={styles['frame']} sandbox="" srcDoc={text} title={t('output.html')} />;
-  if (mime.startsWith('text/') || mime === 'application/json') return <pre className={styles['text']}>{text}</pre>;
-  return <p className={styles['note']}>{t('output.unknown', { mime, bytes: bytes.length })}</p>;
-}
-
-function InputLine({ waiting }: { waiting: Run['waiting'] }) {
-  const t = useText();
-  const { runs } = useWorkspace();
-  const field = useRef<HTMLInputElement>(null);
-  useEffect(() => { if (waiting) field.current?.focus(); }, [waiting]);
-  const send = (event: FormEvent) => {
-    event.preventDefault();
-    const line = field.current?.value ?? '';
-    if (field.current) field.current.value = '';
-    void runs.write(line);
-  };
-  const end = (event: KeyboardEvent) => {
-    if (event.ctrlKey && event.key === 'd') {
-      event.preventDefault();
-      void runs.endInput();
-    }
-  };
-  return (
-    <form className={[styles['input'], waiting ? styles['asked'] : ''].join(' ')} onSubmit={send}>
-      <input ref={field} type={waiting?.echo === false ? 'password' : 'text'} aria-label={waiting?.prompt.trim() ? waiting.prompt : t('input.label')} placeholder={t(waiting ? 'input.asked' : 'input.label')} autoComplete="off" autoCapitalize="off" spellCheck={false} onKeyDown={end} />
-      <Button small type="submit">{t('input.send')}</Button>
-      <Button small look="quiet" onPress={() => void runs.endInput()}>{t('input.end')}</Button>
-    </form>
-  );
-}

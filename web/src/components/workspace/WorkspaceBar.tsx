@@ -5,7 +5,7 @@ import { Menu } from '../../ui/Menu';
 import { Notice } from '../../ui/Notice';
 import { isSource, requestFor, ways, type Way } from '../../workspace/run-request';
 import { baseOf, shown } from '../../workspace/names';
-import { useRuns, useTabs, useWorkspace } from '../../workspace/workspace';
+import { useIsRunning, useNotebook, useRuns, useTabs, useWorkspace } from '../../workspace/workspace';
 import { SessionBadge } from '../SessionBadge';
 import { SaveLine } from './EditorPane';
 import { UsageMeter } from './UsageMeter';
@@ -13,9 +13,11 @@ import styles from './WorkspaceBar.module.css';
 
 export type RunState = {
   /** Why nothing can be run now; none where something can. */
-  refused: 'run.refused.none' | 'run.refused.language' | 'run.refused.session' | null;
+  refused: 'run.refused.none' | 'run.refused.language' | 'run.refused.session' | 'notebook.refused' | null;
   problem: string | null;
   isRunning: boolean;
+  /** Cells run, all of them, and not a file. */
+  isNotebook: boolean;
   start: (way?: Way) => void;
   stop: () => void;
 };
@@ -24,13 +26,19 @@ export type RunState = {
 export function useRun(onStart: () => void): RunState {
   const t = useText();
   const { session, language, tabs, runs } = useWorkspace();
-  const { active } = useTabs();
-  const isRunning = useRuns().some((run) => run.outcome === null && run.problem === null);
+  const { active, tabs: open } = useTabs();
+  const notebook = useNotebook(open.find(({ path }) => path === active));
+  const cellsRun = useIsRunning(notebook);
+  const fileRuns = useRuns().some((run) => run.outcome === null && run.problem === null);
   const [problem, setProblem] = useState<string | null>(null);
   const usual = language ? ways(language)[0] : undefined;
   const isOver = !session.allowed_actions?.includes('run');
-  const refused = isOver ? 'run.refused.session' : active === null ? 'run.refused.none' : !language || !usual || !isSource(language, active) ? 'run.refused.language' : null;
+  const refused = isOver ? 'run.refused.session' : notebook ? (language?.modes.includes('query') ? null : 'notebook.refused') : active === null ? 'run.refused.none' : !language || !usual || !isSource(language, active) ? 'run.refused.language' : null;
   const start = async (way: Way) => {
+    if (notebook) {
+      notebook.runAll();
+      return;
+    }
     setProblem(null);
     const tab = tabs.current;
     if (!tab) return;
@@ -45,9 +53,10 @@ export function useRun(onStart: () => void): RunState {
   return {
     refused,
     problem,
-    isRunning,
-    start: (way = usual ?? 'afresh') => { if (refused === null && runs.live === null) void start(way); },
-    stop: () => { void runs.stop().catch((error: unknown) => { setProblem(error instanceof Error ? error.message : String(error)); }); },
+    isRunning: notebook ? cellsRun : fileRuns,
+    isNotebook: notebook !== null,
+    start: (way = usual ?? 'afresh') => { if (refused === null && (notebook !== null || runs.live === null)) void start(way); },
+    stop: () => { void (notebook ?? runs).stop().catch((error: unknown) => { setProblem(error instanceof Error ? error.message : String(error)); }); },
   };
 }
 
@@ -66,9 +75,9 @@ export function WorkspaceBar({ run, onCommands }: { run: RunState; onCommands: (
         {run.isRunning ? (
           <Button look="danger" icon="stop" onPress={run.stop}>{t('run.stop')}</Button>
         ) : (
-          <Button look="primary" icon="play" isDisabled={run.refused !== null} onPress={() => { run.start(); }} aria-keyshortcuts="Control+Enter">{t('run.start')}</Button>
+          <Button look="primary" icon="play" isDisabled={run.refused !== null} onPress={() => { run.start(); }} aria-keyshortcuts="Control+Enter">{t(run.isNotebook ? 'notebook.runAll' : 'run.start')}</Button>
         )}
-        {choices.length > 1 && (
+        {choices.length > 1 && !run.isNotebook && (
           <Menu
             label={t('run.how')}
             trigger={<IconButton icon="more" label={t('run.how')} isDisabled={run.refused !== null || run.isRunning} />}

@@ -1,0 +1,181 @@
+// Notebooks in the workspace: cells run, by pointer and by keys, outputs are kept in the file, and what hostile files hold runs nothing.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { eventually, shown } from './browser.mjs';
+import { hindrances, named, signedIn } from './web.mjs';
+import { browser, server } from './world.mjs';
+
+const cell = (page, number) => page.locator('[data-cell]').nth(number - 1);
+
+/** A session with this notebook, open. */
+async function opened(page, notebook) {
+  const session = await server.api('POST', '/sessions', { language: 'python' });
+  await server.write(session.id, 'book.ipynb', notebook === '' ? '' : JSON.stringify(notebook));
+  await page.goto(`${server.url}/w/${session.id}`);
+  await named(page, 'row', 'book.ipynb').click();
+  await cell(page, 1).waitFor();
+  const saved = async () => JSON.parse(await server.text(`/sessions/${session.id}/files/book.ipynb`));
+  return { session, saved };
+}
+
+const code = (source) => ({ cell_type: 'code', execution_count: null, id: `c${Math.random().toString(16).slice(2, 9)}`, metadata: { kept: [1] }, outputs: [], source });
+const text = (source, more = {}) => ({ cell_type: 'markdown', id: `m${Math.random().toString(16).slice(2, 9)}`, metadata: {}, source, ...more });
+const book = (cells, more = {}) => ({ cells, metadata: { kernelspec: { name: 'python3' }, ours: { not: 1 }, ...more }, nbformat: 4, nbformat_minor: 5 });
+
+/** A program that reads the notebook that it stands in. */
+const READS = `import json
+book = json.load(open("book.ipynb"))
+cells = book["cells"]
+print(book["nbformat"], book["nbformat_minor"], [c["cell_type"] for c in cells], all({"outputs", "execution_count", "source", "metadata", "id"} <= set(c) for c in cells[1:]))`;
+
+test('all cells run one after another, and the file keeps what they said and whatever else it held', async () => {
+  const page = await signedIn(browser, server);
+  const { saved } = await opened(page, book([
+    text('# Squares\n\nA **table** and a [link](https://example.org).\n\n| a | b |\n|---|---|\n| 1 | 2 |\n'),
+    code('import matplotlib.pyplot as plt\nfor n in range(3):\n    print(n, flush=True)\nplt.plot([1, 4, 9])\nplt.show()'),
+    code('class Table:\n    def _repr_html_(self):\n        return "<style>td { color: rgb(1, 2, 3) }</style><table><tr><td>in a frame</td></tr></table>"\nTable()'),
+    code('name = input("Who? ")\nprint("hello", name)'),
+    code('1 / 0'),
+    code('print("never")'),
+  ]));
+  await shown(page, 'web-notebook', async () => {
+    await cell(page, 1).getByRole('heading', { name: 'Squares' }).waitFor();
+    await named(page, 'button', 'Run all').click();
+    await page.getByLabel('Who?').fill('Ada');
+    await page.keyboard.press('Enter');
+    await cell(page, 4).getByText('hello Ada').waitFor();
+    await cell(page, 2).locator('img').waitFor();
+    const framed = cell(page, 3).frameLocator('iframe').getByText('in a frame');
+    assert.equal(await framed.evaluate((element) => getComputedStyle(element).color), 'rgb(1, 2, 3)', 'styles of tables are seen');
+    await cell(page, 5).getByText('ZeroDivisionError').first().waitFor();
+    await named(page, 'button', 'Run all').waitFor();
+    assert.equal(await cell(page, 6).getByText('never', { exact: true }).count(), 0, 'nothing runs after a failure');
+  });
+  const notebook = await eventually('it is saved', async () => {
+    const notebook = await saved();
+    return notebook.cells[4].outputs.length > 0 && notebook;
+  });
+  assert.deepEqual(notebook.metadata.ours, { not: 1 });
+  assert.deepEqual(notebook.cells[1].metadata, { kept: [1] });
+  assert.equal(notebook.cells[1].execution_count, 1);
+  assert.deepEqual(notebook.cells[1].outputs[0], { output_type: 'stream', name: 'stdout', text: ['0\n', '1\n', '2\n'] });
+  assert.match(notebook.cells[1].outputs.find((output) => output.data).data['image/png'], /^iVBOR/);
+  assert.equal(notebook.cells[4].outputs[0].ename, 'ZeroDivisionError');
+  // What is changed and run after a reload goes on from there, and Python reads what was written.
+  await page.reload();
+  await cell(page, 2).locator('img').waitFor();
+  await cell(page, 4).getByText('hello Ada').waitFor();
+  await cell(page, 6).locator('.cm-content').click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.insertText(READS);
+  await page.keyboard.press('Control+s');
+  await page.getByText('Saved', { exact: true }).waitFor();
+  await page.keyboard.press('Control+Enter');
+  await cell(page, 6).getByText("4 5 ['markdown', 'code', 'code', 'code', 'code', 'code'] True").waitFor();
+  await page.getByText('Saved', { exact: true }).waitFor();
+  assert.equal((await saved()).cells[5].outputs.length, 1);
+  assert.deepEqual(await hindrances(page), []);
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await shown(page, `web-notebook-${scheme}`, async () => assert.deepEqual(await hindrances(page), []));
+  }
+  await page.setViewportSize({ width: 390, height: 780 });
+  await named(page, 'button', 'Language').click();
+  await named(page, 'menuitemradio', '한국어').click();
+  await shown(page, 'web-notebook-phone', async () => {
+    await named(page, 'button', '모두 실행').waitFor();
+    assert.deepEqual(await hindrances(page), []);
+  });
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+test('a notebook is written from nothing by keys alone, as in Jupyter', async () => {
+  const page = await signedIn(browser, server);
+  const { saved } = await opened(page, '');
+  const sources = async () => (await saved()).cells.map(({ cell_type: kind, source }) => `${kind}: ${source.join('')}`);
+  const cells = (count) => eventually(`${count} cells`, async () => (await page.locator('[data-cell]').count()) === count);
+  await cell(page, 1).focus();
+  await shown(page, 'web-notebook-keys', async () => {
+    await page.keyboard.press('Enter');
+    await page.keyboard.insertText('x = 6');
+    await page.keyboard.press('Shift+Enter');
+    await cells(2);
+    await page.keyboard.insertText('x * 7');
+    await page.keyboard.press('Control+Enter');
+    await cell(page, 2).getByText('42').waitFor();
+    await page.keyboard.press('a');
+    await cells(3);
+    await page.keyboard.press('m');
+    await page.keyboard.press('Enter');
+    await page.keyboard.insertText('# *Why*');
+    await page.keyboard.press('Shift+Enter');
+    await cell(page, 2).getByRole('heading', { name: 'Why' }).waitFor();
+    await page.keyboard.press('b');
+    await cells(4);
+    await page.keyboard.press('d');
+    await page.keyboard.press('d');
+    await cells(3);
+    await page.keyboard.press('z');
+    await cells(4);
+    await page.keyboard.press('d');
+    await page.keyboard.press('d');
+    await cells(3);
+    await page.keyboard.press('Control+Shift+ArrowUp');
+  });
+  await eventually('it is saved', async () => (await sources()).join('|') === 'code: x = 6|code: x * 7|markdown: # *Why*' );
+  await cell(page, 1).focus();
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Control+a');
+  await page.keyboard.insertText('print("on", flush=True)\nwhile True: pass');
+  await page.keyboard.press('Control+Enter');
+  await cell(page, 1).getByText('on', { exact: true }).waitFor();
+  await page.keyboard.press('i');
+  await page.keyboard.press('i');
+  await cell(page, 1).getByText('KeyboardInterrupt').first().waitFor();
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+const MARK = `<script>top.harmed=1</script><img src=x onerror="top.harmed=2"><svg onload="top.harmed=3"></svg><a href="javascript:top.harmed=4">go</a>`;
+const HARM = [
+  text(`${MARK}\n\n[link](javascript:top.harmed=5) <javascript:top.harmed=6> [data](data:text/html,${MARK}) ![p](javascript:top.harmed=7) ![remote](https://example.org/spy.png) ![up](../../etc/passwd) ![svg](data:image/svg+xml,<svg/onload=top.harmed=8>)\n\n\`\`\`html\n${MARK}\n\`\`\`\n\n| ${MARK} |\n|---|\n| ${MARK} |`),
+  text('![a](attachment:a.png)', { attachments: { 'a.png': { 'text/html': MARK, 'image/svg+xml': MARK }, __proto__: { 'image/png': 'x' } } }),
+  { ...code(MARK), metadata: { name: MARK, trusted: true, __proto__: { harmed: 1 } }, outputs: [
+    { output_type: 'display_data', data: { 'text/html': `${MARK}<iframe src="javascript:top.harmed=9"></iframe><meta http-equiv=refresh content="0;url=javascript:top.harmed=10"><form action=/api/v1/signin method=post><input name=password></form>` }, metadata: {} },
+    { output_type: 'display_data', data: { 'image/svg+xml': `<svg xmlns="http://www.w3.org/2000/svg" onload="top.harmed=11"><script>top.harmed=12</script></svg>` }, metadata: {} },
+    { output_type: 'display_data', data: { 'application/javascript': 'top.harmed=13' }, metadata: {} },
+    { output_type: 'display_data', data: { [MARK]: 'x' }, metadata: {} },
+    { output_type: 'display_data', data: { 'text/markdown': `${MARK} [x](javascript:top.harmed=14)` }, metadata: {} },
+    { output_type: 'display_data', data: { 'image/png': 'no base64 at all"><script>top.harmed=15</script>' }, metadata: {} },
+    { output_type: 'stream', name: MARK, text: `\u001b]0;Sign in\u0007\u001b[2J${MARK}` },
+    { output_type: 'error', ename: MARK, evalue: MARK, traceback: [`\u001b[31m${MARK}`] },
+    { output_type: 'update_display_data', data: null, metadata: null },
+    { output_type: MARK },
+  ] },
+];
+
+test('what stands in a hostile notebook runs no script in our page, reaches no stranger and does not look like us', async () => {
+  const page = await signedIn(browser, server);
+  const [strangers, violations] = [[], []];
+  await page.exposeFunction('violated', (what) => violations.push(what));
+  await page.addInitScript(() => document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => globalThis.violated(`${violatedDirective} ${blockedURI}`)));
+  page.on('request', (request) => { if (!request.url().startsWith(server.url) && !/^(?:blob|data|about):/.test(request.url())) strangers.push(request.url()); });
+  await opened(page, book(HARM, { title: MARK, kernelspec: { name: MARK, display_name: MARK, language: MARK } }));
+  await shown(page, 'web-notebook-harm', async () => {
+    await cell(page, 3).locator('iframe').waitFor();
+    await page.waitForTimeout(800);
+    assert.equal(await page.evaluate(() => globalThis.harmed), undefined);
+    assert.equal(await page.title(), 'Madang');
+    const cells = page.locator('[data-cell]');
+    assert.equal(await cells.locator('script, form, [onerror], [onload], a[href^="javascript"], a[href^="data"]').count(), 0);
+    for (const frame of await cells.locator('iframe').all()) assert.equal(await frame.getAttribute('sandbox'), '');
+    // The links that are left lead where they say, in another tab that knows nothing of this one.
+    for (const link of await cells.locator('a').all()) assert.match(await link.getAttribute('rel'), /noopener/);
+    for (const picture of await cells.locator('img').all()) assert.match(await picture.getAttribute('src'), /^blob:/);
+  });
+  assert.deepEqual(strangers, []);
+  assert.deepEqual(violations, []);
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
