@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually, shown } from './browser.mjs';
+import { ESCAPES, MARKS, SVG, unharmed, watched } from './harm.mjs';
 import { hindrances, named, signedIn } from './web.mjs';
 import { browser, server } from './world.mjs';
 
@@ -86,6 +87,11 @@ test('all cells run one after another, and the file keeps what they said and wha
     await named(page, 'button', '모두 실행').waitFor();
     assert.deepEqual(await hindrances(page), []);
   });
+  // The row of keys that phones have, in the cell that is written in.
+  await cell(page, 5).locator('.cm-content').click();
+  await page.keyboard.press('Control+End');
+  await page.locator('button', { hasText: /^#$/ }).evaluate((key) => { key.click(); });
+  await cell(page, 5).locator('.cm-content').getByText('1 / 0#').waitFor();
   assert.deepEqual(page.complaints, []);
   await page.close();
 });
@@ -137,18 +143,18 @@ test('a notebook is written from nothing by keys alone, as in Jupyter', async ()
   await page.close();
 });
 
-const MARK = `<script>top.harmed=1</script><img src=x onerror="top.harmed=2"><svg onload="top.harmed=3"></svg><a href="javascript:top.harmed=4">go</a>`;
+const MARK = MARKS.join('');
 const HARM = [
   text(`${MARK}\n\n[link](javascript:top.harmed=5) <javascript:top.harmed=6> [data](data:text/html,${MARK}) ![p](javascript:top.harmed=7) ![remote](https://example.org/spy.png) ![up](../../etc/passwd) ![svg](data:image/svg+xml,<svg/onload=top.harmed=8>)\n\n\`\`\`html\n${MARK}\n\`\`\`\n\n| ${MARK} |\n|---|\n| ${MARK} |`),
   text('![a](attachment:a.png)', { attachments: { 'a.png': { 'text/html': MARK, 'image/svg+xml': MARK }, __proto__: { 'image/png': 'x' } } }),
   { ...code(MARK), metadata: { name: MARK, trusted: true, __proto__: { harmed: 1 } }, outputs: [
-    { output_type: 'display_data', data: { 'text/html': `${MARK}<iframe src="javascript:top.harmed=9"></iframe><meta http-equiv=refresh content="0;url=javascript:top.harmed=10"><form action=/api/v1/signin method=post><input name=password></form>` }, metadata: {} },
-    { output_type: 'display_data', data: { 'image/svg+xml': `<svg xmlns="http://www.w3.org/2000/svg" onload="top.harmed=11"><script>top.harmed=12</script></svg>` }, metadata: {} },
+    { output_type: 'display_data', data: { 'text/html': MARK }, metadata: { isolated: false, trusted: true } },
+    { output_type: 'display_data', data: { 'image/svg+xml': SVG }, metadata: {} },
     { output_type: 'display_data', data: { 'application/javascript': 'top.harmed=13' }, metadata: {} },
     { output_type: 'display_data', data: { [MARK]: 'x' }, metadata: {} },
     { output_type: 'display_data', data: { 'text/markdown': `${MARK} [x](javascript:top.harmed=14)` }, metadata: {} },
     { output_type: 'display_data', data: { 'image/png': 'no base64 at all"><script>top.harmed=15</script>' }, metadata: {} },
-    { output_type: 'stream', name: MARK, text: `\u001b]0;Sign in\u0007\u001b[2J${MARK}` },
+    { output_type: 'stream', name: MARK, text: `${ESCAPES}${MARK}` },
     { output_type: 'error', ename: MARK, evalue: MARK, traceback: [`\u001b[31m${MARK}`] },
     { output_type: 'update_display_data', data: null, metadata: null },
     { output_type: MARK },
@@ -157,25 +163,15 @@ const HARM = [
 
 test('what stands in a hostile notebook runs no script in our page, reaches no stranger and does not look like us', async () => {
   const page = await signedIn(browser, server);
-  const [strangers, violations] = [[], []];
-  await page.exposeFunction('violated', (what) => violations.push(what));
-  await page.addInitScript(() => document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => globalThis.violated(`${violatedDirective} ${blockedURI}`)));
-  page.on('request', (request) => { if (!request.url().startsWith(server.url) && !/^(?:blob|data|about):/.test(request.url())) strangers.push(request.url()); });
+  const seen = await watched(page, server);
   await opened(page, book(HARM, { title: MARK, kernelspec: { name: MARK, display_name: MARK, language: MARK } }));
   await shown(page, 'web-notebook-harm', async () => {
     await cell(page, 3).locator('iframe').waitFor();
-    await page.waitForTimeout(800);
-    assert.equal(await page.evaluate(() => globalThis.harmed), undefined);
-    assert.equal(await page.title(), 'Madang');
+    await unharmed(page, seen);
     const cells = page.locator('[data-cell]');
-    assert.equal(await cells.locator('script, form, [onerror], [onload], a[href^="javascript"], a[href^="data"]').count(), 0);
-    for (const frame of await cells.locator('iframe').all()) assert.equal(await frame.getAttribute('sandbox'), '');
     // The links that are left lead where they say, in another tab that knows nothing of this one.
     for (const link of await cells.locator('a').all()) assert.match(await link.getAttribute('rel'), /noopener/);
     for (const picture of await cells.locator('img').all()) assert.match(await picture.getAttribute('src'), /^blob:/);
   });
-  assert.deepEqual(strangers, []);
-  assert.deepEqual(violations, []);
-  assert.deepEqual(page.complaints, []);
   await page.close();
 });

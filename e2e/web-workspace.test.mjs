@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually, PATIENCE_MS, shown } from './browser.mjs';
+import { ESCAPES, MARKS, SVG, unharmed, watched } from './harm.mjs';
 import { named, signedIn, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
-const output = (page) => page.locator('[role=log]');
+const output = (page) => named(page, 'log', 'Output');
 
 async function replaceText(page, text) {
   await page.locator('.cm-content').click();
@@ -148,42 +149,58 @@ test('a terminal is a shell in the workspace, and F6 leaves it', async () => {
   await page.close();
 });
 
-// Each tries to run a script in our page, to read from it, or to look like it.
+// Prints, draws and names all of it; each line of MARKS is a file, an output and a name.
 const HARM = `
-mark = "<script>top.harmed='script'</script><img src=x onerror=\\"top.harmed='onerror'\\"><svg onload=\\"top.harmed='svg'\\"></svg>"
-print(mark)
-print("\\x1b]0;Sign in\\x07\\x1b[2J\\x1b[H\\x1b]8;;javascript:top.harmed='link'\\x07click\\x1b]8;;\\x07")
-class Html:
-    def _repr_html_(self):
-        return mark + "<iframe src=\\"javascript:top.harmed='frame'\\"></iframe><form action='/api/v1/signin' method=post><input name=password></form><meta http-equiv=refresh content='0;url=javascript:top.harmed=1'>"
-for name in ["<img src=x onerror=top.harmed=1>.py", "a\\u202egnp.exe", "\\x1b[31mred.py", "evil.html", "evil.svg"]:
+import json, sys
+book = json.load(open("harm.json"))
+marks, svg, escapes = book["marks"], book["svg"], book["escapes"]
+def Rich(**rich):
+    return type("Rich", (), {f"_repr_{kind}_": (lambda self, what=what: what) for kind, what in rich.items()})()
+print("\\n".join(marks))
+print(escapes)
+for mark in marks:
+    sys.displayhook(Rich(html=mark))
+sys.displayhook(Rich(svg=svg))
+sys.displayhook(Rich(png=svg.encode()))
+sys.displayhook(Rich(markdown=marks[0], latex=marks[1], json={"a": marks[2]}))
+for name in book["names"]:
     with open(name, "w") as file:
-        file.write(mark if not name.endswith("svg") else "<svg xmlns='http://www.w3.org/2000/svg' onload=\\"top.harmed='file'\\"/>")
-Html()
+        file.write(svg if name.endswith("svg") else "\\n".join(marks))
+input(marks[0] + escapes)
 `;
+const NAMES = ['<img src=x onerror=top.harmed=1>.py', 'a\u202egnp.exe', '\u001b[31mred.py', 'evil.html', 'evil.svg', '__proto__', 'javascript:top.harmed=2', '%2e%2e%2fup.txt', '"><script>top.harmed=3<\u2044script>.md', 'two\nlines.py'];
 
-test('what programs print, draw and name runs no script in our page and does not look like it', async () => {
+test('what programs print, draw, ask and name runs no script in our page, leads nowhere and does not look like it', async () => {
   const page = await signedIn(browser, server);
+  const seen = await watched(page, server);
   const session = await workspace(page, server, HARM);
+  await server.write(session.id, 'harm.json', JSON.stringify({ marks: MARKS, svg: SVG, escapes: ESCAPES, names: NAMES }));
+  const address = (name) => `${server.url}/api/v1/sessions/${session.id}/files/${name}`;
   await shown(page, 'web-harm', async () => {
     await named(page, 'button', 'Run').click();
+    await output(page).locator('iframe').nth(MARKS.length - 1).waitFor();
+    await page.locator('form input').fill('x');
+    await page.keyboard.press('Enter');
     await output(page).getByText('Done').waitFor();
-    await output(page).locator('iframe').waitFor();
-    assert.equal(await output(page).locator('iframe').getAttribute('sandbox'), '');
     await named(page, 'row', 'a\ufffdgnp.exe').waitFor();
     await named(page, 'row', '\ufffd[31mred.py').waitFor();
     await named(page, 'row', '<img src=x onerror=top.harmed=1>.py').click();
     await page.locator('.cm-content').getByText('harmed').first().waitFor();
-    await page.waitForTimeout(500);
-    assert.equal(await page.evaluate(() => globalThis.harmed), undefined);
-    assert.equal(await page.title(), 'Madang');
-    assert.equal(await output(page).locator('script, svg, form').count(), 0);
+    await named(page, 'row', 'evil.svg').click();
+    await page.locator('.cm-content').getByText('foreignObject').first().waitFor();
+    // What stands in the output is words, pictures and frames.
+    assert.deepEqual(await output(page).evaluate((log) => [...new Set([...log.querySelectorAll('*')].map(({ localName }) => localName))].filter((name) => ['script', 'svg', 'form', 'style', 'link', 'object'].includes(name))), []);
+    await unharmed(page, seen);
   });
+  await named(page, 'button', 'Terminal').first().click();
+  await page.locator('.xterm-helper-textarea:focus').waitFor();
+  await page.keyboard.type('python3 -c \'import json; book = json.load(open("harm.json")); print(*book["marks"], book["escapes"])\'; echo all$((6 * 7))\n');
+  await page.locator('.xterm-rows').getByText('all42').first().waitFor();
+  await unharmed(page, seen);
   for (const name of ['evil.html', 'evil.svg']) {
-    const address = `${server.url}/api/v1/sessions/${session.id}/files/${name}`;
     // A browser that is sent there keeps the bytes and shows no page.
-    await assert.rejects(page.goto(address), /Download is starting|ERR_ABORTED/);
+    await assert.rejects(page.goto(address(name)), /Download is starting|ERR_ABORTED/);
   }
-  assert.equal(await page.evaluate(() => globalThis.harmed), undefined);
+  await unharmed(page, seen);
   await page.close();
 });

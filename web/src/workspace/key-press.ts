@@ -8,7 +8,7 @@ const COMMANDS = { undo, left: cursorCharLeft, right: cursorCharRight, up: curso
 
 /** Does in the editor within `place` what a key does that keyboards of phones do not have. */
 export function pressKey(place: HTMLElement, key: PressedKey): void {
-  const content = place.querySelector<HTMLElement>('.cm-content');
+  const content = written(place);
   const view = content && EditorView.findFromDOM(content);
   if (!view) return;
   if (key === 'tab') (view.state.selection.main.empty ? insertTab : indentMore)(view);
@@ -16,4 +16,10 @@ export function pressKey(place: HTMLElement, key: PressedKey): void {
   // A bracket brings the one that closes it, as when it is typed.
   else view.dispatch(insertBracket(view.state, key.text) ?? view.state.update(view.state.replaceSelection(key.text), { userEvent: 'input.type' }));
   view.focus();
+}
+
+/** The text that is written in; where that is none, the one file that is seen. */
+function written(place: HTMLElement): HTMLElement | null {
+  const all = [...place.querySelectorAll<HTMLElement>('.cm-content')];
+  return all.find((text) => text.contains(document.activeElement)) ?? all.find((text) => text.closest('[hidden], [data-cell]') === null) ?? null;
 }

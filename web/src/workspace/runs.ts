@@ -23,7 +23,7 @@ const RUNS_MAX = 30;
 const SHOWN_CHARS_MAX = 400_000;
 /** What terminals would obey; here it would only be noise. */
 // eslint-disable-next-line no-control-regex
-const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
+const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[P^_X][^\u001b]*\u001b\\|[@-Z\\-_])/g;
 
 /** A text of a program without what terminals would obey. */
 export const plain = (text: string): string => text.replace(ESCAPES, '').replace(/\r\n/g, '\n');
