@@ -1,7 +1,7 @@
 //! The handle: a thread that does one thing to the network after the other.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -54,6 +54,8 @@ pub struct Networks {
     orders: SyncSender<Order>,
     /// By slot.
     attached: Arc<Mutex<BTreeMap<String, Attached>>>,
+    /// Slots whose network was asked for and is not there yet: whoever asked may be gone, and the slot too.
+    attaching: Arc<Mutex<BTreeSet<String>>>,
     counters: Arc<Mutex<Socket>>,
     names: Arc<Names>,
 }
@@ -79,6 +81,25 @@ impl Attached {
     fn new(attachment: Attachment, of: Known) -> Self {
         let Known { session, peer, network, .. } = of;
         Self { attachment, network, session, peer, served: None }
+    }
+}
+
+/// A slot's network is on its way as long as this lives.
+struct Attaching {
+    all: Arc<Mutex<BTreeSet<String>>>,
+    slot: String,
+}
+
+impl Attaching {
+    fn begin(all: &Arc<Mutex<BTreeSet<String>>>, slot: &str) -> Self {
+        lock(all).insert(slot.to_owned());
+        Self { all: Arc::clone(all), slot: slot.to_owned() }
+    }
+}
+
+impl Drop for Attaching {
+    fn drop(&mut self) {
+        lock(&self.all).remove(&self.slot);
     }
 }
 
@@ -119,7 +140,7 @@ impl Networks {
         let thread = std::thread::Builder::new().name("network".to_owned()).spawn(serve);
         thread.map_err(NetworkError::doing("start a thread"))?;
         let (attached, counters) = (Arc::new(Mutex::new(attached)), Arc::new(Mutex::new(counters)));
-        Ok(Self { orders, attached, counters, names })
+        Ok(Self { orders, attached, attaching: Arc::default(), counters, names })
     }
 
     /// Gives a sandbox its network; the one it has if it has one.
@@ -128,7 +149,9 @@ impl Networks {
             return Ok(attachment);
         }
         let (attached, slot) = (Arc::clone(&self.attached), wanted.slot.clone());
+        let attaching = Attaching::begin(&self.attaching, &slot);
         let act = move |engine: &mut Engine| {
+            let _ends_here = attaching;
             let known = Known::from(&wanted);
             let attachment = engine.attach(wanted)?;
             lock(&attached).insert(known.slot.clone(), Attached::new(attachment.clone(), known));
@@ -204,10 +227,18 @@ impl Networks {
 
     /// Takes its network away once the sandbox is over; a slot without one is no matter. Blocking: for a thread of its own.
     pub fn detach(&self, slot: &str) -> Result<(), NetworkError> {
-        let Some(attachment) = self.of(slot) else { return Ok(()) };
-        self.wait(move |engine| engine.detach(attachment.index))?;
-        lock(&self.attached).remove(slot);
-        Ok(())
+        if !lock(&self.attaching).contains(slot) && self.of(slot).is_none() {
+            return Ok(());
+        }
+        let (attached, slot) = (Arc::clone(&self.attached), slot.to_owned());
+        // On the thread: what was asked for before is there by then.
+        self.wait(move |engine| {
+            let index = lock(&attached).get(&slot).map(|attached| attached.attachment.index);
+            let Some(index) = index else { return Ok(()) };
+            engine.detach(index)?;
+            lock(&attached).remove(&slot);
+            Ok(())
+        })
     }
 
     /// Gives back what was changed of this machine, unless sandboxes live on. Blocking, as [`Networks::detach`].

@@ -1,6 +1,15 @@
 //! Connections of clients: taken, served, ended.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::{
     Request, Response,
@@ -28,6 +37,8 @@ use crate::{
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// A client of whom nothing was heard for so long is asked whether it is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// A connection of the second version on which nothing was asked for so long is ended, as one of the first is after its last answer.
+const HTTP2_IDLE: Duration = Duration::from_secs(300);
 /// What is read of a client before it goes on.
 const BUFFER_BYTES_MAX: usize = 256 << 10;
 
@@ -105,7 +116,16 @@ impl Worker {
 
     async fn converse_http2(self: Arc<Self>, stream: ClientStream, address: SocketAddr, mut stopping: Stopping) {
         let address = written(address);
-        let service = service_fn(move |request| Arc::clone(&self).serve_one(request, address.clone()));
+        let streams = Arc::new(Streams::default());
+        let (worker, counted) = (self, Arc::clone(&streams));
+        let service = service_fn(move |request| {
+            let stream = Streams::one_more(&counted);
+            let answer = Arc::clone(&worker).serve_one(request, address.clone());
+            async move {
+                let _ends_with_its_head = stream;
+                answer.await
+            }
+        });
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -115,6 +135,11 @@ impl Worker {
         let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             _ = connection.as_mut() => {}
+            // What is still answered goes on to its end.
+            () = streams.none_for(HTTP2_IDLE) => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.as_mut().await;
+            }
             () = stopped(&mut stopping) => {
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.as_mut().await;
@@ -128,6 +153,41 @@ impl Worker {
         address: HeaderValue,
     ) -> Result<Response<ProxyBody>, Infallible> {
         Ok(self.answer(request, &address).await)
+    }
+}
+
+/// Requests of one connection.
+#[derive(Default)]
+struct Streams {
+    begun: AtomicUsize,
+    open: AtomicUsize,
+}
+
+impl Streams {
+    fn one_more(streams: &Arc<Self>) -> OpenStream {
+        streams.begun.fetch_add(1, Ordering::Relaxed);
+        streams.open.fetch_add(1, Ordering::Relaxed);
+        OpenStream(Arc::clone(streams))
+    }
+
+    /// Waits until nothing was asked, and nothing waited for its answer, for so long.
+    async fn none_for(&self, idle: Duration) {
+        loop {
+            let begun = self.begun.load(Ordering::Relaxed);
+            tokio::time::sleep(idle).await;
+            if self.begun.load(Ordering::Relaxed) == begun && self.open.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// A request that has no answer yet.
+struct OpenStream(Arc<Streams>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -153,4 +213,21 @@ async fn linger(mut stream: ClientStream) {
     };
     // Whoever sends more, or slower, has had its answer for as long.
     let _ = tokio::time::timeout(LINGER_WAIT, drain).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn a_connection_is_idle_when_nothing_was_asked_and_nothing_waits() {
+        let streams = Arc::new(Streams::default());
+        let open = Streams::one_more(&streams);
+        let waited = tokio::time::timeout(IDLE * 5, streams.none_for(IDLE)).await;
+        assert!(waited.is_err(), "a request waits for its answer");
+        drop(open);
+        streams.none_for(IDLE).await;
+    }
 }

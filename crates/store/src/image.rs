@@ -3,7 +3,8 @@
 use madang_ids::{ImageId, NodeId, OrganizationId, ProjectId, SessionId, UserId};
 use madang_model::Owner;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::{
@@ -85,14 +86,19 @@ impl Store {
         self.image_put(record.id, made).await
     }
 
-    /// Its name, and who may use it; says whether it was there.
-    pub async fn image_change(&self, record: &ImageRecord) -> Result<bool, StoreError> {
+    /// Another name, and who may use it, as far as that is said; says whether it was there.
+    pub async fn image_change(
+        &self,
+        id: ImageId,
+        name: Option<&str>,
+        shared_with: Option<Option<ProjectId>>,
+    ) -> Result<bool, StoreError> {
         let changed = row::ActiveModel {
-            name: Set(record.name.clone()),
-            shared_with: Set(record.shared_with.map(|project| project.to_string())),
+            name: name.map_or(NotSet, |name| Set(name.to_owned())),
+            shared_with: shared_with.map_or(NotSet, |with| Set(with.map(|project| project.to_string()))),
             ..row::ActiveModel::default()
         };
-        self.image_put(record.id, changed).await
+        self.image_put(id, changed).await
     }
 
     async fn image_put(&self, id: ImageId, change: row::ActiveModel) -> Result<bool, StoreError> {

@@ -218,14 +218,18 @@ impl App {
 
     pub async fn image_change(&self, asker: &Asker, text: &str, change: ImageChange) -> Result<ImageView, Failure> {
         let mut record = self.image_find(asker, text).await?;
-        if let Some(name) = change.name {
-            validate::session_name(&name)?;
-            record.name = name;
+        if let Some(name) = &change.name {
+            validate::session_name(name)?;
+            record.name.clone_from(name);
         }
         if let Some(shared) = change.shared {
             record.shared_with = shared.then_some(record.owner.project);
         }
-        match self.store.image_change(&record).await? {
+        // What was not asked for stays as it is now, not as it was when it was read.
+        let shared_with = change.shared.map(|_| record.shared_with);
+        match change.name.is_none() && shared_with.is_none()
+            || self.store.image_change(record.id, change.name.as_deref(), shared_with).await?
+        {
             true => Ok(self.image_view(&record)),
             false => Err(Failure::not_found(format!("image {text}"))),
         }

@@ -14,13 +14,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use connect::GuestStream;
 use madang_ids::AppId;
 use madang_languages::AppPlace;
 use madang_model::{AppPrefix, AppProtocol, app_route::app_path};
 use madang_node_api::{AppSeen, AppSpec, AppState, NodeError, PORT_APP};
 use madang_slot_api::{AppAnswer, AppAsk, AppFault, AppKept, AppNumber, AppStart, ConnectTo};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
 
 pub use shelf::Shelf;
 pub use used::{AppUse, Used};
@@ -162,7 +162,7 @@ impl Apps {
     }
 
     /// A connection to one.
-    pub async fn connect(&self, link: &Link, app: AppId) -> Result<TcpStream, NodeError> {
+    pub async fn connect(&self, link: &Link, app: AppId) -> Result<GuestStream, NodeError> {
         let known = self.ports().get(&app).copied();
         let port = match known {
             Some(port) => port,
@@ -179,7 +179,7 @@ impl Apps {
     }
 
     /// A connection to whatever listens there.
-    pub async fn connect_port(&self, link: &Link, port: u16) -> Result<TcpStream, NodeError> {
+    pub async fn connect_port(&self, link: &Link, port: u16) -> Result<GuestStream, NodeError> {
         let stream = connect::connect(link, ConnectTo::Port(port)).await;
         stream.map_err(|fault| connect::failed(&fault, &format!("port {port}")))
     }

@@ -69,7 +69,7 @@ async fn answers(link: &Link, known: &Known) -> Result<bool, NodeError> {
 }
 
 /// Whether it answers as HTTP does, and not that it is not ready (5xx).
-async fn ask(mut stream: tokio::net::TcpStream, path: &str) -> std::io::Result<bool> {
+async fn ask(mut stream: super::connect::GuestStream, path: &str) -> std::io::Result<bool> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: */*\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut status = [0; STATUS_BYTES];

@@ -12,11 +12,9 @@ use std::{
 
 use madang_ids::AppId;
 use madang_node_api::NodeError;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::connect::GuestStream;
 use crate::sandbox::Sandbox;
 
 /// What connections to programs of a sandbox have carried since this agent has it.
@@ -42,7 +40,7 @@ impl AppUse {
 
 /// A connection to a program of a sandbox.
 pub struct Used {
-    stream: TcpStream,
+    stream: GuestStream,
     sandbox: Arc<Sandbox>,
 }
 
@@ -97,20 +95,6 @@ impl AsyncWrite for Used {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
         self.wrote(written);
         Poll::Ready(Ok(written))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
-        self.wrote(written);
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
