@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { shown } from './browser.mjs';
-import { hindrances, lookedAt, named, PASSWORD, signedIn, webPage } from './web.mjs';
+import { hindrances, lookedAt, named, PASSWORD, signedIn, signedInAs, webPage } from './web.mjs';
 import { browser, server } from './world.mjs';
 
 const go = async (page, path, heading) => {
@@ -48,6 +48,34 @@ test('an administrator sets a limit and invites somebody, who meets it, is told 
   await named(theirs, 'heading', 'Sign in').waitFor();
   await theirs.close();
   await page.close();
+});
+
+test('the start page shows a learner workspaces, a teacher the project, and an administrator the service, and each number leads to what it is made of', async () => {
+  const { id } = await server.api('POST', '/sessions', { language: 'python', name: 'lesson-7' });
+  await server.api('POST', '/announcements', { texts: { en: 'No lesson on Friday.', ko: '금요일은 쉽니다.' }, level: 'warning', audience: 'signed-in' });
+  const learner = await signedInAs(browser, server, 'lee');
+  await learner.getByText('No lesson on Friday.').waitFor();
+  assert.deepEqual(await learner.getByRole('heading', { level: 2 }).allTextContents(), []);
+  const teacher = await signedInAs(browser, server, 'kim');
+  await server.api('PUT', '/projects/default/members/kim', { role: 'project-manager' });
+  await shown(teacher, 'console-home-teacher', async () => {
+    await teacher.reload();
+    await named(teacher, 'heading', 'Project default').waitFor();
+    assert.deepEqual(await hindrances(teacher), []);
+    await teacher.getByRole('link', { name: /^Sessions 1 alive now/ }).click();
+    await named(teacher, 'link', 'lesson-7').waitFor();
+  });
+  const page = await signedIn(browser, server);
+  await shown(page, 'console-home-administrator', async () => {
+    await named(page, 'heading', 'The service').waitFor();
+    await page.getByRole('link', { name: /^Nodes 1 of 1/ }).waitFor();
+    assert.deepEqual(await hindrances(page), []);
+    await page.getByRole('link', { name: /^Health/ }).click();
+    await named(page, 'heading', 'Health').waitFor();
+  });
+  await lookedAt(page, server, { 'console-home': '/' });
+  await server.api('DELETE', `/sessions/${id}`);
+  for (const one of [learner, teacher, page]) await one.close();
 });
 
 test('sessions appear by themselves, are chosen by the keyboard, and end together', async () => {

@@ -1,6 +1,7 @@
 import { http as anyHttp, HttpResponse, type HttpHandler } from 'msw';
 import { createOpenApiHttp } from 'openapi-msw';
 import type { components, paths } from '../src/api/generated';
+import { adminHandlers } from './admin.ts';
 import { consoleHandlers } from './console.ts';
 import { folderHandlers } from './folders.ts';
 import { CSRF, USER, type Database } from './database.ts';
@@ -19,7 +20,7 @@ const signin = (): Schema['SigninView'] => ({ user: USER.id, name: USER.name, ro
 
 /** The API in memory, typed by the same document as the client: for `npm run dev` and for tests. */
 export function handlers(database: Database): HttpHandler[] {
-  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...deskHandlers(database), ...consoleHandlers(database), ...folderHandlers(database)];
+  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...deskHandlers(database), ...consoleHandlers(database), ...folderHandlers(database), ...adminHandlers(database)];
 }
 
 const OPEN = ['/api/v1/signin/providers', '/api/v1/announcements/public', '/api/v1/links/use', '/healthz'];

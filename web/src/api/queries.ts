@@ -43,6 +43,17 @@ export const sessionsQuery = queryOptions({
   refetchInterval: REFRESH_MS,
 });
 
+/** The same of one person. */
+export const ownSessionsQuery = (owner: string) =>
+  queryOptions({
+    queryKey: ['sessions', owner],
+    queryFn: () => body(client.GET('/api/v1/sessions', { params: { query: { limit: LIST_MAX, filter: `live owner:${owner}` } } })),
+    refetchInterval: REFRESH_MS,
+  });
+
+/** What everybody who has signed in is told now. */
+export const toldQuery = queryOptions({ queryKey: ['announcements', 'now'], queryFn: async () => (await body(client.GET('/api/v1/announcements'))).items, refetchInterval: 60_000 });
+
 export const sessionQuery = (id: string) =>
   queryOptions({
     queryKey: ['session', id],

@@ -15,6 +15,8 @@ export type SessionSearch = {
   owner?: string | undefined;
   language?: string | undefined;
   image?: string | undefined;
+  project?: string | undefined;
+  kind?: Schema['SessionKind'] | undefined;
   order?: (typeof SESSION_ORDERS)[number] | undefined;
 };
 
@@ -30,12 +32,14 @@ const OVER: ReadonlySet<Schema['SessionState']> = new Set(['ended', 'refused']);
 const quoted = (value: string) => `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 
 /** The same in the words of the API. */
-export function sessionFilter({ show, name, owner, language, image }: SessionSearch): string {
+export function sessionFilter({ show, name, owner, language, image, project, kind }: SessionSearch): string {
   const terms = [show === undefined ? 'live' : show === 'all' ? '' : show];
   if (name) terms.push(`name:${quoted(name)}*`);
   if (owner) terms.push(`owner:${quoted(owner)}`);
   if (language) terms.push(`language:${quoted(language)}`);
   if (image) terms.push(`image:${quoted(image)}`);
+  if (project) terms.push(`project:${quoted(project)}`);
+  if (kind) terms.push(`kind:${kind}`);
   return terms.filter((term) => term !== '').join(' ');
 }
 
@@ -55,10 +59,10 @@ export const sessionListQuery = (search: SessionSearch) =>
   });
 
 /** As the server filters. */
-function isInSearch(session: Session, { show, name, owner, language, image }: SessionSearch): boolean {
+function isInSearch(session: Session, { show, name, owner, language, image, project, kind }: SessionSearch): boolean {
   if (show === undefined ? OVER.has(session.state) : show !== 'all' && show !== session.state) return false;
   if (name && !session.name.startsWith(name)) return false;
-  if (owner && owner !== session.owner) return false;
+  if ((owner && owner !== session.owner) || (project && project !== session.project) || (kind && kind !== session.kind)) return false;
   return (!language || language === session.language) && (!image || image === session.image);
 }
 

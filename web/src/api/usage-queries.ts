@@ -5,7 +5,7 @@ export const USAGE_BY = ['day', 'user', 'project', 'organization', 'image', 'lan
 export const USAGE_DAYS = [7, 30, 90] as const;
 
 /** Which sums; stands in the address. */
-export type UsageSearch = { by?: Schema['UsageBy'] | undefined; days?: (typeof USAGE_DAYS)[number] | undefined; user?: string | undefined; measure?: Measure | undefined };
+export type UsageSearch = { by?: Schema['UsageBy'] | undefined; days?: (typeof USAGE_DAYS)[number] | undefined; user?: string | undefined; project?: string | undefined; measure?: Measure | undefined };
 
 const HOUR_US = 3_600_000_000;
 const GIB = 1024 ** 3;
@@ -30,10 +30,10 @@ export function lastDays(days: number): { from: string; to: string } {
   return { from: day(now - (days - 1) * DAY_MS), to: day(now) };
 }
 
-export const usageQuery = ({ by, days, user }: UsageSearch) =>
+export const usageQuery = ({ by, days, user, project }: UsageSearch) =>
   queryOptions({
-    queryKey: ['usage', by, days, user],
-    queryFn: () => body(client.GET('/api/v1/usage', { params: { query: { by: by ?? 'day', ...lastDays(days ?? 30), ...(user ? { user } : {}) } } })),
+    queryKey: ['usage', by, days, user, project],
+    queryFn: () => body(client.GET('/api/v1/usage', { params: { query: { by: by ?? 'day', ...lastDays(days ?? 30), ...(user ? { user } : {}), ...(project ? { project } : {}) } } })),
   });
 
 export const budgetsQuery = queryOptions({ queryKey: ['budgets'], queryFn: async () => (await body(client.GET('/api/v1/budgets'))).items });

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { body, client } from '../api/client';
+import { body, client, type Schema } from '../api/client';
 import { Problem } from '../api/problem';
 import { sessionQuery, sessionsQuery } from '../api/queries';
 
@@ -11,7 +11,8 @@ export function useNewWorkspace() {
   return useMutation({
     mutationFn: async ({ language, folder }: { language: string; folder?: string }) => {
       const mounts = folder ? { mounts: [{ folder }] } : {};
-      const taken = new Set(queries.getQueryData(sessionsQuery.queryKey)?.items.map(({ name }) => name));
+      const known = queries.getQueriesData<Schema['Page_SessionView']>({ queryKey: sessionsQuery.queryKey });
+      const taken = new Set(known.flatMap(([, page]) => page?.items.map(({ name }) => name) ?? []));
       const make = (asked: { language: string; name?: string }) => body(client.POST('/api/v1/sessions', { body: { ...asked, ...mounts } }));
       // The name may be taken by a session that is not in the list; then the server names it.
       return make({ language, name: nameFor(language, taken) }).catch((error: unknown) => {

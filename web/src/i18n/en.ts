@@ -53,6 +53,8 @@ export const en = {
   'link.missing': 'This address lacks the secret part of the link. Open the whole link, as it was given to you.',
   'home.title': 'Workspaces',
   'home.new': 'New workspace',
+  'home.begin': 'Begin something new',
+  'home.announcements': 'Told by the administrators',
   'home.starting': 'Making your workspace…',
   'home.welcome.title': 'Write your first program',
   'home.welcome.text':

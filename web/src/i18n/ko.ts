@@ -54,6 +54,8 @@ export const ko: Catalogue = {
   'link.missing': '주소에 링크의 비밀 부분이 빠져 있습니다. 받은 링크 전체를 열어 주세요.',
   'home.title': '작업 공간',
   'home.new': '새 작업 공간',
+  'home.begin': '새로 시작하기',
+  'home.announcements': '관리자 공지',
   'home.starting': '작업 공간을 만드는 중…',
   'home.welcome.title': '첫 프로그램을 써 보세요',
   'home.welcome.text':

@@ -1,23 +1,32 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { languagesQuery, sessionsQuery } from '../api/queries';
+import { languagesQuery, ownSessionsQuery, signinQuery } from '../api/queries';
+import { LanguageCards } from '../components/LanguageCards';
 import { NewWorkspaceDialog } from '../components/NewWorkspaceDialog';
+import { ProblemNotice } from '../components/ProblemNotice';
 import { SessionTable } from '../components/SessionTable';
+import { Told } from '../components/Told';
 import { Welcome } from '../components/Welcome';
+import { useLoaded } from '../hooks/use-loaded';
+import { useNewWorkspace } from '../hooks/use-new-workspace';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
 import styles from './HomePage.module.css';
 
+/** One's own workspaces, and for whoever answers for others how those fare. */
 export function HomePage() {
   const t = useText();
-  const sessions = useQuery(sessionsQuery);
+  const { data: signin } = useQuery(signinQuery);
+  const sessions = useQuery({ ...ownSessionsQuery(signin?.user ?? ''), enabled: signin !== undefined });
   const languages = useQuery(languagesQuery);
+  const overview = useLoaded(loadOverview);
   const [isMaking, setMaking] = useState(false);
   const available = languages.data?.filter(({ available }) => available) ?? [];
   const failure = sessions.error ?? languages.error;
   return (
     <div className={styles['page']}>
+      <Told />
       {failure && (
         <Notice tone="danger" action={<Button small onPress={() => void Promise.all([sessions.refetch(), languages.refetch()])}>{t('app.retry')}</Button>}>
           {failure.message}
@@ -34,10 +43,28 @@ export function HomePage() {
           </div>
           <SessionTable sessions={sessions.data.items} languages={languages.data ?? []} />
           {sessions.data.next_cursor && <p className={styles['more']}>{t('home.shown', { count: sessions.data.items.length })}</p>}
+          <Begin languages={available} />
         </>
       )}
       {sessions.isPending && <p className={styles['more']}>{t('app.loading')}</p>}
+      {overview && sessions.data && <overview.Overview />}
       <NewWorkspaceDialog languages={available} isOpen={isMaking} onClose={() => { setMaking(false); }} />
     </div>
+  );
+}
+
+/** Comes after what one came for: most people see nothing of it. */
+const loadOverview = () => import('../components/home/Overview');
+
+function Begin({ languages }: { languages: Parameters<typeof LanguageCards>[0]['languages'] }) {
+  const t = useText();
+  const make = useNewWorkspace();
+  return (
+    <section aria-label={t('home.begin')} className={styles['begin']}>
+      <h2>{t('home.begin')}</h2>
+      <ProblemNotice error={make.error} />
+      {make.isPending && <Notice>{t('home.starting')}</Notice>}
+      <LanguageCards languages={languages} isDisabled={make.isPending} onChoose={(language) => { make.mutate({ language }); }} />
+    </section>
   );
 }

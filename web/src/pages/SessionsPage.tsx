@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
 import { useIntl } from 'react-intl';
+import { projectsQuery } from '../api/admin-queries';
 import { imagesQuery, languagesQuery, usersQuery } from '../api/queries';
 import { sessionListQuery } from '../api/session-list';
 import { EndSessionsDialog } from '../components/console/EndSessionsDialog';
@@ -21,7 +22,7 @@ export function SessionsPage() {
   const search = useSearch({ from: '/signed-in/sessions' });
   const navigate = useNavigate();
   const list = useWholeList(search);
-  const { people, languages, images, names } = useNames();
+  const { people, languages, images, projects, names } = useNames();
   const [selected, setSelected] = useState(NOBODY);
   const [isEnding, setEnding] = useState(false);
   useLiveSessions();
@@ -36,7 +37,7 @@ export function SessionsPage() {
         </div>
         <Button look="danger" isDisabled={chosen.length === 0} onPress={() => { setEnding(true); }}>{chosen.length > 0 ? t('sessions.end', { count: chosen.length }) : t('sessions.end.none')}</Button>
       </div>
-      <SessionFilters search={search} people={people} languages={languages} images={images} onChange={(search) => { setSelected(NOBODY); void navigate({ to: '/sessions', search, replace: true }); }} />
+      <SessionFilters search={search} people={people} languages={languages} images={images} projects={projects} onChange={(search) => { setSelected(NOBODY); void navigate({ to: '/sessions', search, replace: true }); }} />
       {list.error && <Notice tone="danger" action={<Button small onPress={list.again}>{t('app.retry')}</Button>}>{list.error.message}</Notice>}
       {list.sessions.length > 0 && <SessionGrid sessions={list.sessions} isWhole={list.isWhole} selected={selected} onSelect={setSelected} people={names.people} languages={names.languages} />}
       {list.isEmpty && (
@@ -73,6 +74,7 @@ function useNames() {
   const { data: people = [] } = useQuery(usersQuery);
   const { data: languages = [] } = useQuery(languagesQuery);
   const { data: images = [] } = useQuery(imagesQuery);
+  const { data: projects = [] } = useQuery(projectsQuery);
   const names = useMemo(() => ({ people: new Map(people.map(({ id, name }) => [id, name])), languages: new Map(languages.map(({ id, name }) => [id, name])) }), [people, languages]);
-  return { people, languages, images, names };
+  return { people, languages, images, projects, names };
 }

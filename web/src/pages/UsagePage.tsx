@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useIntl } from 'react-intl';
+import { projectsQuery } from '../api/admin-queries';
 import type { Schema } from '../api/client';
 import { budgetsQuery, lastDays, MEASURE_NAMES, MEASURES, pricesQuery, USAGE_BY, USAGE_DAYS, usageQuery } from '../api/usage-queries';
 import { usersQuery } from '../api/queries';
@@ -26,6 +27,7 @@ export function UsagePage() {
   const navigate = useNavigate();
   const usage = useQuery(usageQuery(search));
   const { data: users = [] } = useQuery(usersQuery);
+  const { data: projects = [] } = useQuery(projectsQuery);
   const [by, measure, days] = [search.by ?? 'day', search.measure ?? 'cpu', search.days ?? 30];
   const change = (part: Partial<typeof search>) => void navigate({ to: '/usage', search: { ...search, ...part }, replace: true });
   const range = lastDays(days);
@@ -38,6 +40,7 @@ export function UsagePage() {
         <SelectField label={t('usage.by')} value={by} options={USAGE_BY.map((value) => ({ value, label: t(`usage.by.${value}`) }))} onChange={(value) => { change({ by: USAGE_BY.find((name) => name === value) }); }} />
         <SelectField label={t('usage.from')} value={String(days)} options={USAGE_DAYS.map((days) => ({ value: String(days), label: t('usage.days', { days }) }))} onChange={(value) => { change({ days: USAGE_DAYS.find((days) => String(days) === value) }); }} />
         {users.length > 1 && <SelectField label={t('sessions.owner')} value={search.user ?? ''} options={[{ value: '', label: t('sessions.any') }, ...users.map(({ id, name }) => ({ value: id, label: name }))]} onChange={(user) => { change({ user: user || undefined }); }} />}
+        {projects.length > 1 && <SelectField label={t('people.project')} value={search.project ?? ''} options={[{ value: '', label: t('sessions.any') }, ...projects.map(({ id, name }) => ({ value: id, label: name }))]} onChange={(project) => { change({ project: project || undefined }); }} />}
       </div>
       <ProblemNotice error={usage.error} />
       {usage.data && <Sums sums={usage.data} measure={measure} />}
@@ -96,6 +99,7 @@ function everyDay({ items, from, to }: Schema['UsageSums']): Schema['UsageSum'][
 function Source({ by, sum, name }: { by: Schema['UsageBy']; sum: Schema['UsageSum']; name: string }) {
   if (sum.key === '') return name;
   if (by === 'user') return <Link to="/sessions" search={{ show: 'all', owner: sum.key }}>{name}</Link>;
+  if (by === 'project') return <Link to="/sessions" search={{ show: 'all', project: sum.key }}>{name}</Link>;
   if (by === 'image') return <Link to="/sessions" search={{ show: 'all', image: sum.key }}>{name}</Link>;
   if (by === 'language') return <Link to="/sessions" search={{ show: 'all', language: sum.key }}>{name}</Link>;
   return name;

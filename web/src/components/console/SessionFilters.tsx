@@ -13,10 +13,11 @@ type Props = {
   people: readonly Schema['UserView'][];
   languages: readonly Schema['LanguageView'][];
   images: readonly Schema['ImageView'][];
+  projects: readonly Schema['ProjectView'][];
 };
 
 /** Which sessions to show. All of it stands in the address, so that a list can be passed on. */
-export function SessionFilters({ search, onChange, people, languages, images }: Props) {
+export function SessionFilters({ search, onChange, people, languages, images, projects }: Props) {
   const t = useText();
   const [name, setName] = useState(search.name ?? '');
   const any = { value: '', label: t('sessions.any') };
@@ -29,7 +30,8 @@ export function SessionFilters({ search, onChange, people, languages, images }: 
       <SelectField label={t('home.col.state')} value={search.show ?? ''} options={states} onChange={(value) => { change({ show: ['all', ...SESSION_STATES].find((state) => state === value) as SessionSearch['show'] }); }} />
       {people.length > 1 && <SelectField label={t('sessions.owner')} value={search.owner ?? ''} options={[any, ...people.map(({ id, name }) => ({ value: id, label: name }))]} onChange={(owner) => { change({ owner: owner || undefined }); }} />}
       <SelectField label={t('home.col.language')} value={search.language ?? ''} options={[any, ...languages.map(({ id, name }) => ({ value: id, label: name }))]} onChange={(language) => { change({ language: language || undefined }); }} />
-      {images.length > 1 && <SelectField label={t('sessions.image')} value={search.image ?? ''} options={[any, ...images.map(({ name }) => ({ value: name, label: name }))]} onChange={(image) => { change({ image: image || undefined }); }} />}
+      {projects.length > 1 && <SelectField label={t('people.project')} value={search.project ?? ''} options={[any, ...projects.map(({ id, name }) => ({ value: id, label: name }))]} onChange={(project) => { change({ project: project || undefined }); }} />}
+      {images.length > 1 && <SelectField label={t('sessions.image')} value={search.image ?? ''} options={[any, ...images.map(({ name, committed }) => ({ value: committed ? `commit/${committed.id}` : name, label: name }))]} onChange={(image) => { change({ image: image || undefined }); }} />}
       <SelectField label={t('sessions.order')} value={search.order ?? 'desc'} options={SESSION_ORDERS.map((value) => ({ value, label: t(`sessions.order.${value}`) }))} onChange={(value) => { const order = SESSION_ORDERS.find((order) => order === value); change({ order: order === 'desc' ? undefined : order }); }} />
       {isFiltered && <Button onPress={() => { setName(''); onChange({}); }}>{t('sessions.noFilter')}</Button>}
     </div>
