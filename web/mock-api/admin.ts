@@ -12,7 +12,7 @@ export function adminHandlers(database: Database): HttpHandler[] {
     http.get('/api/v1/service/state', ({ response }) => response(200).json({ state: 'running', reason: '' })),
     http.get('/api/v1/processes', ({ response }) => response(200).json({ items: [{ id: 'prc_1', answers: true, tasks: [] }] })),
     http.get('/api/v1/nodes', ({ response }) =>
-      response(200).json({ items: [{ id: 'node_1', name: 'here', state: 'schedulable', presence: 'here', resource_group: 'default', sessions: database.sessions.size, cpu_millis: 2_000, memory_bytes: 8 * 1024 ** 3, system: 'Linux', version: '0', devices: [], labels: {}, joined_at: now }] }),
+      response(200).json({ items: [{ id: 'node_1', name: 'here', state: 'schedulable', presence: 'here', resource_group: 'default', sessions: database.sessions.size, sandboxes: database.sessions.size, cpu_millis: 2_000, memory_bytes: 8 * 1024 ** 3, system: 'Linux', version: '0', devices: [], labels: {}, joined_at: now }] }),
     ),
     http.get('/api/v1/resource-groups', ({ response }) => response(200).json({ items: [{ name: 'default', waiting: 0, nodes: 1, nodes_open: 1, settings: {} }] })),
     http.get('/api/v1/announcements', ({ response }) => response(200).json({ items: [] })),
