@@ -18,6 +18,7 @@ export class Database {
   readonly languages = LANGUAGES;
   readonly sessions = new Map<string, Schema['SessionView']>();
   readonly files = new Map<string, Map<string, Uint8Array>>();
+  readonly tokens = new Map<string, Schema['TokenView']>();
   readonly folders = new Map<string, Schema['FolderView']>();
   readonly folderFiles = new Map<string, Set<string>>();
   readonly runs = new Map<string, MockRun>();

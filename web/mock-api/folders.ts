@@ -2,16 +2,12 @@ import { http as anyHttp, HttpResponse, type HttpHandler } from 'msw';
 import { createOpenApiHttp } from 'openapi-msw';
 import type { components, paths } from '../src/api/generated';
 import { USER, type Database } from './database.ts';
+import { problem } from './problem.ts';
 
 type Schema = components['schemas'];
 
 const http = createOpenApiHttp<paths>({ baseUrl: '*' });
 const now = () => new Date().toISOString();
-
-function problem(status: number, code: string, detail: string) {
-  const body: Schema['Problem'] = { type: `urn:madang:problem:${code}`, title: code, status, code, detail, request_id: 'req_mock', refusals: [] };
-  return HttpResponse.json(body, { status, headers: { 'content-type': 'application/problem+json' } });
-}
 
 const gone = () => problem(404, 'not-found', 'no such folder');
 

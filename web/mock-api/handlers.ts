@@ -4,23 +4,20 @@ import type { components, paths } from '../src/api/generated';
 import { adminHandlers } from './admin.ts';
 import { consoleHandlers } from './console.ts';
 import { folderHandlers } from './folders.ts';
+import { settingsHandlers } from './settings.ts';
 import { CSRF, USER, type Database } from './database.ts';
+import { problem } from './problem.ts';
 import { deskHandlers } from './desk.ts';
 
 type Schema = components['schemas'];
 
 const http = createOpenApiHttp<paths>({ baseUrl: '*' });
 
-function problem(status: number, code: string, detail: string) {
-  const body: Schema['Problem'] = { type: `urn:madang:problem:${code}`, title: code, status, code, detail, request_id: 'req_mock', refusals: [] };
-  return HttpResponse.json(body, { status, headers: { 'content-type': 'application/problem+json' } });
-}
-
 const signin = (): Schema['SigninView'] => ({ user: USER.id, name: USER.name, role: 'system-administrator', via: 'cookie', csrf: CSRF });
 
 /** The API in memory, typed by the same document as the client: for `npm run dev` and for tests. */
 export function handlers(database: Database): HttpHandler[] {
-  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...deskHandlers(database), ...consoleHandlers(database), ...folderHandlers(database), ...adminHandlers(database)];
+  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...deskHandlers(database), ...consoleHandlers(database), ...folderHandlers(database), ...adminHandlers(database), ...settingsHandlers(database)];
 }
 
 const OPEN = ['/api/v1/signin/providers', '/api/v1/announcements/public', '/api/v1/links/use', '/healthz'];

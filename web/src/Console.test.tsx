@@ -56,3 +56,22 @@ test('a folder is made, what is in it is deleted after it is said what goes, and
   await screen.findByText(/The trash is empty/, {}, PATIENCE);
   expect(database.folders.get(id)?.state).toBe('ready');
 }, 30_000);
+
+test('a token is shown once, and revoked after it is said what ends', async () => {
+  database.signedIn = true;
+  history.replaceState(null, '', '/settings/keys');
+  render(<App />);
+  await userEvent.click(await screen.findByRole('button', { name: 'New token' }, PATIENCE));
+  await userEvent.type(await screen.findByLabelText('What it is for'), 'ci');
+  await userEvent.click(screen.getByRole('checkbox', { name: 'change and remove' }));
+  await userEvent.click(screen.getByRole('button', { name: 'Make the token' }));
+  await screen.findByText(/secret of tok_/);
+  await userEvent.click(screen.getByRole('button', { name: 'Done' }));
+  expect(screen.queryByText(/secret of tok_/)).toBeNull();
+  await screen.findByText('see, run, change and remove');
+  await userEvent.click(screen.getByRole('button', { name: 'Revoke… ci' }));
+  await screen.findByText(/is refused from now on/);
+  await userEvent.click(screen.getByRole('button', { name: 'Revoke' }));
+  await screen.findByText('No tokens yet.');
+  expect(database.tokens.size).toBe(0);
+}, 30_000);

@@ -112,6 +112,10 @@ const folder = createRoute({
 
 const images = createRoute({ getParentRoute: () => signedIn, path: '/images', component: lazyRouteComponent(() => import('./pages/ImagesPage'), 'ImagesPage') });
 
+const jobs = createRoute({ getParentRoute: () => signedIn, path: '/jobs', component: lazyRouteComponent(() => import('./pages/JobsPage'), 'JobsPage') });
+
+const reservations = createRoute({ getParentRoute: () => signedIn, path: '/reservations', component: lazyRouteComponent(() => import('./pages/ReservationsPage'), 'ReservationsPage') });
+
 const admin = createRoute({ getParentRoute: () => signedIn, path: '/admin', component: lazyRouteComponent(() => import('./pages/admin/AdminPage'), 'AdminPage') });
 
 const adminHome = createRoute({
@@ -151,7 +155,7 @@ const settingsPages = [
   createRoute({ getParentRoute: () => settings, path: '/dotfiles', component: lazyRouteComponent(() => import('./pages/settings/DotfilesPage'), 'DotfilesPage') }),
 ] as const;
 
-const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, folders, folder, images, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages])])]);
+const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, folders, folder, images, jobs, reservations, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages])])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });

@@ -1,6 +1,7 @@
 import type { components } from './generated';
 
 type Refusal = components['schemas']['Refusal'];
+type Possible = components['schemas']['ReservationPossible'];
 type Document = Partial<components['schemas']['Problem']> & { status: number; code: string; detail: string; title: string };
 
 /** The codes that the web itself gives, beside the server's. */
@@ -14,6 +15,8 @@ export class Problem extends Error {
   readonly retryAfterMs: number | null;
   /** Everything that resource policies have against the request. */
   readonly refusals: readonly Refusal[];
+  /** What could be promised in place of a reservation that could not be kept. */
+  readonly possible: Possible | null;
 
   constructor(document: Document) {
     super(document.detail);
@@ -23,6 +26,7 @@ export class Problem extends Error {
     this.requestId = document.request_id ?? null;
     this.retryAfterMs = document.retry_after_ms ?? null;
     this.refusals = document.refusals ?? [];
+    this.possible = document.possible ?? null;
   }
 }
 

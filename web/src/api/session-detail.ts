@@ -1,4 +1,4 @@
-import { queryOptions } from '@tanstack/react-query';
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { body, client, type Schema } from './client';
 
 const LOGS_MAX = 200;
@@ -7,9 +7,11 @@ const RUNS_MAX = 12;
 const REFRESH_MS = 5_000;
 const SAMPLE_MS = 2_000;
 
+/** Asked for once more when the session is over: what its programs wrote last may have come after the last look. */
 export const sessionLogsQuery = (id: string, isLive: boolean) =>
   queryOptions({
-    queryKey: ['session-logs', id],
+    queryKey: ['session-logs', id, isLive],
+    placeholderData: keepPreviousData,
     queryFn: async () => (await body(client.GET('/api/v1/sessions/{id}/logs', { params: { path: { id }, query: { limit: LOGS_MAX } } }))).items,
     refetchInterval: isLive ? REFRESH_MS : false,
   });
@@ -29,7 +31,8 @@ export const runResultsQuery = (runs: readonly string[]) => {
 
 export const sessionUsageQuery = (id: string, isLive: boolean) =>
   queryOptions({
-    queryKey: ['session-usage', id],
+    queryKey: ['session-usage', id, isLive],
+    placeholderData: keepPreviousData,
     queryFn: async () => ({ at: Date.now(), usage: await body(client.GET('/api/v1/sessions/{id}/usage', { params: { path: { id } } })) }),
     refetchInterval: isLive ? SAMPLE_MS : false,
     retry: false,

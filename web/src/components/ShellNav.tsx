@@ -1,4 +1,4 @@
-import { Link, useNavigate, type LinkProps } from '@tanstack/react-router';
+import { Link, useNavigate, useRouterState, type LinkProps } from '@tanstack/react-router';
 import { useText } from '../i18n/text';
 import type { MessageId } from '../i18n/text';
 import { IconButton } from '../ui/Button';
@@ -6,11 +6,11 @@ import { Menu } from '../ui/Menu';
 import { isAdministrator } from './roles';
 import styles from './Shell.module.css';
 
-type Place = { to: NonNullable<LinkProps['to']>; label: MessageId; isFor?: (role: string) => boolean };
+type Place = { to: NonNullable<LinkProps['to']>; label: MessageId; isFor?: (role: string) => boolean; parts?: readonly string[] };
 
 const PLACES: readonly Place[] = [
   { to: '/', label: 'nav.workspaces' },
-  { to: '/sessions', label: 'nav.sessions' },
+  { to: '/sessions', label: 'nav.sessions', parts: ['/jobs', '/reservations'] },
   { to: '/folders', label: 'nav.folders' },
   { to: '/images', label: 'nav.images' },
   { to: '/usage', label: 'nav.usage' },
@@ -21,6 +21,7 @@ const PLACES: readonly Place[] = [
 export function ShellNav({ role }: { role: string }) {
   const t = useText();
   const navigate = useNavigate();
+  const pathname = useRouterState({ select: ({ location }) => location.pathname });
   const places = PLACES.filter(({ isFor }) => isFor?.(role) ?? true);
   return (
     <nav aria-label={t('app.navigation')} className={styles['nav']}>
@@ -33,8 +34,8 @@ export function ShellNav({ role }: { role: string }) {
         />
       </div>
       <div className={styles['large']}>
-        {places.map(({ to, label }) => (
-          <Link key={to} to={to} activeOptions={{ exact: to === '/' }} className={styles['link'] ?? ''}>
+        {places.map(({ to, label, parts }) => (
+          <Link key={to} to={to} {...(parts?.includes(pathname) ? { 'data-status': 'active' } : {})} activeOptions={{ exact: to === '/' }} className={styles['link'] ?? ''}>
             {t(label)}
           </Link>
         ))}

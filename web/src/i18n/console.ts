@@ -4,6 +4,7 @@ import { consoleEn } from './en/console';
 import { foldersEn } from './en/folders';
 import { imagesEn } from './en/images';
 import { overviewEn } from './en/overview';
+import { planEn } from './en/plan';
 import { settingsEn } from './en/settings';
 import { usageEn } from './en/usage';
 import { adminKo } from './ko/admin';
@@ -11,14 +12,15 @@ import { consoleKo } from './ko/console';
 import { foldersKo } from './ko/folders';
 import { imagesKo } from './ko/images';
 import { overviewKo } from './ko/overview';
+import { planKo } from './ko/plan';
 import { settingsKo } from './ko/settings';
 import { usageKo } from './ko/usage';
 import { CATALOGUES, type MessageId as SharedId, type Values } from './text';
 
 /** What the console says beside what every page may: it comes with the first page of the console, not before. */
 export const consoleTexts = {
-  en: { ...adminEn, ...consoleEn, ...usageEn, ...foldersEn, ...settingsEn, ...imagesEn, ...overviewEn },
-  ko: { ...adminKo, ...consoleKo, ...usageKo, ...foldersKo, ...settingsKo, ...imagesKo, ...overviewKo },
+  en: { ...adminEn, ...consoleEn, ...usageEn, ...foldersEn, ...settingsEn, ...imagesEn, ...overviewEn, ...planEn },
+  ko: { ...adminKo, ...consoleKo, ...usageKo, ...foldersKo, ...settingsKo, ...imagesKo, ...overviewKo, ...planKo },
 } as const;
 
 export type MessageId = SharedId | keyof typeof consoleTexts.en;

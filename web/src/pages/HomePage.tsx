@@ -7,6 +7,7 @@ import { ProblemNotice } from '../components/ProblemNotice';
 import { SessionTable } from '../components/SessionTable';
 import { Told } from '../components/Told';
 import { Welcome } from '../components/Welcome';
+import { isAdministrator } from '../components/roles';
 import { useLoaded } from '../hooks/use-loaded';
 import { useNewWorkspace } from '../hooks/use-new-workspace';
 import { useText } from '../i18n/text';
@@ -43,7 +44,7 @@ export function HomePage() {
           </div>
           <SessionTable sessions={sessions.data.items} languages={languages.data ?? []} />
           {sessions.data.next_cursor && <p className={styles['more']}>{t('home.shown', { count: sessions.data.items.length })}</p>}
-          <Begin languages={available} />
+          {!isAdministrator(signin?.role ?? '') && <Begin languages={available} />}
         </>
       )}
       {sessions.isPending && <p className={styles['more']}>{t('app.loading')}</p>}

@@ -9,6 +9,7 @@ import { EndSessionsDialog } from '../components/console/EndSessionsDialog';
 import { SessionFilters } from '../components/console/SessionFilters';
 import { SessionGrid } from '../components/console/SessionGrid';
 import styles from '../components/console/console.module.css';
+import { PlanTabs } from '../components/plan/PlanTabs';
 import { useLiveSessions } from '../hooks/use-live-sessions';
 import { useText } from '../i18n/console';
 import { Button } from '../ui/Button';
@@ -29,25 +30,28 @@ export function SessionsPage() {
   const chosen = useMemo(() => list.sessions.filter(({ id, allowed_actions }) => selected.has(id) && allowed_actions?.includes('end')), [list.sessions, selected]);
   const isFiltered = Object.values(search).some((value) => value !== undefined);
   return (
-    <div className={styles['full']}>
-      <div className={styles['head']}>
-        <div className={styles['title']}>
-          <h1>{t('sessions.title')}</h1>
-          <Count count={list.sessions.length} isWhole={list.isWhole} />
+    <div className={styles['filled']}>
+      <PlanTabs />
+      <div className={styles['full']}>
+        <div className={styles['head']}>
+          <div className={styles['title']}>
+            <h1>{t('sessions.title')}</h1>
+            <Count count={list.sessions.length} isWhole={list.isWhole} />
+          </div>
+          <Button look="danger" isDisabled={chosen.length === 0} onPress={() => { setEnding(true); }}>{chosen.length > 0 ? t('sessions.end', { count: chosen.length }) : t('sessions.end.none')}</Button>
         </div>
-        <Button look="danger" isDisabled={chosen.length === 0} onPress={() => { setEnding(true); }}>{chosen.length > 0 ? t('sessions.end', { count: chosen.length }) : t('sessions.end.none')}</Button>
+        <SessionFilters search={search} people={people} languages={languages} images={images} projects={projects} onChange={(search) => { setSelected(NOBODY); void navigate({ to: '/sessions', search, replace: true }); }} />
+        {list.error && <Notice tone="danger" action={<Button small onPress={list.again}>{t('app.retry')}</Button>}>{list.error.message}</Notice>}
+        {list.sessions.length > 0 && <SessionGrid sessions={list.sessions} isWhole={list.isWhole} selected={selected} onSelect={setSelected} people={names.people} languages={names.languages} />}
+        {list.isEmpty && (
+          <div className={styles['empty']}>
+            <p>{t(isFiltered ? 'sessions.none.filter' : 'sessions.none')}</p>
+            {!isFiltered && <Link to="/">{t('app.notFound.home')}</Link>}
+          </div>
+        )}
+        {list.isPending && <p className={styles['fine']}>{t('app.loading')}</p>}
+        {isEnding && chosen.length > 0 && <EndSessionsDialog sessions={chosen} people={names.people} onClose={() => { setEnding(false); }} onEnded={() => { setEnding(false); setSelected(NOBODY); }} />}
       </div>
-      <SessionFilters search={search} people={people} languages={languages} images={images} projects={projects} onChange={(search) => { setSelected(NOBODY); void navigate({ to: '/sessions', search, replace: true }); }} />
-      {list.error && <Notice tone="danger" action={<Button small onPress={list.again}>{t('app.retry')}</Button>}>{list.error.message}</Notice>}
-      {list.sessions.length > 0 && <SessionGrid sessions={list.sessions} isWhole={list.isWhole} selected={selected} onSelect={setSelected} people={names.people} languages={names.languages} />}
-      {list.isEmpty && (
-        <div className={styles['empty']}>
-          <p>{t(isFiltered ? 'sessions.none.filter' : 'sessions.none')}</p>
-          {!isFiltered && <Link to="/">{t('app.notFound.home')}</Link>}
-        </div>
-      )}
-      {list.isPending && <p className={styles['fine']}>{t('app.loading')}</p>}
-      {isEnding && chosen.length > 0 && <EndSessionsDialog sessions={chosen} people={names.people} onClose={() => { setEnding(false); }} onEnded={() => { setEnding(false); setSelected(NOBODY); }} />}
     </div>
   );
 }
@@ -60,7 +64,8 @@ function Count({ count, isWhole }: { count: number; isWhole: boolean }) {
 
 /** The list, whose pages come one after another by themselves. */
 function useWholeList(search: Parameters<typeof sessionListQuery>[0]) {
-  const list = useInfiniteQuery(sessionListQuery(search));
+  // What happened while no page of sessions was open was heard by nobody.
+  const list = useInfiniteQuery({ ...sessionListQuery(search), refetchOnMount: 'always' });
   const { data, hasNextPage, isFetchingNextPage, isError, fetchNextPage } = list;
   useEffect(() => {
     if (data && hasNextPage && !isFetchingNextPage && !isError) void fetchNextPage();

@@ -4,17 +4,18 @@ import { useMemo } from 'react';
 import { useIntl } from 'react-intl';
 import { projectsQuery } from '../api/admin-queries';
 import type { Schema } from '../api/client';
-import { budgetsQuery, lastDays, MEASURE_NAMES, MEASURES, pricesQuery, USAGE_BY, USAGE_DAYS, usageQuery } from '../api/usage-queries';
+import { lastDays, MEASURE_NAMES, MEASURES, USAGE_BY, USAGE_DAYS, usageQuery } from '../api/usage-queries';
 import { usersQuery } from '../api/queries';
 import { Card } from '../components/console/Card';
 import { Table } from '../ui/Table';
 import styles from '../components/console/console.module.css';
 import { ProblemNotice } from '../components/ProblemNotice';
 import { BarPlot } from '../components/usage/BarPlot';
+import { Budgets } from '../components/usage/Budgets';
+import { Prices } from '../components/usage/Prices';
 import { useObjectUrl } from '../hooks/use-object-url';
 import { useText } from '../i18n/console';
-import { Badge, type BadgeTone } from '../ui/Badge';
-import { bytes, moment, money, span } from '../ui/format';
+import { bytes, money, span } from '../ui/format';
 import { SelectField } from '../ui/SelectField';
 
 const HOUR_MS = 3_600_000;
@@ -118,57 +119,4 @@ function Csv({ sums }: { sums: Schema['UsageSums'] }) {
   const blob = useMemo(() => new Blob([[CSV_COLUMNS.join(','), ...sums.items.map((sum) => CSV_COLUMNS.map((column) => csvCell(sum[column])).join(','))].join('\r\n')], { type: 'text/csv' }), [sums]);
   const url = useObjectUrl(blob);
   return url && <p><a href={url} download={`usage-by-${sums.by}-${sums.from}-${sums.to}.csv`}>{t('usage.csv')}</a></p>;
-}
-
-const LEVELS: Readonly<Record<Schema['BudgetLevel'], BadgeTone>> = { open: 'good', warned: 'busy', throttled: 'busy', stopped: 'bad' };
-
-function Budgets() {
-  const t = useText();
-  const intl = useIntl();
-  const { data, error } = useQuery(budgetsQuery);
-  return (
-    <Card title={t('cost.title')}>
-      <ProblemNotice error={error} />
-      {data?.length === 0 && <p className={styles['fine']}>{t('cost.none')}</p>}
-      {data && data.length > 0 && (
-        <Table<Schema['BudgetView']>
-          label={t('cost.title')}
-          rows={data}
-          rowKey={({ id }) => id}
-          columns={[
-            { id: 'name', title: t('cost.whose'), cell: ({ name }) => name },
-            { id: 'level', title: t('people.state'), cell: ({ level }) => <Badge tone={LEVELS[level]}>{t(`cost.level.${level}`)}</Badge> },
-            { id: 'spent', title: t('usage.measure.cost'), kind: 'number', cell: ({ spent_micro, limit_micro, currency }) => t('cost.of', { spent: money(intl, spent_micro, currency), limit: money(intl, limit_micro, currency) }) },
-            { id: 'period', title: t('cost.period'), kind: 'wide', cell: ({ period }) => t(`cost.period.${period}`) },
-            { id: 'renews', title: t('cost.renews.col'), kind: 'wide', cell: ({ renews_at }) => renews_at && moment(intl, renews_at) },
-          ]}
-        />
-      )}
-    </Card>
-  );
-}
-
-function Prices() {
-  const t = useText();
-  const intl = useIntl();
-  const { data, error } = useQuery(pricesQuery);
-  const inForce = data?.filter(({ in_force }) => in_force);
-  return (
-    <Card title={t('prices.title')}>
-      <ProblemNotice error={error} />
-      {inForce?.length === 0 && <p className={styles['fine']}>{t('prices.none')}</p>}
-      {inForce && inForce.length > 0 && (
-        <Table<Schema['PriceView']>
-          label={t('prices.title')}
-          rows={inForce}
-          rowKey={({ id }) => id}
-          columns={[
-            { id: 'unit', title: t('prices.what'), cell: ({ unit }) => t(`prices.unit.${unit}`) },
-            { id: 'each', title: t('prices.each'), kind: 'number', cell: ({ micro, currency }) => money(intl, micro, currency) },
-            { id: 'from', title: t('prices.from'), kind: 'wide', cell: ({ from }) => moment(intl, from) },
-          ]}
-        />
-      )}
-    </Card>
-  );
 }

@@ -1,5 +1,6 @@
 const PATHS = {
   add: 'M12 5v14M5 12h14',
+  back: 'M15 6l-6 6 6 6',
   check: 'M5 12.5l4.5 4.5L19 7.5',
   chevron: 'M9 6l6 6-6 6',
   close: 'M6 6l12 12M18 6L6 18',
