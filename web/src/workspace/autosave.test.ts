@@ -195,6 +195,22 @@ test('a file that was written anew with the same text is no conflict, nor is one
   expect([remote.text, file.state.kind]).toEqual(['c', 'saved']);
 });
 
+test('a file that was closed or deleted is not made again by what ends later', async () => {
+  for (const isDown of [false, true]) {
+    const remote = new Remote();
+    const { file } = await open(remote);
+    remote.isDown = isDown;
+    type(file, 'typed');
+    remote.beforeWrite = () => { file.stop(); };
+    await vi.advanceTimersByTimeAsync(800);
+    remote.isDown = false;
+    remote.text = null;
+    type(file, 'what a cell said');
+    await settle();
+    expect(remote.text).toBeNull();
+  }
+});
+
 test('an untouched file follows what programs write', async () => {
   const remote = new Remote();
   const { file } = await open(remote);

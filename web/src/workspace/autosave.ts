@@ -48,6 +48,7 @@ export class Autosave {
   private draftTimer: ReturnType<typeof setTimeout> | undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
   private saving: Promise<void> | null = null;
+  private isStopped = false;
   private retryMs = RETRY_MS_FIRST;
   private readonly path: string;
   private readonly rim: Rim;
@@ -100,6 +101,7 @@ export class Autosave {
   }
 
   private edited(): void {
+    if (this.isStopped) return;
     this.draftTimer ??= setTimeout(() => { this.keepDraft(); }, DRAFT_MS);
     if (this.state.kind === 'conflict') return;
     if (this.state.kind !== 'failed') this.become({ kind: 'dirty' });
@@ -145,6 +147,7 @@ export class Autosave {
 
   private async saveAll(): Promise<void> {
     for (let text = this.latest(); this.isBehind(text); text = this.latest()) {
+      if (this.isStopped) return;
       this.become({ kind: 'saving' });
       try {
         if (!(await this.write(text))) return;
@@ -190,6 +193,7 @@ export class Autosave {
 
   private fail(why: string): void {
     this.become({ kind: 'failed', why });
+    if (this.isStopped) return;
     this.saveTimer = setTimeout(() => void this.save(), this.retryMs);
     this.retryMs = Math.min(this.retryMs * 2, RETRY_MS_MAX);
   }
@@ -218,8 +222,9 @@ export class Autosave {
     return seen.text;
   }
 
-  /** Nothing more happens by itself. */
+  /** Nothing more is written: the file may be no more, and what was begun in it may still end. */
   stop(): void {
+    this.isStopped = true;
     clearTimeout(this.draftTimer);
     clearTimeout(this.saveTimer);
   }
