@@ -38,7 +38,7 @@ test('an image is made of a session but not of its secrets, shared with a projec
     await theirs.goto(`${server.url}/images`);
     await row(theirs, 'lesson-1').waitFor();
     await named(theirs, 'button', 'More for lesson-1').click();
-    assert.deepEqual(await theirs.getByRole('menuitem').allTextContents(), ['Download as an OCI archive'], 'what is somebody else’s is not theirs to change');
+    assert.deepEqual(await theirs.getByRole('menuitem').allTextContents(), ['Open in a new workspace', 'Download as an OCI archive'], 'what is somebody else’s is not theirs to change');
     await choose(page, 'lesson-1', 'Rename…');
     await page.getByRole('dialog').getByLabel('Name').fill('lesson-2');
     await named(page, 'button', 'Rename').click();
@@ -48,7 +48,14 @@ test('an image is made of a session but not of its secrets, shared with a projec
     await choose(page, 'lesson-2', 'Bring it to every node');
     await page.getByText('It is on 1 node.').waitFor();
   });
-  const made = await server.api('POST', '/sessions', { language: 'python', image: 'lesson-2' });
+  await theirs.reload();
+  await shown(theirs, 'images-use', async () => {
+    await choose(theirs, 'lesson-2', 'Open in a new workspace');
+    assert.deepEqual(await hindrances(theirs), []);
+    await theirs.getByRole('dialog').getByRole('button', { name: /^Python/ }).click();
+    await theirs.getByText('lesson.py').first().waitFor();
+  });
+  const { items: [made] } = await server.api('GET', '/sessions?filter=live%20owner:grace');
   const { stdout } = await server.api('POST', `/sessions/${made.id}/runs`, { mode: 'command', argv: ['cat', 'lesson.py'], wait: true });
   assert.equal(stdout, 'print(42)\n');
   await shown(page, 'images-remove', async () => {

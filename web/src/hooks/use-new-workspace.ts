@@ -9,11 +9,11 @@ export function useNewWorkspace() {
   const navigate = useNavigate();
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: async ({ language, folder }: { language: string; folder?: string }) => {
-      const mounts = folder ? { mounts: [{ folder }] } : {};
+    mutationFn: async ({ language, folder, image }: { language: string; folder?: string; image?: string }) => {
+      const also = { ...(folder ? { mounts: [{ folder }] } : {}), ...(image ? { image } : {}) };
       const known = queries.getQueriesData<Schema['Page_SessionView']>({ queryKey: sessionsQuery.queryKey });
       const taken = new Set(known.flatMap(([, page]) => page?.items.map(({ name }) => name) ?? []));
-      const make = (asked: { language: string; name?: string }) => body(client.POST('/api/v1/sessions', { body: { ...asked, ...mounts } }));
+      const make = (asked: { language: string; name?: string }) => body(client.POST('/api/v1/sessions', { body: { ...asked, ...also } }));
       // The name may be taken by a session that is not in the list; then the server names it.
       return make({ language, name: nameFor(language, taken) }).catch((error: unknown) => {
         if (error instanceof Problem && error.status === 409) return make({ language });

@@ -3,10 +3,10 @@ import { useState } from 'react';
 import { meQuery, type Folder } from '../../api/folders';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
+import { BeginDialog } from '../console/BeginDialog';
 import styles from '../console/console.module.css';
 import { mayManage } from './folder-rights';
 import { ChangeDialog, CloneDialog, GiveDialog, LeaveDialog, TrashDialog } from './FolderDialogs';
-import { MountDialog } from './MountDialog';
 
 type Doing = 'use' | 'change' | 'clone' | 'give' | 'trash' | 'leave';
 
@@ -30,7 +30,7 @@ export function FolderActs({ folder }: { folder: Folder }) {
         {isShared && <Button onPress={() => { setDoing('leave'); }}>{t('folder.leave')}</Button>}
         {(isReady || folder.state === 'failed') && manages && <Button look="danger" icon="trash" onPress={() => { setDoing('trash'); }}>{t('folder.trash')}</Button>}
       </div>
-      {doing === 'use' && <MountDialog folder={folder} onClose={close} />}
+      {doing === 'use' && <BeginDialog text={t('folder.use.text', { at: `/home/work/${folder.name}` })} folder={folder.id} onClose={close} />}
       {doing === 'change' && <ChangeDialog folder={folder} onClose={close} />}
       {doing === 'clone' && <CloneDialog folder={folder} onClose={close} />}
       {doing === 'give' && <GiveDialog folder={folder} onClose={close} />}

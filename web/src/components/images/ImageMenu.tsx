@@ -8,10 +8,11 @@ import { useText } from '../../i18n/console';
 import { IconButton } from '../../ui/Button';
 import { Menu, type Choice } from '../../ui/Menu';
 import { TextField } from '../../ui/TextField';
+import { BeginDialog } from '../console/BeginDialog';
 import { FormDialog, typed } from '../console/FormDialog';
 import { isAdministrator, isSystemAdministrator } from '../roles';
 
-type Act = 'rename' | 'share' | 'unshare' | 'export' | 'prefetch' | 'remove';
+type Act = 'use' | 'rename' | 'share' | 'unshare' | 'export' | 'prefetch' | 'remove';
 export type Made = Schema['ImageView'] & { committed: Schema['ImageCommitted'] };
 type Props = { image: Made; onError: (error: Error | null) => void; onSaid: (text: string) => void };
 
@@ -19,7 +20,7 @@ type Props = { image: Made; onError: (error: Error | null) => void; onSaid: (tex
 export function ImageMenu({ image, onError, onSaid }: Props) {
   const t = useText();
   const { data: me } = useQuery(meQuery);
-  const [doing, setDoing] = useState<'rename' | 'remove' | null>(null);
+  const [doing, setDoing] = useState<'use' | 'rename' | 'remove' | null>(null);
   const { id, owner, project } = image.committed;
   const params = { path: { id } };
   const share = useAct((shared: boolean) => client.PATCH('/api/v1/images/{id}', { params, body: { shared } }), ['images']);
@@ -29,20 +30,22 @@ export function ImageMenu({ image, onError, onSaid }: Props) {
   });
   const choose = (act: Act) => {
     onError(null);
-    if (act === 'rename' || act === 'remove') setDoing(act);
+    if (act === 'use' || act === 'rename' || act === 'remove') setDoing(act);
     else if (act === 'export') location.assign(`/api/v1/images/${encodeURIComponent(id)}/export`);
     else if (act === 'prefetch') prefetch.mutate(undefined, { onError });
     else share.mutate(act === 'share', { onError });
   };
   const isMine = me?.id === owner;
-  const choices: Choice<Act>[] = [{ id: 'export', label: t('images.export'), icon: 'download' }];
-  if (isMine) choices.unshift({ id: 'rename', label: t('images.rename'), icon: 'pencil' }, project ? { id: 'unshare', label: t('images.unshare') } : { id: 'share', label: t('images.share') });
+  const choices: Choice<Act>[] = [{ id: 'use', label: t('folder.use'), icon: 'play' }];
+  if (isMine) choices.push({ id: 'rename', label: t('images.rename'), icon: 'pencil' }, project ? { id: 'unshare', label: t('images.unshare') } : { id: 'share', label: t('images.share') });
+  choices.push({ id: 'export', label: t('images.export'), icon: 'download' });
   if (me && isSystemAdministrator(me.role)) choices.push({ id: 'prefetch', label: t('images.prefetch'), icon: 'upload' });
   if (isMine || (me && isAdministrator(me.role))) choices.push({ id: 'remove', label: t('admin.remove'), icon: 'trash', danger: true });
   const label = t('admin.more', { name: image.name });
   return (
     <>
       <Menu label={label} trigger={<IconButton icon="more" label={label} />} choices={choices} onChoose={choose} />
+      {doing === 'use' && <BeginDialog text={t('images.use.text', { name: image.name })} image={id} languages={image.languages} onClose={() => { setDoing(null); }} />}
       {doing === 'rename' && <RenameDialog image={image} onClose={() => { setDoing(null); }} />}
       {doing === 'remove' && <RemoveDialog image={image} onClose={() => { setDoing(null); }} />}
     </>

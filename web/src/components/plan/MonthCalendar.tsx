@@ -53,7 +53,7 @@ function Day({ day, isOther, reservations, what }: Props & { day: Date; isOther:
       <time dateTime={day.toISOString()}>{intl.formatNumber(day.getDate())}</time>
       {shown.map((reservation) => {
         const text = `${intl.formatTime(reservation.starts_at)} ${t('reservations.day', { slots: reservation.slots, what: what(reservation) })}`;
-        return <span key={reservation.id} className={styles['entry']} title={text}>{text}</span>;
+        return <span key={reservation.id} className={styles['entry']} title={text}><span aria-hidden="true" className={styles['count']}>{intl.formatNumber(reservation.slots)}</span><span className={styles['whole']}>{text}</span></span>;
       })}
       {reservations.length > shown.length && <span className={styles['entry']}>{`+${String(reservations.length - shown.length)}`}</span>}
     </td>

@@ -15,6 +15,7 @@ export const imagesEn = {
   'images.nodes': 'On nodes',
   'images.uses': 'Sessions',
   'images.shared': 'shared with {project}',
+  'images.use.text': 'The workspace begins with what is in the image “{name}”. What is saved in it ends with it, except in mounted folders.',
   'images.rename': 'Rename…',
   'images.rename.title': 'Rename “{name}”',
   'images.share': 'Share with its project',

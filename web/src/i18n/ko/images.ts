@@ -16,6 +16,7 @@ export const imagesKo: Readonly<Record<keyof typeof imagesEn, string>> = {
   'images.nodes': '있는 노드',
   'images.uses': '세션',
   'images.shared': '{project} 프로젝트와 공유',
+  'images.use.text': '작업 공간은 “{name}” 이미지에 든 것으로 시작합니다. 저장한 것은 연결한 폴더에 있지 않으면 작업 공간과 함께 사라집니다.',
   'images.rename': '이름 바꾸기…',
   'images.rename.title': '“{name}” 이름 바꾸기',
   'images.share': '프로젝트와 공유',
