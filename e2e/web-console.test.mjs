@@ -63,7 +63,7 @@ test('the start page shows a learner workspaces, a teacher the project, and an a
     await named(teacher, 'heading', 'Project default').waitFor();
     assert.deepEqual(await hindrances(teacher), []);
     await teacher.getByRole('link', { name: /^Sessions \d+ alive now/ }).click();
-    await named(teacher, 'link', 'lesson-7').waitFor();
+    await teacher.getByRole('row').filter({ hasText: 'lesson-7' }).getByText('administrator').waitFor();
   });
   const page = await signedIn(browser, server);
   await shown(page, 'console-home-administrator', async () => {

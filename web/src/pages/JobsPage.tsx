@@ -1,9 +1,8 @@
-import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useIntl } from 'react-intl';
 import type { Schema } from '../api/client';
-import { usersQuery } from '../api/queries';
 import { sessionListQuery, type SessionSearch } from '../api/session-list';
 import { Ago } from '../components/Ago';
 import styles from '../components/console/console.module.css';
@@ -12,6 +11,7 @@ import { PlanTabs } from '../components/plan/PlanTabs';
 import { ProblemNotice } from '../components/ProblemNotice';
 import { SessionBadge } from '../components/SessionBadge';
 import { useLiveSessions } from '../hooks/use-live-sessions';
+import { usePeople } from '../hooks/use-people';
 import { useText } from '../i18n/console';
 import { Badge, type BadgeTone } from '../ui/Badge';
 import { Button } from '../ui/Button';
@@ -29,7 +29,7 @@ export function JobsPage() {
   const intl = useIntl();
   const navigate = useNavigate();
   const jobs = useInfiniteQuery({ ...sessionListQuery(SEARCH), refetchOnMount: 'always' });
-  const { data: users = [] } = useQuery(usersQuery);
+  const users = usePeople();
   const [isMaking, setMaking] = useState(false);
   useLiveSessions();
   const items = jobs.data?.pages.flatMap(({ items }) => items) ?? [];

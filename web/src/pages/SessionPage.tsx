@@ -3,7 +3,7 @@ import { Link, useParams } from '@tanstack/react-router';
 import { useCallback, useMemo, useState } from 'react';
 import { useIntl } from 'react-intl';
 import type { Schema } from '../api/client';
-import { languagesQuery, sessionQuery, usersQuery } from '../api/queries';
+import { languagesQuery, sessionQuery } from '../api/queries';
 import type { ServerEvent } from '../api/server-events';
 import { sessionLogsQuery } from '../api/session-detail';
 import { Card } from '../components/console/Card';
@@ -16,6 +16,7 @@ import { SessionUsage } from '../components/console/SessionUsage';
 import styles from '../components/console/console.module.css';
 import { SessionBadge } from '../components/SessionBadge';
 import { useLiveSessions } from '../hooks/use-live-sessions';
+import { usePeople } from '../hooks/use-people';
 import { useText } from '../i18n/console';
 import { bytes, moment, processors, span } from '../ui/format';
 import { Notice } from '../ui/Notice';
@@ -38,8 +39,8 @@ export function SessionPage() {
 
 function SessionDetail({ session, events }: { session: Session; events: readonly ServerEvent[] }) {
   const t = useText();
-  const { data: users } = useQuery(usersQuery);
-  const people = useMemo(() => new Map(users?.map(({ id, name }) => [id, name])), [users]);
+  const known = usePeople();
+  const people = useMemo(() => new Map(known.map(({ id, name }) => [id, name])), [known]);
   const isLive = session.allowed_actions?.includes('end') ?? false;
   const { data: logs = [], error: logsError } = useQuery(sessionLogsQuery(session.id, isLive));
   const runs = [...new Set([...logs.map(({ run }) => run), ...events.flatMap((event) => ('run' in event ? [event.run] : []))])];

@@ -3,7 +3,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
 import { useIntl } from 'react-intl';
 import { projectsQuery } from '../api/admin-queries';
-import { imagesQuery, languagesQuery, usersQuery } from '../api/queries';
+import { imagesQuery, languagesQuery } from '../api/queries';
 import { sessionListQuery } from '../api/session-list';
 import { EndSessionsDialog } from '../components/console/EndSessionsDialog';
 import { SessionFilters } from '../components/console/SessionFilters';
@@ -11,6 +11,7 @@ import { SessionGrid } from '../components/console/SessionGrid';
 import styles from '../components/console/console.module.css';
 import { PlanTabs } from '../components/plan/PlanTabs';
 import { useLiveSessions } from '../hooks/use-live-sessions';
+import { usePeople } from '../hooks/use-people';
 import { useText } from '../i18n/console';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
@@ -76,7 +77,7 @@ function useWholeList(search: Parameters<typeof sessionListQuery>[0]) {
 }
 
 function useNames() {
-  const { data: people = [] } = useQuery(usersQuery);
+  const people = usePeople();
   const { data: languages = [] } = useQuery(languagesQuery);
   const { data: images = [] } = useQuery(imagesQuery);
   const { data: projects = [] } = useQuery(projectsQuery);

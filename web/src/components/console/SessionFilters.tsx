@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
 import { SESSION_ORDERS, SESSION_STATES, type SessionSearch } from '../../api/session-list';
+import type { Person } from '../../hooks/use-people';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { SelectField } from '../../ui/SelectField';
@@ -10,7 +11,7 @@ import styles from './console.module.css';
 type Props = {
   search: SessionSearch;
   onChange: (search: SessionSearch) => void;
-  people: readonly Schema['UserView'][];
+  people: readonly Person[];
   languages: readonly Schema['LanguageView'][];
   images: readonly Schema['ImageView'][];
   projects: readonly Schema['ProjectView'][];
