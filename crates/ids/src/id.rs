@@ -181,6 +181,10 @@ id!(
     LinkId, "lnk"
 );
 id!(
+    /// A link to one run, for whoever has it.
+    ShareId, "shr"
+);
+id!(
     /// An entry of the audit log.
     AuditId, "aud"
 );

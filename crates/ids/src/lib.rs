@@ -8,7 +8,7 @@ pub mod size;
 
 pub use id::{
     AnnouncementId, AppId, AuditId, BudgetId, ControlId, FolderId, IdError, ImageId, InvitationId, LinkId, NodeId,
-    OrganizationId, PriceId, ProjectId, ReservationId, RunId, SandboxId, SessionId, SigninId, SshKeyId, TokenId,
-    UserId,
+    OrganizationId, PriceId, ProjectId, ReservationId, RunId, SandboxId, SessionId, ShareId, SigninId, SshKeyId,
+    TokenId, UserId,
 };
 pub use size::{ByteSize, Millis, SizeError};

@@ -93,5 +93,12 @@ pub const INVITATION_MS_DEFAULT: u64 = 14 * 86_400_000;
 /// Invitations of one list.
 pub const INVITATIONS_MAX: u64 = 1_000;
 
+/// Longest life of a link to a run, milliseconds.
+pub const RUN_SHARE_MS_MAX: u64 = 90 * 86_400_000;
+/// Life of a link to a run where nothing is asked, milliseconds.
+pub const RUN_SHARE_MS_DEFAULT: u64 = 7 * 86_400_000;
+/// Links to one run that are good at once.
+pub const RUN_SHARES_MAX: usize = 16;
+
 /// Files that one detail names.
 pub const TOLD_MAX: usize = 10;

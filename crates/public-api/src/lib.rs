@@ -24,6 +24,7 @@ pub mod reservation;
 pub mod resource_group;
 pub mod run;
 pub mod run_fold;
+pub mod run_share;
 pub mod service;
 pub mod session;
 pub mod signature;
@@ -60,6 +61,7 @@ pub use reservation::{ReservationCreate, ReservationPossible, ReservationView};
 pub use resource_group::{Placement, Preference, QueueOrder, ResourceGroupSettings, ResourceGroupView};
 pub use run::{CompleteRequest, CompletionsView, OneShotRequest, RunMode, RunRequest, RunState, RunView, StreamEvent};
 pub use run_fold::RunFold;
+pub use run_share::{RunGiven, RunShareCreate, RunShareView, RunSummary, SharedRun};
 pub use service::{AnnouncementCreate, AnnouncementView, RetentionView, ServiceStateChange, ServiceStateView};
 pub use session::{
     DeviceHeldView, OnNodeLoss, QueueView, Resources, SessionCreate, SessionExtend, SessionKind, SessionState,

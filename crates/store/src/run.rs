@@ -13,6 +13,7 @@ use crate::{
     owner::owner_read,
     result_object,
     retention::{Horizon, is_of_batch},
+    run_given, run_share,
 };
 
 /// Runs forgotten in one statement: each holds up the writer for some milliseconds.
@@ -249,6 +250,8 @@ impl Store {
     async fn run_delete(&self, ids: Vec<String>, results: Vec<String>) -> Result<u64, DbErr> {
         let transaction = self.writer.begin().await?;
         result_object::forsake(&transaction, results).await?;
+        run_given::forget(&transaction, &ids).await?;
+        run_share::forget(&transaction, &ids).await?;
         let deleted = row::Entity::delete_many().filter(row::Column::Id.is_in(ids)).exec(&transaction).await?;
         transaction.commit().await?;
         Ok(deleted.rows_affected)
@@ -277,7 +280,7 @@ pub(crate) fn events_bytes(events: &[RunEvent]) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(events).map_err(corrupt("writing a run"))
 }
 
-fn verdict_known(name: String) -> Option<Verdict> {
+pub(crate) fn verdict_known(name: String) -> Option<Verdict> {
     Verdict::ALL.into_iter().find(|verdict| verdict.name() == name)
 }
 

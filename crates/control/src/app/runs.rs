@@ -6,7 +6,7 @@ use madang_ids::{RunId, SandboxId, SessionId};
 use madang_model::{Actor, Owner, RunEvent, RunSpec, Work, service::New};
 use madang_node_api::{NodeError, RunHandle};
 use madang_public_api::{OneShotRequest, RunFold, RunMode, RunRequest, RunView, ServerEventBody};
-use madang_store::RunRecord;
+use madang_store::{RunGivenRecord, RunRecord};
 use madang_trace::Context;
 use tokio::sync::watch;
 use tracing::{Instrument as _, Span, field::Empty};
@@ -17,7 +17,7 @@ use super::{
     live_run::{LiveRun, RunFacts, ViewEnd, Wish, view},
     live_session::LiveSession,
     run_collect::collect,
-    run_plan,
+    run_given, run_plan,
 };
 use crate::clock::now_us;
 
@@ -37,6 +37,7 @@ struct Beginning<'a> {
     session: Option<&'a Arc<LiveSession>>,
     start: Start,
     key: Option<&'a IdempotencyKey>,
+    given: Option<RunGivenRecord>,
 }
 
 /// Where a run's events come from.
@@ -67,7 +68,7 @@ impl App {
         let facts =
             RunFacts { group: self.one_shot_group(), ..facts(&plan.run, owner, plan.sandbox.id, (image, language)) };
         let node = Arc::clone(&self.node);
-        let wish = Beginning { session: None, start, key };
+        let wish = Beginning { session: None, start, key, given: None };
         let (app, sandbox) = (Arc::clone(self), plan.sandbox.id);
         let run = async move {
             if let Some(image) = made {
@@ -105,7 +106,7 @@ impl App {
         let facts = facts(&run, record.owner, sandbox, what);
         let facts = RunFacts { session: Some(record.id), group: record.group().to_owned(), ..facts };
         let node = Arc::clone(&self.node);
-        let wish = Beginning { session: Some(session), start, key };
+        let wish = Beginning { session: Some(session), start, key, given: run_given::kept(&run) };
         self.run_begin(facts, wish, async move { node.run_start(sandbox, run).await }).await
     }
 
@@ -119,7 +120,7 @@ impl App {
     where
         F: Future<Output = Result<RunHandle, NodeError>> + Send + 'static,
     {
-        let Beginning { session, start, key } = wish;
+        let Beginning { session, start, key, given } = wish;
         self.check_takes(if session.is_some() { New::InSession } else { New::Admission })?;
         let id = facts.id;
         match self.claim(key, id).await? {
@@ -134,10 +135,10 @@ impl App {
             self.unclaim(key).await;
             return Err(full);
         }
-        if kept_from_start && let Err(error) = self.store.run_insert(&run.facts.record()).await {
+        if kept_from_start && let Err(error) = self.run_keep(&run.facts.record(), given.as_ref()).await {
             self.run_forget(&run);
             self.unclaim(key).await;
-            return Err(error.into());
+            return Err(error);
         }
         if let Some(session) = session {
             session.run_began();
@@ -146,6 +147,14 @@ impl App {
         let span = run.facts.span();
         tokio::spawn(collect(Arc::clone(self), run, wishes, begin).instrument(span));
         Ok(id)
+    }
+
+    async fn run_keep(&self, record: &RunRecord, given: Option<&RunGivenRecord>) -> Result<(), Failure> {
+        match given {
+            Some(given) => self.store.run_insert_given(record, given).await?,
+            None => self.store.run_insert(record).await?,
+        }
+        Ok(())
     }
 
     pub(super) fn run_register(&self, run: &Arc<LiveRun>) -> Result<(), Failure> {
@@ -285,7 +294,7 @@ impl RunFacts {
     }
 }
 
-fn mode_name(mode: RunMode) -> &'static str {
+pub(crate) fn mode_name(mode: RunMode) -> &'static str {
     match mode {
         RunMode::Query => "query",
         RunMode::Batch => "batch",
@@ -293,16 +302,20 @@ fn mode_name(mode: RunMode) -> &'static str {
     }
 }
 
+/// The mode of that name.
+pub(super) fn mode_named(name: &str) -> Option<RunMode> {
+    [RunMode::Query, RunMode::Batch, RunMode::Command].into_iter().find(|mode| mode_name(*mode) == name)
+}
+
 /// What the record of a run tells of it; where and from what image it ran, and how long it may take, is not in there.
 pub(super) fn facts_of(record: &RunRecord) -> RunFacts {
-    let mode = [RunMode::Query, RunMode::Batch].into_iter().find(|mode| mode_name(*mode) == record.mode);
     RunFacts {
         id: record.id,
         session: record.session,
         owner: record.owner,
         sandbox: SandboxId::new(),
         group: String::new(),
-        mode: mode.unwrap_or(RunMode::Command),
+        mode: mode_named(&record.mode).unwrap_or(RunMode::Command),
         image: String::new(),
         language: record.language.clone(),
         created_us: record.created_ms.saturating_mul(1_000),

@@ -30,6 +30,7 @@ mod rate;
 mod reservation;
 mod resource_group;
 mod run;
+mod run_share;
 mod service;
 mod session;
 mod session_act;
@@ -101,6 +102,7 @@ fn open_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(oidc::provider_begin))
         .routes(routes!(oidc::provider_end))
         .routes(routes!(service::announcement_list_public))
+        .routes(routes!(run_share::shared_run_get))
 }
 
 fn signed_in_routes() -> OpenApiRouter<Shared> {
@@ -119,7 +121,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(session_act::session_extend))
         .routes(routes!(session_act::session_interrupt))
         .routes(routes!(session_act::session_complete))
-        .routes(routes!(session_act::session_run))
+        .routes(routes!(session_act::session_run, run_share::session_run_list))
         .routes(routes!(session_act::session_logs))
         .routes(routes!(session_act::session_usage))
         .routes(routes!(socket::session_terminal))
@@ -127,6 +129,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(file::file_read, file::file_write, file::file_remove))
         .routes(routes!(event::event_stream))
         .merge(app_routes())
+        .merge(run_share::run_share_routes())
         .merge(people::people_routes())
         .merge(policy::policy_routes())
         .merge(resource_group::resource_group_routes())

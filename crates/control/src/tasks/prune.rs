@@ -48,7 +48,8 @@ pub(super) async fn prune(app: Arc<App>) -> Done {
 async fn forget_signins(app: &App, now_ms: u64) -> Result<u64, StoreError> {
     let nonces = app.store.nonce_prune(now_ms).await?;
     let browsers = app.store.signin_prune(now_ms).await?;
-    Ok(nonces + browsers + app.store.link_prune(now_ms).await?)
+    let links = app.store.link_prune(now_ms).await? + app.store.run_share_prune(now_ms).await?;
+    Ok(nonces + browsers + links)
 }
 
 /// Whole days, so that the log says once a day at most that it was pruned.

@@ -50,6 +50,7 @@ impl Operation {
         let path =
             self.path.replace("{id}", id).replace("{path}", "a").replace("{user}", "ada").replace("{name}", "none");
         let path = path.replace("{app}", "app_00000000000000000000000001").replace("{port}", "8000");
+        let path = path.replace("{share}", "shr_00000000000000000000000001");
         match self.name.as_str() {
             "browser_list" => (format!("{path}?user={id}"), Value::Null),
             "link_create" => (path, json!({"user": id, "kind": "invitation"})),

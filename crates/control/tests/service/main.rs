@@ -32,6 +32,7 @@ mod queue;
 mod refusals;
 mod reservation;
 mod results;
+mod run_share;
 mod runs;
 mod service;
 mod sessions;

@@ -33,6 +33,7 @@ mod m0180_image;
 mod m0181_image_copy;
 mod m0190_ssh_key;
 mod m0200_run_result;
+mod m0210_run_share;
 
 pub(crate) struct Migrator;
 
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0181_image_copy::Migration),
             Box::new(m0190_ssh_key::Migration),
             Box::new(m0200_run_result::Migration),
+            Box::new(m0210_run_share::Migration),
         ]
     }
 }
