@@ -166,3 +166,46 @@ test('everything is done by a command, every key is told, and a phone has keys f
   await context.close();
   await page.context().close();
 });
+
+test('runs are found again, seen side by side, and one is shown to a stranger until it is taken back', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, 'print("<b>first</b>")\n');
+  await shown(page, 'web-history', async () => {
+    await named(page, 'button', 'Run').click();
+    await page.getByRole('log').getByText('Done').waitFor();
+    const inputs = { mode: 'batch', files: [{ path: 'main.py', content: 'print(int(input()) * 2)\n' }], inputs: ['21\n', 'x\n'] };
+    await server.api('POST', `/sessions/${session.id}/runs`, inputs);
+    await named(page, 'button', 'History').first().click();
+    const list = page.getByRole('list', { name: 'History' });
+    await list.getByRole('button', { name: /print\("<b>first<\/b>"\)/ }).click();
+    await list.getByRole('button', { name: /main\.py/ }).click();
+    await page.getByRole('region', { name: 'Each input with its output' }).getByRole('row', { name: /21.*42.*Done/ }).waitFor();
+    await page.getByRole('region', { name: 'Each input with its output' }).getByRole('row', { name: /ValueError.*Failed/ }).waitFor();
+    assert.equal(await page.getByRole('article').count(), 2);
+    assert.deepEqual(await hindrances(page), []);
+  });
+  const first = page.getByRole('article', { name: 'print("<b>first</b>")' });
+  await named(first, 'button', 'Share…').click();
+  await named(page, 'button', 'Make a link').click();
+  const link = await page.getByRole('textbox', { name: 'Link' }).inputValue();
+  const context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
+  const stranger = await context.newPage();
+  const asked = [];
+  stranger.on('request', (request) => asked.push(request.url()));
+  await shown(stranger, 'web-shared', async () => {
+    await stranger.goto(link);
+    await stranger.getByText('<b>first</b>', { exact: true }).waitFor();
+    await stranger.getByText('Done').waitFor();
+    assert.deepEqual(await hindrances(stranger), []);
+    const secret = new URL(link).hash.slice(1);
+    assert.deepEqual(asked.filter((url) => !url.includes('#') && url.includes(secret)), [], 'the secret stands in no address that is asked for');
+    assert.deepEqual(asked.filter((url) => url.includes('/api/')).map((url) => new URL(url).pathname), ['/api/v1/shared-run']);
+  });
+  await named(page, 'button', 'Take back').click();
+  await page.getByRole('list', { name: 'Links that are good now' }).waitFor({ state: 'detached' });
+  await stranger.reload();
+  await stranger.getByText('This link was taken back, has expired, or never was.').waitFor();
+  assert.deepEqual(page.complaints, []);
+  await context.close();
+  await page.context().close();
+});

@@ -10,7 +10,7 @@ const LANGUAGES: Schema['LanguageView'][] = [
   { id: 'c', name: 'C', main: 'main.c', extensions: ['c'], modes: ['batch', 'command'], version: '12.2.0', available: true, greeting: 'int main(void) { return 0; }', limits: {} },
 ];
 
-export type MockRun = { id: string; session: string; events: Schema['StreamEvent'][] };
+export type MockRun = { id: string; session: string; at: string; given: Schema['RunGiven']; events: Schema['StreamEvent'][] };
 
 /** What the API in memory knows. Every test has its own. */
 export class Database {
@@ -22,6 +22,8 @@ export class Database {
   readonly folders = new Map<string, Schema['FolderView']>();
   readonly folderFiles = new Map<string, Set<string>>();
   readonly runs = new Map<string, MockRun>();
+  /** By secret. */
+  readonly shares = new Map<string, { run: string; share: Schema['RunShareView'] }>();
   /** By session. */
   readonly apps = new Map<string, Schema['AppView'][]>();
   private made = 0;
@@ -76,7 +78,8 @@ export class Database {
     const at = new Date().toISOString();
     const usage = { wall_us: 1_000, cpu_user_us: 500, cpu_system_us: 100, memory_peak_bytes: 1_048_576, memory_kib_ms: 1, read_bytes: 0, written_bytes: 0 };
     const bodies: Schema['RunEventBody'][] = [{ kind: 'started' }, { kind: 'stdout', data: text }, { kind: 'finished', outcome: { verdict: 'ok', usage, exit_code: 0 } }];
-    const run = { id: this.nextId('run'), session, events: bodies.map((body, seq) => ({ ...body, seq, at })) };
+    const given = { ...(request.code == null ? {} : { code: request.code }), ...(request.files ? { files: request.files } : {}) };
+    const run = { id: this.nextId('run'), session, at, given, events: bodies.map((body, seq) => ({ ...body, seq, at })) };
     this.runs.set(run.id, run);
     return run;
   }

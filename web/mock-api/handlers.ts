@@ -20,7 +20,7 @@ export function handlers(database: Database): HttpHandler[] {
   return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...deskHandlers(database), ...consoleHandlers(database), ...folderHandlers(database), ...adminHandlers(database), ...settingsHandlers(database)];
 }
 
-const OPEN = ['/api/v1/signin/providers', '/api/v1/announcements/public', '/api/v1/links/use', '/healthz'];
+const OPEN = ['/api/v1/shared-run', '/api/v1/signin/providers', '/api/v1/announcements/public', '/api/v1/links/use', '/healthz'];
 
 /** As the server: whoever has not signed in gets nothing, and what changes something repeats the token. */
 function gate(database: Database): HttpHandler {

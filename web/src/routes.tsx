@@ -25,6 +25,8 @@ const signin = createRoute({
 
 const link = createRoute({ getParentRoute: () => root, path: '/signin/link', component: LinkPage });
 
+const shared = createRoute({ getParentRoute: () => root, path: '/shared', component: lazyRouteComponent(() => import('./pages/SharedRunPage'), 'SharedRunPage') });
+
 const signedIn = createRoute({
   getParentRoute: () => root,
   id: 'signed-in',
@@ -155,7 +157,7 @@ const settingsPages = [
   createRoute({ getParentRoute: () => settings, path: '/dotfiles', component: lazyRouteComponent(() => import('./pages/settings/DotfilesPage'), 'DotfilesPage') }),
 ] as const;
 
-const tree = root.addChildren([signin, link, signedIn.addChildren([home, workspace, sessions, session, folders, folder, images, jobs, reservations, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages])])]);
+const tree = root.addChildren([signin, link, shared, signedIn.addChildren([home, workspace, sessions, session, folders, folder, images, jobs, reservations, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages])])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });

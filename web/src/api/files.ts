@@ -1,3 +1,4 @@
+import { textOf } from '../workspace/blob-text';
 import { body, client, sendTo, type Schema } from './client';
 import { Problem } from './problem';
 
@@ -84,15 +85,9 @@ export async function command(session: string, argv: string[], wallMs = COMMAND_
   const run = await body(client.POST('/api/v1/sessions/{id}/runs', { params: { path: { id: session } }, body: { mode: 'command', argv, limits: { wall_ms: wallMs }, wait: true } }));
   // Streams are for those who ask for them.
   if (!('created_at' in run)) return '';
-  if (run.verdict === 'ok') return textOf(run.stdout);
-  const said = textOf(run.stderr).trim();
+  if (run.verdict === 'ok') return textOf(run.stdout ?? '');
+  const said = textOf(run.stderr ?? '').trim();
   throw new Problem({ status: 409, code: 'conflict', title: 'refused', detail: said === '' ? `${argv[0] ?? ''}: ${run.verdict ?? ''}` : said });
-}
-
-/** What a program wrote, as text; bytes that are none are shown as such. */
-function textOf(blob: Schema['Blob'] | undefined): string {
-  if (blob === undefined) return '';
-  return typeof blob === 'string' ? blob : new TextDecoder().decode(Uint8Array.from(atob(blob.base64), (letter) => letter.charCodeAt(0)));
 }
 
 /** Hands a file to the browser to keep. A directory comes as a tar archive. */

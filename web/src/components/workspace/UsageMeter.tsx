@@ -13,6 +13,7 @@ import { useWorkspace } from '../../workspace/workspace';
 import { ProblemNotice } from '../ProblemNotice';
 import styles from './UsageMeter.module.css';
 
+const MINUTE_MS = 60_000;
 const EXTEND_MS = 3_600_000;
 /** Less than this before its end, it is said loudly. */
 const SOON_MS = 15 * 60_000;
@@ -59,7 +60,9 @@ function Ending({ session, endsAt }: { session: Schema['SessionView']; endsAt: s
   const intl = useIntl();
   const extend = useAct(() => body(client.POST('/api/v1/sessions/{id}/extend', { params: { path: { id: session.id } }, body: { by_ms: EXTEND_MS } })), ['session']);
   // Read again with the session, every few seconds.
-  const left = Math.max(0, Date.parse(endsAt) - Date.now());
+  const exact = Math.max(0, Date.parse(endsAt) - Date.now());
+  // Nobody needs the tenth of a minute.
+  const left = exact < MINUTE_MS ? exact : Math.round(exact / MINUTE_MS) * MINUTE_MS;
   const byLife = session.ends_because === 'lifetime';
   return (
     <>

@@ -18,7 +18,7 @@ import { TerminalPane } from './TerminalPane';
 import { useRun, WorkspaceBar } from './WorkspaceBar';
 import styles from './WorkspaceView.module.css';
 
-type Side = 'output' | 'terminal' | 'preview';
+type Side = 'output' | 'terminal' | 'preview' | 'history';
 type Pane = 'files' | 'code' | Side;
 
 const isSide = (pane: Pane): pane is Side => pane !== 'files' && pane !== 'code';
@@ -29,6 +29,7 @@ const PANES: readonly { id: Pane; icon: IconName; label: MessageId }[] = [
   { id: 'output', icon: 'output', label: 'output.title' },
   { id: 'terminal', icon: 'terminal', label: 'terminal.title' },
   { id: 'preview', icon: 'preview', label: 'preview.title' },
+  { id: 'history', icon: 'history', label: 'history.title' },
 ];
 
 export function WorkspaceView() {
@@ -36,8 +37,8 @@ export function WorkspaceView() {
   const workspace = useWorkspace();
   const [pane, setPane] = useState<Pane>('code');
   const [side, setSide] = useState<Side>('output');
-  const [wasPreviewed, setPreviewed] = useState(false);
-  if (side === 'preview' && !wasPreviewed) setPreviewed(true);
+  const [seen, setSeen] = useState<ReadonlySet<Side>>(new Set());
+  if (!seen.has(side)) setSeen(new Set([...seen, side]));
   const view = useRef<HTMLDivElement>(null);
   const look = (pane: Pane) => {
     setPane(pane);
@@ -80,7 +81,8 @@ export function WorkspaceView() {
         </div>
         <div className={styles['sideBody']} hidden={side !== 'output'}><OutputPane /></div>
         <div className={styles['sideBody']} hidden={side !== 'terminal'}><TerminalPane isShown={side === 'terminal'} /></div>
-        <div className={styles['sideBody']} hidden={side !== 'preview'}>{wasPreviewed && <Preview isShown={side === 'preview'} />}</div>
+        <div className={styles['sideBody']} hidden={side !== 'preview'}>{seen.has('preview') && <Preview isShown={side === 'preview'} />}</div>
+        <div className={styles['sideBody']} hidden={side !== 'history'}>{seen.has('history') && <History isShown={side === 'history'} />}</div>
       </section>
       <nav className={styles['panes']} aria-label={t('panes.title')}>
         {PANES.map(({ id, icon, label }) => (
@@ -97,8 +99,14 @@ export function WorkspaceView() {
 
 // What is not looked at from the start is loaded when it is.
 const loadPreview = async () => (await import('./PreviewPane')).PreviewPane;
+const loadHistory = async () => (await import('./HistoryPane')).HistoryPane;
 const loadPalette = async () => (await import('./CommandPalette')).CommandPalette;
 const loadShortcuts = async () => (await import('./ShortcutsDialog')).ShortcutsDialog;
+
+function History({ isShown }: { isShown: boolean }) {
+  const HistoryPane = useLoaded(loadHistory);
+  return HistoryPane && <HistoryPane isShown={isShown} />;
+}
 
 function Preview({ isShown }: { isShown: boolean }) {
   const PreviewPane = useLoaded(loadPreview);
