@@ -1,7 +1,7 @@
 // What somebody sets for themselves: keys, browsers, dotfiles, the password.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -71,6 +71,7 @@ test('somebody makes and revokes a token, an access key and an SSH key, has dotf
     const { stdout } = await server.api('POST', `/sessions/${session.id}/runs`, { mode: 'batch', code: 'import os\nprint(os.path.ismount(os.path.expanduser("~/.config")))', wait: true });
     assert.equal(stdout, 'True\n');
   });
+  rmSync(keys, { recursive: true });
   const other = await webPage(browser);
   await other.goto(`${server.url}/`);
   await other.getByLabel('Name').fill('ada');
