@@ -76,6 +76,8 @@ fn filter() -> EnvFilter {
 
 fn to_stderr() {
     let log = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr);
+    // Whoever read the log may be gone: saying so to where nobody reads would panic, and end the task that had something to say.
+    let log = log.log_internal_errors(false);
     // A second subscriber would mean that a test set one up before.
     let _ = if io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
 }
@@ -84,7 +86,8 @@ fn to_stderr() {
 fn to_stderr_beside(spans: impl tracing_subscriber::Layer<tracing_subscriber::Registry> + Send + Sync) {
     use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-    let log = fmt::layer().with_writer(io::stderr);
+    // As in `to_stderr`.
+    let log = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     let log = if io::stderr().is_terminal() { log.boxed() } else { log.json().boxed() };
     let _ = tracing_subscriber::registry().with(spans).with(log.with_filter(filter())).try_init();
 }

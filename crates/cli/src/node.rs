@@ -16,6 +16,7 @@ use madang_node_link::{
 use crate::{
     args::NodeArgs,
     exit::Failure,
+    print,
     proxy::AppsSettings,
     storage,
     up::{self, Signals, chain},
@@ -45,7 +46,7 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
     let mut settings = AgentConfig { labels, devices, apps, ..usual };
     settings.network.closed.extend(closed);
     let agent = Agent::start(settings).await.map_err(up::node_failure)?;
-    println!("node {} of {}", member.id(), args.join.join(","));
+    print::greeting(&format!("node {} of {}", member.id(), args.join.join(",")));
     let node: Arc<dyn Node> = agent.clone();
     let open = door.map(|door| door.open_with(Arc::clone(&node), member.ticket_key()));
     let serving = tokio::spawn(storage::serve(Arc::clone(&agent), member.ticket_key()));

@@ -43,6 +43,11 @@ pub fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "madang: {line}");
 }
 
+/// A line for whoever started this process, which goes on whether anybody reads it or not.
+pub fn greeting(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
 /// Prints `value` as one JSON document.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text =

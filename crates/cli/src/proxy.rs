@@ -14,7 +14,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{args::AppsArgs, descriptors, exit::Failure};
+use crate::{args::AppsArgs, descriptors, exit::Failure, print};
 
 /// How far beyond the API's port that of apps is, where none is named: between them is the one for nodes.
 const PORT_BEYOND: u16 = 2;
@@ -125,7 +125,7 @@ impl Door {
 impl Door {
     /// Answers once control has said whose tickets are good, on a node of another machine.
     pub fn open_with(self, node: Arc<dyn Node>, mut key: watch::Receiver<Option<[u8; 32]>>) -> OpenDoor {
-        println!("apps of this node open at {}", self.address.base());
+        print::greeting(&format!("apps of this node open at {}", self.address.base()));
         let open = self.open(node);
         let proxy = Arc::clone(&open.proxy);
         tokio::spawn(async move {

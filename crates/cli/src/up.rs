@@ -11,6 +11,7 @@ use crate::{
     config, descriptors,
     exit::Failure,
     log::Log,
+    print,
     proxy::{AppsSettings, Door},
     storage,
 };
@@ -127,26 +128,29 @@ pub(crate) fn control_failure(error: madang_control::StartError) -> Failure {
 /// The first line is for programs, the others for people.
 async fn greet(server: &Server, door: Option<&Door>) {
     if let Some(address) = server.address() {
-        println!("listening on http://{address}");
+        print::greeting(&format!("listening on http://{address}"));
     }
     if let Some(door) = door {
-        println!("apps of sessions open at {}", door.address.base());
+        print::greeting(&format!("apps of sessions open at {}", door.address.base()));
     }
     if let Some(socket) = server.socket_path() {
-        println!("on this machine: `madang run FILE` (over {})", socket.display());
+        print::greeting(&format!("on this machine: `madang run FILE` (over {})", socket.display()));
     }
     if let Some(address) = server.nodes_address() {
-        println!("nodes dial {address}: `madang admin node-token create` makes a token for one");
+        print::greeting(&format!("nodes dial {address}: `madang admin node-token create` makes a token for one"));
     }
     if let Some(address) = server.ssh_address() {
         let (host, port, key) = (address.ip(), address.port(), server.ssh_host_key());
-        println!(
+        print::greeting(&format!(
             "SSH on {address}: `madang key ssh add ~/.ssh/id_ed25519.pub`, `ssh -p {port} SESSION@{host}` (host key {key})"
-        );
+        ));
     }
-    println!("from elsewhere: Authorization: Bearer <the token in {}>", server.admin_token_path().display());
+    print::greeting(&format!(
+        "from elsewhere: Authorization: Bearer <the token in {}>",
+        server.admin_token_path().display()
+    ));
     match server.first_link().await {
-        Ok(Some(link)) => println!("set the administrator's password, once: {link}"),
+        Ok(Some(link)) => print::greeting(&format!("set the administrator's password, once: {link}")),
         Ok(None) => {}
         Err(error) => tracing::warn!(error = chain(&error), "no link for the administrator's first password"),
     }

@@ -1,17 +1,39 @@
 //! Sessions: names, reuse, time-outs, restarts of the interpreter.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
 
 use madang_model::Verdict;
 use madang_public_api::{SessionCreate, SessionState};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    server::{shared, soon},
+    server::{eventually, shared, soon},
     session::{Session, told},
 };
 
 fn named(name: &str) -> SessionCreate {
     SessionCreate { name: Some(name.to_owned()), language: Some("python".to_owned()), ..SessionCreate::default() }
+}
+
+/// A terminal that was closed, a journal that went away: the log has no reader, and what it was to say must not end who says it.
+#[test]
+fn a_server_whose_log_nobody_reads_still_ends_when_it_is_told_to() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+    command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(home.path()).env("MADANG_LOG", "info");
+    let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = piped.spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("listening on"), "{first}");
+    drop(server.stderr.take());
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    let code = eventually("the server ends", || server.try_wait().unwrap().ok_or("it still runs".to_owned()));
+    assert!(code.success(), "{code}");
 }
 
 #[tokio::test]
