@@ -143,7 +143,8 @@ pub(super) async fn run_share_remove(
         (status = 404, body = madang_public_api::Problem, content_type = "application/problem+json",
             description = "Taken back, expired, or never was")))]
 pub(super) async fn shared_run_get(State(app): State<Shared>, headers: HeaderMap) -> Result<Response, Failure> {
-    let secret = headers.get(SECRET).and_then(|secret| secret.to_str().ok()).unwrap_or_default();
+    let missing = || Failure::new(ProblemKind::Malformed, "`X-Share` is to say what stands behind `#` in the link");
+    let secret = headers.get(SECRET).and_then(|secret| secret.to_str().ok()).ok_or_else(missing)?;
     let shared = app.shared_run(secret).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(shared)).into_response())
 }

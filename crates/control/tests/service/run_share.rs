@@ -111,4 +111,5 @@ async fn a_link_is_no_good_once_its_maker_is_gone() {
     let suspended = json!({"suspended": true});
     stage.send(crate::stage::ROOT, Method::PATCH, "/api/v1/users/ada", suspended).await.expect(200);
     shown(&stage.world, secret).await.problem(404, "not-found");
+    stage.world.send_bare(Method::GET, "/api/v1/shared-run", &[], "").await.problem(400, "malformed");
 }
