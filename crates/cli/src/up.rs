@@ -110,9 +110,9 @@ pub(crate) fn agent_config(home: &std::path::Path, pools: OnOff) -> Result<Agent
 
 /// A directory that is taken or cannot be written, an address that is: for the caller to choose another.
 pub(crate) fn node_failure(error: madang_node::StartError) -> Failure {
-    use madang_node::StartError::{Ahead, Home, InUse};
+    use madang_node::StartError::{Ahead, FoldersLeft, Home, InUse};
     match error {
-        Ahead(_) | Home { .. } | InUse(_) => Failure::usage(error.to_string()),
+        Ahead(_) | FoldersLeft(_) | Home { .. } | InUse(_) => Failure::usage(error.to_string()),
         _ => Failure::internal(chain(&error)),
     }
 }

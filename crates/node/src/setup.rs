@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, AtomicU32, AtomicUsize},
@@ -57,6 +57,10 @@ pub enum StartError {
     Seccomp(#[from] madang_sandbox::seccomp::SeccompError),
     #[error(transparent)]
     SelfTest(#[from] crate::self_test::SelfTestError),
+    #[error(
+        "there are folders in {0} already, which nobody would find with `[folders]` elsewhere: leave the section out, or download and purge them first"
+    )]
+    FoldersLeft(String),
     #[error("cannot use the place for folders: {0}")]
     Folders(#[from] madang_storage::StorageError),
     #[error("{0}")]
@@ -106,6 +110,9 @@ impl Setup {
         let devices = Devices::look(&config.devices, &config.home)?;
         let looked = recover::look(&slots, &cgroups, &spool)?;
         let network = Arc::new(NodeNetwork::open(&config, &looked.found));
+        if config.folders != FoldersConfig::Home {
+            refuse_folders_left(&config.home)?;
+        }
         let volumes = match &config.folders {
             FoldersConfig::Home => Volumes::open(&config.home.join("folders")),
             FoldersConfig::At(path) => Volumes::open(path),
@@ -209,6 +216,15 @@ impl Setup {
     }
 }
 
+/// With another place for folders those in the home would be there and nobody would find them.
+fn refuse_folders_left(home: &Path) -> Result<(), StartError> {
+    let scopes = home.join("folders/scopes");
+    match fs::read_dir(&scopes).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Err(StartError::FoldersLeft(scopes.display().to_string())),
+        _ => Ok(()),
+    }
+}
+
 /// One server a home.
 fn lock(config: &AgentConfig) -> Result<fs::File, StartError> {
     let path = config.home.join("node.lock");
@@ -235,5 +251,20 @@ fn language_seen(recipe: &Recipe, seen: Availability) -> LanguageSeen {
         main: recipe.main.clone(),
         greeting: recipe.greeting.clone(),
         limits: recipe.limits(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_in_the_home_are_not_left_behind() {
+        let home = tempfile::tempdir().unwrap();
+        refuse_folders_left(home.path()).unwrap();
+        fs::create_dir_all(home.path().join("folders/scopes")).unwrap();
+        refuse_folders_left(home.path()).unwrap();
+        fs::create_dir(home.path().join("folders/scopes/usr_1")).unwrap();
+        assert!(matches!(refuse_folders_left(home.path()), Err(StartError::FoldersLeft(_))));
     }
 }
