@@ -214,8 +214,8 @@ impl Rooms {
             {
                 tracing::warn!(owner = owner_text(scope.owner), %error, "a quota cannot be set again as it was");
             }
-            let mine = if let Holding::Shared(_) = self.holding { LeftBy::Anybody } else { LeftBy::Us };
-            clean(&mounted.root, mine).map_err(opening())?;
+            let left_by = if let Holding::Shared(_) = self.holding { LeftBy::Anybody } else { LeftBy::Us };
+            clean(&mounted.root, left_by).map_err(opening())?;
             self.mounted.insert(scope.owner, mounted);
         }
         let mounted = self.mounted.get_mut(&scope.owner);
