@@ -3,9 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import puppeteer from 'puppeteer-core';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { PATIENCE_MS } from './browser.mjs';
+import { eventually, PATIENCE_MS, shown } from './browser.mjs';
 import { Server } from './server.mjs';
 import { PASSWORD } from './web.mjs';
 
@@ -34,7 +32,7 @@ test('Firefox goes from the printed link to a plot, a kept file and a terminal',
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   const see = (text) => page.waitForFunction((wanted) => document.body.innerText.includes(wanted), {}, text);
-  try {
+  await shown(page, 'web-firefox', async () => {
     await page.goto(server.link);
     await page.locator('input[type=password]').fill(PASSWORD);
     await page.locator(button('Set the password and go on')).click();
@@ -51,10 +49,7 @@ test('Firefox goes from the printed link to a plot, a kept file and a terminal',
     await page.keyboard.up('Control');
     await page.keyboard.type('print(6 * 7)');
     const { items } = await server.api('GET', '/sessions');
-    const text = async () => server.text(`/sessions/${items[0].id}/files/main.py`);
-    const until = Date.now() + PATIENCE_MS;
-    while ((await text()) !== 'print(6 * 7)' && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 100));
-    assert.equal(await text(), 'print(6 * 7)');
+    await eventually('the text is kept', async () => (await server.text(`/sessions/${items[0].id}/files/main.py`)) === 'print(6 * 7)');
     await page.reload();
     await see('print(6 * 7)');
 
@@ -64,12 +59,6 @@ test('Firefox goes from the printed link to a plot, a kept file and a terminal',
     await page.keyboard.type('echo $((20 + 3))-from-firefox\n');
     await see('23-from-firefox');
     assert.deepEqual(complaints, []);
-  } catch (error) {
-    if (process.env.MADANG_E2E_SHOTS) {
-      await mkdir(process.env.MADANG_E2E_SHOTS, { recursive: true });
-      await page.screenshot({ path: join(process.env.MADANG_E2E_SHOTS, 'firefox-failed.png') }).catch(() => {});
-    }
-    throw error;
-  }
+  });
   await page.close();
 });

@@ -1,5 +1,6 @@
 import { client, type Schema } from '../api/client';
 import { beginRun, runEvents, RunInput, type RunEvent, type RunRequest } from '../api/run-events';
+import { bytesOf } from './blob-text';
 
 export type Piece = { kind: 'stdout' | 'stderr' | 'log' | 'input'; text: string } | { kind: 'media'; mime: string; bytes: Uint8Array<ArrayBuffer> };
 
@@ -174,9 +175,4 @@ function add(run: Run, piece: Exclude<Piece, { kind: 'media' }>): void {
     joined.text = joined.text.slice(over);
   }
   run.pieces = [...before, joined];
-}
-
-function bytesOf(blob: Schema['Blob']): Uint8Array<ArrayBuffer> {
-  if (typeof blob === 'string') return new TextEncoder().encode(blob);
-  return Uint8Array.from(atob(blob.base64), (letter) => letter.charCodeAt(0));
 }

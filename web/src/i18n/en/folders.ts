@@ -134,5 +134,4 @@ export const foldersEn = {
   'upload.of': '{sent} of {size}',
   'upload.cancel': 'Stop uploading {name}',
   'upload.clear': 'Clear the list',
-  'upload.directory': 'not uploaded: a directory cannot be dropped; make a zip of it',
 } as const satisfies Record<string, string>;

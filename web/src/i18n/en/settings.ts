@@ -21,7 +21,6 @@ export const settingsEn = {
   'password.revoke': 'Also revoke all my tokens and suspend all my access keys',
   'password.submit': 'Change the password',
   'password.done': 'Your password is changed, and this browser is signed in with it.',
-  'password.none': 'You sign in with a provider; a password of this server is set with a link from an administrator.',
   'tokens.title': 'Tokens',
   'tokens.text': 'For your own programs and scripts, which send it as “Authorization: Bearer …”. A token can do no more than you.',
   'tokens.new': 'New token',

@@ -135,5 +135,4 @@ export const foldersKo: Readonly<Record<keyof typeof foldersEn, string>> = {
   'upload.of': '{size} 중 {sent}',
   'upload.cancel': '{name} 올리기 멈추기',
   'upload.clear': '목록 지우기',
-  'upload.directory': '올리지 못함: 디렉터리는 끌어다 놓을 수 없으니 zip으로 묶어 주세요',
 };

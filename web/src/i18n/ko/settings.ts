@@ -22,7 +22,6 @@ export const settingsKo: Readonly<Record<keyof typeof settingsEn, string>> = {
   'password.revoke': '내 토큰을 모두 무효로 하고 접근 키도 모두 정지',
   'password.submit': '비밀번호 바꾸기',
   'password.done': '비밀번호를 바꿨고, 이 브라우저는 새 비밀번호로 로그인되어 있습니다.',
-  'password.none': '외부 서비스로 로그인합니다. 이 서버의 비밀번호는 관리자가 주는 링크로 정합니다.',
   'tokens.title': '토큰',
   'tokens.text': '내 프로그램과 스크립트가 “Authorization: Bearer …”로 보냅니다. 토큰은 나보다 많은 것을 할 수 없습니다.',
   'tokens.new': '새 토큰',
