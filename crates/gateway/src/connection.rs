@@ -82,7 +82,7 @@ impl Connection {
         let argv = ["/bin/sh", "-c", script].map(str::to_owned).into_iter().chain(command).collect();
         let (env, terminal) = wishes.into_parts();
         let line = Line { id: channel, out, handle: session.handle(), gate: Arc::clone(&self.gate) };
-        let live = channel::program(line, guest, ExecSpec { argv, env, terminal });
+        let live = channel::program(line, guest, ExecSpec { argv, env, terminal, aside: false });
         self.channels.insert(channel, Phase::Live(live));
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{fs, thread};
 
-use crate::Recipe;
+use crate::{Recipe, Service};
 
 /// A tool that takes longer to tell its version is broken.
 const VERSION_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -26,23 +26,40 @@ pub struct Availability {
     pub version: Option<String>,
     /// Why it cannot be used; none where it can.
     pub unavailable: Option<String>,
+    /// Why its language server cannot be used; none where it can, and where it has none.
+    pub service_unavailable: Option<String>,
 }
 
 /// Looks whether `root` has what the recipe requires and, where `root` is `/`, asks for the version.
 pub fn check(recipe: &Recipe, root: &Path) -> Availability {
+    let (version, unavailable) = language(recipe, root);
+    let service_unavailable = recipe.service.as_ref().and_then(|service| service_missing(service, root));
+    Availability { version, unavailable, service_unavailable }
+}
+
+fn service_missing(service: &Service, root: &Path) -> Option<String> {
+    let program = service.argv.first().filter(|program| !exists_in(root, Path::new(program)))?;
+    Some(match service.packages.as_slice() {
+        [] => format!("{program} not found"),
+        packages => format!("{program} not found (Debian: {})", packages.join(", ")),
+    })
+}
+
+/// Its version, and why it cannot be used.
+fn language(recipe: &Recipe, root: &Path) -> (Option<String>, Option<String>) {
     let missing: Vec<&str> =
         recipe.requires.iter().filter(|path| !exists_in(root, Path::new(path))).map(String::as_str).collect();
     if !missing.is_empty() {
         let packages = recipe.packages.join(", ");
         let why = format!("{} not found (Debian: {packages})", missing.join(", "));
-        return Availability { version: None, unavailable: Some(why) };
+        return (None, Some(why));
     }
     if root != Path::new("/") {
-        return Availability { version: None, unavailable: None };
+        return (None, None);
     }
     match ask(&recipe.version) {
-        Ok(said) => Availability { version: version_in(&said), unavailable: None },
-        Err(why) => Availability { version: None, unavailable: Some(why) },
+        Ok(said) => (version_in(&said), None),
+        Err(why) => (None, Some(why)),
     }
 }
 
@@ -172,5 +189,18 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let unavailable = check(&recipe, root.path()).unavailable.unwrap();
         assert_eq!(unavailable, "/usr/bin/lua5.4 not found (Debian: lua5.4)");
+    }
+
+    #[test]
+    fn a_language_does_without_its_server() {
+        let recipe = crate::embedded().unwrap().into_iter().find(|recipe| recipe.id == "go").unwrap();
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("usr/bin")).unwrap();
+        fs::write(root.path().join("usr/bin/go"), "").unwrap();
+        let seen = check(&recipe, root.path());
+        assert_eq!(seen.unavailable, None);
+        assert_eq!(seen.service_unavailable.as_deref(), Some("/usr/bin/gopls not found (Debian: gopls)"));
+        fs::write(root.path().join("usr/bin/gopls"), "").unwrap();
+        assert_eq!(check(&recipe, root.path()).service_unavailable, None);
     }
 }

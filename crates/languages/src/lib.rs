@@ -17,4 +17,4 @@ pub use availability::{Availability, check, check_all};
 pub use embedded::{embedded, embedded_apps, extract_to};
 pub use load::{LoadError, Problem, load_dir};
 pub use plan::{BatchPlan, language_for, plan_batch};
-pub use recipe::{Batch, Driver, Mode, Recipe};
+pub use recipe::{Batch, Driver, Mode, Recipe, Service};

@@ -100,6 +100,11 @@ mod tests {
         packages = ["toy"]
         [limits]
         pids = 9
+        [service]
+        name = "toyls"
+        argv = ["/usr/bin/toyls"]
+        packages = []
+        env = { TOY = "1" }
         [batch]
         exec = 'exec toy "$MAIN"'
     "#;
@@ -131,6 +136,16 @@ mod tests {
     fn unknown_limits_are_refused() {
         let found = problems(&[("toy.toml", &GOOD.replace("pids", "pidz"))]);
         assert!(found[0].contains("pidz"), "{found:?}");
+    }
+
+    #[test]
+    fn a_language_server_is_named_as_programs_are() {
+        let bad =
+            GOOD.replace("/usr/bin/toyls", "toyls").replace("TOY =", "\"T OY\" =").replace("\"toyls\"\n", "\" \"\n");
+        let found = problems(&[("toy.toml", &bad)]);
+        for key in ["service.name", "service.argv", "service.env"] {
+            assert!(found.iter().any(|line| line.starts_with(&format!("toy.toml: {key}: "))), "{key} in {found:?}");
+        }
     }
 
     #[test]

@@ -41,6 +41,23 @@ pub struct Recipe {
     /// Its console; none where it can only be run in batches.
     pub driver: Option<Driver>,
     pub batch: Batch,
+    /// What tells an editor about its texts; none where nothing does.
+    pub service: Option<Service>,
+}
+
+/// A language server, which speaks the Language Server Protocol over its standard streams.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// What people call it.
+    pub name: String,
+    /// Without its first word in the image there is none.
+    pub argv: Vec<String>,
+    /// Debian packages that bring it; none where Debian has none.
+    pub packages: Vec<String>,
+    /// Its environment, on top of the language's.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// The program that keeps state between queries.
@@ -133,6 +150,13 @@ impl Recipe {
         if let Some(driver) = &self.driver {
             refuse(!starts_absolute(&driver.argv), "driver.argv", "must start with an absolute path".to_owned());
             refuse(!driver.modes.contains(&Mode::Exec), "driver.modes", "must contain \"exec\"".to_owned());
+        }
+        if let Some(service) = &self.service {
+            refuse(service.name.trim().is_empty(), "service.name", "is empty".to_owned());
+            refuse(!starts_absolute(&service.argv), "service.argv", "must start with an absolute path".to_owned());
+            for key in service.env.keys() {
+                refuse(!is_variable(key), "service.env", format!("{key:?} is not a variable's name"));
+            }
         }
         found
     }

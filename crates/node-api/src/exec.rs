@@ -16,6 +16,10 @@ pub struct ExecSpec {
     pub env: BTreeMap<String, String>,
     /// On a terminal of this size; standard error then comes with standard output.
     pub terminal: Option<TerminalSize>,
+    /// It serves whoever works here and is no work of theirs: its sandbox is idle all the same, and where processors or memory are short
+    /// others come first.
+    #[serde(default)]
+    pub aside: bool,
 }
 
 /// Bytes for the program's standard input.

@@ -159,6 +159,19 @@ pub struct LanguageSeen {
     /// A smallest program that greets.
     pub greeting: String,
     pub limits: Limits,
+    /// Its language server, where there is one to be had.
+    #[serde(default)]
+    pub service: Option<ServiceSeen>,
+}
+
+/// A language server: a program that says what an editor shows of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSeen {
+    pub name: String,
+    /// Why it is not there in sandboxes of the host's own image; none where it is.
+    pub unavailable: Option<String>,
+    pub argv: Vec<String>,
+    pub env: BTreeMap<String, String>,
 }
 
 /// An image on this node.

@@ -182,7 +182,14 @@ pub fn languages(document: &[u8]) -> Checked<Vec<LanguageSeen>> {
         name("language", &language.id)?;
         name("language", &language.name)?;
         at_most("language", &language.modes, NAME_CHARS_MAX)?;
-        at_most("language", &language.extensions, NAME_CHARS_MAX)
+        at_most("language", &language.extensions, NAME_CHARS_MAX)?;
+        let Some(service) = &language.service else { return Ok(()) };
+        name("language", &service.name)?;
+        at_most("language", &service.argv, NAME_CHARS_MAX)?;
+        if service.env.len() > NAME_CHARS_MAX {
+            return refused("language", "its server's environment is too large");
+        }
+        Ok(())
     })?;
     Ok(all)
 }

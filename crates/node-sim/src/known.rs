@@ -1,7 +1,9 @@
 //! What a simulated node knows.
 
+use std::collections::BTreeMap;
+
 use madang_model::Limits;
-use madang_node_api::LanguageSeen;
+use madang_node_api::{LanguageSeen, ServiceSeen};
 
 /// One that runs, one that is not installed.
 pub(crate) fn languages() -> Vec<LanguageSeen> {
@@ -15,6 +17,12 @@ pub(crate) fn languages() -> Vec<LanguageSeen> {
         main: "main.sim".into(),
         greeting: "print Hello".into(),
         limits: Limits::default(),
+        service: unavailable.is_none().then(|| ServiceSeen {
+            name: "simls".into(),
+            unavailable: None,
+            argv: vec!["cat".into()],
+            env: BTreeMap::new(),
+        }),
     };
     vec![language("sim", None), language("absent", Some("it is not installed"))]
 }

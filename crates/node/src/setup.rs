@@ -13,7 +13,7 @@ use std::{
 
 use madang_image::host::{HOST_IMAGE, HostNeeds, root_plan};
 use madang_languages::{Availability, Recipe};
-use madang_node_api::LanguageSeen;
+use madang_node_api::{LanguageSeen, ServiceSeen};
 use madang_sandbox::{Cgroups, SpawnerError};
 use madang_storage::Volumes;
 use tokio::sync::broadcast;
@@ -251,6 +251,12 @@ fn language_seen(recipe: &Recipe, seen: Availability) -> LanguageSeen {
         main: recipe.main.clone(),
         greeting: recipe.greeting.clone(),
         limits: recipe.limits(),
+        service: recipe.service.as_ref().map(|service| ServiceSeen {
+            name: service.name.clone(),
+            unavailable: seen.service_unavailable,
+            argv: service.argv.clone(),
+            env: recipe.env.clone().into_iter().chain(service.env.clone()).collect(),
+        }),
     }
 }
 

@@ -52,6 +52,10 @@ pub const LANGUAGES_MAX: usize = 20;
 pub const LANGUAGE_TAG_CHARS_MAX: usize = 35;
 /// One message of a WebSocket, bytes.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Language servers of one session that are in use.
+pub const LANGUAGE_SERVICES_MAX: usize = 8;
+/// What is told of a language server's standard error, bytes.
+pub const LANGUAGE_SERVICE_STDERR_BYTES_MAX: usize = 1_024;
 /// Shortest password, characters.
 pub const PASSWORD_CHARS_MIN: usize = 10;
 /// Longest password, bytes.

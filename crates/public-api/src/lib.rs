@@ -47,7 +47,7 @@ pub use image::{
     ImageChange, ImageCommitted, ImageFile, ImagePlaced, ImagePrefetch, ImagePrefetched, ImageView, SessionCommit,
     SessionCommitted,
 };
-pub use language::LanguageView;
+pub use language::{LanguageServiceEnded, LanguageServiceView, LanguageView};
 pub use money::{BudgetCreate, BudgetView, CostEstimate, PriceCreate, PriceView};
 pub use network::{NetworkAllow, NetworkAsked, NetworkPolicy};
 pub use page::Page;

@@ -127,6 +127,14 @@ pub async fn programs_are_held(node: &dyn Node, dialect: &Dialect) {
         }
     };
     assert_eq!(end, ExecEnd::Exited(127));
+    // One that stands aside keeps its sandbox from nothing, and goes on where it stood.
+    let mut aside = node.exec_start(id, ExecSpec { aside: true, ..cat() }).await.expect("it starts");
+    in_time("freezing", node.sandbox_freeze(id, FreezeWhen::Idle))
+        .await
+        .expect("a sandbox with a program aside is idle");
+    aside.input.send(ExecInput::Bytes(b"still here".to_vec())).await.expect("it takes its input");
+    let said = in_time("what it says", aside.events.recv()).await;
+    assert_eq!(said, Some(ExecEvent::Stdout(b"still here".to_vec())));
     in_time("closing", node.sandbox_close(id)).await.expect("it closes");
     let gone = in_time("starting in nothing", node.exec_start(id, cat())).await;
     assert!(matches!(gone, Err(NodeError::NotFound(_))), "{gone:?}");

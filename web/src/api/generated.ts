@@ -1400,6 +1400,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{id}/language-services/{language}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Starts the language server of a language in the session and carries its standard input and output in binary frames, as they are: cutting
+         *     them into messages is the client's. It ends with the connection, and is neither a run nor a use of the session. Before the server's end a text
+         *     frame says how it ended: JSON with `exit_code` or `signal`, and `stderr`.
+         */
+        get: operations["session_language_service"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/logs": {
         parameters: {
             query?: never;
@@ -2536,6 +2557,15 @@ export interface components {
          * @enum {string}
          */
         KeySigning: "any" | "request";
+        /** @description A language server, which says what an editor shows of a text: `GET /sessions/{id}/language-services/{language}` starts it. */
+        LanguageServiceView: {
+            /** @description Whether sessions have it that were made from no image. */
+            available: boolean;
+            /** @description What people call it. */
+            name: string;
+            /** @description Why they have not. */
+            unavailable?: string | null;
+        };
         /** @description A language as this server can run it. */
         LanguageView: {
             available: boolean;
@@ -2550,6 +2580,7 @@ export interface components {
             /** @description `query`, `batch`, `command`. */
             modes: string[];
             name: string;
+            service?: components["schemas"]["LanguageServiceView"] | null;
             /** @description Why it cannot run here; absent where it can. */
             unavailable?: string | null;
             version?: string | null;
@@ -3213,6 +3244,7 @@ export interface components {
                 /** @description `query`, `batch`, `command`. */
                 modes: string[];
                 name: string;
+                service?: components["schemas"]["LanguageServiceView"] | null;
                 /** @description Why it cannot run here; absent where it can. */
                 unavailable?: string | null;
                 version?: string | null;
@@ -16617,6 +16649,129 @@ export interface operations {
             };
             /** @description A field is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No room now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_language_service: {
+        parameters: {
+            query?: {
+                /** @description The sandbox, where the session has several: `main1` where left out. */
+                sandbox?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                language: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The method is not allowed here */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This route speaks WebSocket */
+            426: {
                 headers: {
                     [name: string]: unknown;
                 };

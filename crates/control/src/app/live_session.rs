@@ -13,10 +13,12 @@ use madang_model::{
     Activity, DevicesHeld, Limits, ProjectedEnd, SessionLife, SessionState, Usage,
     utilization::{Underused, Utilization, UtilizationRule},
 };
-use madang_public_api::{OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp};
+use madang_public_api::{
+    OnNodeLoss, Resources, SessionKind, SessionState as StateView, SessionView, Timestamp, bounds,
+};
 use madang_store::SessionRecord;
 use madang_trace::Context;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{
     Failure, accelerator,
@@ -48,6 +50,8 @@ pub(crate) struct LiveSession {
     active_ms: AtomicU64,
     /// What connections to its apps had carried when that was last looked at.
     app_bytes: AtomicU64,
+    /// A place for each language server that may be in use.
+    services: Arc<Semaphore>,
     utilization: Mutex<Watched>,
     /// Of whoever made it: it may wait for long, and start much later.
     pub(super) trace: Context,
@@ -83,6 +87,7 @@ impl LiveSession {
             runs: AtomicU64::new(0),
             active_ms: AtomicU64::new(now_ms()),
             app_bytes: AtomicU64::new(0),
+            services: Arc::new(Semaphore::new(bounds::LANGUAGE_SERVICES_MAX)),
             utilization: Mutex::default(),
             trace: Context::here(),
         })
@@ -181,6 +186,22 @@ impl LiveSession {
         if self.app_bytes.swap(bytes, Ordering::Relaxed) != bytes && bytes > 0 {
             self.touch();
         }
+    }
+
+    /// Returns once it neither runs nor is suspended any more.
+    pub async fn over(&self) {
+        let mut changes = self.record.subscribe();
+        let stands = |life: &SessionLife| matches!(life.state, SessionState::Running { .. }) || life.is_suspended();
+        // An error means that the session is gone.
+        let _ = changes.wait_for(|record| !stands(&record.life)).await;
+    }
+
+    /// A place for one more language server, for as long as it is held.
+    pub(super) fn service_place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.services).try_acquire_owned().map_err(|_| {
+            let most = bounds::LANGUAGE_SERVICES_MAX;
+            Failure::conflict(format!("{most} language servers are in use in this session; it has no more"))
+        })
     }
 
     pub fn runs_live(&self) -> u64 {

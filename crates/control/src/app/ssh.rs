@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use madang_gateway::{Admitted, Door, Guest, HostKey, PublicKey};
 use madang_ids::{AuditId, SandboxId};
-use madang_model::{Actor, SessionLife, SessionState, SignedInBy, access::table};
+use madang_model::{Actor, SignedInBy, access::table};
 use madang_node_api::{AppConnection, ExecHandle, ExecSpec};
 use madang_store::AuditRecord;
 
@@ -132,12 +132,8 @@ impl Guest for SshGuest {
     }
 
     async fn over(&self) -> String {
-        let mut changes = self.session.record.subscribe();
-        let stands = |life: &SessionLife| matches!(life.state, SessionState::Running { .. }) || life.is_suspended();
-        let ended = changes.wait_for(|record| !stands(&record.life));
         tokio::select! {
-            // An error means that the session is gone.
-            _ = ended => "the session has ended".to_owned(),
+            () = self.session.over() => "the session has ended".to_owned(),
             () = self.app.signed_out(&self.asker) => "you are not signed in any more".to_owned(),
             () = self.app.reached(Stage::Stopping) => "the server is stopping".to_owned(),
         }

@@ -14,6 +14,7 @@ mod folder_share;
 mod follow;
 mod forward;
 mod image;
+mod language_service;
 mod money;
 mod node;
 mod oidc;
@@ -125,6 +126,7 @@ fn signed_in_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(session_act::session_logs))
         .routes(routes!(session_act::session_usage))
         .routes(routes!(socket::session_terminal))
+        .routes(routes!(language_service::session_language_service))
         .routes(routes!(file::file_list))
         .routes(routes!(file::file_read, file::file_write, file::file_remove))
         .routes(routes!(event::event_stream))

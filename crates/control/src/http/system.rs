@@ -11,7 +11,7 @@ use axum::{
 use madang_model::{LimitsAsked, ServiceState};
 use madang_node_api::LanguageSeen;
 use madang_public_api::{
-    LanguageView, Page, Problem,
+    LanguageServiceView, LanguageView, Page, Problem,
     system::{Health, Version},
 };
 
@@ -147,5 +147,10 @@ fn language_view(seen: LanguageSeen) -> LanguageView {
             output_bytes: Some(limits.output_bytes),
             cpu_millis: Some(limits.cpu_millis),
         },
+        service: seen.service.map(|service| LanguageServiceView {
+            name: service.name,
+            available: service.unavailable.is_none(),
+            unavailable: service.unavailable,
+        }),
     }
 }

@@ -21,6 +21,7 @@ mod folders;
 mod groups;
 mod harness;
 mod images;
+mod language_service;
 mod life;
 mod metrics;
 mod money;

@@ -116,6 +116,7 @@ pub const ROWS: &[Row] = &[
     row("session_complete", Scope::Run, Rule::Inside, Thing::Session),
     row("session_run", Scope::Run, Rule::Inside, Thing::Session),
     row("session_terminal", Scope::Run, Rule::Inside, Thing::Session),
+    row("session_language_service", Scope::Run, Rule::Inside, Thing::Session),
     row("app_list", Scope::Read, Rule::Inside, Thing::Session),
     row("app_create", Scope::Run, Rule::Inside, Thing::Session),
     row("app_remove", Scope::Run, Rule::Inside, Thing::Session),
