@@ -26,40 +26,6 @@ test('the printed link sets a password, and a first program plots', async () => 
   await page.close();
 });
 
-/** Goes on with Tab until what has the focus is called so. */
-async function tabTo(page, name) {
-  for (let presses = 0; presses < 60; presses += 1) {
-    await page.keyboard.press('Tab');
-    if ((await page.evaluate(() => document.activeElement?.textContent ?? '')).startsWith(name)) return;
-  }
-  throw new Error(`Tab never comes to ${name}`);
-}
-
-test('a keyboard alone makes a workspace, writes a program and runs it', async () => {
-  const page = await signedIn(browser, server);
-  await shown(page, 'web-keyboard', async () => {
-    await tabTo(page, 'Skip to the content');
-    await page.keyboard.press('Enter');
-    await tabTo(page, 'New workspace');
-    await page.keyboard.press('Enter');
-    await page.getByRole('dialog').waitFor();
-    assert.deepEqual(await hindrances(page), []);
-    await tabTo(page, 'Python');
-    await page.keyboard.press('Enter');
-    await page.locator('.cm-content:focus').waitFor();
-    await page.keyboard.press('Control+a');
-    await page.keyboard.type('print(6 * 7)');
-    await page.keyboard.press('Control+Enter');
-    await page.locator('[role=log]').getByText('42', { exact: true }).waitFor();
-    await page.keyboard.press('F6');
-    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('role')), 'log', 'F6 leaves the editor for the output');
-    await page.keyboard.press('Shift+F6');
-    await page.locator('.cm-content:focus').waitFor();
-    assert.deepEqual(page.complaints, []);
-  });
-  await page.close();
-});
-
 test('every page in both languages, light and dark, on a desk, a tablet and a phone hinders nobody', async () => {
   const page = await signedIn(browser, server);
   const { items } = await server.api('GET', '/sessions?filter=live');

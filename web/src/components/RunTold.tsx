@@ -106,7 +106,7 @@ function Text({ label, look, children }: { label: string; look?: 'error'; childr
       <figcaption>{label}</figcaption>
       {/* Scrolls, so the keyboard must reach it. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <pre tabIndex={0} className={look === 'error' ? styles['error'] : undefined}>{children}</pre>
+      <pre tabIndex={0} role="group" aria-label={label} className={look === 'error' ? styles['error'] : undefined}>{children}</pre>
     </figure>
   );
 }

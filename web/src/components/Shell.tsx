@@ -1,5 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { Link, Outlet, useNavigate } from '@tanstack/react-router';
+import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
 import { client } from '../api/client';
 import type { Schema } from '../api/client';
 import { useText } from '../i18n/text';
@@ -14,6 +15,7 @@ import styles from './Shell.module.css';
 /** What stands around every page of somebody who has signed in. */
 export function Shell({ signin }: { signin: Schema['SigninView'] }) {
   const t = useText();
+  const content = useFocusKept();
   return (
     <div className={styles['shell']}>
       <a className={styles['skip']} href="#content">
@@ -29,11 +31,21 @@ export function Shell({ signin }: { signin: Schema['SigninView'] }) {
         <AccountMenu name={signin.name} />
       </header>
       <Connection />
-      <main id="content" tabIndex={-1} className={styles['content']}>
+      <main ref={content} id="content" tabIndex={-1} className={styles['content']}>
         <Outlet />
       </main>
     </div>
   );
+}
+
+/** Where a page is gone to from what goes with the one before, the focus is on the new one: readers say it, and Tab goes on in it. */
+function useFocusKept() {
+  const content = useRef<HTMLElement>(null);
+  const pathname = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation?.pathname });
+  useEffect(() => {
+    if (document.activeElement === document.body) content.current?.focus({ preventScroll: true });
+  }, [pathname]);
+  return content;
 }
 
 function AccountMenu({ name }: { name: string }) {

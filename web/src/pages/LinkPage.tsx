@@ -34,7 +34,8 @@ export function LinkPage() {
         <Notice tone="danger">{t('link.missing')}</Notice>
       ) : (
         <form className={styles['form']} onSubmit={submit}>
-          <TextField label={t('link.password')} hint={t('link.hint')} name="password" type="password" autoComplete="new-password" minLength={PASSWORD_CHARS_MIN} isRequired />
+          {/* eslint-disable-next-line jsx-a11y/no-autofocus -- what the page is for, and the first thing in it */}
+          <TextField autoFocus label={t('link.password')} hint={t('link.hint')} name="password" type="password" autoComplete="new-password" minLength={PASSWORD_CHARS_MIN} isRequired />
           <label className={styles['check']}>
             <input type="checkbox" name="revoke" />
             <span>{t('link.revoke')}</span>

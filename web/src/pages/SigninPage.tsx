@@ -46,7 +46,8 @@ function SigninForm() {
   };
   return (
     <form className={styles['form']} onSubmit={submit}>
-      <TextField label={t('signin.name')} name="name" autoComplete="username" isRequired />
+      {/* eslint-disable-next-line jsx-a11y/no-autofocus -- what the page is for, and the first thing in it */}
+      <TextField autoFocus label={t('signin.name')} name="name" autoComplete="username" isRequired />
       <TextField label={t('signin.password')} name="password" type="password" autoComplete="current-password" isRequired />
       {signIn.error && <Notice tone="danger">{explained(signIn.error, t)}</Notice>}
       <Button type="submit" look="primary" isPending={signIn.isPending}>

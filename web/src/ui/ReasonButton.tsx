@@ -18,11 +18,12 @@ type Props = {
 /** A button that says why it does nothing: to the pointer, to readers, and to whoever presses it. */
 export function ReasonButton({ reason, onPress, onRefused, children, ...rest }: Props) {
   const id = useId();
-  if (reason === null) return <Button {...rest} onPress={onPress}>{children}</Button>;
+  const may = reason === null;
+  // The same element either way: what has the focus keeps it when its reason comes or goes.
   return (
-    <span className={styles['refused']} title={reason}>
-      <Button {...rest} aria-describedby={id} onPress={() => { onRefused(reason); }}>{children}</Button>
-      <span id={id} hidden>{reason}</span>
+    <span className={styles[may ? 'open' : 'refused']} title={reason ?? undefined}>
+      <Button {...rest} {...(may ? {} : { 'aria-describedby': id })} onPress={() => { if (may) onPress(); else onRefused(reason); }}>{children}</Button>
+      {!may && <span id={id} hidden>{reason}</span>}
     </span>
   );
 }

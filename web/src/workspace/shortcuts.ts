@@ -9,6 +9,7 @@ export const SHORTCUTS = {
   palette: { keys: `${CTRL}+Shift+P, F1`, label: 'shortcut.palette' },
   pane: { keys: 'F6', label: 'shortcut.pane' },
   paneBack: { keys: 'Shift+F6', label: 'shortcut.paneBack' },
+  leave: { keys: 'Esc Tab', label: 'shortcut.leave' },
   find: { keys: `${CTRL}+F`, label: 'shortcut.find' },
   comment: { keys: `${CTRL}+/`, label: 'shortcut.comment' },
   input: { keys: 'Ctrl+D', label: 'shortcut.input' },

@@ -1,4 +1,4 @@
-import type { FormEvent, ReactNode } from 'react';
+import { useEffect, useRef, type FormEvent, type ReactNode } from 'react';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { Dialog, DialogActions } from '../../ui/Dialog';
@@ -11,13 +11,16 @@ type Props = { title: string; submit: string; act: Act; onSubmit: (given: FormDa
 /** Asks for something, or whether to do it, and says why it did not work. */
 export function FormDialog({ title, submit, act, onSubmit, onClose, children, look = 'primary', wide }: Props) {
   const t = useText();
+  const form = useRef<HTMLFormElement>(null);
+  // What is asked for first is what is typed first.
+  useEffect(() => { form.current?.querySelector<HTMLElement>('input:not([type=hidden]), select, textarea')?.focus(); }, []);
   const onSend = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     onSubmit(new FormData(event.currentTarget));
   };
   return (
     <Dialog title={title} isOpen onClose={onClose} {...(wide ? { wide } : {})}>
-      <form className={styles['form']} onSubmit={onSend}>
+      <form ref={form} className={styles['form']} onSubmit={onSend}>
         {children}
         <ProblemNotice error={act.error} />
         <DialogActions>

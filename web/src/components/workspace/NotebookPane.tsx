@@ -59,7 +59,7 @@ export function NotebookPane({ notebook, path }: { notebook: Notebook; path: str
         ))}
         <p className={styles['keys']}>{t('notebook.keys')}</p>
       </div>
-      {waiting && <InputLine waiting={waiting} onLine={(line) => notebook.write(line).catch(failed)} onEnd={() => notebook.end().catch(failed)} />}
+      {waiting && <InputLine waiting={waiting} onLine={(line) => notebook.write(line).catch(failed)} onEnd={() => notebook.end().catch(failed)} onFocusLost={() => { go({ key: selected, mode: 'command' }); }} />}
     </div>
   );
 }

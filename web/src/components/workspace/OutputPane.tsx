@@ -29,6 +29,7 @@ export function OutputPane() {
   const { runs } = useWorkspace();
   const list = useRuns();
   const end = useRef<HTMLDivElement>(null);
+  const log = useRef<HTMLDivElement>(null);
   const live = list.find((run) => run.outcome === null && run.problem === null);
   const grown = list.at(-1)?.pieces;
   useEffect(() => { end.current?.scrollIntoView({ block: 'end' }); }, [list.length, grown]);
@@ -37,14 +38,14 @@ export function OutputPane() {
     <div className={styles['output']}>
       {/* Scrolls, so the keyboard must reach it. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <div className={styles['runs']} role="log" aria-label={t('output.title')} tabIndex={0}>
+      <div ref={log} className={styles['runs']} role="log" aria-label={t('output.title')} tabIndex={0}>
         {list.map((run) => (
           <RunBlock key={run.key} run={run} />
         ))}
         <div ref={end} />
       </div>
       {live ? (
-        <InputLine waiting={live.waiting} onLine={(line) => runs.write(line)} onEnd={() => runs.endInput()} />
+        <InputLine waiting={live.waiting} onLine={(line) => runs.write(line)} onEnd={() => runs.endInput()} onFocusLost={() => { log.current?.focus({ preventScroll: true }); }} />
       ) : (
         <div className={styles['foot']}>
           <AriaButton className={styles['clear'] ?? ''} onPress={() => { runs.clear(); }}>{t('output.clear')}</AriaButton>

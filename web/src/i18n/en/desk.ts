@@ -65,6 +65,7 @@ export const deskEn = {
   'shortcut.palette': 'All commands',
   'shortcut.pane': 'Next part of the workspace',
   'shortcut.paneBack': 'Part before',
+  'shortcut.leave': 'Leave the text: Esc, then Tab',
   'shortcut.find': 'Find in the text',
   'shortcut.comment': 'Make a comment of the line',
   'shortcut.input': 'End of input, while a program asks',

@@ -66,6 +66,7 @@ export const deskKo: Readonly<Record<keyof typeof deskEn, string>> = {
   'shortcut.palette': '모든 명령',
   'shortcut.pane': '작업 공간의 다음 부분',
   'shortcut.paneBack': '이전 부분',
+  'shortcut.leave': '글에서 나가기: Esc 다음에 Tab',
   'shortcut.find': '글에서 찾기',
   'shortcut.comment': '줄을 주석으로',
   'shortcut.input': '프로그램이 입력을 기다릴 때 입력 끝내기',

@@ -1,0 +1,64 @@
+// Somebody who has a keyboard and no pointer: goes on with keys alone, and wants to see where they are.
+import assert from 'node:assert/strict';
+import { eventually } from './browser.mjs';
+
+const PRESSES_MAX = 90;
+
+/** What has the focus: what it is, what it is called, and whether it can be seen that it has it. */
+export const focused = (page) =>
+  page.evaluate(() => {
+    const element = document.activeElement;
+    const named = (element.getAttribute('aria-labelledby') ?? '').split(/\s+/).map((id) => document.getElementById(id)?.textContent ?? '').join(' ').trim();
+    const name = element.getAttribute('aria-label') ?? (named || element.labels?.[0]?.textContent || element.textContent || '');
+    const drawn = (one, what) => {
+      if (!one) return false;
+      const style = getComputedStyle(one);
+      const seen = (colour) => !/^(?:transparent|rgba\(.*, 0\))$/.test(colour);
+      if (what === 'line') return style.borderTopStyle !== 'none' && Number.parseFloat(style.borderTopWidth) >= 2 && seen(style.borderTopColor);
+      return (style.outlineStyle !== 'none' && Number.parseFloat(style.outlineWidth) >= 1.5 && seen(style.outlineColor)) || style.boxShadow !== 'none';
+    };
+    // The editor and the terminal draw it around what is typed into; boxes to tick may, around their words.
+    const isSeen = drawn(element) || drawn(element.closest('.cm-editor')?.parentElement, 'line') || drawn(element.closest('.xterm')?.parentElement) || (element.matches('input[type=checkbox]') && drawn(element.closest('label')));
+    const box = element.getBoundingClientRect();
+    const isAnywhere = box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth;
+    return { tag: element.localName, role: element.getAttribute('role') ?? '', name: name.trim().replace(/\s+/g, ' '), isSeen, isAnywhere, isInDialog: element.closest('[role=dialog], [role=alertdialog]') !== null };
+  });
+
+/** Where the focus is, which must be somewhere, and be seen. */
+export async function at(page, name) {
+  const place = await eventually(`the focus comes to ${name}`, async () => {
+    const now = await focused(page);
+    if (!now.name.startsWith(name)) throw new Error(`it is on ${JSON.stringify(now)}`);
+    return now;
+  });
+  assert.deepEqual({ isSeen: place.isSeen, isAnywhere: place.isAnywhere }, { isSeen: true, isAnywhere: true }, `the focus is seen: ${JSON.stringify(place)}`);
+  return place;
+}
+
+/** Goes on with Tab until what has the focus is called so; at each step it is seen where one is. */
+export async function tabTo(page, name, key = 'Tab') {
+  const passed = [];
+  for (let presses = 0; presses < PRESSES_MAX; presses += 1) {
+    await page.keyboard.press(key);
+    const now = await focused(page);
+    // Beyond the last comes the browser's own part.
+    if (now.tag === 'body') continue;
+    passed.push(now.name.slice(0, 30));
+    assert.ok(now.isSeen, `the focus is seen: ${JSON.stringify(now)}`);
+    if (now.name.startsWith(name)) return now;
+  }
+  throw new Error(`${key} never comes to ${name}: ${passed.join(' | ')}`);
+}
+
+/** Opens a dialog or a menu, and wants the focus in it. */
+export async function opens(page, key = 'Enter') {
+  await page.keyboard.press(key);
+  await eventually('the focus is in what has opened', async () => page.evaluate(() => document.activeElement.closest('[role=dialog], [role=alertdialog], [role=menu]') !== null));
+}
+
+/** Closes it, and wants the focus where it was before. */
+export async function closes(page, name) {
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await at(page, name);
+}
