@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { eventually } from './browser.mjs';
 import { named } from './web.mjs';
 
-const PATH = 'notes.txt';
+/** One line of more than twice this is not in the page as a whole: CodeMirror leaves out what is far from what is seen. */
+const LINE_MAX = 2_000;
 
 /** Always the same dice for one seed. */
 function dice(seed) {
@@ -16,17 +17,23 @@ function dice(seed) {
 
 export class LossRounds {
   constructor(page, server, session, seed) {
-    Object.assign(this, { page, server, session, seed, roll: dice(seed), typed: '', keys: 0, counts: {} });
+    Object.assign(this, { page, server, session, seed, roll: dice(seed), typed: '', keys: 0, files: 0, counts: {} });
+    page.on('dialog', (dialog) => dialog.accept());
     this.acts = { reload: this.reload, kill: this.kill, offline: this.offline, sleep: this.sleep, otherTab: this.otherTab, bothTabs: this.bothTabs };
   }
 
   /** Puts an empty file into the workspace and looks at it. */
   async begin() {
-    await this.server.write(this.session.id, PATH, '');
+    this.files += 1;
+    this.typed = '';
+    await this.server.write(this.session.id, this.path, '');
     await this.page.goto(`${this.server.url}/w/${this.session.id}`);
-    this.page.on('dialog', (dialog) => dialog.accept());
-    await named(this.page, 'row', PATH).click();
-    await this.page.getByLabel(PATH).and(this.page.locator('.cm-content[contenteditable=true]')).waitFor();
+    await named(this.page, 'row', this.path).click();
+    await this.page.getByLabel(this.path).and(this.page.locator('.cm-content[contenteditable=true]')).waitFor();
+  }
+
+  get path() {
+    return `notes-${this.files}.txt`;
   }
 
   async ready(page) {
@@ -34,6 +41,7 @@ export class LossRounds {
   }
 
   async round(name = Object.keys(this.acts)[this.roll(Object.keys(this.acts).length)]) {
+    if (this.typed.length > LINE_MAX) await this.begin();
     this.counts[name] = (this.counts[name] ?? 0) + 1;
     await this.type(this.page);
     await this.acts[name].call(this);
@@ -67,7 +75,7 @@ export class LossRounds {
   }
 
   text() {
-    return this.server.text(`/sessions/${this.session.id}/files/${PATH}`);
+    return this.server.text(`/sessions/${this.session.id}/files/${this.path}`);
   }
 
   pause(most) {

@@ -5,12 +5,13 @@ import { adminHandlers } from './admin.ts';
 import { consoleHandlers } from './console.ts';
 import { folderHandlers } from './folders.ts';
 import { settingsHandlers } from './settings.ts';
-import { CSRF, USER, type Database } from './database.ts';
+import { CSRF, USER, type Database, type MockRun } from './database.ts';
 import { problem } from './problem.ts';
 import { deskHandlers } from './desk.ts';
 
 type Schema = components['schemas'];
 
+const LINES = 'application/x-ndjson';
 const http = createOpenApiHttp<paths>({ baseUrl: '*' });
 
 const signin = (): Schema['SigninView'] => ({ user: USER.id, name: USER.name, role: 'system-administrator', via: 'cookie', csrf: CSRF });
@@ -108,6 +109,8 @@ function runHandlers(database: Database): HttpHandler[] {
     http.post('/api/v1/sessions/{id}/runs', async ({ params, request, response }) => {
       const asked = await request.json();
       const run = database.runCreate(params.id, asked);
+      const location = `/api/v1/runs/${run.id}`;
+      if (request.headers.get('accept') === LINES) return response.untyped(eventLines(run, -1, { location }));
       const ended: Partial<Schema['RunView']> = asked.wait === true ? { state: 'finished', verdict: 'ok' } : {};
       return response(201).json({ id: run.id, session: run.session, state: 'running', mode: asked.mode ?? 'batch', created_at: new Date().toISOString(), stdout: '', stderr: '', ...ended });
     }),
@@ -115,8 +118,12 @@ function runHandlers(database: Database): HttpHandler[] {
       const run = database.runs.get(params.id);
       if (!run) return problem(404, 'not-found', 'no such run');
       const after = Number(request.headers.get('last-event-id') ?? -1);
-      const lines = run.events.filter(({ seq }) => seq > after).map((event) => `${JSON.stringify(event)}\n`);
-      return new HttpResponse(lines.join(''), { headers: { 'content-type': 'application/x-ndjson' } });
+      return eventLines(run, after, {});
     }),
   ];
+}
+
+function eventLines(run: MockRun, after: number, headers: Record<string, string>): HttpResponse<string> {
+  const lines = run.events.filter(({ seq }) => seq > after).map((event) => `${JSON.stringify(event)}\n`);
+  return new HttpResponse(lines.join(''), { headers: { 'content-type': LINES, ...headers } });
 }

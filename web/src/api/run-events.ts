@@ -1,25 +1,32 @@
-import { body, client, sendTo, type Schema } from './client';
+import { sendTo, type Schema } from './client';
 import { lines } from './lines';
 import { isPassing } from './problem';
 
 export type RunEvent = Schema['StreamEvent'];
 export type RunRequest = Schema['RunRequest'];
 
+const LINES = 'application/x-ndjson';
 const RETRY_MS = 500;
 const RETRIES_MAX = 60;
 
-export async function beginRun(session: string, request: RunRequest): Promise<string> {
-  const run = await body(client.POST('/api/v1/sessions/{id}/runs', { params: { path: { id: session } }, body: { ...request, wait: false } }));
-  if (!('created_at' in run)) throw new Error('the server answers with a stream that nobody asked for');
-  return run.id;
+export type BegunRun = { readonly id: string; readonly events: AsyncGenerator<RunEvent> };
+
+/** Begins a run. Its events come in the same answer: asking for them afterwards would take as long again as a short program. */
+export async function beginRun(session: string, request: RunRequest, signal: AbortSignal): Promise<BegunRun> {
+  const headers = { accept: LINES, 'content-type': 'application/json' };
+  const answer = await sendTo(`/api/v1/sessions/${encodeURIComponent(session)}/runs`, { method: 'POST', headers, body: JSON.stringify(request), signal });
+  const id = /\/runs\/([^/]+)$/.exec(answer.headers.get('location') ?? '')?.[1];
+  if (id === undefined) throw new Error('the server does not say which run it began');
+  return { id, events: runEvents(id, signal, answer) };
 }
 
-/** A run's events, each once, whatever becomes of the connection meanwhile. */
-export async function* runEvents(run: string, signal: AbortSignal): AsyncGenerator<RunEvent> {
+/** A run's events, each once, whatever becomes of the connection meanwhile; first those of `answer`. */
+export async function* runEvents(run: string, signal: AbortSignal, answer: Response | null = null): AsyncGenerator<RunEvent> {
   let last = -1;
   for (let tries = 0; ; tries += 1) {
     try {
-      for await (const event of eventsAfter(run, last, signal)) {
+      const events = tries === 0 && last < 0 && answer ? eventsIn(answer) : eventsAfter(run, last, signal);
+      for await (const event of events) {
         last = event.seq;
         tries = 0;
         yield event;
@@ -35,9 +42,12 @@ export async function* runEvents(run: string, signal: AbortSignal): AsyncGenerat
 }
 
 async function* eventsAfter(run: string, last: number, signal: AbortSignal): AsyncGenerator<RunEvent> {
-  const headers: Record<string, string> = { accept: 'application/x-ndjson' };
+  const headers: Record<string, string> = { accept: LINES };
   if (last >= 0) headers['last-event-id'] = String(last);
-  const answer = await sendTo(`/api/v1/runs/${encodeURIComponent(run)}/events`, { headers, signal });
+  yield* eventsIn(await sendTo(`/api/v1/runs/${encodeURIComponent(run)}/events`, { headers, signal }));
+}
+
+async function* eventsIn(answer: Response): AsyncGenerator<RunEvent> {
   for await (const line of lines(answer)) yield JSON.parse(line) as RunEvent;
 }
 

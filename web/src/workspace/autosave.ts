@@ -210,12 +210,12 @@ export class Autosave {
     return text;
   }
 
-  /** Looks whether the file was changed elsewhere. Returns the new text where nothing here stands against it. */
+  /** Looks whether the file was changed elsewhere. Returns the new text where nothing here stands against it; throws where nobody answers. */
   async look(): Promise<string | null> {
     if (this.state.kind !== 'saved') return null;
-    const seen = await this.rim.read(this.path).catch(() => null);
+    const seen = await this.rim.read(this.path);
     const untouched = (this.state as SaveState).kind === 'saved' && this.latest() === this.acked;
-    if (seen?.kind !== 'text' || seen.text === this.acked || !untouched) return null;
+    if (seen.kind !== 'text' || seen.text === this.acked || !untouched) return null;
     this.acked = seen.text;
     this.tag = seen.tag;
     this.latest = () => seen.text;

@@ -1,5 +1,5 @@
 import { client, type Schema } from '../api/client';
-import { beginRun, runEvents, RunInput, type RunEvent, type RunRequest } from '../api/run-events';
+import { beginRun, RunInput, type RunEvent, type RunRequest } from '../api/run-events';
 import { bytesOf } from './blob-text';
 
 export type Piece = { kind: 'stdout' | 'stderr' | 'log' | 'input'; text: string } | { kind: 'media'; mime: string; bytes: Uint8Array<ArrayBuffer> };
@@ -62,10 +62,11 @@ export class Runs {
     this.runs = [...this.runs, run].slice(-RUNS_MAX);
     this.tell();
     try {
-      run.id = await beginRun(this.session, request);
+      const begun = await beginRun(this.session, request, this.stopped.signal);
+      run.id = begun.id;
       this.tell();
       const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
-      for await (const event of runEvents(run.id, this.stopped.signal)) {
+      for await (const event of begun.events) {
         hear(run, event, decoders);
         this.tell();
       }

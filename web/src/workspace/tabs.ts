@@ -7,6 +7,8 @@ export type Tab = { readonly path: string; readonly file: Autosave; state: SaveS
 
 type Snapshot = { readonly tabs: readonly Tab[]; readonly active: string | null };
 
+const LOOK_AGAIN_MS = 3_000;
+
 /** The files that are open, and which of them is looked at. */
 export class Tabs {
   private tabs: Tab[] = [];
@@ -14,9 +16,15 @@ export class Tabs {
   private shown: Snapshot = { tabs: [], active: null };
   private readonly listeners = new Set<() => void>();
   private readonly session: string;
+  private isLeft = false;
+  private lookTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Tells this browser's other tabs what was saved: two that are seen side by side hear of nothing else. */
+  private readonly saved: BroadcastChannel;
 
   constructor(session: string) {
     this.session = session;
+    this.saved = new BroadcastChannel(`madang.saved:${session}`);
+    this.saved.onmessage = () => void this.look();
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -46,7 +54,9 @@ export class Tabs {
       drafts: storedDrafts(this.session),
     };
     const file = new Autosave(path, rim, () => {
-      tab.state = tab.file.state;
+      const { state } = tab.file;
+      if (tab.state.kind === 'saving' && state.kind === 'saved') this.saved.postMessage(null);
+      tab.state = state;
       this.tell();
     });
     const tab: Tab = { path, file, state: file.state, text: null, version: 0 };
@@ -97,9 +107,13 @@ export class Tabs {
     return this.tabs.every((tab) => tab.file.isSafe);
   }
 
-  /** Reads again what others may have written. */
+  /** Reads again what others may have written; again a little later where nobody answers. */
   async look(): Promise<void> {
-    await Promise.all(this.tabs.map(async (tab) => { this.replace(tab, await tab.file.look()); }));
+    clearTimeout(this.lookTimer);
+    const looks = await Promise.allSettled(this.tabs.map(async (tab) => { this.replace(tab, await tab.file.look()); }));
+    if (this.isLeft || looks.every(({ status }) => status === 'fulfilled')) return;
+    clearTimeout(this.lookTimer);
+    this.lookTimer = setTimeout(() => void this.look(), LOOK_AGAIN_MS);
   }
 
   resolve(path: string, whose: 'mine' | 'theirs'): void {
@@ -108,8 +122,11 @@ export class Tabs {
   }
 
   leave(): void {
+    this.isLeft = true;
+    clearTimeout(this.lookTimer);
     this.keepDrafts();
-    void this.flush();
+    // What is still to be saved is told to the other tabs, too.
+    void this.flush().finally(() => { this.saved.close(); });
   }
 
   private tell(): void {

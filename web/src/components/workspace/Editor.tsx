@@ -5,7 +5,7 @@ import { useText } from '../../i18n/text';
 import { languageFor } from '../../workspace/editor-language';
 import { baseOf, shown } from '../../workspace/names';
 import type { Tab } from '../../workspace/tabs';
-import { changes, editing, numbered } from './code-mirror';
+import { changes, editing, endings, numbered, replaced } from './code-mirror';
 import styles from './Editor.module.css';
 
 const basics: Extension = [editing, numbered];
@@ -42,9 +42,14 @@ export function Editor({ tab, onEdit }: Props) {
     }
     const states = kept.current;
     const before = states.get(path);
+    // Somebody else's change to what is being looked at: the place, the focus and what can be undone stay.
+    if (before?.state === shownNow.state && before.version !== version) {
+      shownNow.dispatch(replaced(shownNow.state, text));
+      return () => { states.set(path, { state: shownNow.state, version }); };
+    }
     const language = new Compartment();
     const fresh = before?.version !== version;
-    const state = fresh ? newState(text, [language.of([]), changes(() => edit.current), EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' })]) : before.state;
+    const state = fresh ? newState(text, [endings(text), language.of([]), changes(() => edit.current), EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' })]) : before.state;
     shownNow.setState(state);
     if (fresh) void languageFor(path).then((support) => { if (view.current === shownNow && support) shownNow.dispatch({ effects: language.reconfigure(support) }); }).catch(() => undefined);
     shownNow.focus();

@@ -2,7 +2,7 @@ import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } 
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
 import { bracketMatching, foldGutter, foldKeymap, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language';
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
-import { EditorState, type Extension } from '@codemirror/state';
+import { Annotation, EditorState, type Extension, type TransactionSpec } from '@codemirror/state';
 import { crosshairCursor, drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers, rectangularSelection } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { nonce } from '../../nonce';
@@ -33,12 +33,33 @@ export const editing: Extension = [
 /** What stands beside the lines of a file. */
 export const numbered: Extension = [lineNumbers(), highlightActiveLineGutter(), foldGutter(), highlightActiveLine()];
 
-/** Tells what the text is, whenever it changes; it is put together only when it is asked for. */
+/** A file whose every line ends as on Windows goes on so. */
+export function endings(text: string): Extension {
+  const isWindows = text.includes('\r\n') && !/(?:^|[^\r])\n|\r(?!\n)/.test(text);
+  return isWindows ? EditorState.lineSeparator.of('\r\n') : [];
+}
+
+/** A change that was made elsewhere and is saved already. */
+const elsewhere = Annotation.define<boolean>();
+
+/** Another text in the place of this one, in which only what differs is touched. */
+export function replaced(state: EditorState, text: string): TransactionSpec {
+  const next = state.toText(text);
+  const [old, now] = [state.doc.toString(), next.toString()];
+  const least = Math.min(old.length, now.length);
+  let from = 0;
+  while (from < least && old[from] === now[from]) from += 1;
+  let after = 0;
+  while (after < least - from && old[old.length - 1 - after] === now[now.length - 1 - after]) after += 1;
+  return { changes: { from, to: old.length - after, insert: next.slice(from, now.length - after) }, annotations: elsewhere.of(true) };
+}
+
+/** Tells what the text is, whenever it is changed here; it is put together only when it is asked for. */
 export function changes(edit: () => (latest: () => string) => void): Extension {
   return EditorView.updateListener.of((update) => {
-    if (update.docChanged) {
-      const { doc } = update.state;
-      edit()(() => doc.toString());
+    if (update.docChanged && !update.transactions.every((one) => one.annotation(elsewhere))) {
+      const { state } = update;
+      edit()(() => state.sliceDoc());
     }
   });
 }
