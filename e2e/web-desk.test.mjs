@@ -124,7 +124,7 @@ test('the meter counts, terminals stand side by side, and files are searched, mo
     await page.getByText('the NEEDLE <b>here</b>').waitFor();
     assert.deepEqual(await hindrances(page), []);
     await page.getByRole('button', { name: /part\/inner\.txt:2/ }).click();
-    await page.locator('.cm-content').getByText('NEEDLE').waitFor();
+    await page.locator('.cm-activeLine').getByText('NEEDLE').waitFor();
   });
   assert.deepEqual(page.complaints, []);
   await page.context().close();
@@ -135,6 +135,8 @@ test('everything is done by a command, every key is told, and a phone has keys f
   await workspace(page, server, 'print("from the palette")\n');
   await shown(page, 'web-palette', async () => {
     await page.keyboard.press('F1');
+    // It is loaded when it is asked for; what is typed before is the editor's.
+    await page.getByRole('dialog', { name: 'Commands' }).getByRole('searchbox').and(page.locator(':focus')).waitFor();
     await page.keyboard.type('run here');
     await page.keyboard.press('Enter');
     await page.getByRole('log').getByText('from the palette').waitFor();

@@ -14,7 +14,7 @@ type Acts<Pane extends string> = { run: RunState; panes: readonly Place<Pane>[];
 /** What the palette offers now. */
 export function useCommands<Pane extends string>({ run, panes, look, sheet }: Acts<Pane>): Command[] {
   const t = useText();
-  const { language, tabs } = useWorkspace();
+  const { language, tabs, services } = useWorkspace();
   const open = useTabs();
   const { theme, locale } = useSettings();
   const runs: Command[] = run.isRunning
@@ -22,8 +22,13 @@ export function useCommands<Pane extends string>({ run, panes, look, sheet }: Ac
     : run.refused === null && language
       ? ways(language).map((way, at) => ({ id: `run-${way}`, label: t(`run.way.${way}`), icon: 'play' as const, ...(at === 0 ? { keys: SHORTCUTS.run.keys } : {}), act: () => { run.start(way); } }))
       : [];
+  const inEditor = (act: 'definition' | 'explain' | 'problem') => () => void import('../language/commands').then(({ actInEditor }) => { actInEditor(act); });
+  const asks: Command[] = open.active !== null && services.of(open.active)?.snapshot().state.kind === 'ready'
+    ? (['definition', 'explain', 'problem'] as const).map((id) => ({ id, label: t(SHORTCUTS[id].label), icon: 'code', keys: SHORTCUTS[id].keys, act: inEditor(id) }))
+    : [];
   return [
     ...runs,
+    ...asks,
     { id: 'save', label: t('shortcut.save'), icon: 'check', keys: SHORTCUTS.save.keys, act: () => void tabs.flush() },
     ...panes.map(({ id, icon, label }): Command => ({ id: `pane-${id}`, label: t('palette.go', { place: t(label) }), icon, act: () => { look(id); } })),
     ...open.tabs.map(({ path }): Command => ({ id: `tab-${path}`, label: t('palette.go', { place: shown(path) }), icon: 'file', act: () => { tabs.open(path); look(panes[1]?.id as Pane); } })),

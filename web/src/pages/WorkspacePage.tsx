@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { Schema } from '../api/client';
 import { Problem } from '../api/problem';
 import { languagesQuery, sessionQuery } from '../api/queries';
@@ -9,6 +9,7 @@ import { WorkspaceView } from '../components/workspace/WorkspaceView';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
+import { LanguageServices } from '../workspace/language-services';
 import { Notebooks } from '../workspace/notebook';
 import { Runs } from '../workspace/runs';
 import { Tabs } from '../workspace/tabs';
@@ -48,22 +49,26 @@ function WorkspaceOf({ session, languages }: { session: Schema['SessionView']; l
 }
 
 function useWorkspaceOf(session: Schema['SessionView'], languages: readonly Schema['LanguageView'][]): Workspace | null {
-  const [owned, setOwned] = useState<{ tabs: Tabs; runs: Runs; notebooks: Notebooks } | null>(null);
+  const [owned, setOwned] = useState<{ tabs: Tabs; runs: Runs; notebooks: Notebooks; services: LanguageServices } | null>(null);
   const isUsable = USABLE.has(session.state);
   const [wasUsable, setWasUsable] = useState(isUsable);
   if (isUsable && !wasUsable) setWasUsable(true);
-  const { id } = session;
+  const { id, image } = session;
+  // Read once: which languages a server knows changes with the server.
+  const known = useRef(languages);
   const spoken = session.language ?? '';
   useEffect(() => {
     if (!wasUsable) return undefined;
-    const made = { tabs: new Tabs(id), runs: new Runs(id), notebooks: new Notebooks(id, spoken) };
+    const tabs = new Tabs(id);
+    const made = { tabs, runs: new Runs(id), notebooks: new Notebooks(id, spoken), services: new LanguageServices({ session: id, image, tabs }, known.current) };
     setOwned(made);
     return () => {
       made.tabs.leave();
       made.runs.leave();
       made.notebooks.leave();
+      made.services.leave();
     };
-  }, [id, spoken, wasUsable]);
+  }, [id, image, spoken, wasUsable]);
   const language = languages.find((language) => language.id === session.language) ?? null;
   return owned && { session, language, ...owned };
 }

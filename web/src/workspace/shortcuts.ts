@@ -12,6 +12,9 @@ export const SHORTCUTS = {
   leave: { keys: 'Esc Tab', label: 'shortcut.leave' },
   find: { keys: `${CTRL}+F`, label: 'shortcut.find' },
   comment: { keys: `${CTRL}+/`, label: 'shortcut.comment' },
+  definition: { keys: 'F12', label: 'shortcut.definition' },
+  explain: { keys: 'Ctrl+K, Ctrl+I', label: 'shortcut.explain' },
+  problem: { keys: 'F8', label: 'shortcut.problem' },
   input: { keys: 'Ctrl+D', label: 'shortcut.input' },
   sheet: { keys: '?', label: 'shortcut.sheet' },
 } as const satisfies Record<string, { keys: string; label: MessageId }>;

@@ -3,7 +3,10 @@ import { readBegun } from './ahead';
 import { keepTabs, keptTabs } from './kept-tabs';
 import { Autosave, storedDrafts, type SaveState } from './autosave';
 
-export type Tab = { readonly path: string; readonly file: Autosave; state: SaveState; /** What the editor begins with; none until it is read. */ text: string | null; /** Counts texts that came from elsewhere. */ version: number };
+/** Where in a text: lines from 0, and UTF-16 units from a line's begin. */
+export type Place = { readonly line: number; readonly character: number };
+
+export type Tab = { readonly path: string; readonly file: Autosave; state: SaveState; /** What the editor begins with; none until it is read. */ text: string | null; /** Counts texts that came from elsewhere. */ version: number; /** Where it is to be looked at, until it is. */ place: Place | null };
 
 type Snapshot = { readonly tabs: readonly Tab[]; readonly active: string | null };
 
@@ -41,6 +44,21 @@ export class Tabs {
     return kept.paths.length > 0;
   }
 
+  /** Opens a file, to be looked at where `place` says. */
+  openAt(path: string, place: Place): void {
+    this.open(path);
+    const tab = this.current;
+    if (tab) tab.place = place;
+    this.tell();
+  }
+
+  /** The place has come into sight. */
+  placed(path: string): void {
+    const tab = this.tabs.find((tab) => tab.path === path);
+    if (tab?.place) tab.place = null;
+    this.tell();
+  }
+
   open(path: string, activate = true): void {
     if (!this.tabs.some((tab) => tab.path === path)) this.begin(path);
     if (activate || this.active === null) this.active = path;
@@ -59,7 +77,7 @@ export class Tabs {
       tab.state = state;
       this.tell();
     });
-    const tab: Tab = { path, file, state: file.state, text: null, version: 0 };
+    const tab: Tab = { path, file, state: file.state, text: null, version: 0, place: null };
     this.tabs = [...this.tabs, tab];
     void file.open().then((text) => { this.replace(tab, text); });
   }

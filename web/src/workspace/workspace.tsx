@@ -1,11 +1,12 @@
 import { createContext, useContext, useSyncExternalStore } from 'react';
 import type { Schema } from '../api/client';
 import { extensionOf } from './names';
+import type { LanguageServices } from './language-services';
 import type { Notebook, Notebooks } from './notebook';
 import type { Runs, Run } from './runs';
 import type { Tab, Tabs } from './tabs';
 
-export type Workspace = { readonly session: Schema['SessionView']; readonly language: Schema['LanguageView'] | null; readonly tabs: Tabs; readonly runs: Runs; readonly notebooks: Notebooks };
+export type Workspace = { readonly session: Schema['SessionView']; readonly language: Schema['LanguageView'] | null; readonly tabs: Tabs; readonly runs: Runs; readonly notebooks: Notebooks; readonly services: LanguageServices };
 
 export const WorkspaceContext = createContext<Workspace | null>(null);
 

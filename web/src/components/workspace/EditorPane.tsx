@@ -15,6 +15,7 @@ import { KeyRow } from './KeyRow';
 import styles from './EditorPane.module.css';
 
 const loadEditor = async () => (await import('./Editor')).Editor;
+const loadLanguageLine = async () => (await import('./LanguageLine')).LanguageLine;
 const loadNotebook = async () => (await import('./NotebookPane')).NotebookPane;
 
 export function EditorPane() {
@@ -36,9 +37,16 @@ export function EditorPane() {
         {tab?.state.kind === 'unreadable' && <Unreadable tab={tab} />}
         <Written tab={tab?.state.kind === 'unreadable' ? undefined : tab} />
       </div>
+      {tab && <Service path={tab.path} />}
       <KeyRow />
     </section>
   );
+}
+
+function Service({ path }: { path: string }) {
+  const LanguageLine = useLoaded(loadLanguageLine);
+  const service = useWorkspace().services.of(path);
+  return LanguageLine && service && <LanguageLine service={service} path={path} />;
 }
 
 /** A notebook as its cells, any other text as itself. The editor stays, out of sight: it remembers what can be undone. */

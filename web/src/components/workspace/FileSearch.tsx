@@ -12,7 +12,7 @@ import styles from './FileSearch.module.css';
 const WHERE = ['names', 'contents'] as const satisfies readonly SearchIn[];
 
 /** Finds files by what they are called or by what is in them. */
-export function FileSearch({ onOpen }: { onOpen: (path: string) => void }) {
+export function FileSearch({ onOpen }: { onOpen: (path: string, line: number | null) => void }) {
   const t = useText();
   const { session } = useWorkspace();
   const [text, setText] = useState('');
@@ -43,7 +43,7 @@ export function FileSearch({ onOpen }: { onOpen: (path: string) => void }) {
         {data?.slice(0, ROWS_MAX).map(({ path, line, text }, at) => (
           // The same line stands in a list once, the same path not.
           <li key={`${path} ${String(line ?? at)}`}>
-            <button type="button" className={styles['row']} onClick={() => { onOpen(path); }}>
+            <button type="button" className={styles['row']} onClick={() => { onOpen(path, line); }}>
               <span className={styles['path']}>{line === null ? shown(path) : `${shown(path)}:${String(line)}`}</span>
               {text !== '' && <code className={styles['text']}>{shown(text.trim())}</code>}
             </button>

@@ -85,14 +85,18 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
       {listed.error && <Notice tone="warm">{listed.error.message}</Notice>}
       {acts.isPending && <p className={styles['hint']} role="status">{t('files.working')}</p>}
       {listed.entries.get('')?.length === 0 && <p className={styles['hint']}>{t('files.empty')}</p>}
-      {isSearching && <Search onOpen={(path) => { tabs.open(path); onOpen(); }} />}
+      {isSearching && <Search onOpen={(path, line) => {
+        if (line === null) tabs.open(path);
+        else tabs.openAt(path, { line: line - 1, character: 0 });
+        onOpen();
+      }} />}
       {!isSearching && FileTree && <FileTree listed={listed.entries} expanded={expanded} onExpand={setExpanded} active={active} hidden={hidden} onOpen={open} onAct={act} onMove={move} onBring={bring} />}
       {asked && <Dialogs asked={asked} acts={acts} onClose={() => { acts.reset(); setAsked(null); }} onOpen={onOpen} />}
     </section>
   );
 }
 
-function Search({ onOpen }: { onOpen: (path: string) => void }) {
+function Search({ onOpen }: { onOpen: (path: string, line: number | null) => void }) {
   const FileSearch = useLoaded(loadSearch);
   return FileSearch && <FileSearch onOpen={onOpen} />;
 }
