@@ -26,8 +26,9 @@ compile() {
 # What `exit` leads to is the board's last sleep, which a simulated board notices: the usual endless loop looks like work.
 make_core() {
     draft=$(mktemp -d "$kept.XXXXXX") || return
-    printf '#include <avr/interrupt.h>\n#include <avr/sleep.h>\nvoid _exit(int code) { (void)code; cli(); for (;;) sleep_mode(); }\n' >"$draft/exit.c"
-    for source in "$core"/*.c "$core"/*.cpp "$core"/*.S "$draft/exit.c"; do
+    printf '#include <avr/interrupt.h>\n#include <avr/sleep.h>\nvoid exit(int code) { (void)code; cli(); for (;;) sleep_mode(); }\n' >"$draft/exit.c"
+    compile "$draft/exit.c" "$draft/exit" -w || return
+    for source in "$core"/*.c "$core"/*.cpp "$core"/*.S; do
         [ -f "$source" ] || continue
         compile "$source" "$draft/${source##*/}.o" -w || return
     done
@@ -97,7 +98,7 @@ for library in $used; do
         compile "$source" "$made/lib$((count += 1)).o" -w "$@" || exit 1
     done
 done
-avr-gcc -mmcu=atmega328p -Os -Wl,--gc-sections -o "$made/sketch.elf" "$made"/*.o "$kept/core.a" -lm 2>"$made/said" || {
+avr-gcc -mmcu=atmega328p -Os -Wl,--gc-sections -o "$made/sketch.elf" "$made"/*.o "$kept/exit" "$kept/core.a" -lm 2>"$made/said" || {
     grep -q 'not within region' "$made/said" && echo "$too_large" >"$made/said"
     cat "$made/said" >&2
     exit 1

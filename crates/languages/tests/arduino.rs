@@ -106,3 +106,12 @@ fn what_is_too_large_for_the_board_is_refused() {
     assert_eq!(text(&build.stderr), "It is too large for an Arduino Uno.\n");
     assert_eq!(build.status.code(), Some(1));
 }
+
+#[test]
+fn a_sketch_that_ends_ends_the_run() {
+    let sketch = "void setup() { pinMode(13, OUTPUT); digitalWrite(13, HIGH); delay(250); exit(0); }\nvoid loop() {}\n";
+    let Some(Made { build, run }) = made(sketch, &[], "", "3600") else { return };
+    assert!(build.status.success() && run.status.success(), "{build:?} {run:?}");
+    let said = text(&run.stderr);
+    assert!(said.starts_with("pin 13: switched on 1 times, on for 0.25") && said.contains(" of 0.25"), "{said}");
+}
