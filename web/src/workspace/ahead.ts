@@ -8,11 +8,12 @@ const AHEAD_MS_MAX = 2_000;
 
 type Ahead = { path: string; at: number; read: Promise<TextRead> };
 
-/** By session, the file that will be looked at first. */
-const reads = new Map<string, Ahead>();
+/** By session, the file that will be looked at first, and those that have been opened since: nothing is read ahead for them. */
+const begun = new Map<string, { ahead: Ahead | null; opened: Set<string> }>();
 
 /** Asks at once for all that a workspace will ask for, before its page is there. Nobody waits for it; what fails is asked for again by whoever needs it. */
 export function beginAhead(queries: QueryClient, session: string): void {
+  begun.set(session, { ahead: null, opened: new Set() });
   const known = queries.getQueryData(sessionQuery(session).queryKey);
   void queries.prefetchQuery(sessionQuery(session));
   void queries.prefetchQuery(languagesQuery);
@@ -31,15 +32,19 @@ async function readMainAhead(queries: QueryClient, session: string): Promise<voi
 }
 
 function readAhead(session: string, path: string): void {
+  const mine = begun.get(session);
+  if (!mine || mine.opened.has(path)) return;
   const read = readText(session, path);
   read.catch(() => undefined);
-  reads.set(session, { path, at: performance.now(), read });
+  mine.ahead = { path, at: performance.now(), read };
 }
 
-/** A file's text, once from what was begun ahead. */
-export function readBegun(session: string, path: string): Promise<TextRead> {
-  const ahead = reads.get(session);
-  if (ahead?.path !== path) return readText(session, path);
-  reads.delete(session);
-  return performance.now() - ahead.at < AHEAD_MS_MAX ? ahead.read : readText(session, path);
+/** The text of a file that is being opened, the first time from what was begun ahead. For nothing else: what was read ahead may be older than what was written since. */
+export function readOpened(session: string, path: string): Promise<TextRead> {
+  const mine = begun.get(session);
+  mine?.opened.add(path);
+  if (mine?.ahead?.path !== path) return readText(session, path);
+  const { at, read } = mine.ahead;
+  mine.ahead = null;
+  return performance.now() - at < AHEAD_MS_MAX ? read : readText(session, path);
 }

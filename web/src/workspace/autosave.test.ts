@@ -25,7 +25,7 @@ class Remote {
     return this.held === null ? null : `"${String(this.written)}"`;
   }
 
-  read = (): Promise<TextRead> => {
+  read: (path: string) => Promise<TextRead> = () => {
     if (this.isDown) return Promise.reject(new Error('down'));
     return Promise.resolve(this.text === null ? { kind: 'gone' } : { kind: 'text', text: this.text, tag: this.tag });
   };
@@ -43,7 +43,7 @@ class Remote {
 }
 
 const open = async (remote: Remote) => {
-  const file = new Autosave('a.py', { read: remote.read, write: remote.write, drafts: storedDrafts('ses_1') }, () => undefined);
+  const file = new Autosave('a.py', { read: (path) => remote.read(path), write: remote.write, drafts: storedDrafts('ses_1') }, () => undefined);
   return { file, text: await file.open() };
 };
 const type = (file: Autosave, text: string) => { file.edit(() => text); };
@@ -217,6 +217,20 @@ test('an untouched file follows what programs write', async () => {
   remote.text = 'by a program';
   expect(await file.look()).toBe('by a program');
   expect(await file.look()).toBeNull();
+});
+
+test('what was typed and saved while a look was on its way stays', async () => {
+  const remote = new Remote();
+  const { file } = await open(remote);
+  const before = await remote.read('a.py');
+  let answer: (read: TextRead) => void = () => undefined;
+  remote.read = () => new Promise((resolve) => { answer = resolve; });
+  const looked = file.look();
+  type(file, 'newer');
+  await settle();
+  expect(remote.text).toBe('newer');
+  answer(before);
+  expect([await looked, file.text]).toEqual([null, 'newer']);
 });
 
 test.each([7, 33, 55, 1234])('500 rounds of typing, reloads, failures and lost answers lose nothing that was typed: seed %i', async (first) => {

@@ -60,9 +60,9 @@ export class Autosave {
     this.onState = onState;
   }
 
-  /** Reads the file. Returns the text to begin with: the draft of an earlier page, where the server has not got it. */
-  async open(): Promise<string | null> {
-    const read = await this.rim.read(this.path).catch((error: unknown) => said(error));
+  /** Begins with what is read. Returns the text to begin with: the draft of an earlier page, where the server has not got it. */
+  async open(reading: Promise<TextRead> = this.rim.read(this.path)): Promise<string | null> {
+    const read = await reading.catch((error: unknown) => said(error));
     if (typeof read === 'string') return this.unreadable('failed', read);
     const draft = this.rim.drafts.get(this.path);
     this.tag = read.kind === 'text' ? read.tag : null;
@@ -213,8 +213,10 @@ export class Autosave {
   /** Looks whether the file was changed elsewhere. Returns the new text where nothing here stands against it; throws where nobody answers. */
   async look(): Promise<string | null> {
     if (this.state.kind !== 'saved') return null;
+    const known = this.tag;
     const seen = await this.rim.read(this.path);
-    const untouched = (this.state as SaveState).kind === 'saved' && this.latest() === this.acked;
+    // What was saved meanwhile is newer than what was seen.
+    const untouched = (this.state as SaveState).kind === 'saved' && this.latest() === this.acked && this.tag === known;
     if (seen.kind !== 'text' || seen.text === this.acked || !untouched) return null;
     this.acked = seen.text;
     this.tag = seen.tag;

@@ -1,8 +1,10 @@
+import { QueryClient } from '@tanstack/react-query';
 import { http, HttpResponse } from 'msw';
 import { afterEach, expect, test, vi } from 'vitest';
 import { CSRF } from '../../mock-api/database.ts';
 import { rememberCsrf } from '../api/client';
 import { database, server } from '../testing/setup';
+import { beginAhead } from './ahead';
 import { Tabs } from './tabs';
 
 const SESSION = 'ses_1';
@@ -46,4 +48,15 @@ test('a look that nobody answers is looked again', async () => {
   await tabs.look();
   expect([refused, text(tabs)]).toEqual([1, 'one']);
   await vi.waitFor(() => { expect(text(tabs)).toBe('by a program'); }, { timeout: 10_000 });
+});
+
+test('what was read ahead and never needed is not taken for what is there now', async () => {
+  write('one');
+  const tabs = await page();
+  // The page asked for the file before its own reading ahead had got that far.
+  beginAhead(new QueryClient({ defaultOptions: { queries: { retry: false } } }), SESSION);
+  tabs.current?.file.edit(() => 'one two');
+  expect(await tabs.flush()).toBe(true);
+  await tabs.look();
+  expect(tabs.current?.file.text).toBe('one two');
 });

@@ -1,5 +1,5 @@
-import { writeOver, type Tag } from '../api/files';
-import { readBegun } from './ahead';
+import { readText, writeOver, type Tag } from '../api/files';
+import { readOpened } from './ahead';
 import { keepTabs, keptTabs } from './kept-tabs';
 import { Autosave, storedDrafts, type SaveState } from './autosave';
 
@@ -67,7 +67,7 @@ export class Tabs {
 
   private begin(path: string): void {
     const rim = {
-      read: (path: string) => readBegun(this.session, path),
+      read: (path: string) => readText(this.session, path),
       write: (path: string, text: string, known: Tag) => writeOver(this.session, path, text, known),
       drafts: storedDrafts(this.session),
     };
@@ -79,7 +79,7 @@ export class Tabs {
     });
     const tab: Tab = { path, file, state: file.state, text: null, version: 0, place: null };
     this.tabs = [...this.tabs, tab];
-    void file.open().then((text) => { this.replace(tab, text); });
+    void file.open(readOpened(this.session, path)).then((text) => { this.replace(tab, text); });
   }
 
   private replace(tab: Tab, text: string | null): void {
