@@ -14,7 +14,6 @@ import type { Command } from './CommandPalette';
 import { EditorPane } from './EditorPane';
 import { FilesPane } from './FilesPane';
 import { OutputPane } from './OutputPane';
-import { TerminalPane } from './TerminalPane';
 import { useRun, WorkspaceBar } from './WorkspaceBar';
 import styles from './WorkspaceView.module.css';
 
@@ -80,7 +79,7 @@ export function WorkspaceView() {
           ))}
         </div>
         <div className={styles['sideBody']} hidden={side !== 'output'}><OutputPane /></div>
-        <div className={styles['sideBody']} hidden={side !== 'terminal'}><TerminalPane isShown={side === 'terminal'} /></div>
+        <div className={styles['sideBody']} hidden={side !== 'terminal'}>{seen.has('terminal') && <Terminals isShown={side === 'terminal'} />}</div>
         <div className={styles['sideBody']} hidden={side !== 'preview'}>{seen.has('preview') && <Preview isShown={side === 'preview'} />}</div>
         <div className={styles['sideBody']} hidden={side !== 'history'}>{seen.has('history') && <History isShown={side === 'history'} />}</div>
       </section>
@@ -99,6 +98,7 @@ export function WorkspaceView() {
 
 // What is not looked at from the start is loaded when it is.
 const loadPreview = async () => (await import('./PreviewPane')).PreviewPane;
+const loadTerminals = async () => (await import('./TerminalPane')).TerminalPane;
 const loadHistory = async () => (await import('./HistoryPane')).HistoryPane;
 const loadPalette = async () => (await import('./CommandPalette')).CommandPalette;
 const loadShortcuts = async () => (await import('./ShortcutsDialog')).ShortcutsDialog;
@@ -106,6 +106,11 @@ const loadShortcuts = async () => (await import('./ShortcutsDialog')).ShortcutsD
 function History({ isShown }: { isShown: boolean }) {
   const HistoryPane = useLoaded(loadHistory);
   return HistoryPane && <HistoryPane isShown={isShown} />;
+}
+
+function Terminals({ isShown }: { isShown: boolean }) {
+  const TerminalPane = useLoaded(loadTerminals);
+  return TerminalPane && <TerminalPane isShown={isShown} />;
 }
 
 function Preview({ isShown }: { isShown: boolean }) {
