@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually, PATIENCE_MS, shown } from './browser.mjs';
+import { HOSTILE_SERVER } from './hostile-server.mjs';
+import { MARKS, unharmed, watched } from './harm.mjs';
 import { hindrances, named, signedIn, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
@@ -124,5 +126,69 @@ test('C++ by clangd, a language without a server, and one that is given up', asy
     await wrong(page).getByText('areaa').waitFor();
   });
   assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+test('a language server gives way to programs, keeps no session from being idle, and ends with its page', async () => {
+  const page = await signedIn(browser, server);
+  const session = await workspace(page, server, 'print(1)\n', 'main.py', { suspend_idle_ms: 4_000 });
+  await line(page, 'ready');
+  const out = async (...argv) => (await inSession(session, ...argv)).stdout;
+  const service = 'for one in $(pgrep -x pylsp); do ps -o user=,ni= -p $one; cat /proc/$one/oom_score_adj; done';
+  assert.match(await out('sh', '-c', service), /^\S+ +1\d\n900\n$/);
+  assert.equal(await out('sh', '-c', 'ps -o user= -p $(pgrep -x pylsp)'), await out('sh', '-c', 'ps -o user= -p $$'));
+  await eventually('nobody writes, so the session is suspended', async () => (await server.api('GET', `/sessions/${session.id}`)).state === 'suspended');
+  await shown(page, 'web-language-thawed', async () => {
+    await replaceText(page, 'print(aera)\n');
+    await wrong(page).getByText('aera').waitFor();
+  });
+  // More than is left beside it: what somebody runs goes on, and what serves the editor goes.
+  const run = await inSession(session, 'python3', '-c', 'b = bytearray(200 << 20)\nprint(len(b))');
+  assert.deepEqual([run.verdict, run.stdout], ['ok', `${200 << 20}\n`]);
+  await line(page, 'ready');
+  await wrong(page).getByText('aera').waitFor();
+  await page.close();
+  await eventually('it ends with its page', async () => (await out('sh', '-c', 'pgrep -x pylsp | wc -l')).trim() === '0');
+});
+
+test('a language server that means harm runs no script in our page, leads nowhere and changes nothing', async () => {
+  const page = await signedIn(browser, server);
+  const seen = await watched(page, server);
+  const session = await server.api('POST', '/sessions', { language: 'python' });
+  const found = await server.api('POST', `/sessions/${session.id}/runs`, { mode: 'command', argv: ['python3', '-m', 'site', '--user-site'], wait: true });
+  const site = found.stdout.trim().replace('/home/work/', '');
+  await server.write(session.id, `${site}/usercustomize.py`, HOSTILE_SERVER);
+  await server.write(session.id, 'mark.html', MARKS.join('\n'));
+  await server.write(session.id, 'main.py', 'print(1)\n');
+  await page.goto(`${server.url}/w/${session.id}`);
+  await line(page, 'ready');
+  await shown(page, 'web-language-harm', async () => {
+    await page.getByText(/pylsp: 49\d problems/).waitFor();
+    await page.locator('.cm-content').click();
+    await page.keyboard.press('F8');
+    await page.locator('.cm-diagnostic').getByText('<script>').first().waitFor();
+    await unharmed(page, seen);
+    await page.keyboard.press('Control+k');
+    await page.keyboard.press('Control+i');
+    await page.locator('.cm-tooltip.cm-said').getByText('<script>').first().waitFor();
+    await unharmed(page, seen);
+    await page.keyboard.press('F12');
+    await page.getByText('No definition was found.').waitFor();
+    await page.keyboard.press('Control+End');
+    await page.keyboard.type('print(');
+    await page.locator('.cm-lsp-signature').getByText('<script>').waitFor();
+    await page.keyboard.type('pri');
+    await page.locator('.cm-completionLabel').first().waitFor();
+    await page.locator('.cm-completionInfo').getByText('<script>').first().waitFor();
+    await unharmed(page, seen);
+  });
+  await server.write(session.id, 'gibberish', '');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+Home');
+  await page.keyboard.press('Control+k');
+  await page.keyboard.press('Control+i');
+  await line(page, 'waiting');
+  await unharmed(page, seen);
+  assert.equal(await server.text(`/sessions/${session.id}/files/main.py`), 'print(1)\nprint(pri)');
   await page.close();
 });

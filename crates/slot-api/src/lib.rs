@@ -12,7 +12,7 @@ mod message;
 pub use app::{APP_LABEL_BYTES_MAX, AppAnswer, AppAsk, AppFault, AppKept, AppNumber, AppStart, ConnectTo};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode};
 pub use message::{
-    Bind, Cause, CommitWhen, DriverSeen, DriverStatus, Entry, EntryKind, Exit, FileAnswer, FileAsk, FileFault,
+    ASIDE, Bind, Cause, CommitWhen, DriverSeen, DriverStatus, Entry, EntryKind, Exit, FileAnswer, FileAsk, FileFault,
     FromSlot, Keep, OwnLimits, PROBE_LAST_LINE, Prepare, Probe, RunKept, RunNumber, Start, StartDriver, Stream, ToSlot,
     VERSION, Verb,
 };

@@ -161,6 +161,11 @@ pub struct OwnLimits {
     pub cpu_s: u64,
 }
 
+/// A program with this in its environment gives way to others: it has what they leave of processors, and goes first where memory is short.
+/// No field of [`Start`]: an init of a former server, which does not know it, starts the program all the same. Whoever sets it in a session
+/// of theirs has a program that gives way.
+pub const ASIDE: &str = "MADANG_ASIDE=1";
+
 /// A program to start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {

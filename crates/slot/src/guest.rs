@@ -16,7 +16,7 @@ use crate::{
     outlet::Outlet,
     program::{Program, open_terminal, start_inside},
     stdin::Inlet,
-    walls::Walls,
+    walls::{Standing, Walls},
 };
 
 /// A process in a session of its own, and our ends of its descriptors.
@@ -65,7 +65,7 @@ impl Guest {
     pub fn start_probe(probe: &Probe, walls: &Walls) -> io::Result<Self> {
         let (stdin, out, err) = (Pipe::into_guest()?, Pipe::out_of_guest()?, Pipe::out_of_guest()?);
         let theirs = [&stdin.theirs, &out.theirs, &err.theirs].map(AsFd::as_fd);
-        let pid = start_inside(walls, &theirs, false, || crate::probe::run(probe))?;
+        let pid = start_inside((walls, Standing::Equal), &theirs, false, || crate::probe::run(probe))?;
         Ok(Self { pid, stdin: Inlet::new(stdin.ours), outlets: outlets(out.ours, err.ours), terminal: None })
     }
 

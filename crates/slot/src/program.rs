@@ -6,13 +6,14 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
+use madang_slot_api::ASIDE;
 use rustix::{
     fs::OFlags,
     process::Pid,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
 
-use crate::walls::Walls;
+use crate::walls::{Standing, Walls};
 
 /// Where programs start.
 pub const WORK: &str = "/home/work";
@@ -27,12 +28,14 @@ pub struct Program {
     argv: Vec<CString>,
     env: Vec<CString>,
     paths: Vec<CString>,
+    standing: Standing,
 }
 
 impl Program {
     /// `env` holds `KEY=VALUE`; later entries win.
     pub fn new(argv: &[String], env: &[String]) -> io::Result<Self> {
         let env = last_wins(env);
+        let standing = if env.iter().any(|entry| entry == ASIDE) { Standing::Aside } else { Standing::Equal };
         let text =
             |text: &String| CString::new(text.as_str()).map_err(|_| io::Error::other("a NUL byte in a command line"));
         let first = argv.first().ok_or_else(|| io::Error::other("an empty command line"))?;
@@ -45,6 +48,7 @@ impl Program {
             argv: argv.iter().map(text).collect::<Result<_, _>>()?,
             env: env.iter().map(text).collect::<Result<_, _>>()?,
             paths: paths.iter().map(text).collect::<Result<_, _>>()?,
+            standing,
         })
     }
 
@@ -54,7 +58,7 @@ impl Program {
             texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
         };
         let (argv, env) = (pointers(&self.argv), pointers(&self.env));
-        start_inside(walls, descriptors, terminal, || self.execute(&argv, &env))
+        start_inside((walls, self.standing), descriptors, terminal, || self.execute(&argv, &env))
     }
 
     /// Returns the exit code of a program that cannot be executed.
@@ -77,7 +81,7 @@ impl Program {
 
 /// Forks; the child gets the descriptors and stands behind the walls when `act` is called, whose answer is its exit code.
 pub fn start_inside(
-    walls: &Walls,
+    walls: (&Walls, Standing),
     descriptors: &[BorrowedFd<'_>],
     terminal: bool,
     act: impl FnOnce() -> i32,
@@ -94,10 +98,10 @@ pub fn start_inside(
 }
 
 /// Makes the calling process a guest, or ends it.
-fn enter(walls: &Walls, descriptors: &[BorrowedFd<'_>], terminal: bool) {
+fn enter((walls, standing): (&Walls, Standing), descriptors: &[BorrowedFd<'_>], terminal: bool) {
     let entered = place(descriptors).and_then(|()| lead_session(terminal)).and_then(|()| default_signals());
     rustix::process::umask(UMASK);
-    let entered = entered.and_then(|()| std::env::set_current_dir(WORK)).and_then(|()| walls.enter());
+    let entered = entered.and_then(|()| std::env::set_current_dir(WORK)).and_then(|()| walls.enter(standing));
     if let Err(error) = entered {
         complain(&format!("madang: cannot enter the sandbox: {error}\n"));
         exit(EXIT_CANNOT_EXECUTE);

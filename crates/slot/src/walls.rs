@@ -20,6 +20,17 @@ const WRITABLE: [&str; 3] = ["/home/work", "/tmp", "/dev"];
 
 /// Guests are killed before init when memory runs out.
 const GUEST_OOM_SCORE_ADJ: &str = "500";
+/// One that stands aside before other guests.
+const ASIDE_OOM_SCORE_ADJ: &str = "900";
+/// How much less of processors it has than others who want them.
+const ASIDE_NICE: i32 = 10;
+
+/// Whether a guest gives way to the others of its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Equal,
+    Aside,
+}
 
 /// What init may do until the claim: prepare the slot for what the request asks.
 pub fn powers_until_bind() -> CapabilitySet {
@@ -86,10 +97,17 @@ pub struct Walls {
 
 impl Walls {
     /// Makes the calling process a guest. It must be about to exec: there is no way back.
-    pub fn enter(&self) -> io::Result<()> {
+    pub fn enter(&self, standing: Standing) -> io::Result<()> {
         // As root of the user namespace, since proc files belong to it.
         set_file_ids(0);
-        let _ = std::fs::write("/proc/self/oom_score_adj", GUEST_OOM_SCORE_ADJ);
+        let score = match standing {
+            Standing::Equal => GUEST_OOM_SCORE_ADJ,
+            Standing::Aside => {
+                let _ = rustix::process::nice(ASIDE_NICE);
+                ASIDE_OOM_SCORE_ADJ
+            }
+        };
+        let _ = std::fs::write("/proc/self/oom_score_adj", score);
         limit_resources(self)?;
         self.become_guest()?;
         set_no_new_privs(true)?;

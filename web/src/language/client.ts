@@ -39,7 +39,7 @@ function signaturesOf(said: unknown): unknown {
   const signatures = listOf(said['signatures'], SIGNATURES_MAX).filter(isRecord).map((one) => {
     const parameters = listOf(one['parameters'], SIGNATURES_MAX).filter(isRecord).map(({ label }) => ({ label: parameterOf(label) }));
     const active = isWhole(one['activeParameter']) ? { activeParameter: one['activeParameter'] } : {};
-    return { label: seen(textOf(one['label'], LABEL_CHARS_MAX)), parameters, ...active };
+    return { label: seen(textOf(one['label'], LABEL_CHARS_MAX)).replaceAll('\n', ' '), parameters, ...active };
   });
   if (signatures.length === 0) return null;
   const active = isWhole(said['activeSignature']) && said['activeSignature'] < signatures.length ? said['activeSignature'] : 0;

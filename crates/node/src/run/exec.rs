@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use madang_model::Usage;
 use madang_node_api::{ExecControl, ExecEnd, ExecEvent, ExecHandle, ExecInput, ExecSpec, NodeError};
-use madang_slot_api::{Cause, Exit, FromSlot, RunNumber, Start, Stream, ToSlot};
+use madang_slot_api::{ASIDE, Cause, Exit, FromSlot, RunNumber, Start, Stream, ToSlot};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -42,21 +42,17 @@ const END_WAIT: Duration = Duration::from_secs(10);
 const SIGHUP: i32 = 1;
 /// A century, as good as no deadline.
 const WALL_MS: u64 = 100 * 365 * 86_400_000;
-/// How a program that stands aside begins: the kernel takes it before others where memory is short, and gives it what is left of processors.
-/// An image may lack `nice`, and a kernel may refuse; it runs all the same.
-const ASIDE: &str = "{ echo 900 >/proc/self/oom_score_adj; } 2>/dev/null
-if command -v nice >/dev/null; then exec nice -n 10 \"$@\"; fi
-exec \"$@\"";
 
 /// Starts `spec` in `sandbox`; returns when it has begun.
 pub async fn start(sandbox: Arc<Sandbox>, spec: ExecSpec) -> Result<ExecHandle, NodeError> {
     check_size(&spec)?;
     let held = (!spec.aside).then(|| sandbox.freezer.run());
     let (run, messages) = sandbox.link.open_run().map_err(unavailable)?;
+    let env = spec.env.into_iter().map(|(key, value)| format!("{key}={value}"));
     let start = Start {
         run,
-        argv: if spec.aside { standing_aside(spec.argv) } else { spec.argv },
-        env: spec.env.into_iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        argv: spec.argv,
+        env: env.chain(spec.aside.then(|| ASIDE.to_owned())).collect(),
         terminal: spec.terminal.map(|size| (size.rows, size.cols)),
         wall_ms: WALL_MS,
         output_bytes: u64::MAX,
@@ -98,10 +94,6 @@ fn check_size(spec: &ExecSpec) -> Result<(), NodeError> {
         true => Ok(()),
         false => Err(NodeError::Invalid("a command and its environment are at most 64 KiB together".to_owned())),
     }
-}
-
-fn standing_aside(argv: Vec<String>) -> Vec<String> {
-    ["/bin/sh", "-c", ASIDE, "sh"].into_iter().map(str::to_owned).chain(argv).collect()
 }
 
 struct Exec {
