@@ -21,7 +21,8 @@ fn main() -> io::Result<()> {
     if dist.join("index.html").is_file() {
         list(&dist, &mut files)?;
     }
-    files.sort();
+    // As texts, which is how they are searched for: paths are ordered part by part, `a/b` before `a.b`.
+    files.sort_by_key(|file| file.display().to_string());
     let mut table = String::from("&[\n");
     for file in files.iter().filter(|file| !is_packed(file)) {
         let path = file.strip_prefix(&dist).unwrap_or(file).display().to_string();

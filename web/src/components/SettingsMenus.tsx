@@ -1,5 +1,6 @@
 import { useText } from '../i18n/text';
-import { change, THEMES, useSettings, type Locale } from '../stores/settings';
+import { THEMES, type Locale } from '../stores/kept-settings';
+import { change, useSettings } from '../stores/settings';
 import { IconButton } from '../ui/Button';
 import { Menu, type Choice } from '../ui/Menu';
 

@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'react';
 import { client } from '../api/client';
 import type { Schema } from '../api/client';
 import { useText } from '../i18n/text';
+import { keepHere } from '../stores/here';
 import { IconButton } from '../ui/Button';
 import { Menu } from '../ui/Menu';
 import { Logo } from './Logo';
@@ -16,6 +17,7 @@ import styles from './Shell.module.css';
 export function Shell({ signin }: { signin: Schema['SigninView'] }) {
   const t = useText();
   const content = useFocusKept();
+  useEffect(() => { keepHere(signin.user); }, [signin.user]);
   return (
     <div className={styles['shell']}>
       <a className={styles['skip']} href="#content">
@@ -54,6 +56,7 @@ function AccountMenu({ name }: { name: string }) {
   const navigate = useNavigate();
   const signOut = async () => {
     await client.DELETE('/api/v1/signin');
+    keepHere(null);
     queries.clear();
     await navigate({ to: '/signin' });
   };

@@ -1,4 +1,5 @@
-import { useSettings, change, THEMES } from '../stores/settings';
+import { THEMES } from '../stores/kept-settings';
+import { useSettings, change } from '../stores/settings';
 import type { Command } from '../components/workspace/CommandPalette';
 import type { RunState } from '../components/workspace/WorkspaceBar';
 import { useText, type MessageId } from '../i18n/text';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createIntl } from 'react-intl';
-import { consoleTexts, type MessageId } from './console';
+import { consoleParts, consoleTexts, type MessageId } from './console';
 import { en } from './en';
 import { CATALOGUES } from './text';
 
@@ -11,6 +11,11 @@ const names = (text: string) => [...new Set([...text.matchAll(/\{(\w+)\s*[,}]/g)
 
 test('every catalogue has every message, and no other', () => {
   for (const catalogue of Object.values(CATALOGUES)) expect(Object.keys(catalogue).sort()).toEqual(ids.toSorted());
+});
+
+test('no page that comes later says something else by the same name', () => {
+  const again = Object.values(consoleParts).flatMap((part) => Object.keys(part));
+  expect([...again, ...Object.keys(en)].filter((id, at, every) => every.indexOf(id) !== at)).toEqual([]);
 });
 
 test('messages can be read, are not empty, and name the same values in every language', () => {

@@ -17,6 +17,8 @@ import { settingsKo } from './ko/settings';
 import { usageKo } from './ko/usage';
 import { CATALOGUES, type MessageId as SharedId, type Values } from './text';
 
+export const consoleParts = [adminEn, consoleEn, usageEn, foldersEn, settingsEn, imagesEn, overviewEn, planEn] as const;
+
 /** What the console says beside what every page may: it comes with the first page of the console, not before. */
 export const consoleTexts = {
   en: { ...adminEn, ...consoleEn, ...usageEn, ...foldersEn, ...settingsEn, ...imagesEn, ...overviewEn, ...planEn },

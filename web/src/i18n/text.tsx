@@ -3,7 +3,8 @@ import { useMemo, type ReactNode } from 'react';
 import { I18nProvider } from 'react-aria-components';
 import { en } from './en';
 import { ko } from './ko';
-import { useSettings, type Locale } from '../stores/settings';
+import type { Locale } from '../stores/kept-settings';
+import { useSettings } from '../stores/settings';
 
 export type MessageId = keyof typeof en;
 export type Catalogue = Readonly<Record<MessageId, string>>;

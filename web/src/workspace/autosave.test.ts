@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Tag, TextRead } from '../api/files';
-import { Autosave, storedDrafts } from './autosave';
+import { Autosave } from './autosave';
+import { storedDrafts } from './drafts';
 
 /** A file on a server that fails when it is told to. */
 class Remote {

@@ -1,4 +1,5 @@
 import type { Tag, TextRead } from '../api/files';
+import type { Drafts } from './drafts';
 
 export type SaveState =
   | { kind: 'loading' }
@@ -10,16 +11,6 @@ export type SaveState =
   /** Somebody or some program wrote the file since it was read here. */
   | { kind: 'conflict'; theirs: string }
   | { kind: 'unreadable'; why: 'binary' | 'large' | 'gone' | 'failed'; detail: string };
-
-/** A text that the server has not got, what it was written over, and prints of what was sent meanwhile without hearing what became of it. */
-type Draft = { base: string; text: string; sent: readonly string[] };
-
-/** Where texts are kept until the server has them. */
-export type Drafts = {
-  get: (path: string) => Draft | null;
-  set: (path: string, draft: Draft) => void;
-  remove: (path: string) => void;
-};
 
 export type Rim = { read: (path: string) => Promise<TextRead>; write: (path: string, text: string, known: Tag) => Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }>; drafts: Drafts };
 
@@ -250,36 +241,4 @@ function print(text: string): string {
 
 function said(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Drafts in the browser's storage, of one session. */
-export function storedDrafts(session: string, storage: Storage = localStorage): Drafts {
-  const key = (path: string) => `madang.draft:${session}:${path}`;
-  return {
-    get: (path) => {
-      try {
-        const draft: unknown = JSON.parse(storage.getItem(key(path)) ?? 'null');
-        return draftOf(draft);
-      } catch {
-        return null;
-      }
-    },
-    set: (path, draft) => {
-      // Storage may be full or forbidden: the server is still asked, and the page says that the text is not saved.
-      try {
-        storage.setItem(key(path), JSON.stringify(draft));
-      } catch (error) {
-        console.warn('a draft could not be kept', error);
-      }
-    },
-    remove: (path) => { storage.removeItem(key(path)); },
-  };
-}
-
-function draftOf(value: unknown): Draft | null {
-  if (typeof value !== 'object' || value === null || !('base' in value) || !('text' in value)) return null;
-  const { base, text } = value;
-  if (typeof base !== 'string' || typeof text !== 'string') return null;
-  const sent: unknown[] = 'sent' in value && Array.isArray(value.sent) ? value.sent : [];
-  return { base, text, sent: sent.filter((one) => typeof one === 'string') };
 }

@@ -1,7 +1,8 @@
 import { readText, writeOver, type Tag } from '../api/files';
 import { readOpened } from './ahead';
 import { keepTabs, keptTabs } from './kept-tabs';
-import { Autosave, storedDrafts, type SaveState } from './autosave';
+import { Autosave, type SaveState } from './autosave';
+import { storedDrafts } from './drafts';
 
 /** Where in a text: lines from 0, and UTF-16 units from a line's begin. */
 export type Place = { readonly line: number; readonly character: number };
@@ -80,6 +81,12 @@ export class Tabs {
     const tab: Tab = { path, file, state: file.state, text: null, version: 0, place: null };
     this.tabs = [...this.tabs, tab];
     void file.open(readOpened(this.session, path)).then((text) => { this.replace(tab, text); });
+  }
+
+  /** Reads a file again that could not be read. */
+  async retry(path: string): Promise<void> {
+    const tab = this.tabs.find((tab) => tab.path === path);
+    if (tab?.state.kind === 'unreadable' && tab.state.why === 'failed') this.replace(tab, await tab.file.open());
   }
 
   private replace(tab: Tab, text: string | null): void {

@@ -69,6 +69,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route(follow::PATH, get(follow::tell))
         .fallback(web::other)
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(web::no_other_worker))
         .layer(middleware::from_fn_with_state(Arc::clone(app), problem::rim))
         .with_state(Arc::clone(app))
 }

@@ -24,6 +24,10 @@ pub(super) async fn script() -> Response {
     answer("text/javascript; charset=utf-8", SCRIPT)
 }
 
+pub(super) fn script_of(text: &'static str) -> Response {
+    answer("text/javascript; charset=utf-8", text)
+}
+
 fn answer(kind: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),

@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -16,6 +17,16 @@ use crate::signin::cookie::new_secret;
 /// Paths that are never the web's, whatever is asked for there.
 const OTHERS: [&str; 4] = ["/api", "/healthz", "/readyz", "/metrics"];
 const UNBUILT: &str = include_str!("page/unbuilt.html");
+/// What stands between browser and server, in `web/src/offline/worker.ts`: it answers where the server does not.
+const WORKER: &str = "/worker.js";
+/// In place of one that a browser has of a server whose web was built: it takes itself and what it kept away.
+const NO_WORKER: &str = include_str!("page/no_worker.js");
+/// What the worker answers with.
+const AWAY: &str = "/offline.html";
+/// The worker asks us alone, and has nothing else to do.
+const WORKER_POLICY: &str = "default-src 'none'; connect-src 'self'";
+const AWAY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; \
+     frame-ancestors 'none'; base-uri 'none'";
 
 /// What no route is for: a file of the web, its page, or nothing.
 pub(super) async fn other(State(app): State<Shared>, request: Request) -> Response {
@@ -29,6 +40,7 @@ pub(super) async fn other(State(app): State<Shared>, request: Request) -> Respon
     }
     match madang_web_assets::find(path) {
         Some(file) => answer_file(file, request.headers()),
+        None if path == WORKER => page::script_of(NO_WORKER),
         None if wants_page(request.headers()) => app_page(&app).unwrap_or_else(|| page::text(UNBUILT)),
         None => problem::no_such_route().await.into_response(),
     }
@@ -58,7 +70,7 @@ fn policy(nonce: &str, framing: Option<&Framing>) -> String {
     let frames = framing.map_or("'none'", |framing| &framing.source);
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; connect-src 'self'; \
-         img-src 'self' data: blob:; font-src 'self'; frame-src {frames}; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+         img-src 'self' data: blob:; font-src 'self'; frame-src {frames}; worker-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     )
 }
 
@@ -91,8 +103,21 @@ fn answer_file(file: &'static File, asked: &HeaderMap) -> Response {
     }
     let keep = if file.is_immutable() { "public, max-age=31536000, immutable" } else { "no-cache" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    let policy = [(WORKER, WORKER_POLICY), (AWAY, AWAY_POLICY)].into_iter().find(|(path, _)| path[1..] == *file.path);
+    if let Some((_, policy)) = policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    }
     guard(headers);
     response
+}
+
+/// No script but ours becomes a worker that stands before our pages, whoever wrote it and whatever our page was made to ask for.
+pub(super) async fn no_other_worker(request: Request, next: Next) -> Response {
+    let asks_for_worker = request.headers().contains_key("service-worker");
+    if asks_for_worker && request.uri().path() != WORKER {
+        return problem::no_such_route().await.into_response();
+    }
+    next.run(request).await
 }
 
 /// Whether `Accept-Encoding` names it, and not to refuse it.

@@ -67,3 +67,28 @@ async fn what_is_no_page_cannot_become_one() {
         assert!(policy.contains("default-src 'none'") && policy.contains("sandbox"), "{path}: {policy}");
     }
 }
+
+#[tokio::test]
+async fn the_one_worker_is_ours_and_there_is_always_one_to_replace_it() {
+    let world = World::new().await;
+    let asking = [("service-worker", "script"), ("accept", "*/*")];
+    let worker = world.send_bare(Method::GET, "/worker.js", &asking, "").await;
+    assert_eq!(worker.status, 200);
+    assert_eq!(worker.headers["content-type"], "text/javascript; charset=utf-8");
+    assert_eq!(worker.headers["cache-control"], "no-cache");
+    assert!(worker.headers.get("service-worker-allowed").is_none());
+    let policy = worker.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("connect-src 'self'"), "{policy}");
+    let text = String::from_utf8_lossy(&worker.body).into_owned();
+    assert_eq!(text.contains("unregister()"), !madang_web_assets::is_built(), "{text}");
+    for path in ["/", "/madang.svg", "/signin/page.js", "/api/v1/version", "/api/v1/sessions/ses_1/files/worker.js"] {
+        world.send_bare(Method::GET, path, &asking, "").await.problem(404, "not-found");
+    }
+    if !madang_web_assets::is_built() {
+        return;
+    }
+    let away = world.send_bare(Method::GET, "/offline.html", &[PAGE], "").await;
+    let policy = away.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("script-src 'self'; style-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    assert!(!String::from_utf8_lossy(&away.body).contains(madang_web_assets::NONCE_PLACE));
+}

@@ -33,12 +33,12 @@ export function Sharing({ folder }: { folder: Folder }) {
     ...pending.map(({ id, user, user_name, permission, created_at }) => ({ key: id, name: user_name, permission, since: created_at, isPending: true, end: () => { withdraw.mutate(user); } })),
   ];
   return (
-    <Card title={t('share.title')} acts={<span className={styles['acts']}><Button small icon="person" onPress={() => { setAdding('user'); }}>{t(folder.user ? 'share.invite' : 'share.with')}</Button><Button small onPress={() => { setAdding('project'); }}>{t('share.project')}</Button></span>}>
+    <Card title={t('share.with.title')} acts={<span className={styles['acts']}><Button small icon="person" onPress={() => { setAdding('user'); }}>{t(folder.user ? 'share.invite' : 'share.with')}</Button><Button small onPress={() => { setAdding('project'); }}>{t('share.project')}</Button></span>}>
       <ProblemNotice error={shares.error ?? withdraw.error} />
       {shares.data && rows.length === 0 && <p className={styles['fine']}>{t('share.none')}</p>}
       {rows.length > 0 && (
         <Table<Row>
-          label={t('share.title')}
+          label={t('share.with.title')}
           rows={rows}
           rowKey={({ key }) => key}
           isGone={({ isPending }) => isPending}
@@ -72,7 +72,7 @@ function ShareDialog({ folder, kind, onClose }: { folder: Folder; kind: With; on
   const permission = (given: FormData) => PERMISSIONS.find((permission) => permission === typed(given, 'permission')) ?? 'read';
   return (
     <FormDialog title={t(kind === 'project' ? 'share.project' : isInvitation ? 'share.invite' : 'share.with')} submit={t('share.submit')} act={share} onSubmit={(given) => { share.mutate({ name: typed(given, 'name') ?? '', permission: permission(given) }); }} onClose={onClose}>
-      <p className={styles['fine']}>{t(isInvitation ? 'share.text' : 'share.now')}</p>
+      <p className={styles['fine']}>{t(isInvitation ? 'share.with.text' : 'share.now')}</p>
       {/* Members see few names of others; they know whom they mean. */}
       {options.length > 0 ? <SelectField label={t('share.user')} name="name" options={options.map(({ id, name }) => ({ value: id, label: name }))} /> : <TextField label={t('share.user')} name="name" isRequired autoComplete="off" />}
       <SelectField label={t('share.may')} name="permission" options={PERMISSIONS.map((value) => ({ value, label: t(`folders.may.${value}`) }))} />

@@ -37,13 +37,13 @@ export function AccessKeys() {
   const keys = data?.filter(({ user }) => user === signin?.user) ?? [];
   const choose = (key: Key, act: Act) => { if (act === 'suspend' || act === 'resume') turn.mutate({ key, act }); else setDoing({ what: act, key }); };
   return (
-    <Card title={t('keys.title')} acts={<Button small icon="add" onPress={() => { setMaking(true); }}>{t('keys.new')}</Button>}>
+    <Card title={t('access.title')} acts={<Button small icon="add" onPress={() => { setMaking(true); }}>{t('keys.new')}</Button>}>
       <p className={styles['fine']}>{t('keys.text')}</p>
       <ProblemNotice error={error ?? turn.error} />
       {data && keys.length === 0 && <p className={styles['fine']}>{t('keys.none')}</p>}
       {keys.length > 0 && (
         <Table<Key>
-          label={t('keys.title')}
+          label={t('access.title')}
           rows={keys}
           rowKey={({ access_key }) => access_key}
           columns={[

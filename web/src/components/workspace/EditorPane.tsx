@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Button as AriaButton } from 'react-aria-components';
 import { useText } from '../../i18n/text';
 import { downloadFile } from '../../api/files';
@@ -13,6 +13,9 @@ import { Notice } from '../../ui/Notice';
 import { FilePicture } from './FilePicture';
 import { KeyRow } from './KeyRow';
 import styles from './EditorPane.module.css';
+
+/** What could not be read is read again by itself. */
+const AGAIN_MS = 5_000;
 
 const loadEditor = async () => (await import('./Editor')).Editor;
 const loadLanguageLine = async () => (await import('./LanguageLine')).LanguageLine;
@@ -112,13 +115,21 @@ function Conflict({ tab }: { tab: Tab }) {
 function Unreadable({ tab }: { tab: Tab }) {
   const t = useText();
   const { session, tabs } = useWorkspace();
+  const { path } = tab;
+  const isFailed = tab.state.kind === 'unreadable' && tab.state.why === 'failed';
+  useEffect(() => {
+    if (!isFailed) return undefined;
+    const timer = setInterval(() => void tabs.retry(path), AGAIN_MS);
+    return () => { clearInterval(timer); };
+  }, [isFailed, tabs, path]);
   if (tab.state.kind !== 'unreadable') return null;
   const { why, detail } = tab.state;
   return (
     <div className={styles['empty']}>
       {why === 'binary' && <FilePicture path={tab.path} />}
       <p>{why === 'failed' ? detail : t(`editor.${why}`)}</p>
-      {why !== 'gone' && <Button icon="download" onPress={() => void downloadFile(session.id, tab.path, baseOf(tab.path))}>{t('files.download')}</Button>}
+      {why === 'failed' && <Button look="primary" onPress={() => void tabs.retry(tab.path)}>{t('app.retry')}</Button>}
+      {(why === 'binary' || why === 'large') && <Button icon="download" onPress={() => void downloadFile(session.id, tab.path, baseOf(tab.path))}>{t('files.download')}</Button>}
       {why === 'gone' && <Button onPress={() => { tabs.drop(tab.path); }}>{t('app.close')}</Button>}
     </div>
   );

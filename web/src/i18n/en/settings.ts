@@ -43,7 +43,7 @@ export const settingsEn = {
   'tokens.revoke.title': 'Revoke “{name}”?',
   'tokens.revoke.text': 'Whatever signs in with it is refused from now on. This cannot be taken back.',
   'tokens.revoke.submit': 'Revoke',
-  'keys.title': 'Access keys',
+  'access.title': 'Access keys',
   'keys.text': 'A pair of a public and a secret part, with which programs sign each request; the secret itself never travels. The command line and the stock clients take them.',
   'keys.new': 'New access key',
   'keys.none': 'No access keys yet.',

@@ -44,7 +44,7 @@ export const settingsKo: Readonly<Record<keyof typeof settingsEn, string>> = {
   'tokens.revoke.title': '“{name}” 토큰을 무효로 할까요?',
   'tokens.revoke.text': '이 토큰으로 하는 요청은 이제부터 모두 거절됩니다. 되돌릴 수 없습니다.',
   'tokens.revoke.submit': '무효로 하기',
-  'keys.title': '접근 키',
+  'access.title': '접근 키',
   'keys.text': '공개 부분과 비밀 부분의 짝입니다. 프로그램은 요청마다 서명하고, 비밀 부분은 전송되지 않습니다. 명령줄과 기존 클라이언트에서 씁니다.',
   'keys.new': '새 접근 키',
   'keys.none': '아직 접근 키가 없습니다.',
