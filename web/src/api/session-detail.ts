@@ -16,9 +16,9 @@ export const sessionLogsQuery = (id: string, isLive: boolean) =>
     refetchInterval: isLive ? REFRESH_MS : false,
   });
 
-/** The results of runs. There is no list of a session's runs: `runs` are those that events and logs name. */
+/** The results of runs, of the first of them. */
 export const runResultsQuery = (runs: readonly string[]) => {
-  const latest = runs.slice(-RUNS_MAX).toReversed();
+  const latest = runs.slice(0, RUNS_MAX);
   return queryOptions({
     queryKey: ['run-results', latest],
     queryFn: async () => {

@@ -44,8 +44,10 @@ export function Shell({ signin }: { signin: Schema['SigninView'] }) {
 function useFocusKept() {
   const content = useRef<HTMLElement>(null);
   const pathname = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation?.pathname });
+  const before = useRef(pathname);
   useEffect(() => {
-    if (document.activeElement === document.body) content.current?.focus({ preventScroll: true });
+    if (before.current !== undefined && before.current !== pathname && document.activeElement === document.body) content.current?.focus({ preventScroll: true });
+    before.current = pathname;
   }, [pathname]);
   return content;
 }

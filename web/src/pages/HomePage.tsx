@@ -24,6 +24,8 @@ export function HomePage() {
   const overview = useLoaded(loadOverview);
   const [isMaking, setMaking] = useState(false);
   const available = languages.data?.filter(({ available }) => available) ?? [];
+  // Whoever answers for others and has nothing of their own came for those; who sets a service up begins with a first program.
+  const isTeachersStart = sessions.data?.items.length === 0 && !isAdministrator(signin?.role ?? '');
   const failure = sessions.error ?? languages.error;
   return (
     <div className={styles['page']}>
@@ -33,6 +35,7 @@ export function HomePage() {
           {failure.message}
         </Notice>
       )}
+      {isTeachersStart && overview && <overview.Overview />}
       {sessions.data?.items.length === 0 && languages.data && <Welcome languages={available} />}
       {sessions.data && sessions.data.items.length > 0 && (
         <>
@@ -48,7 +51,7 @@ export function HomePage() {
         </>
       )}
       {sessions.isPending && <p className={styles['more']}>{t('app.loading')}</p>}
-      {overview && sessions.data && <overview.Overview />}
+      {overview && sessions.data && !isTeachersStart && <overview.Overview />}
       <NewWorkspaceDialog languages={available} isOpen={isMaking} onClose={() => { setMaking(false); }} />
     </div>
   );

@@ -43,7 +43,6 @@ function SessionDetail({ session, events }: { session: Session; events: readonly
   const people = useMemo(() => new Map(known.map(({ id, name }) => [id, name])), [known]);
   const isLive = session.allowed_actions?.includes('end') ?? false;
   const { data: logs = [], error: logsError } = useQuery(sessionLogsQuery(session.id, isLive));
-  const runs = [...new Set([...logs.map(({ run }) => run), ...events.flatMap((event) => ('run' in event ? [event.run] : []))])];
   return (
     <div className={styles['page']}>
       <p className={styles['fine']}><Link to="/sessions">{t('session.back')}</Link></p>
@@ -63,7 +62,7 @@ function SessionDetail({ session, events }: { session: Session; events: readonly
         <SessionUsage session={session} />
         {session.allowed_actions?.includes('files') && <SessionApps id={session.id} />}
       </div>
-      <SessionRuns runs={runs} />
+      <SessionRuns session={session.id} />
       <Card title={t('session.log')}>
         {logsError && <p className={styles['fine']}>{logsError.message}</p>}
         {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reached by the keyboard */}

@@ -1,10 +1,12 @@
-import { useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useIntl } from 'react-intl';
 import type { Schema } from '../../api/client';
+import { runListQuery } from '../../api/run-history';
 import { runResultsQuery } from '../../api/session-detail';
 import { useText } from '../../i18n/console';
 import { Badge, type BadgeTone } from '../../ui/Badge';
 import { bytes, span } from '../../ui/format';
+import { shown } from '../../workspace/names';
 import { Ago } from '../Ago';
 import { Card } from './Card';
 import { Table } from '../../ui/Table';
@@ -13,10 +15,13 @@ import styles from './console.module.css';
 type Run = Schema['RunView'];
 
 /** The latest runs with what became of them. */
-export function SessionRuns({ runs }: { runs: readonly string[] }) {
+export function SessionRuns({ session }: { session: string }) {
   const t = useText();
   const intl = useIntl();
-  const { data = [] } = useQuery(runResultsQuery(runs));
+  const list = useInfiniteQuery(runListQuery(session));
+  const runs = list.data?.pages[0]?.items ?? [];
+  const titles = new Map(runs.map(({ id, title }) => [id, title]));
+  const { data = [] } = useQuery(runResultsQuery(runs.map(({ id }) => id)));
   return (
     <Card title={t('session.runs')}>
       {data.length === 0 ? (
@@ -27,6 +32,7 @@ export function SessionRuns({ runs }: { runs: readonly string[] }) {
           rows={data}
           rowKey={({ id }) => id}
           columns={[
+            { id: 'what', title: t('session.run.what'), cell: ({ id }) => { const title = titles.get(id); return title ? shown(title) : t('history.untitled'); } },
             { id: 'verdict', title: t('session.run.verdict'), cell: (run) => <RunBadge run={run} /> },
             { id: 'at', title: t('session.run.at'), cell: ({ created_at }) => <Ago time={created_at} /> },
             { id: 'mode', title: t('session.run.mode'), kind: 'wide', cell: ({ mode }) => t(`session.mode.${mode}`) },

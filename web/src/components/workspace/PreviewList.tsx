@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useState, type FormEvent, type ReactNode } from 'react';
+import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
 import { appOffersQuery, appsQuery, portsQuery } from '../../api/apps';
 import type { Schema } from '../../api/client';
 import { useText } from '../../i18n/text';
@@ -12,6 +12,8 @@ import { OpenButtons, type Wanted } from './PreviewPane';
 import styles from './PreviewPane.module.css';
 
 const REFRESH_MS = 4_000;
+/** Looking is a command in the session, which keeps it from being idle: what is not looked at again is not looked for for ever. */
+const LOOKS_MAX = 15;
 /** The app without a program: whatever listens. */
 const PORT = 'port';
 
@@ -21,10 +23,16 @@ type Acts = { isBusy: boolean; onOpen: (wanted: Wanted) => void; onTab: (wanted:
 export function PreviewList({ isShown, ...acts }: Acts & { isShown: boolean }) {
   const t = useText();
   const { session } = useWorkspace();
+  const [looks, setLooks] = useState(0);
+  const isResting = looks >= LOOKS_MAX;
   // Looking costs the session a little, so it is done while somebody looks here.
   const watch = { enabled: isShown, refetchInterval: REFRESH_MS };
   const apps = useQuery({ ...appsQuery(session.id), ...watch });
-  const ports = useQuery({ ...portsQuery(session.id), ...watch, retry: false });
+  const ports = useQuery({ ...portsQuery(session.id), ...watch, refetchInterval: isResting ? false : REFRESH_MS, retry: false });
+  const looked = ports.dataUpdatedAt;
+  useEffect(() => {
+    if (isShown && looked > 0) setLooks((looks) => looks + 1);
+  }, [isShown, looked]);
   const offers = useQuery({ ...appOffersQuery, enabled: isShown });
   const running = (apps.data ?? []).filter(({ state, protocol }) => state === 'running' && protocol === 'http');
   const others = running.filter(({ name }) => name !== PORT);
@@ -41,6 +49,7 @@ export function PreviewList({ isShown, ...acts }: Acts & { isShown: boolean }) {
             <Row key={port} wanted={{ name: PORT, port, title: t('preview.port', { port: String(port) }) }} {...acts} />
           ))}
         </ul>
+        {isResting && <Button small icon="refresh" isPending={ports.isFetching} onPress={() => { setLooks(0); void ports.refetch(); }}>{t('files.refresh')}</Button>}
         <OtherPort {...acts} />
       </Part>
       {offers.data && <Offers offers={offers.data.filter(({ name }) => name !== PORT)} running={new Set(others.map(({ name }) => name))} {...acts} />}

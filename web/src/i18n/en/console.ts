@@ -87,6 +87,7 @@ export const consoleEn = {
   'session.app.ended': 'ended',
   'session.runs': 'Latest runs',
   'session.runs.none': 'Nothing has run in it lately.',
+  'session.run.what': 'What',
   'session.run.verdict': 'Verdict',
   'session.run.at': 'Begun',
   'session.run.mode': 'Mode',

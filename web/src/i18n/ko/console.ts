@@ -88,6 +88,7 @@ export const consoleKo: Readonly<Record<keyof typeof consoleEn, string>> = {
   'session.app.ended': '끝남',
   'session.runs': '최근 실행',
   'session.runs.none': '최근에 실행한 것이 없습니다.',
+  'session.run.what': '내용',
   'session.run.verdict': '판정',
   'session.run.at': '시작',
   'session.run.mode': '방식',
