@@ -19,6 +19,10 @@ const ANSWER_MS = 20_000;
 /** One that says nothing of itself by then never will. */
 const READY_MS = 40_000;
 const SETTINGS_MAX = 64;
+/** What programs are told of themselves, by their names: of two servers and a package manager for types, which has no network, one is enough. */
+const OPTIONS: Readonly<Record<string, unknown>> = {
+  'typescript-language-server': { disableAutomaticTypingAcquisition: true, tsserver: { useSyntaxServer: 'never' } },
+};
 
 export type Rim = {
   readonly state: (state: ServiceState) => void;
@@ -39,9 +43,10 @@ export class Live {
   private readonly language: string;
   private readonly rim: Rim;
 
-  constructor(session: string, language: string, rim: Rim) {
+  constructor(session: string, { language, name }: { language: string; name: string }, rim: Rim) {
     [this.session, this.language, this.rim] = [session, language, rim];
     this.client = new Client({
+      initializationOptions: OPTIONS[name],
       rootUri: ROOT_URI,
       timeout: ANSWER_MS,
       // Nothing of it is shown that the library would make of Markdown: what is, `Markdown` draws.

@@ -60,7 +60,7 @@ export class LanguageService {
 
   private async begin(): Promise<Live> {
     const { Live } = await import('../language/live');
-    const live = new Live(this.session, this.language, {
+    const live = new Live(this.session, { language: this.language, name: this.shown.name }, {
       state: (state) => { this.tell({ state }); },
       problems: (path, count) => { this.tell({ problems: new Map(this.shown.problems).set(path, count) }); },
       open: (path, place) => { this.tabs.openAt(path, place); },
