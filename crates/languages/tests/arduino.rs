@@ -115,3 +115,15 @@ fn a_sketch_that_ends_ends_the_run() {
     let said = text(&run.stderr);
     assert!(said.starts_with("pin 13: switched on 1 times, on for 0.25") && said.contains(" of 0.25"), "{said}");
 }
+
+#[test]
+fn a_servo_gets_the_pulses_of_its_angle() {
+    let sketch = "#include <Servo.h>\nServo one, two;\nvoid setup() { one.attach(9); two.attach(6); one.write(0); two.write(180); delay(1010); Serial.begin(9600); Serial.println(two.read()); Serial.flush(); one.detach(); two.detach(); exit(0); }\nvoid loop() {}\n";
+    let Some(Made { build, run }) = made(sketch, &[], "", "3") else { return };
+    assert!(build.status.success() && build.stderr.is_empty(), "{build:?}");
+    assert_eq!(text(&run.stdout), "180\r\n");
+    // Fifty pulses a second, of 544 µs and of 2400 µs.
+    let said = text(&run.stderr);
+    assert!(said.contains("pin 9: switched on 51 times, on for 0.028 s"), "{said}");
+    assert!(said.contains("pin 6: switched on 50 times, on for 0.121 s"), "{said}");
+}

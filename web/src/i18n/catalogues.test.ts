@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 import { createIntl } from 'react-intl';
-import { consoleParts, consoleTexts, type MessageId } from './console';
+import { boardTexts, type MessageId as BoardId } from './board';
+import { consoleParts, consoleTexts, type MessageId as ConsoleId } from './console';
 import { en } from './en';
 import { CATALOGUES } from './text';
 
-const all: Readonly<Record<MessageId, string>> = { ...en, ...consoleTexts.en };
+type MessageId = BoardId | ConsoleId;
+const all: Readonly<Record<MessageId, string>> = { ...en, ...consoleTexts.en, ...boardTexts.en };
 const ids = Object.keys(all) as MessageId[];
 /** The names in braces, without what stands in plural forms. */
 const names = (text: string) => [...new Set([...text.matchAll(/\{(\w+)\s*[,}]/g)].map((found) => found[1] ?? ''))].sort();
@@ -14,7 +16,7 @@ test('every catalogue has every message, and no other', () => {
 });
 
 test('no page that comes later says something else by the same name', () => {
-  const again = Object.values(consoleParts).flatMap((part) => Object.keys(part));
+  const again = [...consoleParts, boardTexts.en].flatMap((part) => Object.keys(part));
   expect([...again, ...Object.keys(en)].filter((id, at, every) => every.indexOf(id) !== at)).toEqual([]);
 });
 

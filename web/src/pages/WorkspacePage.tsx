@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 import type { Schema } from '../api/client';
 import { Problem } from '../api/problem';
 import { languagesQuery, sessionQuery } from '../api/queries';
+import { Simulation } from '../board/simulation';
 import { SessionBadge } from '../components/SessionBadge';
 import { WorkspaceView } from '../components/workspace/WorkspaceView';
 import { useText } from '../i18n/text';
@@ -49,7 +50,7 @@ function WorkspaceOf({ session, languages }: { session: Schema['SessionView']; l
 }
 
 function useWorkspaceOf(session: Schema['SessionView'], languages: readonly Schema['LanguageView'][]): Workspace | null {
-  const [owned, setOwned] = useState<{ tabs: Tabs; runs: Runs; notebooks: Notebooks; services: LanguageServices } | null>(null);
+  const [owned, setOwned] = useState<{ tabs: Tabs; runs: Runs; notebooks: Notebooks; services: LanguageServices; board: Simulation | null } | null>(null);
   const isUsable = USABLE.has(session.state);
   const [wasUsable, setWasUsable] = useState(isUsable);
   if (isUsable && !wasUsable) setWasUsable(true);
@@ -60,13 +61,14 @@ function useWorkspaceOf(session: Schema['SessionView'], languages: readonly Sche
   useEffect(() => {
     if (!wasUsable) return undefined;
     const tabs = new Tabs(id);
-    const made = { tabs, runs: new Runs(id), notebooks: new Notebooks(id, spoken), services: new LanguageServices({ session: id, image, tabs }, known.current) };
+    const made = { board: spoken === 'arduino' ? new Simulation() : null, tabs, runs: new Runs(id), notebooks: new Notebooks(id, spoken), services: new LanguageServices({ session: id, image, tabs }, known.current) };
     setOwned(made);
     return () => {
       made.tabs.leave();
       made.runs.leave();
       made.notebooks.leave();
       made.services.leave();
+      made.board?.leave();
     };
   }, [id, image, spoken, wasUsable]);
   const language = languages.find((language) => language.id === session.language) ?? null;

@@ -1,6 +1,7 @@
 const PATHS = {
   add: 'M12 5v14M5 12h14',
   back: 'M15 6l-6 6 6 6',
+  board: 'M5 6.500h14v11H5zM9 10.500h6v3H9zM8 3.500v3M12 3.500v3M16 3.500v3M8 17.500v3M12 17.500v3M16 17.500v3',
   check: 'M5 12.5l4.5 4.5L19 7.5',
   chevron: 'M9 6l6 6-6 6',
   close: 'M6 6l12 12M18 6L6 18',

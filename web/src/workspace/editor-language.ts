@@ -17,6 +17,7 @@ const LANGUAGES: Readonly<Record<string, Load>> = {
   h: cpp,
   cc: cpp,
   cpp,
+  ino: cpp,
   hpp: cpp,
   java: async () => (await import('@codemirror/lang-java')).java(),
   rs: async () => (await import('@codemirror/lang-rust')).rust(),

@@ -21,3 +21,11 @@ export function requestFor(way: Way, path: string, text: string): RunRequest {
   if (way === 'here') return { mode: 'query', code: text, stdin_live: true, limits };
   return { mode: 'batch', files: [{ path, content: text }], stdin_live: true, limits };
 }
+
+/** Compiles a sketch and no more: what it runs on is beside it. */
+export function compileFor(path: string, text: string): RunRequest {
+  return { mode: 'batch', files: [{ path, content: text }], steps: { exec: '' }, limits: { wall_ms: WALL_MS } };
+}
+
+/** Where the compiled sketch lies. */
+export const programOf = (path: string): string => path.replace(/\.[^./]*$/, '.hex');

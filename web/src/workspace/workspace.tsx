@@ -1,12 +1,13 @@
 import { createContext, useContext, useSyncExternalStore } from 'react';
 import type { Schema } from '../api/client';
+import type { BoardShown, Simulation } from '../board/simulation';
 import { extensionOf } from './names';
 import type { LanguageServices } from './language-services';
 import type { Notebook, Notebooks } from './notebook';
 import type { Runs, Run } from './runs';
 import type { Tab, Tabs } from './tabs';
 
-export type Workspace = { readonly session: Schema['SessionView']; readonly language: Schema['LanguageView'] | null; readonly tabs: Tabs; readonly runs: Runs; readonly notebooks: Notebooks; readonly services: LanguageServices };
+export type Workspace = { readonly session: Schema['SessionView']; readonly language: Schema['LanguageView'] | null; readonly tabs: Tabs; readonly runs: Runs; readonly notebooks: Notebooks; readonly services: LanguageServices; /** What sketches run on, where the language has such a thing. */ readonly board: Simulation | null };
 
 export const WorkspaceContext = createContext<Workspace | null>(null);
 
@@ -38,4 +39,10 @@ export function useIsRunning(notebook: Notebook | null): boolean {
 export function useRuns(): readonly Run[] {
   const { runs } = useWorkspace();
   return useSyncExternalStore(runs.subscribe, runs.snapshot);
+}
+
+/** Whether the board runs a sketch. */
+export function useBoardState(): BoardShown['state'] {
+  const { board } = useWorkspace();
+  return useSyncExternalStore(board?.subscribe ?? nothing, () => board?.snapshot().state ?? 'off');
 }

@@ -1,11 +1,13 @@
 import { useState } from 'react';
+import { readText } from '../../api/files';
+import type { Simulation } from '../../board/simulation';
 import { useText } from '../../i18n/text';
 import { Button, IconButton } from '../../ui/Button';
 import { Menu } from '../../ui/Menu';
 import { Notice } from '../../ui/Notice';
-import { isSource, requestFor, ways, type Way } from '../../workspace/run-request';
+import { compileFor, isSource, programOf, requestFor, ways, type Way } from '../../workspace/run-request';
 import { baseOf, shown } from '../../workspace/names';
-import { useIsRunning, useNotebook, useRuns, useTabs, useWorkspace } from '../../workspace/workspace';
+import { useBoardState, useIsRunning, useNotebook, useRuns, useTabs, useWorkspace } from '../../workspace/workspace';
 import { SessionBadge } from '../SessionBadge';
 import { SaveLine } from './EditorPane';
 import { UsageMeter } from './UsageMeter';
@@ -16,6 +18,8 @@ export type RunState = {
   refused: 'run.refused.none' | 'run.refused.language' | 'run.refused.session' | 'notebook.refused' | null;
   problem: string | null;
   isRunning: boolean;
+  /** Running again begins anew, without stopping first: a board is switched off and on. */
+  isRestarted: boolean;
   /** Cells run, all of them, and not a file. */
   isNotebook: boolean;
   start: (way?: Way) => void;
@@ -23,13 +27,14 @@ export type RunState = {
 };
 
 /** Runs the file that is looked at: saved first, so that what runs is what is there. */
-export function useRun(onStart: () => void): RunState {
+export function useRun(onStart: () => void, onBroken: () => void): RunState {
   const t = useText();
-  const { session, language, tabs, runs } = useWorkspace();
+  const { session, language, tabs, runs, board } = useWorkspace();
   const { active, tabs: open } = useTabs();
   const notebook = useNotebook(open.find(({ path }) => path === active));
   const cellsRun = useIsRunning(notebook);
   const fileRuns = useRuns().some((run) => run.outcome === null && run.problem === null);
+  const boardRuns = useBoardState() === 'running';
   const [problem, setProblem] = useState<string | null>(null);
   const usual = language ? ways(language)[0] : undefined;
   const isOver = !session.allowed_actions?.includes('run');
@@ -47,17 +52,39 @@ export function useRun(onStart: () => void): RunState {
       return;
     }
     onStart();
-    await runs.run(shown(baseOf(tab.path)), requestFor(way, tab.path, tab.file.text));
+    if (board) {
+      board.stop();
+      const run = await runs.run(shown(baseOf(tab.path)), compileFor(tab.path, tab.file.text));
+      if (run.outcome?.verdict === 'ok') await startBoard(board, session.id, programOf(tab.path)).catch((error: unknown) => { setProblem(said(error)); });
+      else onBroken();
+    } else await runs.run(shown(baseOf(tab.path)), requestFor(way, tab.path, tab.file.text));
     await tabs.look();
   };
   return {
     refused,
     problem,
-    isRunning: notebook ? cellsRun : fileRuns,
+    isRunning: notebook ? cellsRun : fileRuns || boardRuns,
+    isRestarted: notebook === null && boardRuns && !fileRuns,
     isNotebook: notebook !== null,
     start: (way = usual ?? 'afresh') => { if (refused === null && (notebook !== null || runs.live === null)) void start(way); },
-    stop: () => { void (notebook ?? runs).stop().catch((error: unknown) => { setProblem(error instanceof Error ? error.message : String(error)); }); },
+    stop: () => {
+      if (notebook === null && boardRuns) board?.stop();
+      void (notebook ?? runs).stop().catch((error: unknown) => { setProblem(said(error)); });
+    },
   };
+}
+
+const said = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** Begins what was just compiled. A guest's program may have put anything there instead. */
+async function startBoard(board: Simulation, session: string, program: string): Promise<void> {
+  const file = await readText(session, program);
+  if (file.kind !== 'text') throw new Error(`${shown(program)}: ${file.kind}`);
+  try {
+    board.start(file.text);
+  } catch (error) {
+    throw new Error(`${shown(program)}: ${said(error)}`, { cause: error });
+  }
 }
 
 export function WorkspaceBar({ run, onCommands }: { run: RunState; onCommands: () => void }) {
@@ -72,6 +99,7 @@ export function WorkspaceBar({ run, onCommands }: { run: RunState; onCommands: (
         <span className={styles['language']}>{language?.name ?? session.image}</span>
         <span className={styles['space']} />
         <SaveLine />
+        {run.isRestarted && <Button icon="refresh" isDisabled={run.refused !== null} onPress={() => { run.start(); }} aria-keyshortcuts="Control+Enter">{t('run.again')}</Button>}
         {run.isRunning ? (
           <Button look="danger" icon="stop" onPress={run.stop}>{t('run.stop')}</Button>
         ) : (

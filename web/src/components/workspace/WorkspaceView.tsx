@@ -3,6 +3,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { writeFile } from '../../api/files';
 import { filesQuery } from '../../api/queries';
+import type { Simulation } from '../../board/simulation';
 import { useText, type MessageId } from '../../i18n/text';
 import { useCommands } from '../../hooks/use-commands';
 import { useLoaded } from '../../hooks/use-loaded';
@@ -17,7 +18,7 @@ import { OutputPane } from './OutputPane';
 import { useRun, WorkspaceBar } from './WorkspaceBar';
 import styles from './WorkspaceView.module.css';
 
-type Side = 'output' | 'terminal' | 'preview' | 'history';
+type Side = 'board' | 'output' | 'terminal' | 'preview' | 'history';
 type Pane = 'files' | 'code' | Side;
 
 const isSide = (pane: Pane): pane is Side => pane !== 'files' && pane !== 'code';
@@ -31,11 +32,16 @@ const PANES: readonly { id: Pane; icon: IconName; label: MessageId }[] = [
   { id: 'history', icon: 'history', label: 'history.title' },
 ];
 
+/** Where sketches run on a board, that is looked at first; nothing of theirs listens anywhere. */
+const BOARD_PANES: typeof PANES = PANES.flatMap((pane) => (pane.id === 'preview' ? [] : pane.id === 'output' ? [{ id: 'board', icon: 'board', label: 'board.title' } as const, pane] : [pane]));
+
 export function WorkspaceView() {
   const t = useText();
   const workspace = useWorkspace();
   const [pane, setPane] = useState<Pane>('code');
-  const [side, setSide] = useState<Side>('output');
+  const { board } = workspace;
+  const panes = board ? BOARD_PANES : PANES;
+  const [side, setSide] = useState<Side>(board ? 'board' : 'output');
   const [seen, setSeen] = useState<ReadonlySet<Side>>(new Set());
   if (!seen.has(side)) setSeen(new Set([...seen, side]));
   const view = useRef<HTMLDivElement>(null);
@@ -43,9 +49,9 @@ export function WorkspaceView() {
     setPane(pane);
     if (isSide(pane)) setSide(pane);
   };
-  const run = useRun(() => { look('output'); });
+  const run = useRun(() => { look(board ? 'board' : 'output'); }, () => { look('output'); });
   const [over, setOver] = useState<Over | null>(null);
-  const commands = useCommands({ run, panes: PANES, look, sheet: () => { setOver('shortcuts'); } });
+  const commands = useCommands({ run, panes, look, sheet: () => { setOver('shortcuts'); } });
   useOverKeys(setOver);
   useBeginning(workspace);
   useLeaving(workspace);
@@ -74,17 +80,18 @@ export function WorkspaceView() {
       </div>
       <section className={styles['side']} data-part aria-label={t('side.title')}>
         <div className={styles['switch']}>
-          {PANES.filter(({ id }) => isSide(id)).map(({ id, label }) => (
+          {panes.filter(({ id }) => isSide(id)).map(({ id, label }) => (
             <button key={id} type="button" aria-pressed={side === id} onClick={() => { look(id); }}>{t(label)}</button>
           ))}
         </div>
+        {board && <div className={styles['sideBody']} hidden={side !== 'board'}><Board board={board} onCode={() => { look('code'); }} /></div>}
         <div className={styles['sideBody']} hidden={side !== 'output'}><OutputPane /></div>
         <div className={styles['sideBody']} hidden={side !== 'terminal'}>{seen.has('terminal') && <Terminals isShown={side === 'terminal'} />}</div>
         <div className={styles['sideBody']} hidden={side !== 'preview'}>{seen.has('preview') && <Preview isShown={side === 'preview'} />}</div>
         <div className={styles['sideBody']} hidden={side !== 'history'}>{seen.has('history') && <History isShown={side === 'history'} />}</div>
       </section>
       <nav className={styles['panes']} aria-label={t('panes.title')}>
-        {PANES.map(({ id, icon, label }) => (
+        {panes.map(({ id, icon, label }) => (
           <button key={id} type="button" aria-current={pane === id ? 'true' : undefined} onClick={() => { look(id); }}>
             <Icon name={icon} size={20} />
             {t(label)}
@@ -97,11 +104,17 @@ export function WorkspaceView() {
 }
 
 // What is not looked at from the start is loaded when it is.
+const loadBoard = async () => (await import('../board/BoardPane')).BoardPane;
 const loadPreview = async () => (await import('./PreviewPane')).PreviewPane;
 const loadTerminals = async () => (await import('./TerminalPane')).TerminalPane;
 const loadHistory = async () => (await import('./HistoryPane')).HistoryPane;
 const loadPalette = async () => (await import('./CommandPalette')).CommandPalette;
 const loadShortcuts = async () => (await import('./ShortcutsDialog')).ShortcutsDialog;
+
+function Board(props: { board: Simulation; onCode: () => void }) {
+  const BoardPane = useLoaded(loadBoard);
+  return BoardPane && <BoardPane {...props} />;
+}
 
 function History({ isShown }: { isShown: boolean }) {
   const HistoryPane = useLoaded(loadHistory);

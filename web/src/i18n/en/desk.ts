@@ -1,5 +1,7 @@
 /** What stands around the editor of a workspace. */
 export const deskEn = {
+  'board.title': 'Board',
+  'run.again': 'Run again',
   'preview.title': 'Preview',
   'preview.lead': 'Pages that a program serves, and apps with windows, beside your code.',
   'preview.ports': 'Listening now',

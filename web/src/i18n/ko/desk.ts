@@ -1,6 +1,8 @@
 import type { deskEn } from '../en/desk';
 
 export const deskKo: Readonly<Record<keyof typeof deskEn, string>> = {
+  'board.title': '보드',
+  'run.again': '다시 실행',
   'preview.title': '미리 보기',
   'preview.lead': '프로그램이 여는 웹 페이지와 창이 있는 앱을 코드 옆에서 봅니다.',
   'preview.ports': '지금 듣고 있는 포트',
