@@ -12,7 +12,7 @@ export async function webPage(browser) {
   const page = await newPage(browser);
   page.complaints = [];
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 401/.test(message.text())) page.complaints.push(message.text());
+    if (message.type() === 'error' && !/status of 401/.test(message.text()) && !page.refused?.test(message.text())) page.complaints.push(message.text());
   });
   page.on('pageerror', (error) => page.complaints.push(String(error)));
   return page;

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
-import { readText, writeOver, type Tag } from '../../api/files';
+import { listFiles, readText, writeOver, type Tag } from '../../api/files';
 import { DIAGRAM, parseDiagram, usualDiagram, writeDiagram, type Diagram } from '../../board/diagram';
 import { useTabs, useWorkspace } from '../../workspace/workspace';
 
@@ -45,7 +45,9 @@ export function useDiagram() {
 }
 
 async function readDiagram(session: string): Promise<Read> {
-  const file = await readText(session, DIAGRAM);
+  // Asked for before it is read: where none is, a browser complains of the answer.
+  const isThere = (await listFiles(session, '')).some(({ path }) => path === DIAGRAM);
+  const file = isThere ? await readText(session, DIAGRAM) : ({ kind: 'gone' } as const);
   if (file.kind === 'gone') return { kind: 'read', diagram: usualDiagram(), tag: null };
   if (file.kind !== 'text') return { kind: 'broken', why: file.kind };
   try {
