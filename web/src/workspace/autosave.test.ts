@@ -212,6 +212,18 @@ test('a file that was closed or deleted is not made again by what ends later', a
   }
 });
 
+test('what was said is not said again with each key', async () => {
+  const remote = new Remote();
+  let told = 0;
+  const file = new Autosave('a.py', { read: remote.read, write: remote.write, drafts: storedDrafts('ses_1') }, () => { told += 1; });
+  await file.open();
+  told = 0;
+  for (const text of ['p', 'pr', 'pri']) type(file, text);
+  expect([told, file.state.kind, file.text]).toEqual([1, 'dirty', 'pri']);
+  await settle();
+  expect(remote.text).toBe('pri');
+});
+
 test('an untouched file follows what programs write', async () => {
   const remote = new Remote();
   const { file } = await open(remote);

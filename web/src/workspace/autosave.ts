@@ -95,7 +95,8 @@ export class Autosave {
     if (this.isStopped) return;
     this.draftTimer ??= setTimeout(() => { this.keepDraft(); }, DRAFT_MS);
     if (this.state.kind === 'conflict') return;
-    if (this.state.kind !== 'failed') this.become({ kind: 'dirty' });
+    // Said once, not with each key: whoever hears it draws the workspace anew.
+    if (this.state.kind !== 'failed' && this.state.kind !== 'dirty') this.become({ kind: 'dirty' });
     if (this.saving || this.state.kind === 'failed') return;
     clearTimeout(this.saveTimer);
     this.saveTimer = setTimeout(() => void this.save(), SAVE_MS);
