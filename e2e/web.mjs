@@ -67,7 +67,7 @@ export async function signedInAs(browser, server, name) {
 }
 
 /** Every look that pages are looked at in: both schemes, both languages, from a desk to a phone. */
-const LOOKS = [['light', 'en', { width: 1280, height: 800 }], ['dark', 'ko', { width: 390, height: 780 }], ['light', 'ko', { width: 820, height: 1180 }]];
+const LOOKS = [['light', 'en', { width: 1280, height: 800 }], ['dark', 'ko', { width: 390, height: 780 }], ['dark', 'en', { width: 820, height: 1180 }]];
 
 /** Goes through pages in every look: nothing hinders, nothing is wider than the screen, nothing complains. `paths` are names of addresses. */
 export async function lookedAt(page, server, paths, after = async () => {}) {
