@@ -116,7 +116,10 @@ test('two tabs that write the same file at the same time overwrite nothing of on
   await other.locator('.cm-content').getByText('start').waitFor();
   for (let round = 0; round < 5; round += 1) {
     const before = await server.text(`/sessions/${session.id}/files/main.py`);
+    // Neither is saved before both are typed: a tab that hears of the other's text in time has nothing to ask.
+    await page.context().setOffline(true);
     await Promise.all([replaceText(page, `one ${round}\n`), replaceText(other, `two ${round}\n`)]);
+    await page.context().setOffline(false);
     const asks = (tab) => tab.getByText('main.py was changed elsewhere while you were typing.').isVisible();
     const loser = await eventually('one of them is asked', async () => ((await asks(page)) ? page : (await asks(other)) ? other : null));
     const winner = loser === page ? other : page;
