@@ -52,7 +52,7 @@ test('a page that a program serves is seen beside the editor, and is not ours', 
     await eventually('it has tried everything', async () => (await guest.getAttribute('data-ask')) !== null);
     const tried = await guest.evaluate((body) => ({ ...body.dataset, own: self.origin !== location.ancestorOrigins[0] }));
     assert.deepEqual(tried, { read: 'refused', lead: 'refused', ask: 'refused', own: true });
-    assert.equal(await page.title(), 'Madang');
+    assert.equal(await page.title(), `${await page.locator('h1').innerText()} · Madang`);
     assert.equal((await server.api('GET', '/sessions')).items.length, before, 'nothing was made in the reader’s name');
   });
   const address = await frame.getAttribute('src');

@@ -138,12 +138,12 @@ test('after a new build the next load is the new one, and a worker goes where th
   await page.reload();
   assert.equal(await page.evaluate(() => navigator.serviceWorker.controller !== null), true);
   front.changes = {
-    page: (text) => text.replace('<title>Madang', '<title>Madang, built anew'),
+    page: (text) => text.replace('content="Write programs', 'content="Built anew: write programs'),
     '/offline.html': (text) => text.replace('<title>Madang', '<title>Away, built anew'),
     '/worker.js': (text) => `${text}// another\n`,
   };
   await page.goto(`${front.url}/signin`);
-  assert.equal(await page.title(), 'Madang, built anew');
+  assert.match(await page.locator('meta[name=description]').getAttribute('content'), /^Built anew/);
   await eventually('what is shown when it is away is new', async () => /Away, built anew/.test((await kept(page))['/offline.html']));
   front.isAway = true;
   await page.goto(`${front.url}/signin`);

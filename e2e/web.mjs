@@ -80,6 +80,7 @@ export async function lookedAt(page, server, paths, after = async () => {}) {
         await page.goto(`${server.url}${path}`);
         await page.locator('h1').waitFor();
         await eventually(`${path} is loaded`, async () => (await page.getByText(/^(Loading…|불러오는 중…)$/).count()) === 0);
+        assert.equal(await page.title(), `${await page.locator('h1').innerText()} · Madang`, look);
         await after(name);
         assert.deepEqual(await hindrances(page), [], look);
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${look} is no wider than the screen`);

@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 import { useText } from '../i18n/text';
 import { Logo } from './Logo';
 import { SettingsMenus } from './SettingsMenus';
+import { PageHeading } from '../ui/PageHeading';
 import styles from './Doorway.module.css';
 
 /** What stands around the pages of whoever has not signed in. */
@@ -17,7 +18,7 @@ export function Doorway({ title, lead, children }: { title: string; lead: string
           <Logo size={40} />
           <span>{t('app.name')}</span>
         </div>
-        <h1 className={styles['title']}>{title}</h1>
+        <PageHeading className={styles['title']}>{title}</PageHeading>
         <p className={styles['lead']}>{lead}</p>
         {children}
       </main>

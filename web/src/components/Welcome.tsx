@@ -3,6 +3,7 @@ import { useNewWorkspace } from '../hooks/use-new-workspace';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
+import { PageHeading } from '../ui/PageHeading';
 import { LanguageCards } from './LanguageCards';
 import { Logo } from './Logo';
 import { ProblemNotice } from './ProblemNotice';
@@ -19,7 +20,7 @@ export function Welcome({ languages }: { languages: readonly Language[] }) {
   return (
     <section className={styles['welcome']}>
       <Logo size={56} />
-      <h1 className={styles['title']}>{t('home.welcome.title')}</h1>
+      <PageHeading className={styles['title']}>{t('home.welcome.title')}</PageHeading>
       <p className={styles['text']}>{t('home.welcome.text')}</p>
       <ProblemNotice error={make.error} />
       {first ? (

@@ -1,13 +1,14 @@
 import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
+import { PageHeading } from '../ui/PageHeading';
 import styles from './FailurePage.module.css';
 
 export function NotFoundPage() {
   const t = useText();
   return (
     <main className={styles['page']}>
-      <h1>{t('app.notFound.title')}</h1>
+      <PageHeading>{t('app.notFound.title')}</PageHeading>
       <p>{t('app.notFound.text')}</p>
       <Link to="/">{t('app.notFound.home')}</Link>
     </main>
@@ -23,7 +24,7 @@ export function FailurePage({ error, reset }: ErrorComponentProps) {
   };
   return (
     <main className={styles['page']}>
-      <h1>{t('app.failed.title')}</h1>
+      <PageHeading>{t('app.failed.title')}</PageHeading>
       <p>{error instanceof Error ? error.message : String(error)}</p>
       <div>
         <Button look="primary" onPress={() => void again()}>

@@ -17,6 +17,7 @@ import { ProblemNotice } from '../components/ProblemNotice';
 import { useText } from '../i18n/console';
 import { bytes, moment } from '../ui/format';
 import { Notice } from '../ui/Notice';
+import { PageHeading } from '../ui/PageHeading';
 
 /** A folder: what is in it, who may reach it, and what can be done with it. */
 export function FolderPage() {
@@ -26,7 +27,7 @@ export function FolderPage() {
   if (folder) return <FolderDetail key={id} folder={folder} />;
   return (
     <div className={styles['page']}>
-      {isPending ? <p>{t('app.loading')}</p> : <h1>{t('folder.gone')}</h1>}
+      {isPending ? <p>{t('app.loading')}</p> : <PageHeading>{t('folder.gone')}</PageHeading>}
       <ProblemNotice error={error} />
       <Link to="/folders">{t('folder.back')}</Link>
     </div>
@@ -44,7 +45,7 @@ function FolderDetail({ folder }: { folder: Folder }) {
     <div className={styles['page']}>
       <p className={styles['fine']}><Link to="/folders">{t('folder.back')}</Link></p>
       <div className={styles['title']}>
-        <h1>{folder.name}</h1>
+        <PageHeading>{folder.name}</PageHeading>
         <FolderBadge state={state} />
       </div>
       <FolderActs folder={folder} />

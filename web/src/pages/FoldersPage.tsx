@@ -15,6 +15,7 @@ import { ProblemNotice } from '../components/ProblemNotice';
 import { useAct } from '../hooks/use-act';
 import { useText } from '../i18n/console';
 import { Button } from '../ui/Button';
+import { PageHeading } from '../ui/PageHeading';
 
 /** Every folder that one may reach, and the trash. */
 export function FoldersPage() {
@@ -30,7 +31,7 @@ export function FoldersPage() {
       <PageTabs label={t('folders.parts')} tabs={[{ to: '/folders', label: t('folders.list'), search: {} }, { to: '/folders', label: t('folders.trash'), search: { trash: true } }]} />
       <div className={styles['page']}>
         <div className={styles['head']}>
-          <h1>{t(trash ? 'folders.trash' : 'nav.folders')}</h1>
+          <PageHeading>{t(trash ? 'folders.trash' : 'nav.folders')}</PageHeading>
           {!trash && <Button look="primary" icon="add" onPress={() => { setMaking(true); }}>{t('folders.new')}</Button>}
         </div>
         {!trash && <p className={styles['lead']}>{t('folders.lead')}</p>}

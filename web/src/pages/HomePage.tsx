@@ -13,6 +13,7 @@ import { useNewWorkspace } from '../hooks/use-new-workspace';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
+import { PageHeading } from '../ui/PageHeading';
 import styles from './HomePage.module.css';
 
 /** One's own workspaces, and for whoever answers for others how those fare. */
@@ -40,7 +41,7 @@ export function HomePage() {
       {sessions.data && sessions.data.items.length > 0 && (
         <>
           <div className={styles['head']}>
-            <h1>{t('home.title')}</h1>
+            <PageHeading>{t('home.title')}</PageHeading>
             <Button look="primary" icon="add" onPress={() => { setMaking(true); }}>
               {t('home.new')}
             </Button>

@@ -14,6 +14,7 @@ import { useText } from '../i18n/console';
 import { bytes } from '../ui/format';
 import { Notice } from '../ui/Notice';
 import { Table } from '../ui/Table';
+import { PageHeading } from '../ui/PageHeading';
 
 type Image = Schema['ImageView'];
 
@@ -28,7 +29,7 @@ export function ImagesPage() {
   const machines = images.data?.filter((image) => !isMade(image)) ?? [];
   return (
     <div className={styles['page']}>
-      <h1>{t('nav.images')}</h1>
+      <PageHeading>{t('nav.images')}</PageHeading>
       <p className={styles['lead']}>{t('images.lead')}</p>
       <ProblemNotice error={images.error} />
       {images.isPending && <p className={styles['fine']}>{t('app.loading')}</p>}

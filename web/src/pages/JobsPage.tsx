@@ -18,6 +18,7 @@ import { Button } from '../ui/Button';
 import { span } from '../ui/format';
 import look from '../ui/look.module.css';
 import { Table } from '../ui/Table';
+import { PageHeading } from '../ui/PageHeading';
 
 type Session = Schema['SessionView'];
 
@@ -40,7 +41,7 @@ export function JobsPage() {
       <PlanTabs />
       <div className={styles['page']}>
         <div className={styles['head']}>
-          <h1>{t('jobs.title')}</h1>
+          <PageHeading>{t('jobs.title')}</PageHeading>
           <Button look="primary" icon="add" onPress={() => { setMaking(true); }}>{t('jobs.new')}</Button>
         </div>
         <p className={styles['lead']}>{t('jobs.lead')}</p>

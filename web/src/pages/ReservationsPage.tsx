@@ -17,6 +17,7 @@ import { useText } from '../i18n/console';
 import { Button, IconButton } from '../ui/Button';
 import { moment } from '../ui/format';
 import { Table } from '../ui/Table';
+import { PageHeading } from '../ui/PageHeading';
 
 type Reservation = Schema['ReservationView'];
 
@@ -36,7 +37,7 @@ export function ReservationsPage() {
       <PlanTabs />
       <div className={styles['page']}>
         <div className={styles['head']}>
-          <h1>{t('reservations.title')}</h1>
+          <PageHeading>{t('reservations.title')}</PageHeading>
           <Button look="primary" icon="add" onPress={() => { setMaking(true); }}>{t('reservations.new')}</Button>
         </div>
         <p className={styles['lead']}>{t('reservations.lead')}</p>

@@ -20,6 +20,7 @@ import { usePeople } from '../hooks/use-people';
 import { useText } from '../i18n/console';
 import { bytes, moment, processors, span } from '../ui/format';
 import { Notice } from '../ui/Notice';
+import { PageHeading } from '../ui/PageHeading';
 
 type Session = Schema['SessionView'];
 
@@ -48,7 +49,7 @@ function SessionDetail({ session, events }: { session: Session; events: readonly
       <p className={styles['fine']}><Link to="/sessions">{t('session.back')}</Link></p>
       <div className={styles['head']}>
         <div className={styles['title']}>
-          <h1>{session.name}</h1>
+          <PageHeading>{session.name}</PageHeading>
           <SessionBadge state={session.state} />
         </div>
       </div>

@@ -15,6 +15,7 @@ import { usePeople } from '../hooks/use-people';
 import { useText } from '../i18n/console';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
+import { PageHeading } from '../ui/PageHeading';
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -36,7 +37,7 @@ export function SessionsPage() {
       <div className={styles['full']}>
         <div className={styles['head']}>
           <div className={styles['title']}>
-            <h1>{t('sessions.title')}</h1>
+            <PageHeading>{t('sessions.title')}</PageHeading>
             <Count count={list.sessions.length} isWhole={list.isWhole} />
           </div>
           <Button look="danger" isDisabled={chosen.length === 0} onPress={() => { setEnding(true); }}>{chosen.length > 0 ? t('sessions.end', { count: chosen.length }) : t('sessions.end.none')}</Button>

@@ -7,6 +7,7 @@ import { SettingsMenus } from '../components/SettingsMenus';
 import { useText } from '../i18n/text';
 import { moment } from '../ui/format';
 import { Notice } from '../ui/Notice';
+import { PageHeading } from '../ui/PageHeading';
 import { shown } from '../workspace/names';
 import styles from './SharedRunPage.module.css';
 
@@ -24,7 +25,7 @@ export function SharedRunPage() {
         <SettingsMenus />
       </header>
       <main className={styles['main']}>
-        <h1>{data?.title ? shown(data.title) : t('shared.title')}</h1>
+        <PageHeading>{data?.title ? shown(data.title) : t('shared.title')}</PageHeading>
         {(error !== null || isMissing) && <Notice tone="warm">{t('shared.gone')}</Notice>}
         {data && (
           <>

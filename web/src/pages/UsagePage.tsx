@@ -17,6 +17,7 @@ import { useObjectUrl } from '../hooks/use-object-url';
 import { useText } from '../i18n/console';
 import { bytes, money, span } from '../ui/format';
 import { SelectField } from '../ui/SelectField';
+import { PageHeading } from '../ui/PageHeading';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -34,7 +35,7 @@ export function UsagePage() {
   const range = lastDays(days);
   return (
     <div className={styles['page']}>
-      <h1>{t('nav.usage')}</h1>
+      <PageHeading>{t('nav.usage')}</PageHeading>
       <p className={styles['lead']}>{t('usage.lead')}</p>
       <div className={styles['bar']}>
         <SelectField label={t('usage.measure')} value={measure} options={MEASURE_NAMES.map((value) => ({ value, label: t(`usage.measure.${value}`) }))} onChange={(value) => { change({ measure: MEASURE_NAMES.find((name) => name === value) }); }} />

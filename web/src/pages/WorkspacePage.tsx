@@ -10,6 +10,7 @@ import { WorkspaceView } from '../components/workspace/WorkspaceView';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
 import { Notice } from '../ui/Notice';
+import { PageHeading } from '../ui/PageHeading';
 import { LanguageServices } from '../workspace/language-services';
 import { Notebooks } from '../workspace/notebook';
 import { Runs } from '../workspace/runs';
@@ -28,7 +29,7 @@ export function WorkspacePage() {
   const isGone = error instanceof Problem && error.status === 404;
   return (
     <div className={styles['page']}>
-      <h1>{t(isGone ? 'workspace.gone' : 'app.failed.title')}</h1>
+      <PageHeading>{t(isGone ? 'workspace.gone' : 'app.failed.title')}</PageHeading>
       <Notice tone="warm" action={isGone ? null : <Button small onPress={() => void session.refetch()}>{t('app.retry')}</Button>}>{error.message}</Notice>
       <Link to="/">{t('app.notFound.home')}</Link>
     </div>
@@ -80,7 +81,7 @@ function Waiting({ session }: { session: Schema['SessionView'] }) {
   const isOver = session.state === 'ended' || session.state === 'refused' || session.state === 'draining';
   return (
     <div className={styles['page']}>
-      <h1>{session.name}</h1>
+      <PageHeading>{session.name}</PageHeading>
       <div>
         <SessionBadge state={session.state} />
       </div>

@@ -5,6 +5,7 @@ import { useText } from '../../i18n/text';
 import { Button, IconButton } from '../../ui/Button';
 import { Menu } from '../../ui/Menu';
 import { Notice } from '../../ui/Notice';
+import { PageHeading } from '../../ui/PageHeading';
 import { compileFor, isSource, programOf, requestFor, ways, type Way } from '../../workspace/run-request';
 import { baseOf, shown } from '../../workspace/names';
 import { useBoardState, useIsRunning, useNotebook, useRuns, useTabs, useWorkspace } from '../../workspace/workspace';
@@ -94,7 +95,7 @@ export function WorkspaceBar({ run, onCommands }: { run: RunState; onCommands: (
   return (
     <div className={styles['bar']}>
       <div className={styles['row']}>
-        <h1 className={styles['name']}>{session.name}</h1>
+        <PageHeading className={styles['name']}>{session.name}</PageHeading>
         {session.state !== 'running' && <SessionBadge state={session.state} />}
         <span className={styles['language']}>{language?.name ?? session.image}</span>
         <span className={styles['space']} />

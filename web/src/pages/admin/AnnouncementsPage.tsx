@@ -14,6 +14,7 @@ import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
 import { SelectField } from '../../ui/SelectField';
 import { TextField } from '../../ui/TextField';
+import { PageHeading } from '../../ui/PageHeading';
 
 type Announcement = Schema['AnnouncementView'];
 const LEVELS = ['notice', 'warning', 'critical'] as const;
@@ -31,7 +32,7 @@ export function AnnouncementsPage() {
   return (
     <div className={styles['page']}>
       <div className={styles['head']}>
-        <h1>{t('admin.announcements')}</h1>
+        <PageHeading>{t('admin.announcements')}</PageHeading>
         <Button look="primary" icon="add" onPress={() => { setMaking(true); }}>{t('announcements.new')}</Button>
       </div>
       <p className={styles['lead']}>{t('announcements.text')}</p>

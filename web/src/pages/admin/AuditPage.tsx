@@ -13,6 +13,7 @@ import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
 import { SelectField } from '../../ui/SelectField';
 import { TextField } from '../../ui/TextField';
+import { PageHeading } from '../../ui/PageHeading';
 
 const OUTCOMES = ['done', 'refused', 'failed'] as const;
 
@@ -25,7 +26,7 @@ export function AuditPage() {
   const entries = audit.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <div className={styles['page']}>
-      <h1>{t('admin.audit')}</h1>
+      <PageHeading>{t('admin.audit')}</PageHeading>
       <div className={styles['bar']} role="search">
         <SelectField label={t('audit.who')} options={[{ value: '', label: t('sessions.any') }, ...users.map(({ id, name }) => ({ value: id, label: name }))]} onChange={(actor) => { setSearch({ ...search, actor: actor || undefined }); }} />
         <TextField label={t('audit.what')} input={{ placeholder: 'session_create' }} onChange={(operation) => { setSearch({ ...search, operation: operation || undefined }); }} />

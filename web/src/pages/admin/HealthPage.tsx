@@ -16,6 +16,7 @@ import { Badge } from '../../ui/Badge';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
 import { TextField } from '../../ui/TextField';
+import { PageHeading } from '../../ui/PageHeading';
 
 const STATES = { running: 'health.run', frozen: 'health.freeze', draining: 'health.drain' } as const;
 
@@ -27,7 +28,7 @@ export function HealthPage() {
   return (
     <div className={styles['page']}>
       <div className={styles['head']}>
-        <h1>{t('admin.health')}</h1>
+        <PageHeading>{t('admin.health')}</PageHeading>
         {version && <span className={styles['fine']}>{`${t('health.version')} ${version.version}`}</span>}
       </div>
       <Service />

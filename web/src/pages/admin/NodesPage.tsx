@@ -13,6 +13,7 @@ import { useLiveSessions } from '../../hooks/use-live-sessions';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
+import { PageHeading } from '../../ui/PageHeading';
 
 /** The machines and what of them is asked for. */
 export function NodesPage() {
@@ -27,7 +28,7 @@ export function NodesPage() {
   return (
     <div className={styles['page']}>
       <div className={styles['head']}>
-        <h1>{t('admin.nodes')}</h1>
+        <PageHeading>{t('admin.nodes')}</PageHeading>
         <Button icon="add" isPending={join.isPending} onPress={() => { join.mutate(); }}>{t('nodes.join')}</Button>
       </div>
       <p className={styles['lead']}>{t('nodes.text')}</p>

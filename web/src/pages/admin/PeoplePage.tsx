@@ -10,6 +10,7 @@ import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { CheckBox } from '../../ui/CheckBox';
 import { TextField } from '../../ui/TextField';
+import { PageHeading } from '../../ui/PageHeading';
 
 export function PeoplePage() {
   const t = useText();
@@ -23,7 +24,7 @@ export function PeoplePage() {
   return (
     <div className={styles['page']}>
       <div className={styles['head']}>
-        <h1>{t('admin.people')}</h1>
+        <PageHeading>{t('admin.people')}</PageHeading>
         <Button look="primary" icon="add" onPress={() => { setInviting(true); }}>{t('people.invite')}</Button>
       </div>
       <div className={styles['bar']}>

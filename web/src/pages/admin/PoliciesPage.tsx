@@ -15,6 +15,7 @@ import { isSystemAdministrator } from '../../components/roles';
 import { useAct } from '../../hooks/use-act';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
+import { PageHeading } from '../../ui/PageHeading';
 
 type Policy = Schema['PolicyView'];
 
@@ -28,7 +29,7 @@ export function PoliciesPage() {
   return (
     <div className={styles['page']}>
       <div className={styles['head']}>
-        <h1>{t('admin.policies')}</h1>
+        <PageHeading>{t('admin.policies')}</PageHeading>
         {mayChange && <Button look="primary" icon="add" onPress={() => { setSetting({ policy: null }); }}>{t('policies.new')}</Button>}
       </div>
       <p className={styles['lead']}>{t('policies.text')}</p>

@@ -12,6 +12,7 @@ import { isSystemAdministrator } from '../../components/roles';
 import { useText } from '../../i18n/console';
 import { Button, IconButton } from '../../ui/Button';
 import { Menu } from '../../ui/Menu';
+import { PageHeading } from '../../ui/PageHeading';
 
 type Doing = { what: 'new' | 'change' | 'archive' | 'members'; place: Place } | null;
 
@@ -28,7 +29,7 @@ export function ProjectsPage() {
   return (
     <div className={styles['page']}>
       <div className={styles['head']}>
-        <h1>{t('admin.projects')}</h1>
+        <PageHeading>{t('admin.projects')}</PageHeading>
         <Button look="primary" icon="add" onPress={() => { setDoing({ what: 'new', place: { kind: 'project' } }); }}>{t('projects.new')}</Button>
       </div>
       <p className={styles['lead']}>{t('projects.text')}</p>

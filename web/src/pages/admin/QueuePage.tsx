@@ -11,6 +11,7 @@ import { ProblemNotice } from '../../components/ProblemNotice';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
+import { PageHeading } from '../../ui/PageHeading';
 
 /** Who waits in each resource group, and for what. */
 export function QueuePage() {
@@ -19,7 +20,7 @@ export function QueuePage() {
   const [group, setGroup] = useState('default');
   return (
     <div className={styles['page']}>
-      <h1>{t('admin.queue')}</h1>
+      <PageHeading>{t('admin.queue')}</PageHeading>
       <p className={styles['lead']}>{t('queue.text')}</p>
       <ProblemNotice error={groups.error} />
       {groups.data && (
@@ -28,7 +29,7 @@ export function QueuePage() {
           rows={groups.data}
           rowKey={({ name }) => name}
           columns={[
-            { id: 'name', title: t('session.group'), cell: ({ name }) => <Button small look={name === group ? 'primary' : 'soft'} onPress={() => { setGroup(name); }}>{name}</Button> },
+            { id: 'name', title: t('session.group'), cell: ({ name }) => <Button small look="soft" aria-pressed={name === group} onPress={() => { setGroup(name); }}>{name}</Button> },
             { id: 'waiting', title: t('queue.waiting'), kind: 'number', cell: ({ waiting }) => waiting },
             { id: 'nodes', title: t('queue.open'), kind: 'number', cell: ({ nodes, nodes_open }) => t('nodes.of', { used: String(nodes_open), all: String(nodes) }) },
             { id: 'order', title: t('queue.order'), kind: 'wide', cell: ({ settings }) => t(`queue.order.${settings.order ?? 'fifo'}`) },

@@ -9,6 +9,7 @@ import { useText } from '../../i18n/console';
 import { Badge } from '../../ui/Badge';
 import { Button } from '../../ui/Button';
 import { Table } from '../../ui/Table';
+import { PageHeading } from '../../ui/PageHeading';
 
 type Browser = Schema['BrowserView'];
 
@@ -20,7 +21,7 @@ export function BrowsersPage() {
   const how = (method: string) => (method === 'password' || method === 'link' ? t(`browsers.how.${method}`) : method);
   return (
     <div className={styles['page']}>
-      <h1>{t('settings.browsers')}</h1>
+      <PageHeading>{t('settings.browsers')}</PageHeading>
       <p className={styles['lead']}>{t('browsers.text')}</p>
       <ProblemNotice error={error ?? end.error} />
       {data && (

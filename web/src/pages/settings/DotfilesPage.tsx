@@ -10,6 +10,7 @@ import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import look from '../../ui/look.module.css';
 import { Table } from '../../ui/Table';
+import { PageHeading } from '../../ui/PageHeading';
 
 const FIRST = '.config';
 
@@ -24,7 +25,7 @@ export function DotfilesPage() {
   return (
     <div className={styles['page']}>
       <div className={styles['head']}>
-        <h1>{t('settings.dotfiles')}</h1>
+        <PageHeading>{t('settings.dotfiles')}</PageHeading>
         <Button look="primary" icon="add" onPress={() => { setMaking(true); }}>{t('dotfiles.new')}</Button>
       </div>
       <p className={styles['lead']}>{t('dotfiles.text')}</p>

@@ -19,6 +19,7 @@ import { CheckBox } from '../../ui/CheckBox';
 import { Notice } from '../../ui/Notice';
 import { SelectField } from '../../ui/SelectField';
 import { TextField } from '../../ui/TextField';
+import { PageHeading } from '../../ui/PageHeading';
 
 const PASSWORD_CHARS_MIN = 10;
 
@@ -26,7 +27,7 @@ export function ProfilePage() {
   const t = useText();
   return (
     <div className={styles['page']}>
-      <h1>{t('settings.profile')}</h1>
+      <PageHeading>{t('settings.profile')}</PageHeading>
       <div className={styles['columns']}>
         <Who />
         <Password />

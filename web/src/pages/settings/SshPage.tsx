@@ -12,6 +12,7 @@ import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { Table } from '../../ui/Table';
 import { TextField } from '../../ui/TextField';
+import { PageHeading } from '../../ui/PageHeading';
 
 type Key = Schema['SshKeyView'];
 
@@ -25,7 +26,7 @@ export function SshPage() {
   return (
     <div className={styles['page']}>
       <div className={styles['head']}>
-        <h1>{t('settings.ssh')}</h1>
+        <PageHeading>{t('settings.ssh')}</PageHeading>
         <Button look="primary" icon="add" onPress={() => { setAdding(true); }}>{t('ssh.new')}</Button>
       </div>
       <p className={styles['lead']}>{t('ssh.text')}</p>
