@@ -14,6 +14,7 @@ export const MARKS = [
   `<meta http-equiv=refresh content="0;url=javascript:top.harmed='refresh'"><meta http-equiv=refresh content="0;url=https://example.org/refresh">`,
   `<base href="https://example.org/" target=_top><link rel=stylesheet href="https://example.org/style.css"><link rel=prefetch href="https://example.org/prefetch">`,
   `<img src="https://example.org/spy.png"><img srcset="https://example.org/set.png 1x"><img src="/api/v1/users"><video poster="https://example.org/poster.png"></video>`,
+  `<style>@import "https://example.org/i.css";@font-face{font-family:spy;src:url(https://example.org/f.woff)}body{--spy:url(https://example.org/a.png);background:var(--spy) url(https://example.org/b.png);font-family:spy}p{cursor:u\\72l(https://example.org/c.cur),auto}p::before{content:"\\3c/style><img src=https://example.org/d.png>"}</style><p style="background:url(https://example.org/p.png);list-style-image:image-set('https://example.org/q.png' 1x)">styled</p>`,
   `<details open ontoggle="top.harmed='toggle'"><marquee onstart="top.harmed='marquee'">`,
   `<math><mtext><table><mglyph><style><img src=x onerror="top.harmed='mutation'">`,
   `<template><script>top.harmed='template'</script></template><noscript><img src=x onerror="top.harmed='noscript'"></noscript>`,

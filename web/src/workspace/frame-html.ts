@@ -1,3 +1,5 @@
+import { quietSheet, quietStyle } from './frame-css';
+
 /** What a frame that may do nothing refuses, or would only look as if it did something. */
 const REFUSED = 'script, iframe, frame, frameset, object, embed, base, meta, link, form, input, button, textarea, select, video, audio';
 const ADDRESSES: ReadonlySet<string> = new Set(['src', 'srcset', 'href', 'xlink:href', 'action', 'formaction', 'background', 'data', 'poster', 'ping']);
@@ -18,7 +20,9 @@ export function frameHtml(html: string, nonce: string): string {
   const quiet = html.replace(TAGS, (tag) => tag.replace(HANDLERS, '$1data-on')).replace(STYLES, `<style nonce="${nonce}"`).replace(BASES, '<x-base');
   const page = new DOMParser().parseFromString(quiet, 'text/html');
   for (const refused of page.querySelectorAll(REFUSED)) refused.remove();
+  for (const style of page.querySelectorAll('style')) style.textContent = quietSheet(style.textContent);
   for (const element of page.querySelectorAll('*')) {
+    if (element.hasAttribute('style') && (element instanceof HTMLElement || element instanceof SVGElement)) quietStyle(element.style);
     for (const { name, value } of [...element.attributes]) {
       if (/^(?:on|autofocus$)/i.test(name) || (ADDRESSES.has(name.toLowerCase()) && !HARMLESS.test(value))) element.removeAttribute(name);
     }
