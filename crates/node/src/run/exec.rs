@@ -162,7 +162,7 @@ impl Exec {
 
     async fn carry(mut self, inputs: mpsc::Receiver<ExecInput>) {
         let sandbox = Arc::clone(&self.sandbox);
-        let _place = self.held.as_ref().map(|_| sandbox.begin_run());
+        let place = self.held.as_ref().map(|_| sandbox.begin_run());
         let over = match self.exchange(inputs).await {
             Over::HungUp => self.hang_up().await,
             over => over,
@@ -176,6 +176,8 @@ impl Exec {
             Over::Lost | Over::HungUp => ExecEnd::Lost,
         };
         self.give_up().await;
+        // What is told to have ended keeps its sandbox from nothing any more.
+        drop((place, self.held.take()));
         // Whoever held it may be gone.
         let _ = self.events.send(ExecEvent::Ended(end)).await;
     }
