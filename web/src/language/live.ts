@@ -1,5 +1,6 @@
 import { signatureHelp } from '@codemirror/lsp-client';
 import type { Extension } from '@codemirror/state';
+import { body, client as api } from '../api/client';
 import type { Place } from '../workspace/tabs';
 import type { Note, ServiceState } from '../workspace/language-services';
 import { capabilitiesOf, Client, isRecord, listOf } from './client';
@@ -37,6 +38,8 @@ export class Live {
   private connection: Connection | null = null;
   private handler: ((message: string) => void) | null = null;
   private failures = 0;
+  /** Counts endings: what waits for an answer from before one is over. */
+  private turn = 0;
   private readySince: number | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly session: string;
@@ -83,12 +86,23 @@ export class Live {
   }
 
   private stop(): void {
+    this.turn += 1;
     clearTimeout(this.timer);
     this.connection?.close();
     this.connection = null;
     if (this.client.connected) this.client.disconnect();
     this.readySince = null;
     this.handler = null;
+  }
+
+  /** Starts it anew where its session still stands: one that has ended has no language servers. */
+  private async again(): Promise<void> {
+    const { turn } = this;
+    const stands = await body(api.GET('/api/v1/sessions/{id}', { params: { path: { id: this.session } } })).then(({ state }) => state === 'running' || state === 'suspended', () => null);
+    if (turn !== this.turn) return;
+    if (stands) this.start();
+    else if (stands === null) this.fail({ why: '', isMissing: false });
+    else this.rim.state({ kind: 'stopped', why: '' });
   }
 
   private open(): void {
@@ -115,7 +129,7 @@ export class Live {
     const pause = PAUSES_MS[this.failures];
     this.failures += 1;
     this.rim.state(pause === undefined ? { kind: 'stopped', why } : { kind: 'waiting' });
-    if (pause !== undefined) this.timer = setTimeout(() => { this.start(); }, pause);
+    if (pause !== undefined) this.timer = setTimeout(() => void this.again(), pause);
   }
 
   /** Answers to what was asked, problems, and questions that every server asks; nothing else is heard. */
