@@ -1,6 +1,7 @@
 import { LSPClient, LSPPlugin } from '@codemirror/lsp-client';
 import type { Text } from '@codemirror/state';
 import type { EditorView } from '@codemirror/view';
+import { shown } from '../workspace/names';
 import type { Message } from './connection';
 
 /** What servers send is looked at here before anything is made of it: a program of the session says it. */
@@ -13,10 +14,8 @@ export const listOf = (value: unknown, most: number): readonly unknown[] => (Arr
 export const textOf = (value: unknown, most: number): string => (typeof value === 'string' ? value.slice(0, most) : '');
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** Characters that move, hide or turn around what stands beside them. Lines may end. */
-// eslint-disable-next-line no-control-regex -- they are what is looked for
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-export const seen = (text: string): string => text.replace(UNSEEN, '\ufffd');
+/** A text as names are shown, but that its lines may end. */
+export const seen = (text: string): string => text.replace(/[^\t\n]+/g, (line) => shown(line));
 
 /** A client of `@codemirror/lsp-client` whose failures are nobody's surprise. */
 export class Client extends LSPClient {
