@@ -20,6 +20,8 @@ const ANSWER_MS = 20_000;
 /** One that says nothing of itself by then never will. */
 const READY_MS = 40_000;
 const SETTINGS_MAX = 64;
+/** No program is started in a session any more that is in one of these. */
+const OVER: ReadonlySet<string> = new Set(['draining', 'ended', 'refused']);
 /** What programs are told of themselves, by their names: of two servers and a package manager for types, which has no network, one is enough. */
 const OPTIONS: Readonly<Record<string, unknown>> = {
   'typescript-language-server': { disableAutomaticTypingAcquisition: true, tsserver: { useSyntaxServer: 'never' } },
@@ -65,14 +67,28 @@ export class Live {
     return this.client.plugin(uriOf(path), languageId);
   }
 
+  /** Where its session stands: one that has ended has no language servers. */
   start(): void {
     this.rim.state({ kind: 'starting' });
     this.timer = setTimeout(() => { this.connection?.close(); this.fail({ why: '', isMissing: false }); }, READY_MS);
-    this.connection = connect(this.session, this.language, {
-      opened: () => { this.open(); },
-      message: (message, text) => { this.hear(message, text); },
-      closed: (end) => { this.fail(end); },
-    });
+    const { turn } = this;
+    void body(api.GET('/api/v1/sessions/{id}', { params: { path: { id: this.session } } }))
+      .then(({ state }) => !OVER.has(state), () => null)
+      .then((stands) => { if (turn === this.turn) this.startWhere(stands); });
+  }
+
+  private startWhere(stands: boolean | null): void {
+    if (stands === null) this.fail({ why: '', isMissing: false });
+    else if (!stands) {
+      this.stop();
+      this.rim.state({ kind: 'stopped', why: '' });
+    } else {
+      this.connection = connect(this.session, this.language, {
+        opened: () => { this.open(); },
+        message: (message, text) => { this.hear(message, text); },
+        closed: (end) => { this.fail(end); },
+      });
+    }
   }
 
   restart(): void {
@@ -93,16 +109,6 @@ export class Live {
     if (this.client.connected) this.client.disconnect();
     this.readySince = null;
     this.handler = null;
-  }
-
-  /** Starts it anew where its session still stands: one that has ended has no language servers. */
-  private async again(): Promise<void> {
-    const { turn } = this;
-    const stands = await body(api.GET('/api/v1/sessions/{id}', { params: { path: { id: this.session } } })).then(({ state }) => state === 'running' || state === 'suspended', () => null);
-    if (turn !== this.turn) return;
-    if (stands) this.start();
-    else if (stands === null) this.fail({ why: '', isMissing: false });
-    else this.rim.state({ kind: 'stopped', why: '' });
   }
 
   private open(): void {
@@ -129,7 +135,7 @@ export class Live {
     const pause = PAUSES_MS[this.failures];
     this.failures += 1;
     this.rim.state(pause === undefined ? { kind: 'stopped', why } : { kind: 'waiting' });
-    if (pause !== undefined) this.timer = setTimeout(() => void this.again(), pause);
+    if (pause !== undefined) this.timer = setTimeout(() => { this.start(); }, pause);
   }
 
   /** Answers to what was asked, problems, and questions that every server asks; nothing else is heard. */

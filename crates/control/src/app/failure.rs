@@ -76,6 +76,11 @@ impl Failure {
         Self::new(ProblemKind::NotFound, format!("{what} not found"))
     }
 
+    /// A body that names something that is not there, or that the asker may not see, while the path names something that is.
+    pub fn unknown(field: &str, name: &str) -> Self {
+        Self::invalid(field, format!("`{field}`: there is none called {name:?}, or none that you may name here"))
+    }
+
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::Forbidden, detail)
     }

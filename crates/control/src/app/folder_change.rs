@@ -153,12 +153,11 @@ impl App {
             (Some(text), None) => {
                 let user = people.user_of(text).filter(|user| user.organization == record.organization);
                 let user = user.filter(|user| user.archived_ms.is_none());
-                user.map(|user| FolderOwner::User(user.id)).ok_or_else(|| Failure::not_found(format!("user {text}")))
+                user.map(|user| FolderOwner::User(user.id)).ok_or_else(|| Failure::unknown("user", text))
             }
             (None, Some(text)) => {
                 let project = people.project_in(record.organization, text);
-                let not_found = || Failure::not_found(format!("project {text}"));
-                project.map(|project| FolderOwner::Project(project.id)).ok_or_else(not_found)
+                project.map(|project| FolderOwner::Project(project.id)).ok_or_else(|| Failure::unknown("project", text))
             }
             _ => Err(Failure::invalid("user", "give `user` or `project`, one of both")),
         }

@@ -28,7 +28,7 @@ impl App {
         let people = self.people.now();
         let invitee = people.user_of(&request.user).filter(|user| user.organization == record.organization);
         let invitee = invitee.filter(|user| user.is_active());
-        let invitee = invitee.ok_or_else(|| Failure::not_found(format!("user {}", request.user)))?.id;
+        let invitee = invitee.ok_or_else(|| Failure::unknown("user", &request.user))?.id;
         if FolderOwner::User(invitee) == record.owner {
             return Err(Failure::conflict("it is theirs already"));
         }

@@ -55,6 +55,9 @@ async fn a_projects_folder_is_for_its_members_as_far_as_it_says_and_for_one_of_t
     stage.send("mona", Method::POST, &path(&folder, "/shares"), share).await.expect(201);
     assert_eq!(stage.may("ada", &folder).await, "write");
     assert_eq!(stage.may("ben", &folder).await, "read");
+    for nobody in [json!({"user": "nobody", "permission": "read"}), json!({"project": "", "permission": "read"})] {
+        stage.send("mona", Method::POST, &path(&folder, "/shares"), nobody).await.problem(422, "invalid");
+    }
     let outside = json!({"user": "cleo", "permission": "read"});
     stage.send("mona", Method::POST, &path(&folder, "/shares"), outside).await.expect(201);
     assert_eq!(stage.may("cleo", &folder).await, "read");

@@ -129,7 +129,7 @@ async fn an_administrator_gives_a_folder_to_another_owner_with_all_that_is_in_it
     stage.world.node.folder_fill(place(&folder), FolderUsage { bytes: 8_192, files: 2 }).unwrap();
     let to_ben = json!({"user": "ben"});
     stage.send("ada", Method::POST, &path(&folder, "/owner"), to_ben.clone()).await.problem(403, "forbidden");
-    stage.send("orla", Method::POST, &path(&folder, "/owner"), json!({"user": "otto"})).await.problem(404, "not-found");
+    stage.send("orla", Method::POST, &path(&folder, "/owner"), json!({"user": "otto"})).await.problem(422, "invalid");
     let moved = stage.send("orla", Method::POST, &path(&folder, "/owner"), to_ben).await.expect(200);
     assert_eq!((&moved["state"], &moved["owner_name"]), (&json!("ready"), &json!("ben")), "{moved}");
     assert!(moved["name"].as_str().unwrap().starts_with("thesis-"), "his own keeps its name: {moved}");

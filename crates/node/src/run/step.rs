@@ -24,8 +24,9 @@ use crate::{
 const SIGINT: i32 = 2;
 /// A run in a frozen sandbox is looked at this often.
 const FROZEN_AGAIN: Duration = Duration::from_secs(1);
-/// A query over its time is interrupted first, so that its state is kept; this much later it is ended.
-const INTERRUPT_GRACE_MS: u64 = 1000;
+/// A query over its time is interrupted first, so that its state is kept; this much later it is ended. Long enough for
+/// an interpreter that waits for its turn on a full machine: what a class has computed is worth more than the seconds.
+const INTERRUPT_GRACE_MS: u64 = 3_000;
 /// Init keeps the deadline; if it does not by so much, the sandbox is ended from outside.
 const OVERDUE: Duration = Duration::from_secs(5);
 /// Standard input goes to init in pieces.
