@@ -4,7 +4,10 @@
 
 use madang_model::policy::Refusal;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use crate::ReservationPossible;
 
@@ -17,6 +20,7 @@ pub struct Problem {
     pub title: String,
     pub status: u16,
     /// Stable; programs decide by this one.
+    #[schema(schema_with = codes)]
     pub code: String,
     /// For a person.
     pub detail: String,
@@ -36,6 +40,15 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub possible: Option<ReservationPossible>,
     pub request_id: String,
+}
+
+/// Every code, so that a client can have a text for each.
+fn codes() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("Stable; programs decide by this one."))
+        .enum_values(Some(ProblemKind::ALL.map(ProblemKind::code)))
+        .build()
 }
 
 /// Kinds of failure, by what the caller can do about them.

@@ -1,6 +1,6 @@
 import createClient, { type Middleware } from 'openapi-fetch';
 import type { components, paths } from './generated';
-import { Problem, problemOf, unreachable } from './problem';
+import { problemOf, unreachable, unreadable } from './problem';
 
 export type Schema = components['schemas'];
 
@@ -48,8 +48,8 @@ export const client = createClient<paths>({ baseUrl: location.origin, fetch: (re
 client.use(problems);
 
 /** The body of an answer that has one. */
-export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
-  const { data } = await answer;
-  if (data === undefined) throw new Problem({ status: 0, code: 'internal', title: 'no body', detail: 'The server answered nothing.' });
+export async function body<T>(answer: Promise<{ data?: T; response: Response }>): Promise<T> {
+  const { data, response } = await answer;
+  if (data === undefined) throw unreadable(response.status);
   return data;
 }

@@ -87,7 +87,7 @@ export async function command(session: string, argv: string[], wallMs = COMMAND_
   if (!('created_at' in run)) return '';
   if (run.verdict === 'ok') return textOf(run.stdout ?? '');
   const said = textOf(run.stderr ?? '').trim();
-  throw new Problem({ status: 409, code: 'conflict', title: 'refused', detail: said === '' ? `${argv[0] ?? ''}: ${run.verdict ?? ''}` : said });
+  throw new Problem({ status: 409, code: 'command', detail: said === '' ? `${argv[0] ?? ''}: ${run.verdict ?? ''}` : said });
 }
 
 /** Hands a file to the browser to keep. A directory comes as a tar archive. */

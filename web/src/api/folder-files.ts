@@ -70,7 +70,7 @@ export class FolderFiles {
     this.ticket = null;
     return this.sendBy(await this.current(), method, path, options).catch((error: unknown) => {
       // 401 is for whoever has signed out, which is not so.
-      throw error instanceof Problem && error.status === 401 ? new Problem({ status: 403, code: 'forbidden', title: error.message, detail: error.message }) : error;
+      throw error instanceof Problem && error.status === 401 ? new Problem({ status: 403, code: 'forbidden', detail: error.message }) : error;
     });
   }
 
@@ -99,7 +99,7 @@ const isRefusedTicket = (error: unknown) => error instanceof Problem && error.st
 
 /** The folder's address at this server. Another server's is none that this page may ask. */
 function base(url: string): string {
-  if (!url.startsWith('/') || url.startsWith('//')) throw new Problem({ status: 409, code: 'elsewhere', title: 'elsewhere', detail: 'The files of this folder are served by another machine, which this page may not ask. `madang cp` reaches them.' });
+  if (!url.startsWith('/') || url.startsWith('//')) throw new Problem({ status: 409, code: 'elsewhere' });
   return url.endsWith('/') ? url : `${url}/`;
 }
 

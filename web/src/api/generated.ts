@@ -3874,8 +3874,11 @@ export interface components {
         };
         /** @description The answer to a request that failed. */
         Problem: {
-            /** @description Stable; programs decide by this one. */
-            code: string;
+            /**
+             * @description Stable; programs decide by this one.
+             * @enum {string}
+             */
+            code: "malformed" | "invalid" | "unsupported" | "unauthenticated" | "forbidden" | "not-found" | "method-not-allowed" | "conflict" | "precondition" | "idempotency-mismatch" | "unkeepable" | "too-large" | "media-type" | "upgrade-required" | "limit" | "too-many" | "capacity" | "unavailable" | "draining" | "frozen" | "deadline" | "internal";
             /** @description For a person. */
             detail: string;
             /** @description The field of the request that is at fault, as a path: `limits.pids`, `files[2].path`. */

@@ -7,10 +7,10 @@ import { useText } from '../i18n/text';
 import { Button, IconButton } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
 import { Menu } from '../ui/Menu';
-import { Notice } from '../ui/Notice';
 import { Table } from '../ui/Table';
 import look from '../ui/look.module.css';
 import { Ago } from './Ago';
+import { ProblemNotice } from './ProblemNotice';
 import { SessionBadge } from './SessionBadge';
 
 type Session = Schema['SessionView'];
@@ -59,7 +59,7 @@ function EndDialog({ session, onClose }: { session: Session; onClose: () => void
   return (
     <Dialog title={t('home.end.title', { name: session.name })} isOpen onClose={onClose}>
       <p>{t('home.end.text')}</p>
-      {end.error && <Notice tone="danger">{end.error.message}</Notice>}
+      <ProblemNotice error={end.error} />
       <DialogActions>
         <Button onPress={onClose}>{t('app.cancel')}</Button>
         <Button look="danger" isPending={end.isPending} onPress={() => { end.mutate(); }}>

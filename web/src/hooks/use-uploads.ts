@@ -1,8 +1,9 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { joined, type FolderFiles } from '../api/folder-files';
+import { errorOf } from '../api/problem';
 import { upload } from '../api/upload';
 
-export type Upload = { id: number; name: string; size: number; sent: number; state: 'going' | 'done' | 'failed'; why?: string };
+export type Upload = { id: number; name: string; size: number; sent: number; state: 'going' | 'done' | 'failed'; error?: Error };
 
 /** Files under way at once. */
 const SIDE_BY_SIDE = 2;
@@ -32,7 +33,7 @@ export function useUploads(files: FolderFiles, onDone: () => void) {
       own.waiting.push(async () => {
         if (stop.signal.aborted) return;
         await upload(files, file, joined(directory, file.name), { isReplacing: replaced.has(file.name), onSent: (sent) => { set(id, { sent }); }, signal: stop.signal })
-          .then(() => { set(id, { state: 'done', sent: file.size }); done.current(); }, (error: unknown) => { set(id, { state: 'failed', why: error instanceof Error ? error.message : String(error) }); });
+          .then(() => { set(id, { state: 'done', sent: file.size }); done.current(); }, (error: unknown) => { set(id, { state: 'failed', error: errorOf(error) }); });
         own.stops.delete(id);
       });
       next();

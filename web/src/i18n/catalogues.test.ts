@@ -4,6 +4,8 @@ import { boardTexts, type MessageId as BoardId } from './board';
 import { consoleParts, consoleTexts, type MessageId as ConsoleId } from './console';
 import { en } from './en';
 import { CATALOGUES } from './text';
+import document from '../../../docs/openapi.json';
+import { OTHER_CODES } from '../api/problem';
 
 type MessageId = BoardId | ConsoleId;
 const all: Readonly<Record<MessageId, string>> = { ...en, ...consoleTexts.en, ...boardTexts.en };
@@ -18,6 +20,15 @@ test('every catalogue has every message, and no other', () => {
 test('no page that comes later says something else by the same name', () => {
   const again = [...consoleParts, boardTexts.en].flatMap((part) => Object.keys(part));
   expect([...again, ...Object.keys(en)].filter((id, at, every) => every.indexOf(id) !== at)).toEqual([]);
+});
+
+test('every code of a failure that the API has is explained, and no other', () => {
+  const { enum: codes } = document.components.schemas.Problem.properties.code;
+  expect(codes.length).toBeGreaterThan(20);
+  for (const catalogue of Object.values(CATALOGUES)) {
+    const explained = Object.keys(catalogue).flatMap((id) => (id.startsWith('problem.') ? [id.slice('problem.'.length)] : []));
+    expect(explained.sort()).toEqual([...codes, ...OTHER_CODES, 'unknown'].sort());
+  }
 });
 
 test('messages can be read, are not empty, and name the same values in every language', () => {

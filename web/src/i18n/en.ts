@@ -1,11 +1,14 @@
 import { deskEn } from './en/desk';
 import { notebookEn } from './en/notebook';
+import { problemEn, problemNextEn } from './en/problem';
 import { refusalEn } from './en/refusal';
 
 /** What every page may say, in English. `ko.ts` has every one of these, or does not compile. What only the console says is in `console.ts`. */
 export const en = {
   ...deskEn,
   ...refusalEn,
+  ...problemEn,
+  ...problemNextEn,
   ...notebookEn,
   'app.name': 'Madang',
   'app.skip': 'Skip to the content',
@@ -116,7 +119,7 @@ export const en = {
   'save.saved': 'Saved',
   'save.dirty': 'Not saved yet',
   'save.saving': 'Saving…',
-  'save.failed': 'Not saved; kept in this browser and tried again. {why}',
+  'save.failed': 'Not saved; kept in this browser and tried again.',
   'save.conflict': '{file} was changed elsewhere while you were typing.',
   'save.conflict.mine': 'Keep mine',
   'save.conflict.theirs': 'Take the other',

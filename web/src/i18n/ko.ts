@@ -1,5 +1,6 @@
 import { deskKo } from './ko/desk';
 import { notebookKo } from './ko/notebook';
+import { problemKo, problemNextKo } from './ko/problem';
 import { refusalKo } from './ko/refusal';
 import type { Catalogue } from './text';
 
@@ -7,6 +8,8 @@ import type { Catalogue } from './text';
 export const ko: Catalogue = {
   ...deskKo,
   ...refusalKo,
+  ...problemKo,
+  ...problemNextKo,
   ...notebookKo,
   'app.name': '마당',
   'app.skip': '본문으로 건너뛰기',
@@ -117,7 +120,7 @@ export const ko: Catalogue = {
   'save.saved': '저장됨',
   'save.dirty': '아직 저장 안 됨',
   'save.saving': '저장하는 중…',
-  'save.failed': '저장하지 못했습니다. 이 브라우저에 보관하고 다시 시도합니다. {why}',
+  'save.failed': '저장하지 못했습니다. 이 브라우저에 보관하고 다시 시도합니다.',
   'save.conflict': '입력하는 동안 {file} 파일이 다른 곳에서 바뀌었습니다.',
   'save.conflict.mine': '내 것으로 두기',
   'save.conflict.theirs': '다른 것 받기',

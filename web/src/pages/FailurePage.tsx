@@ -1,4 +1,6 @@
 import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router';
+import { errorOf } from '../api/problem';
+import { ProblemText } from '../components/ProblemText';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
 import { PageHeading } from '../ui/PageHeading';
@@ -25,7 +27,9 @@ export function FailurePage({ error, reset }: ErrorComponentProps) {
   return (
     <main className={styles['page']}>
       <PageHeading>{t('app.failed.title')}</PageHeading>
-      <p>{error instanceof Error ? error.message : String(error)}</p>
+      <p>
+        <ProblemText error={errorOf(error)} />
+      </p>
       <div>
         <Button look="primary" onPress={() => void again()}>
           {t('app.retry')}

@@ -49,7 +49,7 @@ function FolderDetail({ folder }: { folder: Folder }) {
         <FolderBadge state={state} />
       </div>
       <FolderActs folder={folder} />
-      {folder.why && <Notice tone="danger">{folder.why}</Notice>}
+      {folder.why && <Notice tone="danger"><span lang="en">{folder.why}</span></Notice>}
       {state === 'ready' && !files && <Notice>{t('browse.closed')}</Notice>}
       {state === 'ready' && files && <FileBrowser files={files} path={path} onPath={(path) => void navigate({ to: '/folders/$folder', params: { folder: id }, search: path === '' ? {} : { path } })} />}
       <div className={styles['columns']}>

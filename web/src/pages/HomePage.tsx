@@ -31,11 +31,7 @@ export function HomePage() {
   return (
     <div className={styles['page']}>
       <Told />
-      {failure && (
-        <Notice tone="danger" action={<Button small onPress={() => void Promise.all([sessions.refetch(), languages.refetch()])}>{t('app.retry')}</Button>}>
-          {failure.message}
-        </Notice>
-      )}
+      <ProblemNotice error={failure} action={<Button small onPress={() => void Promise.all([sessions.refetch(), languages.refetch()])}>{t('app.retry')}</Button>} />
       {isTeachersStart && overview && <overview.Overview />}
       {sessions.data?.items.length === 0 && languages.data && <Welcome languages={available} />}
       {sessions.data && sessions.data.items.length > 0 && (

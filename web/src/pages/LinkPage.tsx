@@ -2,6 +2,7 @@ import { useMutation } from '@tanstack/react-query';
 import type { FormEvent } from 'react';
 import { body, client } from '../api/client';
 import { Doorway } from '../components/Doorway';
+import { ProblemNotice } from '../components/ProblemNotice';
 import { useEnter } from '../hooks/use-enter';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
@@ -40,7 +41,7 @@ export function LinkPage() {
             <input type="checkbox" name="revoke" />
             <span>{t('link.revoke')}</span>
           </label>
-          {use.error && <Notice tone="danger">{use.error.message}</Notice>}
+          <ProblemNotice error={use.error} />
           <Button type="submit" look="primary" isPending={use.isPending}>
             {t('link.submit')}
           </Button>

@@ -14,6 +14,8 @@ import { SessionRuns } from '../components/console/SessionRuns';
 import { SessionTimeline } from '../components/console/SessionTimeline';
 import { SessionUsage } from '../components/console/SessionUsage';
 import styles from '../components/console/console.module.css';
+import { ProblemNotice } from '../components/ProblemNotice';
+import { ProblemText } from '../components/ProblemText';
 import { SessionBadge } from '../components/SessionBadge';
 import { useLiveSessions } from '../hooks/use-live-sessions';
 import { usePeople } from '../hooks/use-people';
@@ -32,7 +34,7 @@ export function SessionPage() {
   if (session) return <SessionDetail key={id} session={session} events={events} />;
   return (
     <div className={styles['page']}>
-      {error ? <Notice tone="danger">{error.message}</Notice> : <p>{t('app.loading')}</p>}
+      {error ? <ProblemNotice error={error} /> : <p>{t('app.loading')}</p>}
       <Link to="/sessions">{t('session.back')}</Link>
     </div>
   );
@@ -54,9 +56,9 @@ function SessionDetail({ session, events }: { session: Session; events: readonly
         </div>
       </div>
       <SessionActions session={session} people={people} />
-      {[session.warning, session.throttled].map((text) => text && <Notice key={text} tone="warm">{text}</Notice>)}
+      {[session.warning, session.throttled].map((text) => text && <Notice key={text} tone="warm"><span lang="en">{text}</span></Notice>)}
       {session.queue && <Waiting session={session} queue={session.queue} />}
-      {session.why && !session.queue && <Notice tone={session.state === 'refused' ? 'danger' : 'plain'}>{session.why}</Notice>}
+      {session.why && !session.queue && <Notice tone={session.state === 'refused' ? 'danger' : 'plain'}><span lang="en">{session.why}</span></Notice>}
       <div className={styles['columns']}>
         <Card title={t('session.timeline')}><SessionTimeline session={session} events={events} /></Card>
         <Card title={t('session.about')}><About session={session} people={people} /></Card>
@@ -65,7 +67,7 @@ function SessionDetail({ session, events }: { session: Session; events: readonly
       </div>
       <SessionRuns session={session.id} />
       <Card title={t('session.log')}>
-        {logsError && <p className={styles['fine']}>{logsError.message}</p>}
+        {logsError && <p className={styles['fine']}><ProblemText error={logsError} /></p>}
         {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reached by the keyboard */}
         {logs.length > 0 ? <pre className={styles['log']} tabIndex={0}>{logs.map(({ data }) => (typeof data === 'string' ? data : '�')).join('')}</pre> : <p className={styles['fine']}>{t('session.log.none')}</p>}
       </Card>
@@ -78,7 +80,7 @@ function Waiting({ session, queue }: { session: Session; queue: Schema['QueueVie
   const intl = useIntl();
   return (
     <Card title={t('session.waits')}>
-      <p>{queue.waits_for}</p>
+      <p lang="en">{queue.waits_for}</p>
       <Facts
         facts={[
           [t('session.waits.place'), queue.position ? t('session.waits.position', { position: queue.position, group: session.resource_group }) : null],

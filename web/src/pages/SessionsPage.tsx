@@ -10,11 +10,11 @@ import { SessionFilters } from '../components/console/SessionFilters';
 import { SessionGrid } from '../components/console/SessionGrid';
 import styles from '../components/console/console.module.css';
 import { PlanTabs } from '../components/plan/PlanTabs';
+import { ProblemNotice } from '../components/ProblemNotice';
 import { useLiveSessions } from '../hooks/use-live-sessions';
 import { usePeople } from '../hooks/use-people';
 import { useText } from '../i18n/console';
 import { Button } from '../ui/Button';
-import { Notice } from '../ui/Notice';
 import { PageHeading } from '../ui/PageHeading';
 
 const NOBODY: ReadonlySet<string> = new Set();
@@ -43,7 +43,7 @@ export function SessionsPage() {
           <Button look="danger" isDisabled={chosen.length === 0} onPress={() => { setEnding(true); }}>{chosen.length > 0 ? t('sessions.end', { count: chosen.length }) : t('sessions.end.none')}</Button>
         </div>
         <SessionFilters search={search} people={people} languages={languages} images={images} projects={projects} onChange={(search) => { setSelected(NOBODY); void navigate({ to: '/sessions', search, replace: true }); }} />
-        {list.error && <Notice tone="danger" action={<Button small onPress={list.again}>{t('app.retry')}</Button>}>{list.error.message}</Notice>}
+        <ProblemNotice error={list.error} action={<Button small onPress={list.again}>{t('app.retry')}</Button>} />
         {list.sessions.length > 0 && <SessionGrid sessions={list.sessions} isWhole={list.isWhole} selected={selected} onSelect={setSelected} people={names.people} languages={names.languages} />}
         {list.isEmpty && (
           <div className={styles['empty']}>

@@ -5,6 +5,7 @@ import { body, client } from '../api/client';
 import { Problem } from '../api/problem';
 import { announcementsQuery, providersQuery } from '../api/queries';
 import { Doorway } from '../components/Doorway';
+import { ProblemNotice } from '../components/ProblemNotice';
 import { useEnter } from '../hooks/use-enter';
 import { useText } from '../i18n/text';
 import { useSettings } from '../stores/settings';
@@ -49,7 +50,7 @@ function SigninForm() {
       {/* eslint-disable-next-line jsx-a11y/no-autofocus -- what the page is for, and the first thing in it */}
       <TextField autoFocus label={t('signin.name')} name="name" autoComplete="username" isRequired />
       <TextField label={t('signin.password')} name="password" type="password" autoComplete="current-password" isRequired />
-      {signIn.error && <Notice tone="danger">{explained(signIn.error, t)}</Notice>}
+      {signIn.error && <Refused error={signIn.error} />}
       <Button type="submit" look="primary" isPending={signIn.isPending}>
         {t('signin.submit')}
       </Button>
@@ -57,11 +58,12 @@ function SigninForm() {
   );
 }
 
-function explained(error: Error, t: ReturnType<typeof useText>): string {
-  if (!(error instanceof Problem)) return error.message;
-  if (error.status === 401) return t('signin.wrong');
-  if (error.status === 429) return t('signin.slow', { seconds: Math.ceil((error.retryAfterMs ?? 1_000) / 1_000) });
-  return error.message;
+function Refused({ error }: { error: Error }) {
+  const t = useText();
+  const { status, retryAfterMs } = error instanceof Problem ? error : { status: 0, retryAfterMs: null };
+  if (status === 401) return <Notice tone="danger">{t('signin.wrong')}</Notice>;
+  if (status === 429) return <Notice tone="danger">{t('signin.slow', { seconds: Math.ceil((retryAfterMs ?? 1_000) / 1_000) })}</Notice>;
+  return <ProblemNotice error={error} />;
 }
 
 function Providers() {

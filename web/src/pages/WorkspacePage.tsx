@@ -5,11 +5,11 @@ import type { Schema } from '../api/client';
 import { Problem } from '../api/problem';
 import { languagesQuery, sessionQuery } from '../api/queries';
 import { Simulation } from '../board/simulation';
+import { ProblemNotice } from '../components/ProblemNotice';
 import { SessionBadge } from '../components/SessionBadge';
 import { WorkspaceView } from '../components/workspace/WorkspaceView';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
-import { Notice } from '../ui/Notice';
 import { PageHeading } from '../ui/PageHeading';
 import { LanguageServices } from '../workspace/language-services';
 import { Notebooks } from '../workspace/notebook';
@@ -30,7 +30,7 @@ export function WorkspacePage() {
   return (
     <div className={styles['page']}>
       <PageHeading>{t(isGone ? 'workspace.gone' : 'app.failed.title')}</PageHeading>
-      <Notice tone="warm" action={isGone ? null : <Button small onPress={() => void session.refetch()}>{t('app.retry')}</Button>}>{error.message}</Notice>
+      <ProblemNotice error={error} tone="warm" action={isGone ? null : <Button small onPress={() => void session.refetch()}>{t('app.retry')}</Button>} />
       <Link to="/">{t('app.notFound.home')}</Link>
     </div>
   );
@@ -86,7 +86,7 @@ function Waiting({ session }: { session: Schema['SessionView'] }) {
         <SessionBadge state={session.state} />
       </div>
       <p>{t(isOver ? 'workspace.over' : 'workspace.waiting')}</p>
-      {session.queue && !isOver && <p>{session.queue.reason}</p>}
+      {session.queue && !isOver && <p lang="en">{session.queue.reason}</p>}
       <Link to="/">{t('app.notFound.home')}</Link>
     </div>
   );

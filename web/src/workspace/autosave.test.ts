@@ -80,7 +80,7 @@ test('a server that is away gets it when it is back, and the page says so meanwh
   remote.isDown = true;
   type(file, 'kept');
   await settle();
-  expect(file.state).toEqual({ kind: 'failed', why: 'down' });
+  expect(file.state).toEqual({ kind: 'failed', error: new Error('down') });
   expect(storedDrafts('ses_1').get('a.py')).toMatchObject({ base: '', text: 'kept' });
   remote.isDown = false;
   await settle();

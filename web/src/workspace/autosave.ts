@@ -1,4 +1,5 @@
 import type { Tag, TextRead } from '../api/files';
+import { errorOf } from '../api/problem';
 import type { Drafts } from './drafts';
 
 export type SaveState =
@@ -7,10 +8,11 @@ export type SaveState =
   | { kind: 'dirty' }
   | { kind: 'saving' }
   /** Tried again by itself; the text is kept in this browser meanwhile. */
-  | { kind: 'failed'; why: string }
+  | { kind: 'failed'; error: Error }
   /** Somebody or some program wrote the file since it was read here. */
   | { kind: 'conflict'; theirs: string }
-  | { kind: 'unreadable'; why: 'binary' | 'large' | 'gone' | 'failed'; detail: string };
+  | { kind: 'unreadable'; why: 'binary' | 'large' | 'gone' }
+  | { kind: 'unreadable'; why: 'failed'; error: Error };
 
 export type Rim = { read: (path: string) => Promise<TextRead>; write: (path: string, text: string, known: Tag) => Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }>; drafts: Drafts };
 
@@ -53,12 +55,12 @@ export class Autosave {
 
   /** Begins with what is read. Returns the text to begin with: the draft of an earlier page, where the server has not got it. */
   async open(reading: Promise<TextRead> = this.rim.read(this.path)): Promise<string | null> {
-    const read = await reading.catch((error: unknown) => said(error));
-    if (typeof read === 'string') return this.unreadable('failed', read);
+    const read = await reading.catch(errorOf);
+    if (read instanceof Error) return this.unreadable({ kind: 'unreadable', why: 'failed', error: read });
     const draft = this.rim.drafts.get(this.path);
     this.tag = read.kind === 'text' ? read.tag : null;
     if (read.kind === 'gone' && draft) return this.begin('', draft.text, null);
-    if (read.kind !== 'text') return this.unreadable(read.kind, '');
+    if (read.kind !== 'text') return this.unreadable({ kind: 'unreadable', why: read.kind });
     const ours = draft?.sent.includes(print(read.text)) === true;
     if (!draft || (draft.text === read.text && (ours || draft.sent.length === 0))) {
       this.rim.drafts.remove(this.path);
@@ -80,8 +82,8 @@ export class Autosave {
     return text;
   }
 
-  private unreadable(why: 'binary' | 'large' | 'gone' | 'failed', detail: string): null {
-    this.become({ kind: 'unreadable', why, detail });
+  private unreadable(state: SaveState): null {
+    this.become(state);
     return null;
   }
 
@@ -144,7 +146,7 @@ export class Autosave {
       try {
         if (!(await this.write(text))) return;
       } catch (error) {
-        this.fail(said(error));
+        this.fail(errorOf(error));
         return;
       }
       this.acked = text;
@@ -183,8 +185,8 @@ export class Autosave {
     throw new Error('the file is written by others all the time');
   }
 
-  private fail(why: string): void {
-    this.become({ kind: 'failed', why });
+  private fail(error: Error): void {
+    this.become({ kind: 'failed', error });
     if (this.isStopped) return;
     this.saveTimer = setTimeout(() => void this.save(), this.retryMs);
     this.retryMs = Math.min(this.retryMs * 2, RETRY_MS_MAX);
@@ -238,8 +240,4 @@ function print(text: string): string {
     two = Math.imul(two ^ unit, 0x5bd1e995);
   }
   return `${text.length.toString(36)}.${(one >>> 0).toString(36)}.${(two >>> 0).toString(36)}`;
-}
-
-function said(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

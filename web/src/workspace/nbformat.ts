@@ -89,7 +89,7 @@ export function outputsOf(run: Run): Output[] {
   const failed = run.outcome !== null && run.outcome.verdict !== 'ok';
   const last = run.pieces.findLastIndex(({ kind }) => kind === 'stderr');
   const said = run.pieces.map((piece, at) => (failed && at === last && piece.kind === 'stderr' ? errorOf(piece.text) : outputOf(piece)));
-  return run.problem === null ? said : [...said, { output_type: 'error', ename: 'Lost', evalue: run.problem, traceback: [run.problem] }];
+  return run.problem === null ? said : [...said, { output_type: 'error', ename: 'Lost', evalue: run.problem.message, traceback: [run.problem.message] }];
 }
 
 function outputOf(piece: Piece): Output {

@@ -1,4 +1,5 @@
 import { client, type Schema } from '../api/client';
+import { errorOf } from '../api/problem';
 import { beginRun, RunInput, type RunEvent, type RunRequest } from '../api/run-events';
 import { bytesOf } from './blob-text';
 
@@ -14,7 +15,7 @@ export type Run = {
   dropped: number;
   waiting: { prompt: string; echo: boolean } | null;
   outcome: Schema['Outcome'] | null;
-  problem: string | null;
+  problem: Error | null;
   step: Schema['Step'] | null;
   /** Whether somebody here has asked it to end. */
   isStopped: boolean;
@@ -71,7 +72,7 @@ export class Runs {
         this.tell();
       }
     } catch (error) {
-      if (!this.stopped.signal.aborted) run.problem = error instanceof Error ? error.message : String(error);
+      if (!this.stopped.signal.aborted) run.problem = errorOf(error);
     }
     if (this.input?.run === run.id) await this.closeInput();
     this.tell();

@@ -5,6 +5,7 @@ import { useText } from '../../i18n/board';
 import { Button } from '../../ui/Button';
 import { Notice } from '../../ui/Notice';
 import { useRuns, useWorkspace } from '../../workspace/workspace';
+import { ProblemText } from '../ProblemText';
 import { UnoDrawing } from './Drawings';
 import { PartCard, usePartName } from './PartCard';
 import { AddPart, PartEditor } from './PartEditor';
@@ -36,8 +37,8 @@ export function BoardPane({ board, onCode }: { board: Simulation; onCode: () => 
         <State shown={shown} parts={parts} />
         {read.kind === 'read' && <Button small look="quiet" icon={isEdited ? 'check' : 'pencil'} onPress={() => { setEdited(!isEdited); }}>{t(isEdited ? 'board.edit.done' : 'board.edit')}</Button>}
       </header>
-      {read.kind === 'broken' && <Notice tone="danger" action={<Button small onPress={open}>{t('board.diagram.open')}</Button>}>{t('board.diagram.broken', { why: read.why })}</Notice>}
-      {trouble && <Notice tone="warm">{trouble.id === 'board.diagram.failed' ? t(trouble.id, { why: trouble.why }) : t(trouble.id)}</Notice>}
+      {read.kind === 'broken' && <Notice tone="danger" action={<Button small onPress={open}>{t('board.diagram.open')}</Button>}>{t('board.diagram.broken')} <ProblemText error={read.error} next="left-out" /></Notice>}
+      {trouble && <Notice tone="warm">{t(trouble.id)}{trouble.id === 'board.diagram.failed' && <> <ProblemText error={trouble.error} /></>}</Notice>}
       <div className={styles['stage']}>
         <div role="img" className={styles['board']} aria-label={`${t('board.uno')}. ${t('board.led.state', { part: t('board.led.own'), state: t(own === 0 ? 'board.led.off' : 'board.led.on') })}`}>
           <UnoDrawing duty={own / 20} isOn={shown.state === 'running'} />

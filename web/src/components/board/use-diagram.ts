@@ -1,13 +1,12 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
 import { listFiles, readText, writeOver, type Tag } from '../../api/files';
+import { errorOf } from '../../api/problem';
 import { DIAGRAM, parseDiagram, usualDiagram, writeDiagram, type Diagram } from '../../board/diagram';
 import { useTabs, useWorkspace } from '../../workspace/workspace';
 
-type Read = { kind: 'loading' } | { kind: 'broken'; why: string } | { kind: 'read'; diagram: Diagram; tag: Tag };
-export type Trouble = { id: 'board.diagram.changed' } | { id: 'board.diagram.failed'; why: string };
-
-const said = (error: unknown) => (error instanceof Error ? error.message : String(error));
+type Read = { kind: 'loading' } | { kind: 'broken'; error: Error } | { kind: 'read'; diagram: Diagram; tag: Tag };
+export type Trouble = { id: 'board.diagram.changed' } | { id: 'board.diagram.failed'; error: Error };
 
 /** What stands around the board, as `diagram.json` says, and how it is changed. A file that cannot be read is never written. */
 export function useDiagram() {
@@ -24,7 +23,7 @@ export function useDiagram() {
   const saved = open?.state.kind === 'saved' || open === undefined;
   useEffect(() => {
     // What somebody writes in the editor is seen once it is saved.
-    if (saved) last.current = last.current.then(look).catch((error: unknown) => { setRead({ kind: 'broken', why: said(error) }); });
+    if (saved) last.current = last.current.then(look).catch((error: unknown) => { setRead({ kind: 'broken', error: errorOf(error) }); });
   }, [saved, look]);
   const change = (how: (diagram: Diagram) => Diagram) => {
     const act = async () => {
@@ -39,7 +38,7 @@ export function useDiagram() {
       await tabs.look();
       if (now.tag === null) await queries.invalidateQueries({ queryKey: ['files', session.id] });
     };
-    last.current = last.current.then(act).catch((error: unknown) => { setTrouble({ id: 'board.diagram.failed', why: said(error) }); });
+    last.current = last.current.then(act).catch((error: unknown) => { setTrouble({ id: 'board.diagram.failed', error: errorOf(error) }); });
   };
   return { read, trouble, change };
 }
@@ -49,10 +48,10 @@ async function readDiagram(session: string): Promise<Read> {
   const isThere = (await listFiles(session, '')).some(({ path }) => path === DIAGRAM);
   const file = isThere ? await readText(session, DIAGRAM) : ({ kind: 'gone' } as const);
   if (file.kind === 'gone') return { kind: 'read', diagram: usualDiagram(), tag: null };
-  if (file.kind !== 'text') return { kind: 'broken', why: file.kind };
+  if (file.kind !== 'text') return { kind: 'broken', error: new Error(file.kind) };
   try {
     return { kind: 'read', diagram: parseDiagram(file.text), tag: file.tag };
   } catch (error) {
-    return { kind: 'broken', why: said(error) };
+    return { kind: 'broken', error: errorOf(error) };
   }
 }

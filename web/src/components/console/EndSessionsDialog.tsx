@@ -1,12 +1,14 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { client, type Schema } from '../../api/client';
+import { errorOf } from '../../api/problem';
 import { sessionsQuery } from '../../api/queries';
 import { sessionListKey } from '../../api/session-list';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { Dialog, DialogActions } from '../../ui/Dialog';
 import { Notice } from '../../ui/Notice';
+import { ProblemText } from '../ProblemText';
 import styles from './console.module.css';
 
 type Session = Schema['SessionView'];
@@ -34,7 +36,7 @@ export function EndSessionsDialog({ sessions, people, onClose, onEnded }: Props)
       <Notice tone="warm">{t('sessions.end.lost', { runs })}</Notice>
       {failed.length > 0 && (
         <Notice tone="danger">
-          <ul>{failed.slice(0, NAMED_MAX).map(({ name, why }) => <li key={name}>{`${name}: ${why}`}</li>)}</ul>
+          <ul>{failed.slice(0, NAMED_MAX).map(({ name, error }) => <li key={name}>{`${name}: `}<ProblemText error={error} /></li>)}</ul>
         </Notice>
       )}
       {end.isPending && <progress className={styles['progress']} aria-label={t('sessions.end.progress')} value={done} max={sessions.length} />}
@@ -52,12 +54,12 @@ function useEnd(sessions: readonly Session[], onOne: () => void, onEnded: (ids: 
   return useMutation({
     mutationFn: async () => {
       const waiting = [...sessions];
-      const failed: { name: string; why: string }[] = [];
+      const failed: { name: string; error: Error }[] = [];
       const ended: string[] = [];
       const work = async () => {
         for (let session = waiting.shift(); session; session = waiting.shift()) {
           const { id, name } = session;
-          await client.DELETE('/api/v1/sessions/{id}', { params: { path: { id } } }).then(() => ended.push(id), (error: unknown) => failed.push({ name, why: String(error instanceof Error ? error.message : error) }));
+          await client.DELETE('/api/v1/sessions/{id}', { params: { path: { id } } }).then(() => ended.push(id), (error: unknown) => failed.push({ name, error: errorOf(error) }));
           onOne();
         }
       };

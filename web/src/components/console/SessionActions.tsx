@@ -9,6 +9,7 @@ import { Button } from '../../ui/Button';
 import { span } from '../../ui/format';
 import { Notice } from '../../ui/Notice';
 import { ReasonButton } from '../../ui/ReasonButton';
+import { ProblemNotice } from '../ProblemNotice';
 import { CommitDialog } from '../images/CommitDialog';
 import { EndSessionsDialog } from './EndSessionsDialog';
 import styles from './console.module.css';
@@ -40,7 +41,7 @@ export function SessionActions({ session, people }: { session: Schema['SessionVi
         <ReasonButton look="danger" reason={reason('end')} onRefused={setWhy} onPress={() => { setEnding(true); }}>{t('session.end')}</ReasonButton>
       </div>
       {why && <Notice>{why}</Notice>}
-      {act.error && <Notice tone="danger">{act.error.message}</Notice>}
+      <ProblemNotice error={act.error} />
       {isCommitting && <CommitDialog session={session} onClose={() => { setCommitting(false); }} />}
       {isEnding && <EndSessionsDialog sessions={[session]} people={people} onClose={() => { setEnding(false); }} onEnded={() => { setEnding(false); }} />}
     </>

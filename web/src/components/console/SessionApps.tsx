@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { Schema } from '../../api/client';
 import { sessionAppsQuery } from '../../api/session-detail';
 import { useText } from '../../i18n/console';
+import { ProblemText } from '../ProblemText';
 import { Card } from './Card';
 import { Table } from '../../ui/Table';
 import styles from './console.module.css';
@@ -12,7 +13,7 @@ export function SessionApps({ id }: { id: string }) {
   const { data, error } = useQuery(sessionAppsQuery(id));
   return (
     <Card title={t('session.apps')}>
-      {error && <p className={styles['fine']}>{error.message}</p>}
+      {error && <p className={styles['fine']}><ProblemText error={error} /></p>}
       {data?.length === 0 && <p className={styles['fine']}>{t('session.apps.none')}</p>}
       {data && data.length > 0 && (
         <Table<Schema['AppView']>
@@ -22,7 +23,7 @@ export function SessionApps({ id }: { id: string }) {
           columns={[
             { id: 'name', title: t('home.col.name'), cell: ({ name, url }) => (url ? <a href={url} target="_blank" rel="noreferrer">{name}</a> : name) },
             { id: 'port', title: t('session.apps.port'), kind: 'number', cell: ({ port, protocol }) => `${String(port)}/${protocol}` },
-            { id: 'state', title: t('home.col.state'), cell: ({ state, no_url }) => no_url ?? t(`session.app.${state}`) },
+            { id: 'state', title: t('home.col.state'), cell: ({ state, no_url }) => (no_url ? <span lang="en">{no_url}</span> : t(`session.app.${state}`)) },
           ]}
         />
       )}

@@ -21,7 +21,7 @@ export function SessionTimeline({ session, events }: { session: Schema['SessionV
           <li key={id} className={[styles['point'], isAhead ? styles['ahead'] : ''].join(' ')}>
             <span>{label}</span>
             <time dateTime={at} className={styles['when']}>{isAhead ? <Ago time={at} /> : moment(intl, at)}</time>
-            {why && <span className={styles['why']}>{why}</span>}
+            {why && <span className={styles['why']} {...(isAhead ? {} : { lang: 'en' })}>{why}</span>}
           </li>
         ))}
       </ol>

@@ -5,6 +5,7 @@ import type { Schema } from '../../api/client';
 import { sessionUsageQuery } from '../../api/session-detail';
 import { useText } from '../../i18n/console';
 import { bytes, money, span } from '../../ui/format';
+import { ProblemText } from '../ProblemText';
 import { Card } from './Card';
 import { Facts } from './Facts';
 import styles from './console.module.css';
@@ -24,7 +25,7 @@ export function SessionUsage({ session }: { session: Schema['SessionView'] }) {
   const usage = data?.usage;
   return (
     <Card title={t('session.usage')}>
-      {error && <p className={styles['fine']}>{error.message}</p>}
+      {error && <p className={styles['fine']}><ProblemText error={error} /></p>}
       {usage && (
         <Facts
           facts={[

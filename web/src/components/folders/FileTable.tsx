@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useIntl } from 'react-intl';
 import { textOf, type FolderEntry, type FolderFiles } from '../../api/folder-files';
+import { errorOf } from '../../api/problem';
 import { useText } from '../../i18n/console';
 import { IconButton } from '../../ui/Button';
 import { bytes } from '../../ui/format';
@@ -23,7 +24,7 @@ export function FileTable({ entries, isFound, files, onPath, onDo }: Props) {
   const [error, setError] = useState<Error | null>(null);
   const download = (entry: FolderEntry) => {
     setError(null);
-    files.downloadUrl(entry).then(save, (error: unknown) => { setError(error instanceof Error ? error : new Error(String(error))); });
+    files.downloadUrl(entry).then(save, (error: unknown) => { setError(errorOf(error)); });
   };
   const act = (entry: FolderEntry, id: Act) => { if (id === 'download') download(entry); else onDo({ what: id, entry }); };
   const named = ({ name, path }: FolderEntry) => shown(isFound ? (textOf(path) ?? name) : name);

@@ -3,6 +3,7 @@ import type { Upload } from '../../hooks/use-uploads';
 import { useText } from '../../i18n/console';
 import { Button, IconButton } from '../../ui/Button';
 import { bytes } from '../../ui/format';
+import { ProblemText } from '../ProblemText';
 import styles from '../console/console.module.css';
 import own from './folders.module.css';
 
@@ -11,9 +12,9 @@ export function UploadList({ uploads, onStop, onClear }: { uploads: readonly Upl
   const t = useText();
   const intl = useIntl();
   if (uploads.length === 0) return null;
-  const text = ({ state, sent, size, why }: Upload) => {
+  const text = ({ state, sent, size, error }: Upload) => {
     if (state === 'done') return `${bytes(intl, size)}, ${t('upload.done')}`;
-    if (state === 'failed') return t('upload.failed', { why: why ?? '' });
+    if (state === 'failed') return <>{t('upload.failed')} {error && <ProblemText error={error} />}</>;
     return t('upload.of', { sent: bytes(intl, sent), size: bytes(intl, size) });
   };
   return (

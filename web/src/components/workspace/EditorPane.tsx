@@ -10,6 +10,7 @@ import type { Tab } from '../../workspace/tabs';
 import { useNotebook, useTabs, useWorkspace } from '../../workspace/workspace';
 import { Button, IconButton } from '../../ui/Button';
 import { Notice } from '../../ui/Notice';
+import { ProblemText } from '../ProblemText';
 import { FilePicture } from './FilePicture';
 import { KeyRow } from './KeyRow';
 import styles from './EditorPane.module.css';
@@ -123,11 +124,12 @@ function Unreadable({ tab }: { tab: Tab }) {
     return () => { clearInterval(timer); };
   }, [isFailed, tabs, path]);
   if (tab.state.kind !== 'unreadable') return null;
-  const { why, detail } = tab.state;
+  const { state } = tab;
+  const { why } = state;
   return (
     <div className={styles['empty']}>
       {why === 'binary' && <FilePicture path={tab.path} />}
-      <p>{why === 'failed' ? detail : t(`editor.${why}`)}</p>
+      <p>{state.why === 'failed' ? <ProblemText error={state.error} next="left-out" /> : t(`editor.${state.why}`)}</p>
       {why === 'failed' && <Button look="primary" onPress={() => void tabs.retry(tab.path)}>{t('app.retry')}</Button>}
       {(why === 'binary' || why === 'large') && <Button icon="download" onPress={() => void downloadFile(session.id, tab.path, baseOf(tab.path))}>{t('files.download')}</Button>}
       {why === 'gone' && <Button onPress={() => { tabs.drop(tab.path); }}>{t('app.close')}</Button>}
@@ -143,18 +145,16 @@ export function SaveLine() {
   if (!state) return null;
   return (
     <span className={[styles['save'], state.kind === 'failed' || state.kind === 'conflict' ? styles['unsaved'] : ''].join(' ')} role="status">
-      {saveText(state, t)}
+      {state.kind === 'failed' ? <>{t('save.failed')} <ProblemText error={state.error} next="left-out" /></> : saveText(state, t)}
     </span>
   );
 }
 
-function saveText(state: SaveState, t: ReturnType<typeof useText>): string {
+function saveText(state: Exclude<SaveState, { kind: 'failed' }>, t: ReturnType<typeof useText>): string {
   switch (state.kind) {
     case 'loading':
     case 'unreadable':
       return '';
-    case 'failed':
-      return t('save.failed', { why: state.why });
     default:
       return t(`save.${state.kind === 'conflict' ? 'dirty' : state.kind}`);
   }

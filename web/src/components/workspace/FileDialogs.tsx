@@ -3,9 +3,9 @@ import type { FileEntry } from '../../api/files';
 import { useText } from '../../i18n/text';
 import { Button } from '../../ui/Button';
 import { Dialog, DialogActions } from '../../ui/Dialog';
-import { Notice } from '../../ui/Notice';
 import { TextField } from '../../ui/TextField';
 import { baseOf, isName, joined, shown } from '../../workspace/names';
+import { ProblemNotice } from '../ProblemNotice';
 import styles from '../../pages/form.module.css';
 
 type Common = { onClose: () => void; isPending: boolean; error: Error | null };
@@ -26,7 +26,7 @@ export function NameDialog({ kind, folder, name: present = '', onName, onClose, 
         {/* The dialog was opened to be typed into. */}
         {/* eslint-disable-next-line jsx-a11y/no-autofocus */}
         <TextField label={t('files.name')} value={name} onChange={setName} autoFocus {...(folder === '' ? {} : { hint: t('files.inFolder', { folder: shown(folder) }) })} />
-        {error && <Notice tone="danger">{error.message}</Notice>}
+        <ProblemNotice error={error} />
         <DialogActions>
           <Button onPress={onClose}>{t('app.cancel')}</Button>
           <Button type="submit" look="primary" isPending={isPending} isDisabled={!isName(name) || name === present}>{t(TITLES[kind])}</Button>
@@ -42,7 +42,7 @@ export function DeleteDialog({ entry, onDelete, onClose, isPending, error }: Com
   return (
     <Dialog title={t('files.delete.title', { name })} isOpen onClose={onClose}>
       <p>{t(entry.kind === 'directory' ? 'files.delete.folder' : 'files.delete.file')}</p>
-      {error && <Notice tone="danger">{error.message}</Notice>}
+      <ProblemNotice error={error} />
       <DialogActions>
         <Button onPress={onClose}>{t('app.cancel')}</Button>
         <Button look="danger" isPending={isPending} onPress={onDelete}>{t('files.delete')}</Button>

@@ -3,10 +3,10 @@ import { useState, type FormEvent } from 'react';
 import { ROWS_MAX, searchQuery, type SearchIn } from '../../api/search';
 import { useText } from '../../i18n/text';
 import { Button } from '../../ui/Button';
-import { Notice } from '../../ui/Notice';
 import { TextField } from '../../ui/TextField';
 import { shown } from '../../workspace/names';
 import { useWorkspace } from '../../workspace/workspace';
+import { ProblemNotice } from '../ProblemNotice';
 import styles from './FileSearch.module.css';
 
 const WHERE = ['names', 'contents'] as const satisfies readonly SearchIn[];
@@ -35,7 +35,7 @@ export function FileSearch({ onOpen }: { onOpen: (path: string, line: number | n
           ))}
         </div>
       </form>
-      {error && <Notice tone="warm">{error.message}</Notice>}
+      <ProblemNotice error={error} tone="warm" />
       <p className={styles['count']} role="status">
         {isFetching ? t('search.working') : data && t(data.length > ROWS_MAX ? 'search.more' : 'search.count', { count: Math.min(data.length, ROWS_MAX) })}
       </p>

@@ -8,8 +8,8 @@ import { useLoaded } from '../../hooks/use-loaded';
 import { baseOf, folderOf, joined } from '../../workspace/names';
 import { useTabs, useWorkspace, type Workspace } from '../../workspace/workspace';
 import { Button, IconButton } from '../../ui/Button';
-import { Notice } from '../../ui/Notice';
 import { Menu } from '../../ui/Menu';
+import { ProblemNotice } from '../ProblemNotice';
 import { DeleteDialog, NameDialog } from './FileDialogs';
 import type { FileAct } from './FileTree';
 import styles from './FilesPane.module.css';
@@ -81,8 +81,8 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
           onChoose={choose}
         />
       </header>
-      {acts.error && <Notice tone="danger" action={<Button small onPress={() => { acts.reset(); }}>{t('app.close')}</Button>}>{acts.error.message}</Notice>}
-      {listed.error && <Notice tone="warm">{listed.error.message}</Notice>}
+      <ProblemNotice error={acts.error} action={<Button small onPress={() => { acts.reset(); }}>{t('app.close')}</Button>} />
+      <ProblemNotice error={listed.error} tone="warm" />
       {acts.isPending && <p className={styles['hint']} role="status">{t('files.working')}</p>}
       {listed.entries.get('')?.length === 0 && <p className={styles['hint']}>{t('files.empty')}</p>}
       {isSearching && <Search onOpen={(path, line) => {

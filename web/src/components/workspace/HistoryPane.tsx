@@ -4,10 +4,10 @@ import { runListQuery, runWholeQuery } from '../../api/run-history';
 import type { Schema } from '../../api/client';
 import { useText } from '../../i18n/text';
 import { Button } from '../../ui/Button';
-import { Notice } from '../../ui/Notice';
 import { shown } from '../../workspace/names';
 import { useWorkspace } from '../../workspace/workspace';
 import { Ago } from '../Ago';
+import { ProblemNotice } from '../ProblemNotice';
 import { RunTold } from '../RunTold';
 import { VerdictBadge } from '../VerdictBadge';
 import { ShareDialog } from './ShareDialog';
@@ -27,7 +27,7 @@ export function HistoryPane({ isShown }: { isShown: boolean }) {
   const choose = (id: string) => { setChosen(chosen.includes(id) ? chosen.filter((one) => one !== id) : [...chosen, id].slice(-CHOSEN_MAX)); };
   return (
     <div className={styles['pane']}>
-      {error && <Notice tone="warm">{error.message}</Notice>}
+      <ProblemNotice error={error} tone="warm" />
       {data && runs.length === 0 && <p className={styles['hint']}>{t('history.empty')}</p>}
       {runs.length > 0 && <p className={styles['hint']}>{t('history.hint')}</p>}
       <ul className={styles['list']} aria-label={t('history.title')}>
@@ -64,7 +64,7 @@ function One({ id, title }: { id: string; title: string }) {
         <h2>{title === '' ? t('history.untitled') : shown(title)}</h2>
         <Button small onPress={() => { setSharing(true); }}>{t('share.open')}</Button>
       </header>
-      {error && <Notice tone="warm">{error.message}</Notice>}
+      <ProblemNotice error={error} tone="warm" />
       {data && <RunTold given={data.given} result={data.result} />}
       {isSharing && <ShareDialog run={id} onClose={() => { setSharing(false); }} />}
     </article>

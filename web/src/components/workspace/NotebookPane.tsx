@@ -1,10 +1,11 @@
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type KeyboardEvent } from 'react';
+import { errorOf } from '../../api/problem';
 import { useText } from '../../i18n/text';
 import { Button } from '../../ui/Button';
-import { Notice } from '../../ui/Notice';
 import type { Notebook } from '../../workspace/notebook';
 import { notebookKey, type Command } from '../../workspace/notebook-keys';
 import { useWorkspace } from '../../workspace/workspace';
+import { ProblemNotice } from '../ProblemNotice';
 import { InputLine } from './InputLine';
 import { NotebookCell, type CellAct } from './NotebookCell';
 import styles from './Notebook.module.css';
@@ -19,7 +20,7 @@ export function NotebookPane({ notebook, path }: { notebook: Notebook; path: str
   const place = useRef<HTMLDivElement>(null);
   const [selected, setSelected] = useState(cells[0]?.key ?? 0);
   const [written, setWritten] = useState<number | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
+  const [problem, setProblem] = useState<Error | null>(null);
   const focus = useFocus(place);
   const at = Math.max(0, cells.findIndex(({ key }) => key === selected));
   const go = useCallback((to: Focus) => {
@@ -28,7 +29,7 @@ export function NotebookPane({ notebook, path }: { notebook: Notebook; path: str
     focus(to);
   }, [focus]);
   const act = useCellActs(notebook, go);
-  const failed = (error: unknown) => { setProblem(error instanceof Error ? error.message : String(error)); };
+  const failed = (error: unknown) => { setProblem(errorOf(error)); };
   const keys = (event: KeyboardEvent) => {
     const command = notebookKey(event);
     if (command === null) return;
@@ -52,7 +53,7 @@ export function NotebookPane({ notebook, path }: { notebook: Notebook; path: str
         <Button small look="quiet" icon="refresh" onPress={() => { void notebook.restart().catch(failed); }}>{t('notebook.restart')}</Button>
         <Button small look="quiet" isDisabled={isRunning} onPress={() => { notebook.clear(); }}>{t('notebook.clear')}</Button>
       </div>
-      {problem && <Notice tone="danger" action={<Button small onPress={() => { setProblem(null); }}>{t('app.close')}</Button>}>{problem}</Notice>}
+      <ProblemNotice error={problem} action={<Button small onPress={() => { setProblem(null); }}>{t('app.close')}</Button>} />
       <div ref={place} className={styles['cells']} onKeyDownCapture={keys}>
         {cells.map((cell, index) => (
           <NotebookCell key={cell.key} cell={cell} place={{ path, number: index + 1, count: cells.length, code }} isSelected={index === at} isWritten={written === cell.key} on={on} />

@@ -5,6 +5,7 @@ import { useText } from '../../i18n/text';
 import { Badge, type BadgeTone } from '../../ui/Badge';
 import type { Piece, Run } from '../../workspace/runs';
 import { useRuns, useWorkspace } from '../../workspace/workspace';
+import { ProblemText } from '../ProblemText';
 import { InputLine } from './InputLine';
 import { Medium } from './Medium';
 import styles from './OutputPane.module.css';
@@ -68,7 +69,7 @@ const RunBlock = memo(function RunBlock({ run }: { run: Run }) {
         // Pieces are only ever added at the end.
         <PieceView key={at} piece={piece} />
       ))}
-      {run.problem && <p className={styles['problem']} role="alert">{run.problem}</p>}
+      {run.problem && <p className={styles['problem']} role="alert"><ProblemText error={run.problem} /></p>}
       {run.outcome && <Ending outcome={run.outcome} />}
     </article>
   );

@@ -5,9 +5,9 @@ import type { Schema } from '../../api/client';
 import { useText } from '../../i18n/text';
 import { Badge } from '../../ui/Badge';
 import { Button } from '../../ui/Button';
-import { Notice } from '../../ui/Notice';
 import { TextField } from '../../ui/TextField';
 import { useWorkspace } from '../../workspace/workspace';
+import { ProblemNotice } from '../ProblemNotice';
 import { OpenButtons, type Wanted } from './PreviewPane';
 import styles from './PreviewPane.module.css';
 
@@ -42,7 +42,7 @@ export function PreviewList({ isShown, ...acts }: Acts & { isShown: boolean }) {
     <>
       <p className={styles['lead']}>{t('preview.lead')}</p>
       <Part title={t('preview.ports')}>
-        {ports.error && <Notice tone="warm">{ports.error.message}</Notice>}
+        <ProblemNotice error={ports.error} tone="warm" />
         {ports.data && listed.length === 0 && <p className={styles['hint']}>{t('preview.ports.none')}</p>}
         <ul>
           {listed.sort((a, b) => a - b).map((port) => (
@@ -90,7 +90,7 @@ function Offers({ offers, running, ...acts }: Acts & { offers: readonly Schema['
         <details className={styles['missing']}>
           <summary>{t('preview.apps.missing')}</summary>
           <ul>
-            {missing.map(({ name, title, unavailable }) => <li key={name}><strong>{title}</strong> {unavailable}</li>)}
+            {missing.map(({ name, title, unavailable }) => <li key={name}><strong>{title}</strong> <span lang="en">{unavailable}</span></li>)}
           </ul>
         </details>
       )}

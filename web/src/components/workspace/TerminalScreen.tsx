@@ -46,7 +46,7 @@ export function TerminalScreen({ isShown, onTitle }: { isShown: boolean; onTitle
       {life.kind === 'connecting' && <p className={styles['note']} role="status">{t('terminal.connecting')}</p>}
       {life.kind === 'closed' && (
         <div className={styles['note']} role="status">
-          <span>{life.why === '' ? t('terminal.closed') : life.why}</span>
+          {life.why === '' ? <span>{t('terminal.closed')}</span> : <span lang="en">{life.why}</span>}
           <Button small onPress={() => { setAttempt(attempt + 1); }}>{t('terminal.again')}</Button>
         </div>
       )}

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import { readText } from '../../api/files';
+import { errorOf } from '../../api/problem';
 import type { Simulation } from '../../board/simulation';
 import { useText } from '../../i18n/text';
 import { Button, IconButton } from '../../ui/Button';
@@ -9,6 +10,7 @@ import { PageHeading } from '../../ui/PageHeading';
 import { compileFor, isSource, programOf, requestFor, ways, type Way } from '../../workspace/run-request';
 import { baseOf, shown } from '../../workspace/names';
 import { useBoardState, useIsRunning, useNotebook, useRuns, useTabs, useWorkspace } from '../../workspace/workspace';
+import { ProblemNotice } from '../ProblemNotice';
 import { SessionBadge } from '../SessionBadge';
 import { SaveLine } from './EditorPane';
 import { UsageMeter } from './UsageMeter';
@@ -17,7 +19,7 @@ import styles from './WorkspaceBar.module.css';
 export type RunState = {
   /** Why nothing can be run now; none where something can. */
   refused: 'run.refused.none' | 'run.refused.language' | 'run.refused.session' | 'notebook.refused' | null;
-  problem: string | null;
+  problem: Error | 'run.unsaved' | null;
   isRunning: boolean;
   /** Running again begins anew, without stopping first: a board is switched off and on. */
   isRestarted: boolean;
@@ -29,14 +31,13 @@ export type RunState = {
 
 /** Runs the file that is looked at: saved first, so that what runs is what is there. */
 export function useRun(onStart: () => void, onBroken: () => void): RunState {
-  const t = useText();
   const { session, language, tabs, runs, board } = useWorkspace();
   const { active, tabs: open } = useTabs();
   const notebook = useNotebook(open.find(({ path }) => path === active));
   const cellsRun = useIsRunning(notebook);
   const fileRuns = useRuns().some((run) => run.outcome === null && run.problem === null);
   const boardRuns = useBoardState() === 'running';
-  const [problem, setProblem] = useState<string | null>(null);
+  const [problem, setProblem] = useState<RunState['problem']>(null);
   const usual = language ? ways(language)[0] : undefined;
   const isOver = !session.allowed_actions?.includes('run');
   const refused = isOver ? 'run.refused.session' : notebook ? (language?.modes.includes('query') ? null : 'notebook.refused') : active === null ? 'run.refused.none' : !language || !usual || !isSource(language, active) ? 'run.refused.language' : null;
@@ -49,14 +50,14 @@ export function useRun(onStart: () => void, onBroken: () => void): RunState {
     const tab = tabs.current;
     if (!tab) return;
     if (!(await tabs.flush())) {
-      setProblem(t('run.unsaved'));
+      setProblem('run.unsaved');
       return;
     }
     onStart();
     if (board) {
       board.stop();
       const run = await runs.run(shown(baseOf(tab.path)), compileFor(tab.path, tab.file.text));
-      if (run.outcome?.verdict === 'ok') await startBoard(board, session.id, programOf(tab.path)).catch((error: unknown) => { setProblem(said(error)); });
+      if (run.outcome?.verdict === 'ok') await startBoard(board, session.id, programOf(tab.path)).catch((error: unknown) => { setProblem(errorOf(error)); });
       else onBroken();
     } else await runs.run(shown(baseOf(tab.path)), requestFor(way, tab.path, tab.file.text));
     await tabs.look();
@@ -70,12 +71,10 @@ export function useRun(onStart: () => void, onBroken: () => void): RunState {
     start: (way = usual ?? 'afresh') => { if (refused === null && (notebook !== null || runs.live === null)) void start(way); },
     stop: () => {
       if (notebook === null && boardRuns) board?.stop();
-      void (notebook ?? runs).stop().catch((error: unknown) => { setProblem(said(error)); });
+      void (notebook ?? runs).stop().catch((error: unknown) => { setProblem(errorOf(error)); });
     },
   };
 }
-
-const said = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** Begins what was just compiled. A guest's program may have put anything there instead. */
 async function startBoard(board: Simulation, session: string, program: string): Promise<void> {
@@ -84,7 +83,7 @@ async function startBoard(board: Simulation, session: string, program: string): 
   try {
     board.start(file.text);
   } catch (error) {
-    throw new Error(`${shown(program)}: ${said(error)}`, { cause: error });
+    throw new Error(`${shown(program)}: ${errorOf(error).message}`, { cause: error });
   }
 }
 
@@ -118,7 +117,7 @@ export function WorkspaceBar({ run, onCommands }: { run: RunState; onCommands: (
       </div>
       <UsageMeter />
       {run.refused && <p className={[styles['notice'], styles['why']].join(' ')}>{t(run.refused)}</p>}
-      {run.problem && <div className={styles['notice']}><Notice tone="danger">{run.problem}</Notice></div>}
+      {run.problem && <div className={styles['notice']}>{run.problem === 'run.unsaved' ? <Notice tone="danger">{t(run.problem)}</Notice> : <ProblemNotice error={run.problem} />}</div>}
     </div>
   );
 }

@@ -50,8 +50,8 @@ export const boardEn = {
   'board.serial.line': 'A line for the sketch',
   'board.serial.send': 'Send',
   'board.serial.clear': 'Clear',
-  'board.diagram.broken': 'diagram.json cannot be read: {why}. It is left as it is; open it to mend it.',
+  'board.diagram.broken': 'diagram.json cannot be read. It is left as it is; open it to mend it.',
   'board.diagram.open': 'Open diagram.json',
   'board.diagram.changed': 'diagram.json was changed elsewhere. What is there now is shown; do it again.',
-  'board.diagram.failed': 'diagram.json could not be written: {why}',
+  'board.diagram.failed': 'diagram.json could not be written.',
 } as const satisfies Record<string, string>;

@@ -130,7 +130,7 @@ export const foldersEn = {
   'browse.replace.submit': 'Replace',
   'upload.title': 'Uploads',
   'upload.done': 'done',
-  'upload.failed': 'not uploaded: {why}',
+  'upload.failed': 'not uploaded:',
   'upload.of': '{sent} of {size}',
   'upload.cancel': 'Stop uploading {name}',
   'upload.clear': 'Clear the list',

@@ -51,8 +51,8 @@ export const boardKo: Readonly<Record<keyof typeof boardEn, string>> = {
   'board.serial.line': '스케치에 보낼 한 줄',
   'board.serial.send': '보내기',
   'board.serial.clear': '지우기',
-  'board.diagram.broken': 'diagram.json을 읽을 수 없습니다: {why}. 파일은 그대로 두었습니다. 열어서 고쳐 주세요.',
+  'board.diagram.broken': 'diagram.json을 읽을 수 없습니다. 파일은 그대로 두었습니다. 열어서 고쳐 주세요.',
   'board.diagram.open': 'diagram.json 열기',
   'board.diagram.changed': '다른 곳에서 diagram.json을 바꾸었습니다. 지금 있는 내용을 보여 드리니 다시 해 주세요.',
-  'board.diagram.failed': 'diagram.json을 쓸 수 없습니다: {why}',
+  'board.diagram.failed': 'diagram.json을 쓸 수 없습니다.',
 };

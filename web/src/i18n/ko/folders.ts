@@ -131,7 +131,7 @@ export const foldersKo: Readonly<Record<keyof typeof foldersEn, string>> = {
   'browse.replace.submit': '바꾸기',
   'upload.title': '올리기',
   'upload.done': '완료',
-  'upload.failed': '올리지 못함: {why}',
+  'upload.failed': '올리지 못함:',
   'upload.of': '{size} 중 {sent}',
   'upload.cancel': '{name} 올리기 멈추기',
   'upload.clear': '목록 지우기',

@@ -1,0 +1,43 @@
+import type { problemEn, problemNextEn } from '../en/problem';
+
+export const problemKo: Readonly<Record<keyof typeof problemEn, string>> = {
+  'problem.malformed': '서버가 요청을 읽지 못했습니다. 페이지를 새로 고친 뒤 다시 해 보세요.',
+  'problem.invalid': '입력한 값이 올바르지 않습니다. 고쳐서 다시 시도하세요.',
+  'problem.unsupported': '이 서버에서는 아직 할 수 없습니다.',
+  'problem.unauthenticated': '먼저 로그인해야 합니다.',
+  'problem.forbidden': '권한이 없습니다.',
+  'problem.not-found': '찾을 수 없습니다. 없어졌거나 볼 권한이 없는 것입니다.',
+  'problem.method-not-allowed': '여기서는 할 수 없습니다. 페이지를 새로 고친 뒤 다시 해 보세요.',
+  'problem.conflict': '지금 상태에서는 할 수 없거나, 이미 쓰이는 이름입니다.',
+  'problem.precondition': '그사이에 다른 곳에서 바뀌었습니다.',
+  'problem.idempotency-mismatch': '서버가 다른 요청으로 받아들였습니다. 페이지를 새로 고친 뒤 다시 해 보세요.',
+  'problem.unkeepable': '그대로는 약속할 수 없습니다. 시간을 바꾸거나 수를 줄여 보세요.',
+  'problem.too-large': '보낸 것이 너무 큽니다. 줄여서 다시 시도하세요.',
+  'problem.media-type': '서버가 읽을 수 없는 종류의 파일입니다.',
+  'problem.upgrade-required': '이 주소에는 WebSocket 연결이 필요한데, 서버와의 사이에서 막혔습니다.',
+  'problem.limit': '한도를 넘어 허용되지 않습니다. 줄이거나, 관리자에게 한도를 늘려 달라고 하세요.',
+  'problem.too-many': '한꺼번에 너무 많습니다.',
+  'problem.capacity': '지금은 빈자리가 없습니다.',
+  'problem.unavailable': '필요한 부분이 응답하지 않습니다.',
+  'problem.draining': '서버가 멈추는 중이라 새 일을 받지 않습니다.',
+  'problem.frozen': '지금은 새 일을 시작하지 않습니다. 하던 일은 계속됩니다.',
+  'problem.deadline': '너무 오래 걸렸습니다.',
+  'problem.internal': '서버에서 문제가 생겼습니다.',
+  'problem.mismatch': '도착한 내용이 보낸 것과 다릅니다. 다시 보내세요.',
+  'problem.no-space': '폴더에 남은 공간이 없습니다.',
+  'problem.range': '파일에 그런 부분이 없습니다.',
+  'problem.command': '세션 안에서 실행한 명령이 실패했습니다.',
+  'problem.elsewhere': '이 폴더의 파일은 다른 서버에 있어서 이 페이지에서 가져올 수 없습니다. `madang cp`로는 할 수 있습니다.',
+  'problem.unreachable': '서버가 응답하지 않습니다.',
+  'problem.unreadable': '이 서버의 응답이 아닙니다({status}).',
+  'problem.unknown': '서버가 요청을 처리하지 않았습니다.',
+};
+
+export const problemNextKo: Readonly<Record<keyof typeof problemNextEn, string>> = {
+  'next.again': '{seconds, plural, =0 {잠시 뒤에 다시 시도하세요.} other {#초 뒤에 다시 시도하세요.}}',
+  'next.ask': '필요하면 관리자나 소유자에게 부탁하세요.',
+  'next.look': '지금 내용을 확인하고 다시 해 보세요.',
+  'next.signin': '페이지를 새로 고쳐 로그인하세요.',
+  'next.space': '필요 없는 것을 지우거나, 할당량을 늘려 달라고 하세요.',
+  'next.tell': '또 그러면 관리자에게 요청 번호 {request}을(를) 알려 주세요.',
+};
