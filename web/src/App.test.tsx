@@ -1,10 +1,14 @@
+import { http, HttpResponse } from 'msw';
 import { act, render, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { USER } from '../mock-api/database.ts';
+import { problem } from '../mock-api/problem.ts';
 import { App } from './App';
 import { change } from './stores/settings';
-import { database } from './testing/setup';
+import { database, server } from './testing/setup';
+
+afterEach(() => { vi.restoreAllMocks(); });
 
 const begin = (path: string) => {
   history.replaceState(null, '', path);
@@ -47,6 +51,36 @@ test('everything is said in Korean where that is chosen', async () => {
   expect(document.documentElement.lang).toBe('ko');
   act(() => { change({ locale: 'en' }); });
 });
+
+test('from an address where nothing is one can go on', async () => {
+  database.signedIn = true;
+  begin('/admin/no/such/page');
+  await screen.findByRole('heading', { name: 'There is no such page' });
+  await userEvent.click(within(screen.getByRole('navigation')).getByRole('link', { name: 'Workspaces' }));
+  await screen.findByRole('heading', { name: 'Write your first program' });
+});
+
+test('a page that fails takes nothing else with it, and comes back', async () => {
+  database.signedIn = true;
+  server.use(http.get('*/api/v1/folders', () => HttpResponse.json({ items: [null] }), { once: true }));
+  vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  begin('/folders');
+  await screen.findByRole('heading', { name: 'Something went wrong' }, { timeout: 10_000 });
+  await userEvent.click(within(screen.getByRole('navigation')).getByRole('link', { name: 'Workspaces' }));
+  await screen.findByRole('heading', { name: 'Write your first program' });
+  await userEvent.click(within(screen.getByRole('navigation')).getByRole('link', { name: 'Folders' }));
+  await screen.findByText(/No folders yet/, {}, { timeout: 10_000 });
+});
+
+test('where it is not known who asks, what went wrong is said, and asked again', async () => {
+  database.signedIn = true;
+  server.use(http.get('*/api/v1/signin', () => problem(500, 'internal', 'the database failed'), { once: true }));
+  vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  begin('/');
+  await screen.findByRole('heading', { name: 'Something went wrong' }, { timeout: 10_000 });
+  await userEvent.click(screen.getByRole('button', { name: 'Try again' }));
+  await screen.findByRole('heading', { name: 'Write your first program' }, { timeout: 10_000 });
+}, 30_000);
 
 test('an address of somebody else is not gone to after signing in', async () => {
   begin('/signin?to=//evil.example/');

@@ -5,7 +5,7 @@ import { SESSION_ORDERS, SESSION_STATES, type SessionSearch } from './api/sessio
 import { MEASURE_NAMES, USAGE_BY, USAGE_DAYS, type UsageSearch } from './api/usage-queries';
 import { signinQuery } from './api/queries';
 import { Shell } from './components/Shell';
-import { FailurePage, NotFoundPage } from './pages/FailurePage';
+import { FailureDoorway, NotFoundPage } from './pages/FailurePage';
 import { HomePage } from './pages/HomePage';
 import { LinkPage } from './pages/LinkPage';
 import { SigninPage } from './pages/SigninPage';
@@ -13,7 +13,7 @@ import { beginAhead } from './workspace/ahead';
 
 type Context = { queries: QueryClient };
 
-const root = createRootRouteWithContext<Context>()({ notFoundComponent: NotFoundPage, errorComponent: FailurePage });
+const root = createRootRouteWithContext<Context>()({ errorComponent: FailureDoorway });
 
 const signin = createRoute({
   getParentRoute: () => root,
@@ -157,7 +157,10 @@ const settingsPages = [
   createRoute({ getParentRoute: () => settings, path: '/dotfiles', component: lazyRouteComponent(() => import('./pages/settings/DotfilesPage'), 'DotfilesPage') }),
 ] as const;
 
-const tree = root.addChildren([signin, link, shared, signedIn.addChildren([home, workspace, sessions, session, folders, folder, images, jobs, reservations, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages])])]);
+/** Whatever else; who has not signed in is not told what there is. */
+const nowhere = createRoute({ getParentRoute: () => signedIn, path: '$', component: NotFoundPage });
+
+const tree = root.addChildren([signin, link, shared, signedIn.addChildren([home, workspace, sessions, session, folders, folder, images, jobs, reservations, usage, settings.addChildren([settingsHome, ...settingsPages]), admin.addChildren([adminHome, ...adminPages]), nowhere])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({ routeTree: tree, context: { queries }, defaultPreload: 'intent', scrollRestoration: false });

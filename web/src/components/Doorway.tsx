@@ -6,7 +6,7 @@ import { PageHeading } from '../ui/PageHeading';
 import styles from './Doorway.module.css';
 
 /** What stands around the pages of whoever has not signed in. */
-export function Doorway({ title, lead, children }: { title: string; lead: string; children: ReactNode }) {
+export function Doorway({ title, lead, children }: { title: string; lead: ReactNode; children: ReactNode }) {
   const t = useText();
   return (
     <div className={styles['doorway']}>

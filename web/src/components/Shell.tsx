@@ -1,9 +1,10 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
+import { CatchBoundary, Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import { client } from '../api/client';
 import type { Schema } from '../api/client';
 import { useText } from '../i18n/text';
+import { FailurePage } from '../pages/FailurePage';
 import { keepHere } from '../stores/here';
 import { IconButton } from '../ui/Button';
 import { Menu } from '../ui/Menu';
@@ -17,6 +18,8 @@ import styles from './Shell.module.css';
 export function Shell({ signin }: { signin: Schema['SigninView'] }) {
   const t = useText();
   const content = useFocusKept();
+  // A page that failed is begun anew when another one, or the same once more, is gone to.
+  const reset = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation });
   useEffect(() => { keepHere(signin.user); }, [signin.user]);
   return (
     <div className={styles['shell']}>
@@ -34,7 +37,9 @@ export function Shell({ signin }: { signin: Schema['SigninView'] }) {
       </header>
       <Connection />
       <main ref={content} id="content" tabIndex={-1} className={styles['content']}>
-        <Outlet />
+        <CatchBoundary getResetKey={() => reset} errorComponent={FailurePage}>
+          <Outlet />
+        </CatchBoundary>
       </main>
     </div>
   );

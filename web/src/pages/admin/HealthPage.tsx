@@ -78,7 +78,7 @@ function Process({ process }: { process: Schema['ProcessView'] }) {
         columns={[
           { id: 'name', title: t('health.task'), cell: ({ name }) => name },
           { id: 'result', title: t('health.task.result'), cell: ({ last }) => (last ? <Badge tone={last.result === 'done' ? 'good' : 'bad'}>{t(`health.result.${last.result}`)}</Badge> : t('health.never')) },
-          { id: 'last', title: t('health.task.last'), cell: ({ last }) => last && <span title={last.note}><Ago time={last.at} /></span> },
+          { id: 'last', title: t('health.task.last'), kind: 'wide', cell: ({ last }) => last && <span title={last.note}><Ago time={last.at} /></span> },
           { id: 'next', title: t('health.task.next'), kind: 'wide', cell: ({ next_at }) => next_at && <Ago time={next_at} /> },
           { id: 'failures', title: t('health.task.failures'), kind: 'wide-number', cell: ({ failures_in_a_row }) => failures_in_a_row || '' },
           { id: 'acts', title: '', kind: 'number', cell: ({ name }) => <Button small isPending={run.isPending && run.variables === name} onPress={() => { run.mutate(name); }}>{t('health.task.now')}</Button> },
