@@ -14,7 +14,7 @@ const administrator = (): Schema['UserView'] => ({ id: USER.id, name: USER.name,
 export function consoleHandlers(database: Database): HttpHandler[] {
   return [
     http.get('/api/v1/users', ({ response }) => response(200).json({ items: [administrator()] })),
-    http.get('/api/v1/me', ({ response }) => response(200).json({ ...administrator(), scopes: ['read', 'run', 'manage', 'secret'], signed_in_by: 'cookie' })),
+    http.get('/api/v1/me', ({ response }) => response(200).json({ ...administrator(), scopes: ['read', 'run', 'manage', 'secret'], signed_in_by: 'cookie', has_password: database.method === 'password' })),
     http.get('/api/v1/projects', ({ response }) => response(200).json({ items: [] })),
     http.get('/api/v1/images', ({ response }) => response(200).json({ items: [{ name: 'host', languages: database.languages.map(({ id }) => id), size_bytes: 0 }] })),
     http.get('/api/v1/sessions/{id}/logs', ({ response }) => response(200).json({ items: [] })),

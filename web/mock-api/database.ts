@@ -15,6 +15,8 @@ export type MockRun = { id: string; session: string; at: string; given: Schema['
 /** What the API in memory knows. Every test has its own. */
 export class Database {
   signedIn = false;
+  /** By what the browser has signed in: `password`, or a provider's name, whose user has no password here. */
+  method = 'password';
   readonly languages = LANGUAGES;
   readonly sessions = new Map<string, Schema['SessionView']>();
   readonly files = new Map<string, Map<string, Uint8Array>>();

@@ -51,7 +51,7 @@ function signinHandlers(database: Database): HttpHandler[] {
       return response(204).empty();
     }),
     http.post('/api/v1/links/use', ({ response }) => response(200).json({ name: USER.name })),
-    http.get('/api/v1/signin/providers', ({ response }) => response(200).json({ items: [] })),
+    http.get('/api/v1/signin/providers', ({ response }) => response(200).json({ items: [{ name: 'school', title: 'The school', url: '/api/v1/signin/providers/school' }] })),
     http.get('/api/v1/announcements/public', ({ response }) => response(200).json({ items: [] })),
     http.get('/api/v1/languages', ({ response }) => response(200).json({ items: database.languages })),
   ];

@@ -25,7 +25,7 @@ export function settingsHandlers(database: Database): HttpHandler[] {
     }),
     http.get('/api/v1/access-keys', ({ response }) => response(200).json({ items: [] })),
     http.get('/api/v1/ssh-keys', ({ response }) => response(200).json({ items: [] })),
-    http.get('/api/v1/signins', ({ response }) => response(200).json({ items: [{ id: 'brw_1', user: USER.id, address: '127.0.0.1', agent: 'Firefox/130 Linux', method: 'password', current: true, created_at: now(), seen_at: now(), expires_at: now() }] })),
+    http.get('/api/v1/signins', ({ response }) => response(200).json({ items: [{ id: 'brw_1', user: USER.id, address: '127.0.0.1', agent: 'Firefox/130 Linux', method: database.method, current: true, created_at: now(), seen_at: now(), expires_at: now() }] })),
     http.get('/api/v1/organizations', ({ response }) => response(200).json({ items: [] })),
     http.get('/api/v1/budgets', ({ response }) => response(200).json({ items: [] })),
     http.get('/api/v1/prices', ({ response }) => response(200).json({ items: [] })),

@@ -1,4 +1,4 @@
-import { render, screen } from '@testing-library/react';
+import { cleanup, render, screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { expect, test } from 'vitest';
 import { App } from './App';
@@ -75,3 +75,17 @@ test('a token is shown once, and revoked after it is said what ends', async () =
   await screen.findByText('No tokens yet.');
   expect(database.tokens.size).toBe(0);
 }, 30_000);
+
+test('who has no password is told by what they sign in, and is shown no form for one', async () => {
+  database.signedIn = true;
+  database.method = 'school';
+  history.replaceState(null, '', '/settings/profile');
+  render(<App />);
+  await screen.findByText('You sign in with The school, and have no password here.', {}, PATIENCE);
+  expect(screen.queryByLabelText('Present password')).toBeNull();
+  cleanup();
+  database.method = 'password';
+  render(<App />);
+  await screen.findByLabelText('Present password', {}, PATIENCE);
+  expect(screen.queryByText(/have no password here/)).toBeNull();
+});

@@ -89,6 +89,10 @@ pub struct MeView {
     pub scopes: Scopes,
     /// `token`, `key`, `cookie` or `socket`.
     pub signed_in_by: String,
+    /// Whether there is a password to sign in with, which `PUT /password` changes. Whoever came by a provider has none at first.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub has_password: bool,
 }
 
 /// A token, without its secret.

@@ -2702,6 +2702,8 @@ export interface components {
         };
         /** @description Whoever asks. */
         MeView: components["schemas"]["UserView"] & {
+            /** @description Whether there is a password to sign in with, which `PUT /password` changes. Whoever came by a provider has none at first. */
+            has_password: boolean;
             /** @description What the way of signing in allows. */
             scopes: string[];
             /** @description `token`, `key`, `cookie` or `socket`. */

@@ -62,6 +62,7 @@ impl Directory {
         }
     }
 
+    /// All but `has_password`, which only the store knows.
     pub fn me_view(&self, actor: &Actor) -> Option<MeView> {
         let user = self.user_view(self.users.get(&actor.user)?);
         let signed_in_by = match actor.by {
@@ -71,6 +72,6 @@ impl Directory {
             SignedInBy::Cookie(_) => "cookie",
             SignedInBy::SshKey(_) => "ssh-key",
         };
-        Some(MeView { user, scopes: actor.scopes, signed_in_by: signed_in_by.into() })
+        Some(MeView { user, scopes: actor.scopes, signed_in_by: signed_in_by.into(), has_password: false })
     }
 }

@@ -47,8 +47,9 @@ fn made<T>(view: T) -> (StatusCode, Json<T>) {
 /// Who asks, and what they may do.
 #[utoipa::path(get, path = "/api/v1/me", tag = "people", responses((status = 200, body = MeView)))]
 async fn me_get(State(app): State<Shared>, Extension(asker): Asking) -> Answer<MeView> {
-    let me = app.people.now().me_view(&asker);
-    me.map(Json).ok_or_else(|| Failure::not_found("your account"))
+    let has_password = app.store.password_get(asker.user).await?.is_some();
+    let me = app.people.now().me_view(&asker).ok_or_else(|| Failure::not_found("your account"))?;
+    Ok(Json(MeView { has_password, ..me }))
 }
 
 /// Organizations that the asker may see.

@@ -32,9 +32,11 @@ impl Browser<'_> {
 
 /// The administrator has a password from here on.
 async fn with_password(world: &World) {
+    assert_eq!(world.get("/api/v1/me").await.expect(200)["has_password"], false);
     let link = world.post("/api/v1/links", json!({"user": "administrator", "kind": "invitation"})).await.expect(201);
     let used = use_link(world, link["secret"].as_str().unwrap(), PASSWORD).await.expect(200);
     assert_eq!(used["name"], "administrator", "whoever sets a password is told with which name to sign in");
+    assert_eq!(world.get("/api/v1/me").await.expect(200)["has_password"], true);
 }
 
 pub async fn use_link(world: &World, secret: &str, password: &str) -> Answer {

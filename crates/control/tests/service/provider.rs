@@ -146,6 +146,9 @@ async fn a_new_user_comes_in_and_joins_its_groups_projects() {
     let page = browser.visit(Method::GET, &format!("{here}/signin"), "").await;
     let who: Value = serde_json::from_str(&page.body).unwrap();
     assert_eq!((who["name"].as_str(), who["role"].as_str()), (Some("ada"), Some("member")), "{who}");
+    let page = browser.visit(Method::GET, &format!("{here}/me"), "").await;
+    let me: Value = serde_json::from_str(&page.body).unwrap();
+    assert_eq!((&me["signed_in_by"], &me["has_password"]), (&"cookie".into(), &false.into()), "{me}");
     let log = world.get("/api/v1/audit?operation=provider_end").await.expect(200);
     assert_eq!((&log["items"][0]["actor"], &log["items"][0]["name"]), (&who["user"], &who["name"]), "{log}");
     // In the project: it may work there. The same user again, without the group: no more.

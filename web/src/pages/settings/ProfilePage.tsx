@@ -3,7 +3,8 @@ import { useState, type FormEvent } from 'react';
 import { organizationsQuery, projectsQuery } from '../../api/admin-queries';
 import { body, client } from '../../api/client';
 import { meQuery } from '../../api/folders';
-import { signinQuery } from '../../api/queries';
+import { providersQuery, signinQuery } from '../../api/queries';
+import { browsersQuery } from '../../api/settings-queries';
 import { Card } from '../../components/console/Card';
 import { Facts } from '../../components/console/Facts';
 import styles from '../../components/console/console.module.css';
@@ -30,7 +31,7 @@ export function ProfilePage() {
       <PageHeading>{t('settings.profile')}</PageHeading>
       <div className={styles['columns']}>
         <Who />
-        <Password />
+        <SignIn />
         <Look />
       </div>
     </div>
@@ -76,6 +77,28 @@ function Look() {
         <SelectField label={t('settings.theme')} value={theme} options={THEMES.map((value) => ({ value, label: t(`settings.theme.${value}`) }))} onChange={(value) => { const chosen = THEMES.find((theme) => theme === value); if (chosen) change({ theme: chosen }); }} />
       </div>
       <p className={styles['fine']}>{t('settings.look.text')}</p>
+    </Card>
+  );
+}
+
+/** By what one signs in: a password that can be changed, or a provider that has one's password. */
+function SignIn() {
+  const t = useText();
+  const { data: me } = useQuery(meQuery);
+  if (!me) return <Card title={t('password.title')}><p className={styles['fine']}>{t('app.loading')}</p></Card>;
+  return me.has_password ? <Password /> : <NoPassword />;
+}
+
+function NoPassword() {
+  const t = useText();
+  const { data: browsers = [] } = useQuery(browsersQuery);
+  const { data: providers = [] } = useQuery(providersQuery);
+  const here = browsers.find(({ current }) => current)?.method;
+  const provider = providers.find(({ name }) => name === here)?.title;
+  return (
+    <Card title={t('password.title')}>
+      <p>{provider === undefined ? t('password.none.other') : t('password.none', { provider })}</p>
+      <p className={styles['fine']}>{t('password.none.ask')}</p>
     </Card>
   );
 }
