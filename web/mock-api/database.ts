@@ -10,6 +10,12 @@ const LANGUAGES: Schema['LanguageView'][] = [
   { id: 'c', name: 'C', main: 'main.c', extensions: ['c'], modes: ['batch', 'command'], version: '12.2.0', available: true, greeting: 'int main(void) { return 0; }', limits: {} },
 ];
 
+const LONG_AGO = '2026-01-01T00:00:00.000Z';
+export const HOME_PROJECT = 'prj_1';
+const member = { organization: 'org_1', memberships: [], created_at: LONG_AGO };
+/** Nobody but the administrator signs in here; the others are there to be shared with. */
+const PEOPLE: Schema['UserView'][] = [{ ...member, id: USER.id, name: USER.name, role: 'system-administrator' }, { ...member, id: 'usr_2', name: 'kim', role: 'member', project: HOME_PROJECT }, { ...member, id: 'usr_3', name: 'lee', role: 'member', project: HOME_PROJECT }];
+
 export type MockRun = { id: string; session: string; at: string; given: Schema['RunGiven']; events: Schema['StreamEvent'][] };
 
 /** What the API in memory knows. Every test has its own. */
@@ -22,7 +28,21 @@ export class Database {
   readonly files = new Map<string, Map<string, Uint8Array>>();
   readonly tokens = new Map<string, Schema['TokenView']>();
   readonly folders = new Map<string, Schema['FolderView']>();
-  readonly folderFiles = new Map<string, Set<string>>();
+  /** By folder and path from its top; a directory has no bytes. */
+  readonly folderFiles = new Map<string, Map<string, Uint8Array | null>>();
+  readonly folderShares = new Map<string, Schema['FolderShareView'][]>();
+  readonly invitations = new Map<string, Schema['InvitationView']>();
+  /** What may be reached by it. */
+  readonly tickets = new Map<string, string>();
+  readonly uploads = new Map<string, { folder: string; path: string; length: number; bytes: Uint8Array }>();
+  readonly accessKeys = new Map<string, Schema['AccessKeyView']>();
+  readonly sshKeys = new Map<string, Schema['SshKeyView']>();
+  readonly images = new Map<string, Schema['ImageView'] & { committed: Schema['ImageCommitted'] }>();
+  readonly prices = new Map<string, Schema['PriceView']>();
+  readonly budgets = new Map<string, Schema['BudgetView']>();
+  readonly reservations = new Map<string, Schema['ReservationView']>();
+  readonly users: readonly Schema['UserView'][] = PEOPLE;
+  readonly projects: readonly Schema['ProjectView'][] = [{ id: HOME_PROJECT, name: 'default', organization: 'org_1', created_at: LONG_AGO }];
   readonly runs = new Map<string, MockRun>();
   /** By secret. */
   readonly shares = new Map<string, { run: string; share: Schema['RunShareView'] }>();
@@ -30,9 +50,24 @@ export class Database {
   readonly apps = new Map<string, Schema['AppView'][]>();
   private made = 0;
 
-  nextId(prefix: string): string {
+  readonly nextId = (prefix: string): string => {
     this.made += 1;
     return `${prefix}_${String(this.made)}`;
+  };
+
+  /** What is in a folder. */
+  folderUsed(id: string): { used_bytes: number; used_files: number } {
+    const files = [...(this.folderFiles.get(id)?.values() ?? [])];
+    return { used_bytes: files.reduce((sum, bytes) => sum + (bytes?.length ?? 0), 0), used_files: files.length };
+  }
+
+  /** By id or name. */
+  userNamed(text: string): Schema['UserView'] | undefined {
+    return this.users.find(({ id, name }) => id === text || name === text);
+  }
+
+  projectNamed(text: string): Schema['ProjectView'] | undefined {
+    return this.projects.find(({ id, name }) => id === text || name === text);
   }
 
   sessionCreate(asked: Schema['SessionCreate']): Schema['SessionView'] {
@@ -41,12 +76,12 @@ export class Database {
       id,
       name: asked.name ?? `session-${String(this.made)}`,
       owner: USER.id,
-      project: 'prj_1',
+      project: HOME_PROJECT,
       organization: 'org_1',
       state: 'running',
       kind: 'interactive',
       language: asked.language ?? null,
-      image: 'host',
+      image: asked.image == null ? 'host' : this.images.has(asked.image) ? `commit/${asked.image}` : asked.image,
       resources: {},
       env: {},
       tags: {},

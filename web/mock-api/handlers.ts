@@ -4,7 +4,13 @@ import type { components, paths } from '../src/api/generated';
 import { adminHandlers } from './admin.ts';
 import { consoleHandlers } from './console.ts';
 import { folderHandlers } from './folders.ts';
+import { imageHandlers } from './images.ts';
+import { keyHandlers } from './keys.ts';
+import { moneyHandlers } from './money.ts';
+import { planHandlers } from './plan.ts';
 import { settingsHandlers } from './settings.ts';
+import { sharingHandlers } from './sharing.ts';
+import { storageHandlers } from './storage.ts';
 import { CSRF, USER, type Database, type MockRun } from './database.ts';
 import { problem } from './problem.ts';
 import { deskHandlers } from './desk.ts';
@@ -18,7 +24,8 @@ const signin = (): Schema['SigninView'] => ({ user: USER.id, name: USER.name, ro
 
 /** The API in memory, typed by the same document as the client: for `npm run dev` and for tests. */
 export function handlers(database: Database): HttpHandler[] {
-  return [gate(database), ...signinHandlers(database), ...sessionHandlers(database), ...fileHandlers(database), ...runHandlers(database), ...deskHandlers(database), ...consoleHandlers(database), ...folderHandlers(database), ...adminHandlers(database), ...settingsHandlers(database)];
+  const parts = [signinHandlers, sessionHandlers, fileHandlers, runHandlers, deskHandlers, consoleHandlers, imageHandlers, folderHandlers, sharingHandlers, storageHandlers, keyHandlers, moneyHandlers, planHandlers, adminHandlers, settingsHandlers];
+  return [gate(database), ...parts.flatMap((part) => part(database))];
 }
 
 const OPEN = ['/api/v1/shared-run', '/api/v1/signin/providers', '/api/v1/announcements/public', '/api/v1/links/use', '/healthz'];

@@ -41,7 +41,7 @@ test('a folder is made, what is in it is deleted after it is said what goes, and
   await userEvent.click(screen.getByRole('button', { name: 'Make it' }));
   await screen.findByRole('heading', { name: 'data' }, PATIENCE);
   const id = [...database.folders.keys()][0] ?? '';
-  database.folderFiles.set(id, new Set(['a‮gpj.exe']));
+  database.folderFiles.set(id, new Map([['a‮gpj.exe', new Uint8Array(1)]]));
   await userEvent.click(screen.getByRole('button', { name: 'Read the list again' }));
   await userEvent.click(await screen.findByRole('button', { name: 'More for “a�gpj.exe”' }));
   await userEvent.click(await screen.findByRole('menuitem', { name: 'Delete' }));
