@@ -143,6 +143,93 @@ test('a notebook is written from nothing by keys alone, as in Jupyter', async ()
   await page.close();
 });
 
+/** Says a number every half second, twelve times. */
+const COUNTS = 'import time\nfor n in range(12):\n    print("line", n, flush=True)\n    time.sleep(0.5)';
+const LINES = Array.from({ length: 12 }, (_, n) => `line ${n}\n`);
+const stream = (lines) => [{ output_type: 'stream', name: 'stdout', text: lines }];
+
+/** Begins that cell, and waits until its file names the run. */
+async function begun(page, saved, number) {
+  await cell(page, number).locator('.cm-content').click();
+  await page.keyboard.press('Control+Enter');
+  await cell(page, number).getByText('line 1').waitFor();
+  return eventually('the file names the run', async () => (await saved()).cells[number - 1].metadata.madang?.run);
+}
+
+/** Waits until the file has all that the cell said, once; the cell. */
+const complete = (saved, number) => eventually('the file has the output', async () => {
+  const found = (await saved()).cells[number - 1];
+  return found.metadata.madang === undefined && found.outputs.length > 0 && found;
+});
+
+test('what a cell says is in its notebook, once, whatever becomes of the page meanwhile', async () => {
+  const page = await signedIn(browser, server);
+  const { session, saved } = await opened(page, book([code('x = 5'), code(COUNTS), code('x + 1')]));
+  const output = (page, number) => cell(page, number).getByRole('group', { name: /^What came of it/ });
+  await shown(page, 'web-notebook-reload', async () => {
+    await cell(page, 1).locator('.cm-content').click();
+    await page.keyboard.press('Control+Enter');
+    await cell(page, 1).getByText('[1]').waitFor();
+    await begun(page, saved, 2);
+    await page.reload();
+    // It is running there, too, and what is typed meanwhile stays.
+    await named(page, 'button', 'Stop').waitFor();
+    await cell(page, 2).getByText('line 2').waitFor();
+    await cell(page, 3).locator('.cm-content').click();
+    await page.keyboard.press('Control+End');
+    await page.keyboard.insertText(' + 1');
+    await page.keyboard.press('Control+Enter');
+    await cell(page, 3).getByText('7', { exact: true }).waitFor();
+    await output(page, 2).getByText('line 11').waitFor();
+    assert.equal(await output(page, 2).innerText().then((text) => text.trim()), LINES.join('').trim());
+    const second = await complete(saved, 2);
+    assert.deepEqual(second.outputs, stream(LINES));
+    assert.deepEqual(second.metadata, { kept: [1] });
+    const counts = await eventually('the third is saved', async () => {
+      const { cells } = await saved();
+      return cells[2].outputs.length > 0 && cells.map(({ execution_count: count }) => count);
+    });
+    assert.deepEqual(counts, [1, 2, 3]);
+  });
+  // Nobody looks while it ends; two pages are opened afterwards, and write it once.
+  await begun(page, saved, 2);
+  const state = await page.context().storageState();
+  await page.close();
+  await eventually('it has ended', async () => (await server.api('GET', `/sessions/${session.id}/runs?mode=query&limit=1`)).items[0].state === 'finished');
+  assert.match((await saved()).cells[1].metadata.madang.run, /^run_/, 'nobody has written it yet');
+  // Two tabs of one browser, and another browser.
+  const [here, there] = [await browser.newContext({ storageState: state }), await browser.newContext({ storageState: state })];
+  const pages = [await here.newPage(), await here.newPage(), await there.newPage()];
+  for (const page of pages) await page.goto(`${server.url}/w/${session.id}`);
+  for (const page of pages) {
+    await output(page, 2).getByText('line 11').waitFor();
+  }
+  const second = await complete(saved, 2);
+  assert.deepEqual([second.outputs, second.execution_count], [stream(LINES), 4]);
+  for (const page of pages) {
+    await page.getByText('Saved', { exact: true }).waitFor();
+    assert.equal(await output(page, 2).innerText().then((text) => text.trim()), LINES.join('').trim());
+  }
+  for (const context of [here, there]) await context.close();
+});
+
+test('a notebook that claims to wait for a run of another session, or for none, is shown as it is', async () => {
+  const page = await signedIn(browser, server);
+  const other = await server.api('POST', '/sessions', { language: 'python' });
+  const secret = await server.api('POST', `/sessions/${other.id}/runs`, { code: 'print("of another session")', wait: false });
+  const claims = [secret.id, 'run_00000000000000000000000000', '../sessions', `${secret.id}/events`];
+  const cells = claims.map((run) => ({ ...code('1'), metadata: { madang: { run } }, outputs: stream(['as it was\n']) }));
+  await opened(page, book([...cells, code('print("mine")')]));
+  await shown(page, 'web-notebook-claims', async () => {
+    await cell(page, 5).locator('.cm-content').click();
+    await page.keyboard.press('Control+Enter');
+    await cell(page, 5).getByText('mine', { exact: true }).waitFor();
+    for (const number of [1, 2, 3, 4]) await cell(page, number).getByText('as it was').waitFor();
+    assert.equal(await page.getByText('of another session').count(), 0);
+  });
+  await page.close();
+});
+
 const MARK = MARKS.join('');
 const HARM = [
   text(`${MARK}\n\n[link](javascript:top.harmed=5) <javascript:top.harmed=6> [data](data:text/html,${MARK}) ![p](javascript:top.harmed=7) ![remote](https://example.org/spy.png) ![up](../../etc/passwd) ![svg](data:image/svg+xml,<svg/onload=top.harmed=8>)\n\n\`\`\`html\n${MARK}\n\`\`\`\n\n| ${MARK} |\n|---|\n| ${MARK} |`),

@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { body, client, sendTo, type Schema } from './client';
+import { isPassing } from './problem';
 
 const PAGE = 30;
 const REFRESH_MS = 5_000;
@@ -27,6 +28,17 @@ export const runWholeQuery = (run: string) =>
     },
     refetchInterval: ({ state }) => (state.data && state.data.result.state !== 'finished' ? REFRESH_MS : false),
   });
+
+/** Whether the session has such a query. Throws where nobody answers. */
+export async function isQueryOf(session: string, run: string): Promise<boolean> {
+  try {
+    const view = await body(client.GET('/api/v1/runs/{id}', { params: { path: { id: run } } }));
+    return view.session === session && view.mode === 'query';
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    return false;
+  }
+}
 
 export const runSharesQuery = (run: string) =>
   queryOptions({ queryKey: ['run-shares', run], queryFn: async () => (await body(client.GET('/api/v1/runs/{id}/shares', { params: { path: { id: run } } }))).items });

@@ -47,3 +47,21 @@ test('what a run said becomes outputs, and its failure an error with a name', ()
     { output_type: 'error', ename: 'ValueError', evalue: 'no good', traceback: ['Traceback', 'ValueError: no good'] },
   ]);
 });
+
+test('a cell names the run that it waits for beside whatever else its metadata says, and nothing else is taken for one', () => {
+  const run = 'run_01kb7d2m4q8x5t6v9w0y1z2a3c';
+  const book = (metadata: unknown) => JSON.stringify({ ...FILE, cells: [{ cell_type: 'code', id: 'c', metadata, outputs: [], execution_count: null, source: '' }] });
+  const read = (metadata: unknown) => parseNotebook(book(metadata), 'python');
+  const became = (metadata: unknown, run: string | null) => {
+    const notebook = read(metadata);
+    const [cell] = notebook?.cells ?? [];
+    const file = notebook && cell && (JSON.parse(writeNotebook({ ...notebook, cells: [{ ...cell, run }] })) as { cells: { metadata: unknown }[] });
+    return file?.cells[0]?.metadata;
+  };
+  expect(became({ tags: ['x'] }, run)).toEqual({ tags: ['x'], madang: { run } });
+  expect(read({ tags: ['x'], madang: { run } })?.cells[0]?.run).toBe(run);
+  expect(became({ tags: ['x'], madang: { run } }, null)).toEqual({ tags: ['x'] });
+  expect(became({ madang: { run, later: 1 } }, null)).toEqual({ madang: { later: 1 } });
+  expect(became({ madang: 5 }, null)).toEqual({ madang: 5 });
+  for (const bad of [{ madang: { run: `${run}/../x` } }, { madang: { run: [run] } }, { madang: run }, { madang: null }, [run], null, run]) expect(read(bad)?.cells[0]?.run, JSON.stringify(bad)).toBeNull();
+});

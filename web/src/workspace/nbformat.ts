@@ -5,7 +5,7 @@ type Rest = Readonly<Record<string, unknown>>;
 
 export type CellKind = 'code' | 'markdown' | 'raw';
 export type Output = Rest & { readonly output_type: string };
-export type Cell = { readonly key: number; readonly kind: CellKind; source: string; outputs: readonly Output[]; count: number | null; /** As it was read. */ readonly rest: Rest };
+export type Cell = { readonly key: number; readonly kind: CellKind; source: string; outputs: readonly Output[]; count: number | null; /** The run whose output it waits for, as its file claims: whoever wrote that may have lied. */ run: string | null; /** As it was read. */ readonly rest: Rest };
 export type NotebookText = { readonly cells: readonly Cell[]; readonly rest: Rest };
 
 const FORMAT = 4;
@@ -16,6 +16,9 @@ const CELLS_MAX = 1_000;
 
 /** What we write of a cell; the rest of it is kept. */
 const OURS: ReadonlySet<string> = new Set(['cell_type', 'id', 'metadata', 'source', 'outputs', 'execution_count']);
+/** Our own name in the metadata of a cell. */
+const MARK = 'madang';
+const RUN = /^run_[0-9a-z]{1,40}$/;
 
 let keys = 0;
 
@@ -34,7 +37,7 @@ function linesOf(text: string): string[] {
 
 export function newCell(kind: CellKind, source = ''): Cell {
   const rest = { cell_type: kind, id: crypto.randomUUID().slice(0, 8), metadata: {} };
-  return { key: (keys += 1), kind, source, outputs: [], count: null, rest };
+  return { key: (keys += 1), kind, source, outputs: [], count: null, run: null, rest };
 }
 
 /** The notebook that a file says; none where it says none of a version that we know. An empty file is an empty notebook. */
@@ -64,8 +67,26 @@ function parseCell(read: unknown): Cell | null {
   if (kind !== 'code' && kind !== 'markdown' && kind !== 'raw') return null;
   const count = read['execution_count'];
   const outputs = Array.isArray(read['outputs']) ? read['outputs'].filter(isOutput) : [];
-  return { key: (keys += 1), kind, source: textOf(read['source']), outputs, count: typeof count === 'number' ? count : null, rest: read };
+  return { key: (keys += 1), kind, source: textOf(read['source']), outputs, count: typeof count === 'number' ? count : null, run: kind === 'code' ? runIn(read['metadata']) : null, rest: read };
 }
+
+function runIn(metadata: unknown): string | null {
+  const mark = isRecord(metadata) ? metadata[MARK] : null;
+  const run = isRecord(mark) ? mark['run'] : null;
+  return typeof run === 'string' && RUN.test(run) ? run : null;
+}
+
+/** The metadata of a cell, naming the run that it waits for while it does; whatever else it says stays. */
+function marked(metadata: unknown, run: string | null): unknown {
+  const said = isRecord(metadata) ? metadata : {};
+  const mark = said[MARK];
+  if (run === null && !isRecord(mark)) return metadata ?? {};
+  const kept = isRecord(mark) ? without(mark, 'run') : {};
+  const ours = run === null ? kept : { ...kept, run };
+  return Object.keys(ours).length === 0 ? without(said, MARK) : { ...said, [MARK]: ours };
+}
+
+const without = (record: Rest, name: string): Rest => Object.fromEntries(Object.entries(record).filter(([one]) => one !== name));
 
 function isOutput(value: unknown): value is Output {
   return isRecord(value) && typeof value['output_type'] === 'string';
@@ -77,10 +98,10 @@ export function writeNotebook({ cells, rest }: NotebookText): string {
   return `${JSON.stringify({ ...rest, cells: cells.map((cell) => writeCell(cell, hasIds)) }, null, 1)}\n`;
 }
 
-function writeCell({ kind, source, outputs, count, rest }: Cell, hasIds: boolean): Rest {
+function writeCell({ kind, source, outputs, count, run, rest }: Cell, hasIds: boolean): Rest {
   const others = Object.fromEntries(Object.entries(rest).filter(([name]) => !OURS.has(name)));
   const id = hasIds && rest['id'] !== undefined ? { id: rest['id'] } : {};
-  const known = { ...others, cell_type: kind, ...id, metadata: rest['metadata'] ?? {}, source: linesOf(source) };
+  const known = { ...others, cell_type: kind, ...id, metadata: marked(rest['metadata'], run), source: linesOf(source) };
   return kind === 'code' ? { ...known, execution_count: count, outputs } : known;
 }
 

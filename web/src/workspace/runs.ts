@@ -1,6 +1,6 @@
 import { client, type Schema } from '../api/client';
 import { errorOf } from '../api/problem';
-import { beginRun, RunInput, type RunEvent, type RunRequest } from '../api/run-events';
+import { beginRun, runEvents, RunInput, type RunEvent, type RunRequest } from '../api/run-events';
 import { bytesOf } from './blob-text';
 
 export type Piece = { kind: 'stdout' | 'stderr' | 'log' | 'input'; text: string } | { kind: 'media'; mime: string; bytes: Uint8Array<ArrayBuffer> };
@@ -57,17 +57,37 @@ export class Runs {
     return this.runs.find((run) => run.outcome === null && run.problem === null) ?? null;
   }
 
-  /** Runs it and follows it to its end, which it returns. */
-  async run(title: string, request: RunRequest): Promise<Run> {
-    const run: Run = { key: (this.keys += 1), title, mode: request.mode, id: null, pieces: [], dropped: 0, waiting: null, outcome: null, problem: null, step: null, isStopped: false };
+  /** Runs it and follows it to its end, which it returns. `onBegun` hears the id as soon as there is one. */
+  run(title: string, request: RunRequest, onBegun?: (id: string) => void): Promise<Run> {
+    const run = this.add(title, request.mode);
+    return this.hearAll(run, async () => {
+      const { id, events } = await beginRun(this.session, request, this.stopped.signal);
+      run.id = id;
+      onBegun?.(id);
+      return events;
+    });
+  }
+
+  /** Follows a query that was begun elsewhere, from its first event to its end. */
+  follow(title: string, id: string): Promise<Run> {
+    const run = this.add(title, 'query');
+    run.id = id;
+    return this.hearAll(run, () => Promise.resolve(answered(run, runEvents(id, this.stopped.signal))));
+  }
+
+  private add(title: string, mode: RunRequest['mode']): Run {
+    const run: Run = { key: (this.keys += 1), title, mode, id: null, pieces: [], dropped: 0, waiting: null, outcome: null, problem: null, step: null, isStopped: false };
     this.runs = [...this.runs, run].slice(-RUNS_MAX);
     this.tell();
+    return run;
+  }
+
+  private async hearAll(run: Run, begin: () => Promise<AsyncGenerator<RunEvent>>): Promise<Run> {
     try {
-      const begun = await beginRun(this.session, request, this.stopped.signal);
-      run.id = begun.id;
+      const events = await begin();
       this.tell();
       const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
-      for await (const event of begun.events) {
+      for await (const event of events) {
         hear(run, event, decoders);
         this.tell();
       }
@@ -133,6 +153,14 @@ export class Runs {
       this.shown = this.runs.map((run) => ({ ...run }));
       for (const listener of this.listeners) listener();
     });
+  }
+}
+
+/** Events of a run that others may answer: what it says after it has waited is all that tells that somebody did. */
+async function* answered(run: Run, events: AsyncGenerator<RunEvent>): AsyncGenerator<RunEvent> {
+  for await (const event of events) {
+    if (event.kind === 'stdout' || event.kind === 'stderr' || event.kind === 'media') run.waiting = null;
+    yield event;
   }
 }
 

@@ -114,6 +114,13 @@ export class Tabs {
     this.tell();
   }
 
+  /** A text that was made of this version of a file. Whether it is one still: what has come from elsewhere since is not written over unseen. */
+  edit(file: Autosave, version: number, latest: () => string): boolean {
+    const isCurrent = this.tabs.some((tab) => tab.file === file && tab.version === version);
+    if (isCurrent) file.edit(latest);
+    return isCurrent;
+  }
+
   get current(): Tab | null {
     return this.tabs.find((tab) => tab.path === this.active) ?? null;
   }

@@ -24,9 +24,10 @@ export function useTabs() {
 
 /** The notebook of a tab, where its file is one. */
 export function useNotebook(tab: Tab | undefined): Notebook | null {
-  const { notebooks } = useWorkspace();
+  const { notebooks, tabs } = useWorkspace();
   if (!tab || tab.text === null || extensionOf(tab.path) !== 'ipynb') return null;
-  return notebooks.of(tab.file, tab.version, tab.text, (latest) => { tab.file.edit(latest); });
+  const { file, version, text } = tab;
+  return notebooks.of(file, version, text, { edit: (latest) => tabs.edit(file, version, latest), look: () => tabs.look() });
 }
 
 const nothing = () => () => undefined;
