@@ -14,6 +14,8 @@ export type TextRead = { kind: 'text'; text: string; tag: Tag } | { kind: 'binar
 
 /** Commands that the page runs for somebody are short. */
 const COMMAND_MS = 10_000;
+/** Paths in one of them. */
+const ARGUMENTS = 500;
 
 const address = (session: string, path: string): string =>
   `/api/v1/sessions/${encodeURIComponent(session)}/files/${path.split('/').map(encodeURIComponent).join('/')}`;
@@ -54,11 +56,11 @@ export async function writeFile(session: string, path: string, content: string |
 }
 
 /** Writes over what is known to be there, or where nothing is. `changed` where something else is there: then it is left as it is. */
-export async function writeOver(session: string, path: string, text: string, known: Tag): Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }> {
+export async function writeOver(session: string, path: string, content: string | Blob, known: Tag): Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }> {
   const condition: Record<string, string> = known === null ? { 'if-none-match': '*' } : { 'if-match': known };
   const headers = { 'content-type': 'application/octet-stream', ...condition };
   try {
-    const answer = await sendTo(address(session, path), { method: 'PUT', body: text, headers });
+    const answer = await sendTo(address(session, path), { method: 'PUT', body: content, headers });
     return { kind: 'written', tag: answer.headers.get('etag') };
   } catch (error) {
     if (error instanceof Problem && error.status === 412) return { kind: 'changed' };
@@ -72,6 +74,11 @@ export async function removeFile(session: string, path: string): Promise<void> {
 
 export async function makeFolder(session: string, path: string): Promise<void> {
   await command(session, ['mkdir', '--', `./${path}`]);
+}
+
+/** Makes folders, those above them too; what is there already stays. */
+export async function makeFolders(session: string, paths: readonly string[]): Promise<void> {
+  for (let at = 0; at < paths.length; at += ARGUMENTS) await command(session, ['mkdir', '-p', '--', ...paths.slice(at, at + ARGUMENTS).map((path) => `./${path}`)]);
 }
 
 /** Moves a file or folder where nothing is yet. */

@@ -47,6 +47,11 @@ export class FolderFiles {
     await this.send('POST', `directories/${path}`);
   }
 
+  /** Those above it, too; what is there already stays. */
+  async haveDirectory(path: string): Promise<void> {
+    await this.send('POST', `directories/${path}?parents&exist_ok`);
+  }
+
   /** What has the new name already stays, and the answer says so. */
   async move(path: string, to: string): Promise<void> {
     await this.send('POST', `move/${path}?to=${to}`);

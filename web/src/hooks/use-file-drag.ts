@@ -1,5 +1,6 @@
 import { useDragAndDrop, type DropItem, type Key } from 'react-aria-components';
 import type { FileEntry } from '../api/files';
+import type { Source } from '../workspace/brought';
 import { folderOf } from '../workspace/names';
 
 /** What is dragged is a path of this workspace. */
@@ -7,13 +8,13 @@ const PATH = 'x-madang-path';
 
 type Acts = {
   onMove: (path: string, folder: string) => void;
-  onBring: (items: readonly DropItem[], folder: string) => void;
+  onBring: (sources: readonly Source[], folder: string) => void;
 };
 
-/** Files and folders of the tree can be dragged into folders, and files of the computer brought. */
+/** Files and folders of the tree can be dragged into folders, and files and directories of the computer brought. */
 export function useFileDrag(find: (key: Key) => FileEntry | undefined, { onMove, onBring }: Acts) {
   const drop = async (items: readonly DropItem[], folder: string) => {
-    const brought = items.filter(({ kind }) => kind === 'file');
+    const brought = items.filter((item) => item.kind !== 'text');
     if (brought.length > 0) onBring(brought, folder);
     for (const item of items) {
       if (item.kind !== 'text' || !item.types.has(PATH)) continue;

@@ -8,19 +8,16 @@ import { TextField } from '../../ui/TextField';
 import { shown } from '../../workspace/names';
 import { FormDialog, typed } from '../console/FormDialog';
 
-export type FileDoing = { what: 'move'; entry: FolderEntry } | { what: 'delete'; entry: FolderEntry } | { what: 'directory'; path: string } | { what: 'replace'; names: readonly string[]; begin: () => void };
+export type FileDoing = { what: 'move'; entry: FolderEntry } | { what: 'delete'; entry: FolderEntry } | { what: 'directory'; path: string };
 
 const CHANGES = [folderEntriesKey, 'folder', 'folder-quotas'];
-const NAMED_MAX = 8;
-const IDLE = { error: null, isPending: false };
 
 type Props = { doing: FileDoing; files: FolderFiles; onClose: () => void };
 
 export function FileDialog({ doing, files, onClose }: Props) {
   if (doing.what === 'directory') return <DirectoryDialog path={doing.path} files={files} onClose={onClose} />;
   if (doing.what === 'move') return <MoveDialog entry={doing.entry} files={files} onClose={onClose} />;
-  if (doing.what === 'delete') return <DeleteDialog entry={doing.entry} files={files} onClose={onClose} />;
-  return <ReplaceDialog names={doing.names} begin={doing.begin} onClose={onClose} />;
+  return <DeleteDialog entry={doing.entry} files={files} onClose={onClose} />;
 }
 
 function DirectoryDialog({ path, files, onClose }: { path: string; files: FolderFiles; onClose: () => void }) {
@@ -53,16 +50,6 @@ function DeleteDialog({ entry, files, onClose }: EntryProps) {
   return (
     <FormDialog title={t('browse.delete.title', { name: shown(entry.name) })} submit={t('browse.delete.submit')} look="danger" act={remove} onSubmit={() => { remove.mutate(); }} onClose={onClose}>
       <p>{what}</p>
-    </FormDialog>
-  );
-}
-
-function ReplaceDialog({ names, begin, onClose }: { names: readonly string[]; begin: () => void; onClose: () => void }) {
-  const t = useText();
-  const said = `${names.slice(0, NAMED_MAX).map(shown).join(', ')}${names.length > NAMED_MAX ? ` ${t('sessions.end.more', { count: names.length - NAMED_MAX })}` : ''}`;
-  return (
-    <FormDialog title={t('browse.replace.title')} submit={t('browse.replace.submit')} look="danger" act={IDLE} onSubmit={() => { onClose(); begin(); }} onClose={onClose}>
-      <p>{t('browse.replace.text', { count: names.length, names: said })}</p>
     </FormDialog>
   );
 }

@@ -1,7 +1,8 @@
-import { Button as AriaButton, Tree, TreeItem, TreeItemContent, type DropItem, type Key, type Selection } from 'react-aria-components';
+import { Button as AriaButton, Tree, TreeItem, TreeItemContent, type Key, type Selection } from 'react-aria-components';
 import type { ReactNode } from 'react';
 import type { FileEntry } from '../../api/files';
 import { useText } from '../../i18n/text';
+import type { Source } from '../../workspace/brought';
 import { baseOf, shown } from '../../workspace/names';
 import { useFileDrag } from '../../hooks/use-file-drag';
 import { IconButton } from '../../ui/Button';
@@ -22,7 +23,7 @@ type Props = {
   onOpen: (entry: FileEntry) => void;
   onAct: (act: FileAct, entry: FileEntry) => void;
   onMove: (path: string, folder: string) => void;
-  onBring: (items: readonly DropItem[], folder: string) => void;
+  onBring: (sources: readonly Source[], folder: string) => void;
 };
 
 export function FileTree({ listed, expanded, onExpand, active, hidden, onOpen, onAct, onMove, onBring }: Props) {

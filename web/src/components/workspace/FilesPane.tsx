@@ -1,14 +1,16 @@
 import { useMutation, useQueries, useQueryClient } from '@tanstack/react-query';
-import { useState, type DragEvent } from 'react';
-import { FileTrigger, type DropItem } from 'react-aria-components';
+import { useRef, useState, type ChangeEvent, type DragEvent } from 'react';
 import { downloadFile, makeFolder, moveFile, removeFile, writeFile, type FileEntry } from '../../api/files';
 import { filesQuery } from '../../api/queries';
 import { useText } from '../../i18n/text';
 import { useLoaded } from '../../hooks/use-loaded';
+import { bringIn, namesIn } from '../../workspace/bring-in';
+import { droppedIn, gather, gatherChosen, taken, type Gathered } from '../../workspace/brought';
 import { baseOf, folderOf, joined } from '../../workspace/names';
 import { useTabs, useWorkspace, type Workspace } from '../../workspace/workspace';
 import { Button, IconButton } from '../../ui/Button';
 import { Menu } from '../../ui/Menu';
+import { BringDialog, isAsked, type Bringing } from '../BringDialog';
 import { ProblemNotice } from '../ProblemNotice';
 import { DeleteDialog, NameDialog } from './FileDialogs';
 import type { FileAct } from './FileTree';
@@ -43,14 +45,7 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
     if (kind === 'download') acts.mutate(() => downloadFile(session.id, entry.path, entry.kind === 'directory' ? `${baseOf(entry.path)}.tar` : baseOf(entry.path)));
     else setAsked({ kind, entry });
   };
-  const upload = (files: Iterable<File>, into = folder) => {
-    acts.mutate(async () => { for (const file of files) await writeFile(session.id, joined(into, file.name), file); });
-  };
-  const bring = (items: readonly DropItem[], into: string) => {
-    acts.mutate(async () => {
-      for (const item of items) if (item.kind === 'file') await writeFile(session.id, joined(into, item.name), await item.getFile());
-    });
-  };
+  const { bring, bringing, sent } = useBringing(acts);
   const move = (path: string, into: string) => { acts.mutate(() => moved({ session, tabs }, path, joined(into, baseOf(path)))); };
   const choose = (choice: 'refresh' | 'hidden') => {
     if (choice === 'refresh') void listed.refresh();
@@ -59,7 +54,7 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
-    upload(event.dataTransfer.files);
+    bring(gather(droppedIn(event.dataTransfer.items)), folder);
   };
   return (
     <section className={[styles['pane'], isOver ? styles['over'] : ''].join(' ')} aria-label={t('files.title')} onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => { setOver(false); }} onDrop={drop}>
@@ -67,9 +62,7 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
         <h2 className={styles['title']}>{t('files.title')}</h2>
         <IconButton icon="add" label={t('files.newFile')} onPress={() => { setAsked({ kind: 'new-file', folder }); }} />
         <IconButton icon="folder" label={t('files.newFolder')} onPress={() => { setAsked({ kind: 'new-folder', folder }); }} />
-        <FileTrigger allowsMultiple onSelect={(files) => { if (files) upload(Array.from(files)); }}>
-          <IconButton icon="upload" label={t('files.upload')} />
-        </FileTrigger>
+        <UploadMenu onFiles={(files) => { bring(gatherChosen(files), folder); }} />
         <IconButton icon="search" label={t('search.title')} aria-pressed={isSearching} onPress={() => { setSearching(!isSearching); }} />
         <Menu
           label={t('files.view')}
@@ -83,6 +76,7 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
       </header>
       <ProblemNotice error={acts.error} action={<Button small onPress={() => { acts.reset(); }}>{t('app.close')}</Button>} />
       <ProblemNotice error={listed.error} tone="warm" />
+      {sent && <progress className={styles['sent']} aria-label={t('files.upload')} value={sent.files} max={sent.of} />}
       {acts.isPending && <p className={styles['hint']} role="status">{t('files.working')}</p>}
       {listed.entries.get('')?.length === 0 && <p className={styles['hint']}>{t('files.empty')}</p>}
       {isSearching && <Search onOpen={(path, line) => {
@@ -90,9 +84,35 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
         else tabs.openAt(path, { line: line - 1, character: 0 });
         onOpen();
       }} />}
-      {!isSearching && FileTree && <FileTree listed={listed.entries} expanded={expanded} onExpand={setExpanded} active={active} hidden={hidden} onOpen={open} onAct={act} onMove={move} onBring={bring} />}
+      {!isSearching && FileTree && <FileTree listed={listed.entries} expanded={expanded} onExpand={setExpanded} active={active} hidden={hidden} onOpen={open} onAct={act} onMove={move} onBring={(sources, into) => { bring(gather(sources), into); }} />}
+      {bringing && <BringDialog bringing={bringing.it} onClose={bringing.close} />}
       {asked && <Dialogs asked={asked} acts={acts} onClose={() => { acts.reset(); setAsked(null); }} onOpen={onOpen} />}
     </section>
+  );
+}
+
+function UploadMenu({ onFiles }: { onFiles: (files: Iterable<File>) => void }) {
+  const t = useText();
+  const files = useRef<HTMLInputElement>(null);
+  const directory = useRef<HTMLInputElement>(null);
+  const choose = ({ target }: ChangeEvent<HTMLInputElement>) => {
+    onFiles([...(target.files ?? [])]);
+    target.value = '';
+  };
+  return (
+    <>
+      <input ref={files} type="file" multiple hidden onChange={choose} />
+      <input ref={directory} type="file" webkitdirectory="" hidden onChange={choose} />
+      <Menu
+        label={t('files.bring')}
+        trigger={<IconButton icon="upload" label={t('files.bring')} />}
+        choices={[
+          { id: 'files', label: t('files.upload'), icon: 'file' },
+          { id: 'directory', label: t('files.uploadDirectory'), icon: 'folder' },
+        ]}
+        onChoose={(choice) => { (choice === 'files' ? files : directory).current?.click(); }}
+      />
+    </>
   );
 }
 
@@ -145,6 +165,27 @@ function useFileActs(onDone: () => void) {
     onSuccess: onDone,
     onSettled: () => queries.invalidateQueries({ queryKey: ['files', session.id] }),
   });
+}
+
+/** Brings in what was dropped or chosen, after asking where something is there already or stays out. */
+function useBringing(acts: Acts) {
+  const { session, tabs } = useWorkspace();
+  const [bringing, setBringing] = useState<Bringing | null>(null);
+  const [sent, setSent] = useState<{ files: number; of: number } | null>(null);
+  const begin = async (gathered: Gathered, folder: string, replaced: ReadonlySet<string>) => {
+    const of = gathered.files.length;
+    await bringIn(gathered, { session: session.id, folder, replaced, onSent: (files) => { setSent({ files, of }); } }).finally(() => { setSent(null); });
+    await tabs.look();
+  };
+  const bring = (gathering: Gathered | Promise<Gathered>, folder: string) => {
+    acts.mutate(async () => {
+      const gathered = await gathering;
+      const replaced = await taken(gathered.files.map(({ path }) => path), (directory) => namesIn(session.id, directory === '' ? folder : joined(folder, directory)));
+      if (!isAsked(gathered, replaced)) await begin(gathered, folder, replaced);
+      else setBringing({ gathered, replaced, begin: () => { acts.mutate(() => begin(gathered, folder, replaced)); } });
+    });
+  };
+  return { bring, sent, bringing: bringing && { it: bringing, close: () => { setBringing(null); } } };
 }
 
 const REFRESH_MS = 5_000;
