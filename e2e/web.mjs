@@ -69,6 +69,12 @@ export async function signedInAs(browser, server, name) {
 /** Every look that pages are looked at in: both schemes, both languages, from a desk to a phone. */
 const LOOKS = [['light', 'en', { width: 1280, height: 800 }], ['dark', 'ko', { width: 390, height: 780 }], ['dark', 'en', { width: 820, height: 1180 }]];
 
+/** In the page: buttons of tables that their frame cuts off. */
+function cutOff() {
+  const isCut = (button) => button.getBoundingClientRect().right > button.closest('[role=region]').getBoundingClientRect().right;
+  return [...document.querySelectorAll('[role=region] td button')].filter(isCut).map((button) => button.ariaLabel ?? button.textContent);
+}
+
 /** Goes through pages in every look: nothing hinders, nothing is wider than the screen, nothing complains. `paths` are names of addresses. */
 export async function lookedAt(page, server, paths, after = async () => {}) {
   for (const [theme, locale, viewport] of LOOKS) {
@@ -84,6 +90,7 @@ export async function lookedAt(page, server, paths, after = async () => {}) {
         await after(name);
         assert.deepEqual(await hindrances(page), [], look);
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${look} is no wider than the screen`);
+        assert.deepEqual(await page.evaluate(cutOff), [], `${look}: what is done with a row is reached without scrolling sideways`);
       });
     }
   }

@@ -4,6 +4,7 @@ import styles from './Table.module.css';
 
 export type Column<Row> = {
   id: string;
+  /** None over what can be done with a row. */
   title: string;
   cell: (row: Row) => ReactNode;
   /** `number` stands to the right; `wide` is left out on a phone. */
@@ -14,7 +15,7 @@ type Props<Row> = { label: string; columns: readonly Column<Row>[]; rows: readon
 
 /** A list of things that all fit a page. The first column names the row. */
 export function Table<Row>({ label, columns, rows, rowKey, isGone }: Props<Row>) {
-  const kindOf = (kind: Column<Row>['kind']) => [kind?.includes('number') ? styles['number'] : '', kind?.startsWith('wide') ? styles['wide'] : ''].join(' ');
+  const kindOf = ({ kind, title }: Column<Row>) => [kind?.includes('number') ? styles['number'] : '', kind?.startsWith('wide') ? styles['wide'] : '', title === '' ? styles['acts'] : ''].join(' ');
   return (
     // Wider than a phone it scrolls by itself, by the keyboard too.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reached by the keyboard
@@ -22,13 +23,13 @@ export function Table<Row>({ label, columns, rows, rowKey, isGone }: Props<Row>)
       <table className={styles['table']}>
         <thead>
           <tr className={look['titles']}>
-            {columns.map(({ id, title, kind }) => (title === '' ? <td key={id} className={kindOf(kind)} /> : <th key={id} scope="col" className={kindOf(kind)}>{title}</th>))}
+            {columns.map((column) => (column.title === '' ? <td key={column.id} className={kindOf(column)} /> : <th key={column.id} scope="col" className={kindOf(column)}>{column.title}</th>))}
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
             <tr key={rowKey(row)} className={[look['line'], isGone?.(row) ? styles['gone'] : ''].join(' ')}>
-              {columns.map(({ id, cell, kind }, index) => (index === 0 ? <th key={id} scope="row" className={kindOf(kind)}>{cell(row)}</th> : <td key={id} className={kindOf(kind)}>{cell(row)}</td>))}
+              {columns.map((column, index) => (index === 0 ? <th key={column.id} scope="row" className={kindOf(column)}>{column.cell(row)}</th> : <td key={column.id} className={kindOf(column)}>{column.cell(row)}</td>))}
             </tr>
           ))}
         </tbody>

@@ -158,7 +158,7 @@ export const adminEn = {
   'health.task': 'Task',
   'health.task.last': 'Last',
   'health.task.result': 'Result',
-  'health.task.failures': 'Failures in a row',
+  'health.task.failures': '{count, plural, one {# time} other {# times in a row}}',
   'health.task.next': 'Next',
   'health.task.now': 'Run now',
   'health.result.done': 'done',

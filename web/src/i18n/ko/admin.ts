@@ -159,7 +159,7 @@ export const adminKo: Readonly<Record<keyof typeof adminEn, string>> = {
   'health.task': '작업',
   'health.task.last': '마지막',
   'health.task.result': '결과',
-  'health.task.failures': '연속 실패',
+  'health.task.failures': '{count, plural, one {#번} other {잇달아 #번}}',
   'health.task.next': '다음',
   'health.task.now': '지금 실행',
   'health.result.done': '완료',

@@ -77,13 +77,23 @@ function Process({ process }: { process: Schema['ProcessView'] }) {
         rowKey={({ name }) => name}
         columns={[
           { id: 'name', title: t('health.task'), cell: ({ name }) => name },
-          { id: 'result', title: t('health.task.result'), cell: ({ last }) => (last ? <Badge tone={last.result === 'done' ? 'good' : 'bad'}>{t(`health.result.${last.result}`)}</Badge> : t('health.never')) },
+          { id: 'result', title: t('health.task.result'), cell: (task) => <Result task={task} /> },
           { id: 'last', title: t('health.task.last'), kind: 'wide', cell: ({ last }) => last && <span title={last.note}><Ago time={last.at} /></span> },
           { id: 'next', title: t('health.task.next'), kind: 'wide', cell: ({ next_at }) => next_at && <Ago time={next_at} /> },
-          { id: 'failures', title: t('health.task.failures'), kind: 'wide-number', cell: ({ failures_in_a_row }) => failures_in_a_row || '' },
           { id: 'acts', title: '', kind: 'number', cell: ({ name }) => <Button small isPending={run.isPending && run.variables === name} onPress={() => { run.mutate(name); }}>{t('health.task.now')}</Button> },
         ]}
       />
     </Card>
+  );
+}
+
+function Result({ task: { last, failures_in_a_row: count } }: { task: Schema['TaskView'] }) {
+  const t = useText();
+  if (!last) return t('health.never');
+  return (
+    <>
+      <Badge tone={last.result === 'done' ? 'good' : 'bad'}>{t(`health.result.${last.result}`)}</Badge>
+      {count > 0 && <span className={styles['fine']}> {t('health.task.failures', { count })}</span>}
+    </>
   );
 }
