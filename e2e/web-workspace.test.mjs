@@ -63,7 +63,7 @@ test('files are made, renamed, brought, taken and deleted', async () => {
     await row('renamed.py').waitFor();
     assert.equal(await server.text(`/sessions/${session.id}/files/자료/renamed.py`), 'x = 1\n');
     await row('main.py').click();
-    await page.locator('input[type=file]').setInputFiles({ name: 'brought.bin', mimeType: 'x/y', buffer: Buffer.from([0, 255, 1]) });
+    await page.locator('input[type=file][multiple]').setInputFiles({ name: 'brought.bin', mimeType: 'x/y', buffer: Buffer.from([0, 255, 1]) });
     await row('brought.bin').click();
     await page.getByText('This file is not text.').waitFor();
     const [download] = await Promise.all([page.waitForEvent('download'), inMenu('brought.bin', 'Download')]);

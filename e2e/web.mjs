@@ -44,10 +44,13 @@ export async function workspace(page, server, text, name = 'main.py', asked = {}
 
 /** What axe finds that hinders people. Scripts of the test are no part of the page, so its policy does not hold for them. */
 export async function hindrances(page) {
-  // Colours on their way from one to another are nobody's choice.
-  await page.evaluate(() => Promise.all(document.getAnimations().filter(({ effect }) => effect.getTiming().iterations !== Infinity).map(({ finished }) => finished.catch(() => {}))));
   await page.evaluate(await readFile(axe, 'utf8'));
-  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+  const found = await page.evaluate(async () => {
+    // Colours on their way from one to another are nobody's choice; others may set out meanwhile.
+    const moving = () => document.getAnimations().filter(({ effect, playState }) => playState === 'running' && effect.getTiming().iterations !== Infinity);
+    while (moving().length > 0) await Promise.all(moving().map(({ finished }) => finished.catch(() => {})));
+    return globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] });
+  });
   const serious = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
   return serious.flatMap(({ id, nodes }) => nodes.map(({ target, any }) => `${id}: ${target.join(' ')} ${any[0]?.message ?? ''}`));
 }
