@@ -6,7 +6,7 @@ import { chromium } from 'playwright-core';
 export const PATIENCE_MS = 60_000;
 
 /** Chromium's own sandbox needs what root in a container may not have; the pages are ours and those of our tests. */
-export const launch = () => chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+export const launch = (args = []) => chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', ...args] });
 
 export async function newPage(browser) {
   // In a context of its own, in which other tabs may be opened; the browser ends it.

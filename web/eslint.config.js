@@ -4,6 +4,13 @@ import reactHooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
 
 const noDefault = { selector: 'ExportDefaultDeclaration', message: 'Export by name.' };
+// What browsers keep from pages that come without HTTPS, as a school's may.
+const noHttpsOnly = [
+  { object: 'crypto', property: 'randomUUID', message: 'Is not there without HTTPS: take getRandomValues.' },
+  { object: 'navigator', property: 'clipboard', message: 'Is not there without HTTPS: take ui/clipboard.' },
+  { object: 'crypto', property: 'subtle', message: 'Is not there without HTTPS.' },
+  { object: 'navigator', property: 'locks', message: 'Is not there without HTTPS.' },
+];
 const noBarrel = { selector: 'ExportAllDeclaration', message: 'Import from where it is; no barrels.' };
 
 export default tseslint.config(
@@ -19,6 +26,7 @@ export default tseslint.config(
       'react-hooks/rules-of-hooks': 'error',
       'react-hooks/exhaustive-deps': 'error',
       'no-restricted-syntax': ['error', noDefault, noBarrel],
+      'no-restricted-properties': ['error', ...noHttpsOnly],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/consistent-type-definitions': 'off',
@@ -32,6 +40,8 @@ export default tseslint.config(
     files: ['src/ui/**'],
     rules: { 'no-restricted-imports': ['error', { patterns: ['**/api/**', '@tanstack/*', '**/components/**', '**/pages/**'] }] },
   },
+  // The first asks whether it is there, the second is nowhere else.
+  { files: ['src/ui/clipboard.ts', 'src/offline/**'], rules: { 'no-restricted-properties': 'off' } },
   { files: ['**/*.test.{ts,tsx}'], rules: { 'max-lines-per-function': 'off' } },
   { files: ['scripts/*.mjs', '*.js', '*.ts'], languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } } },
 );

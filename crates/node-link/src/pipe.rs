@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use madang_node_api::{AppConnection, NodeError};
+use madang_node_api::{AppConnection, Duplex, NodeError};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, ReadHalf, WriteHalf},
     sync::{mpsc, oneshot},
@@ -34,7 +34,7 @@ const EXPECTED_MAX: usize = 4_096;
 
 /// Carries both directions until both have ended. Sending an empty chunk ends one; a stream that breaks ends both.
 pub(crate) async fn carry<T>(
-    connection: impl Duplexed,
+    connection: impl Duplex,
     out: mpsc::Sender<T>,
     wrap: fn(Bytes) -> T,
     come: Streaming<Chunk>,
@@ -43,12 +43,7 @@ pub(crate) async fn carry<T>(
     tokio::try_join!(send(from, out, wrap), receive(to, come)).map(drop)
 }
 
-/// What [`carry`] takes.
-pub(crate) trait Duplexed: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplexed for T {}
-
-async fn send<T>(mut from: ReadHalf<impl Duplexed>, out: mpsc::Sender<T>, wrap: fn(Bytes) -> T) -> io::Result<()> {
+async fn send<T>(mut from: ReadHalf<impl Duplex>, out: mpsc::Sender<T>, wrap: fn(Bytes) -> T) -> io::Result<()> {
     let mut most = PIECE_BYTES_MIN;
     loop {
         let mut piece = Vec::with_capacity(most);
@@ -61,7 +56,7 @@ async fn send<T>(mut from: ReadHalf<impl Duplexed>, out: mpsc::Sender<T>, wrap: 
     }
 }
 
-async fn receive(mut to: WriteHalf<impl Duplexed>, mut come: Streaming<Chunk>) -> io::Result<()> {
+async fn receive(mut to: WriteHalf<impl Duplex>, mut come: Streaming<Chunk>) -> io::Result<()> {
     let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
     loop {
         let chunk = come.message().await.map_err(io::Error::other)?.ok_or_else(broken)?;

@@ -35,8 +35,13 @@ function linesOf(text: string): string[] {
   return text === '' ? [] : text.split(/(?<=\n)/);
 }
 
+/** Eight hexadecimal digits: what the format wants is that no two cells of a notebook have the same. `randomUUID` is for HTTPS alone. */
+function newId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 export function newCell(kind: CellKind, source = ''): Cell {
-  const rest = { cell_type: kind, id: crypto.randomUUID().slice(0, 8), metadata: {} };
+  const rest = { cell_type: kind, id: newId(), metadata: {} };
   return { key: (keys += 1), kind, source, outputs: [], count: null, run: null, rest };
 }
 

@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
+import { copyText } from '../../ui/clipboard';
 import { Dialog, DialogActions } from '../../ui/Dialog';
 import { Notice } from '../../ui/Notice';
 import styles from './console.module.css';
@@ -9,14 +10,13 @@ import styles from './console.module.css';
 export function OnceDialog({ title, text, secret, onClose }: { title: string; text?: string; secret: string; onClose: () => void }) {
   const t = useText();
   const [isCopied, setCopied] = useState(false);
-  const copy = () => navigator.clipboard.writeText(secret).then(() => { setCopied(true); });
   return (
     <Dialog title={title} isOpen onClose={onClose} wide>
       {text && <p>{text}</p>}
       <code className={styles['secret']}>{secret}</code>
       <Notice tone="warm">{t('admin.once')}</Notice>
       <DialogActions>
-        <Button icon={isCopied ? 'check' : 'file'} onPress={() => void copy()}>{t(isCopied ? 'admin.copied' : 'admin.copy')}</Button>
+        <Button icon={isCopied ? 'check' : 'file'} onPress={() => void copyText(secret).then(setCopied)}>{t(isCopied ? 'admin.copied' : 'admin.copy')}</Button>
         <Button look="primary" onPress={onClose}>{t('admin.done')}</Button>
       </DialogActions>
     </Dialog>

@@ -4,6 +4,7 @@ import { runSharesQuery, shareRun, unshareRun } from '../../api/run-history';
 import { useAct } from '../../hooks/use-act';
 import { useText } from '../../i18n/text';
 import { Button } from '../../ui/Button';
+import { copyText } from '../../ui/clipboard';
 import { Dialog, DialogActions } from '../../ui/Dialog';
 import { TextField } from '../../ui/TextField';
 import { Ago } from '../Ago';
@@ -20,11 +21,6 @@ export function ShareDialog({ run, onClose }: { run: string; onClose: () => void
   const [isCopied, setCopied] = useState(false);
   const make = useAct(() => shareRun(run, DAYS), ['run-shares'], (made) => { setUrl(made.url ?? null); setCopied(false); });
   const remove = useAct((share: string) => unshareRun(run, share), ['run-shares'], () => { setUrl(null); });
-  const copy = async () => {
-    if (url === null) return;
-    await navigator.clipboard.writeText(url);
-    setCopied(true);
-  };
   return (
     <Dialog title={t('share.title')} isOpen onClose={onClose}>
       <p>{t('share.text', { days: DAYS })}</p>
@@ -32,7 +28,7 @@ export function ShareDialog({ run, onClose }: { run: string; onClose: () => void
       {url !== null && (
         <div className={styles['made']}>
           <TextField label={t('share.link')} value={url} isReadOnly onFocus={(event) => { (event.target as HTMLInputElement).select(); }} />
-          <Button onPress={() => void copy().catch(() => undefined)}>{t(isCopied ? 'share.copied' : 'share.copy')}</Button>
+          <Button onPress={() => void copyText(url).then(setCopied)}>{t(isCopied ? 'share.copied' : 'share.copy')}</Button>
         </div>
       )}
       {data.length > 0 && (
