@@ -120,6 +120,7 @@ export class Notebook {
 
   /** Runs these one after another, behind what is running. */
   run(keys: readonly number[]): void {
+    if (this.isLeft) return;
     const wanted = keys.filter((key) => this.find(key)?.kind === 'code' && !this.isQueued(key) && key !== this.running);
     this.queue = [...this.queue, ...wanted.map((key) => ({ key, run: null }))];
     this.tell();
