@@ -60,8 +60,6 @@ const TURNS = '#include <Servo.h>\nServo servo;\nvoid setup() { servo.attach(9);
 
 test('a sketch blinks an LED, hears a button, a slider and a line, and says where it is wrong', async () => {
   const page = await signedIn(browser, server);
-  // A run writes the file anew: where somebody types meanwhile, the save is refused once and goes on over what the run has left.
-  page.refused = /status of 412/;
   const led = page.locator('[data-part-id=led1] svg');
   const log = page.getByRole('region', { name: 'Serial monitor' }).last();
   await shown(page, 'web-arduino', async () => {
@@ -120,6 +118,15 @@ test('a sketch blinks an LED, hears a button, a slider and a line, and says wher
     assert.deepEqual(await hindrances(page), []);
     await write(page, TURNS);
     await page.getByRole('img', { name: /^Servo on pin 9: 3[01]°/ }).waitFor();
+    // While the diagram is looked at its sketch is what runs.
+    await named(page, 'button', 'Stop').click();
+    await named(page, 'row', 'diagram.json').click();
+    await page.locator('.cm-content').filter({ hasText: '"parts"' }).waitFor();
+    await page.getByRole('img', { name: 'Servo on pin 9: no signal' }).waitFor();
+    await named(page, 'button', 'Run').click();
+    await page.getByRole('img', { name: /^Servo on pin 9: 3[01]°/ }).waitFor();
+    await named(page, 'row', 'sketch.ino').click();
+    await page.locator('.cm-content').filter({ hasText: 'servo.write(30)' }).waitFor();
     await named(page, 'button', 'Done').click();
     await write(page, 'void setup() {\n  pinMode(13, OUTPUT)\n}\nvoid loop() {}\n');
     await page.getByRole('log').getByText(/sketch\.ino:3:1: error/).waitFor();

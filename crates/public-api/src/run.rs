@@ -77,6 +77,8 @@ pub struct RunRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("6 * 7"))]
     pub code: Option<String>,
+    /// Files for `/home/work`. One of up to 64 KiB that is there already with the same content stays as it is, with its times and its
+    /// `ETag`: running what has been saved does not write it again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 1000)]
     pub files: Vec<File>,

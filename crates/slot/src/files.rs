@@ -74,7 +74,11 @@ impl Files {
         if entry.kind == EntryKind::File { Ok((entry, file)) } else { Err(FileFault::NotFile) }
     }
 
+    /// A file that is like that already stays the same one: whoever knows it by its tag still does, and a build finds nothing new.
     fn put(&self, path: &str, bytes: &[u8]) -> Result<(), FileFault> {
+        if self.holds(path, bytes) {
+            return Ok(());
+        }
         let (_, file) = self.write(path, PUT_PART)?;
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -87,6 +91,26 @@ impl Files {
             }
         }
         self.commit(path, PUT_PART, CommitWhen::Always).map(drop)
+    }
+
+    /// Whether a file of just these bytes is there. Whatever cannot be read without waiting is none.
+    fn holds(&self, path: &str, bytes: &[u8]) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let Ok(file) = openat2(&self.work, path, flags, Mode::empty(), BENEATH) else { return false };
+        let alike = |stat: Stat| {
+            entry(String::new(), &stat).kind == EntryKind::File && stat.st_size as u64 == bytes.len() as u64
+        };
+        if !fstat(&file).is_ok_and(alike) {
+            return false;
+        }
+        let mut rest = bytes;
+        let mut part = [0; 4096];
+        while !rest.is_empty() {
+            let Ok(count @ 1..) = rustix::io::read(&file, &mut part[..]) else { return false };
+            let Some(left) = rest.strip_prefix(&part[..count]) else { return false };
+            rest = left;
+        }
+        true
     }
 
     /// Init does one thing at a time, so nothing that comes through it gets between the look and the renaming; a program of the guest,

@@ -4275,7 +4275,11 @@ export interface components {
              * @example 6 * 7
              */
             code?: string | null;
-            /** @default [] */
+            /**
+             * @description Files for `/home/work`. One of up to 64 KiB that is there already with the same content stays as it is, with its times and its
+             *     `ETag`: running what has been saved does not write it again.
+             * @default []
+             */
             files?: components["schemas"]["File"][];
             /** @default [] */
             inputs?: components["schemas"]["Blob"][];

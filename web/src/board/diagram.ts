@@ -1,7 +1,6 @@
 import { FIRST_ANALOG, PINS } from './uno';
 
 /** Where the parts of a board stand, in the format of Wokwi's files of this name. */
-export const DIAGRAM = 'diagram.json';
 const DIAGRAM_CHARS_MAX = 65_536;
 export const PARTS_MAX = 40;
 const CONNECTIONS_MAX = 400;

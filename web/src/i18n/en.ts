@@ -145,6 +145,7 @@ export const en = {
   'run.refused.none': 'Open a file to run it.',
   'run.refused.language': 'This file is not of the workspace’s language.',
   'run.refused.session': 'The session cannot run anything now.',
+  'run.sketchless': 'Not run: there is no sketch beside this diagram.',
   'run.unsaved': 'Not run: what you typed is not saved yet.',
   'run.starting': 'Starting',
   'run.running': 'Running',

@@ -146,6 +146,7 @@ export const ko: Catalogue = {
   'run.refused.none': '실행할 파일을 여세요.',
   'run.refused.language': '이 작업 공간의 언어로 된 파일이 아닙니다.',
   'run.refused.session': '지금은 세션에서 실행할 수 없습니다.',
+  'run.sketchless': '실행하지 않았습니다. 이 회로도 옆에 스케치가 없습니다.',
   'run.unsaved': '실행하지 않았습니다. 입력한 내용이 아직 저장되지 않았습니다.',
   'run.starting': '시작하는 중',
   'run.running': '실행 중',

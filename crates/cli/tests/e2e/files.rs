@@ -3,9 +3,10 @@
 use std::{fs, process::Command};
 
 use madang_client::Client;
-use madang_public_api::{FileEntry, Resources, SessionCreate};
+use madang_model::File;
+use madang_public_api::{FileEntry, Resources, RunRequest, SessionCreate};
 
-use crate::session::{Session, command};
+use crate::session::{Session, batch, command};
 
 async fn read(client: &Client, session: &str, path: &str) -> Vec<u8> {
     let mut bytes = client.file_read(session, path).await.unwrap();
@@ -105,4 +106,35 @@ async fn a_full_disk_says_so() {
     session.client.file_write(&session.id(), "small", std::io::Cursor::new(vec![1; 500 << 10])).await.unwrap();
     let run = session.query("open('more', 'wb').write(bytes(2 << 20))").await;
     assert!(run.whole.stderr.lossy().contains("No space left on device"), "{}", crate::session::told(&run));
+}
+
+#[tokio::test]
+async fn what_a_run_brings_and_is_there_already_stays_the_same_file() {
+    let session = Session::of("python").await;
+    let run = async |content: &str| {
+        let files = vec![File { path: "main.py".to_owned(), content: content.into() }];
+        let run = session.run(RunRequest { files, ..batch() }).await;
+        assert_eq!(run.whole.stdout.lossy(), "hello\n", "{}", crate::session::told(&run));
+    };
+    let told = async |script: &str| session.run(command(&["sh", "-c", script])).await.whole.stdout.lossy().into_owned();
+    let same = "stat -c '%i %z' main.py";
+    run("print('hello')").await;
+    let first = told(same).await;
+    run("print('hello')").await;
+    assert_eq!(told(same).await, first, "nothing is written where nothing is new");
+    for other in ["print('hello') ", "print(\"hello\")"] {
+        run(other).await;
+        assert_ne!(told(same).await, first);
+        assert_eq!(told("cat main.py").await, other);
+    }
+    // What is planted under the name is not taken for the file, whatever it leads to, and nobody waits on it.
+    for planted in [
+        "cp main.py other.py; ln -sf other.py main.py",
+        "rm main.py; mkfifo main.py",
+        "rm main.py; ln -s main.py main.py",
+    ] {
+        told(planted).await;
+        run("print(\"hello\")").await;
+        assert_eq!(told("stat -c %F main.py").await, "regular file\n", "{planted}");
+    }
 }

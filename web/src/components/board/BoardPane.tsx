@@ -1,5 +1,6 @@
 import { useState, useSyncExternalStore } from 'react';
-import { DIAGRAM, partsOf, type Part } from '../../board/diagram';
+import { partsOf, type Part } from '../../board/diagram';
+import { DIAGRAM } from '../../board/sketch';
 import type { BoardShown, Simulation } from '../../board/simulation';
 import { useText } from '../../i18n/board';
 import { Button } from '../../ui/Button';

@@ -2,7 +2,8 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
 import { listFiles, readText, writeOver, type Tag } from '../../api/files';
 import { errorOf } from '../../api/problem';
-import { DIAGRAM, parseDiagram, usualDiagram, writeDiagram, type Diagram } from '../../board/diagram';
+import { parseDiagram, usualDiagram, writeDiagram, type Diagram } from '../../board/diagram';
+import { DIAGRAM } from '../../board/sketch';
 import { useTabs, useWorkspace } from '../../workspace/workspace';
 
 type Read = { kind: 'loading' } | { kind: 'broken'; error: Error } | { kind: 'read'; diagram: Diagram; tag: Tag };
