@@ -1,5 +1,5 @@
 import { listFiles, makeFolders, writeFile, writeOver } from '../api/files';
-import { isPassing } from '../api/problem';
+import { errorOf, isPassing } from '../api/problem';
 import type { Gathered } from './brought';
 import { baseOf, joined, shown } from './names';
 
@@ -24,7 +24,7 @@ export async function bringIn({ files, empty }: Gathered, { session, folder, rep
       if (replaced.has(path)) await writeFile(session, to, file);
       else if ((await writeOver(session, to, file, null)).kind === 'changed') throw new Error('already there');
     } catch (error) {
-      throw new Error(`${shown(path)}: ${error instanceof Error ? error.message : String(error)} (${String(sent)}/${String(files.length)})`, { cause: error });
+      throw new Error(`${shown(path)}: ${errorOf(error).message} (${String(sent)}/${String(files.length)})`, { cause: error });
     }
   }
   await makeFolders(session, empty.map((path) => joined(folder, path)));
