@@ -150,11 +150,7 @@ impl App {
     fn folder_owner_next(&self, record: &FolderRecord, request: &FolderOwnerChange) -> Result<FolderOwner, Failure> {
         let people = self.people.now();
         match (&request.user, &request.project) {
-            (Some(text), None) => {
-                let user = people.user_of(text).filter(|user| user.organization == record.organization);
-                let user = user.filter(|user| user.archived_ms.is_none());
-                user.map(|user| FolderOwner::User(user.id)).ok_or_else(|| Failure::unknown("user", text))
-            }
+            (Some(text), None) => self.folder_user(record, text),
             (None, Some(text)) => {
                 let project = people.project_in(record.organization, text);
                 project.map(|project| FolderOwner::Project(project.id)).ok_or_else(|| Failure::unknown("project", text))

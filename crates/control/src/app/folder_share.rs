@@ -132,6 +132,14 @@ impl App {
         })
     }
 
+    /// A user of the folder's organization who is there still.
+    pub(super) fn folder_user(&self, record: &FolderRecord, text: &str) -> Result<FolderOwner, Failure> {
+        let people = self.people.now();
+        let user = people.user_of(text).filter(|user| user.organization == record.organization);
+        let user = user.filter(|user| user.archived_ms.is_none());
+        user.map(|user| FolderOwner::User(user.id)).ok_or_else(|| Failure::unknown("user", text))
+    }
+
     /// A project of the asker's, or a user of the folder's organization.
     fn folder_grantee(
         &self,
@@ -141,11 +149,7 @@ impl App {
     ) -> Result<FolderOwner, Failure> {
         let people = self.people.now();
         let grantee = match (&request.user, &request.project) {
-            (Some(text), None) => {
-                let user = people.user_of(text).filter(|user| user.organization == record.organization);
-                let user = user.filter(|user| user.archived_ms.is_none());
-                user.map(|user| FolderOwner::User(user.id)).ok_or_else(|| Failure::unknown("user", text))?
-            }
+            (Some(text), None) => self.folder_user(record, text)?,
             (None, Some(text)) => {
                 let project = people.project_in(record.organization, text);
                 let project = project.filter(|project| asker.projects.contains_key(&project.id));
