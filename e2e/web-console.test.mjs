@@ -101,6 +101,45 @@ test('sessions appear by themselves, are chosen by the keyboard, and end togethe
   await page.close();
 });
 
+test('wherever a session waits it is said why, in the language of the page', async () => {
+  const page = await signedIn(browser, server);
+  // A workspace asks for its files before it is known to wait.
+  page.refused = /status of 409/;
+  await server.api('PUT', '/resource-groups/empty', {});
+  const detail = 'no node of the resource group takes anything now';
+  const told = {
+    en: { why: detail, next: `${detail}. It is next in the queue.`, tip: `${detail}. It is next in the queue.`, english: [] },
+    ko: { why: `지금 세션을 받는 노드가 없습니다. ${detail}`, next: `지금 세션을 받는 노드가 없습니다. 다음 차례입니다. ${detail}`, tip: '지금 세션을 받는 노드가 없습니다. 다음 차례입니다.', english: [detail] },
+  };
+  for (const [locale, { why, next, tip, english }] of Object.entries(told)) {
+    await page.evaluate((settings) => localStorage.setItem('madang.settings', JSON.stringify(settings)), { theme: 'light', locale });
+    const says = async (text) => {
+      const said = page.getByText(text, { exact: true }).first();
+      await said.waitFor();
+      assert.deepEqual(await said.locator('[lang=en]').allTextContents(), english, text);
+      assert.deepEqual(await hindrances(page), []);
+    };
+    await shown(page, `console-waits-${locale}`, async () => {
+      await page.goto(`${server.url}/sessions?name=after`);
+      await page.locator('h1').waitFor();
+      const { id } = await server.api('POST', '/sessions', { language: 'python', name: 'after', resource_group: 'empty' });
+      // Only of what has changed does the list say more.
+      await page.getByTitle(tip, { exact: true }).waitFor();
+      await page.goto(`${server.url}/w/${id}`);
+      await says(next);
+      await page.goto(`${server.url}/admin/queue`);
+      await named(page, 'button', 'empty').click();
+      await says(why);
+      await page.goto(`${server.url}/sessions/${id}`);
+      await says(next);
+      assert.equal(await page.getByText(next, { exact: true }).count(), 2, 'in what waits, and in what becomes of it');
+      await server.api('DELETE', `/sessions/${id}`);
+    });
+  }
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
 test('every page of the console, light and dark, in both languages, on a desk and a phone hinders nobody', async () => {
   const page = await signedIn(browser, server);
   const { id } = await server.api('POST', '/sessions', { language: 'python', name: 'lesson' });

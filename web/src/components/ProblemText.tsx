@@ -3,6 +3,7 @@ import { Problem, type ProblemCode } from '../api/problem';
 import { en } from '../i18n/en';
 import { useText, type MessageId } from '../i18n/text';
 import { shown } from '../workspace/names';
+import { sentences } from './sentences';
 
 type Text = ReturnType<typeof useText>;
 
@@ -54,10 +55,4 @@ function stepOf({ code, retryAfterMs, requestId }: Problem, t: Text): string | n
   if (id === undefined || (id === 'next.tell' && requestId === null)) return null;
   const seconds = retryAfterMs !== null && retryAfterMs > MOMENT_MS ? Math.ceil(retryAfterMs / 1_000) : 0;
   return t(id, { seconds, request: requestId ?? '' });
-}
-
-/** One after another, each with an end. */
-function sentences(all: readonly (string | null)[]): string {
-  const said = all.filter((one) => one !== null);
-  return said.map((one, at) => (at < said.length - 1 && !/[.!?…]$/.test(one) ? `${one}.` : one)).join(' ');
 }

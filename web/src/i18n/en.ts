@@ -2,6 +2,7 @@ import { deskEn } from './en/desk';
 import { notebookEn } from './en/notebook';
 import { problemEn, problemNextEn } from './en/problem';
 import { refusalEn } from './en/refusal';
+import { waitEn } from './en/wait';
 
 /** What every page may say, in English. `ko.ts` has every one of these, or does not compile. What only the console says is in `console.ts`. */
 export const en = {
@@ -10,6 +11,7 @@ export const en = {
   ...problemEn,
   ...problemNextEn,
   ...notebookEn,
+  ...waitEn,
   'app.name': 'Madang',
   'app.skip': 'Skip to the content',
   'app.navigation': 'Main navigation',

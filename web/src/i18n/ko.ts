@@ -2,6 +2,7 @@ import { deskKo } from './ko/desk';
 import { notebookKo } from './ko/notebook';
 import { problemKo, problemNextKo } from './ko/problem';
 import { refusalKo } from './ko/refusal';
+import { waitKo } from './ko/wait';
 import type { Catalogue } from './text';
 
 /** What every page may say, in Korean. */
@@ -11,6 +12,7 @@ export const ko: Catalogue = {
   ...problemKo,
   ...problemNextKo,
   ...notebookKo,
+  ...waitKo,
   'app.name': '마당',
   'app.skip': '본문으로 건너뛰기',
   'app.navigation': '주 메뉴',

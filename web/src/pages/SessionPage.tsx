@@ -17,6 +17,7 @@ import styles from '../components/console/console.module.css';
 import { ProblemNotice } from '../components/ProblemNotice';
 import { ProblemText } from '../components/ProblemText';
 import { SessionBadge } from '../components/SessionBadge';
+import { WaitText } from '../components/WaitText';
 import { useLiveSessions } from '../hooks/use-live-sessions';
 import { usePeople } from '../hooks/use-people';
 import { useText } from '../i18n/console';
@@ -57,7 +58,7 @@ function SessionDetail({ session, events }: { session: Session; events: readonly
       </div>
       <SessionActions session={session} people={people} />
       {[session.warning, session.throttled].map((text) => text && <Notice key={text} tone="warm"><span lang="en">{text}</span></Notice>)}
-      {session.queue && <Waiting session={session} queue={session.queue} />}
+      {session.queue && <Waiting queue={session.queue} />}
       {session.why && !session.queue && <Notice tone={session.state === 'refused' ? 'danger' : 'plain'}><span lang="en">{session.why}</span></Notice>}
       <div className={styles['columns']}>
         <Card title={t('session.timeline')}><SessionTimeline session={session} events={events} /></Card>
@@ -75,19 +76,13 @@ function SessionDetail({ session, events }: { session: Session; events: readonly
   );
 }
 
-function Waiting({ session, queue }: { session: Session; queue: Schema['QueueView'] }) {
+function Waiting({ queue }: { queue: Schema['QueueView'] }) {
   const t = useText();
   const intl = useIntl();
   return (
     <Card title={t('session.waits')}>
-      <p lang="en">{queue.waits_for}</p>
-      <Facts
-        facts={[
-          [t('session.waits.place'), queue.position ? t('session.waits.position', { position: queue.position, group: session.resource_group }) : null],
-          [t('session.waits.may'), queue.may_start_at ? moment(intl, queue.may_start_at) : null],
-          [t('session.refusedThen'), moment(intl, queue.refused_at)],
-        ]}
-      />
+      <p><WaitText queue={queue} /></p>
+      <Facts facts={[[t('session.refusedThen'), moment(intl, queue.refused_at)]]} />
     </Card>
   );
 }

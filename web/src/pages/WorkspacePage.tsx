@@ -7,6 +7,7 @@ import { languagesQuery, sessionQuery } from '../api/queries';
 import { Simulation } from '../board/simulation';
 import { ProblemNotice } from '../components/ProblemNotice';
 import { SessionBadge } from '../components/SessionBadge';
+import { WaitText } from '../components/WaitText';
 import { WorkspaceView } from '../components/workspace/WorkspaceView';
 import { useText } from '../i18n/text';
 import { Button } from '../ui/Button';
@@ -86,7 +87,7 @@ function Waiting({ session }: { session: Schema['SessionView'] }) {
         <SessionBadge state={session.state} />
       </div>
       <p>{t(isOver ? 'workspace.over' : 'workspace.waiting')}</p>
-      {session.queue && !isOver && <p lang="en">{session.queue.reason}</p>}
+      {session.queue && !isOver && <p><WaitText queue={session.queue} /></p>}
       <Link to="/">{t('app.notFound.home')}</Link>
     </div>
   );

@@ -1,10 +1,12 @@
 import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { memo, useRef, useState, type KeyboardEvent } from 'react';
+import { useIntl } from 'react-intl';
 import type { Schema } from '../../api/client';
 import { useText } from '../../i18n/console';
 import { Ago } from '../Ago';
 import { SessionBadge } from '../SessionBadge';
+import { waitTip } from '../WaitText';
 import look from '../../ui/look.module.css';
 import styles from './SessionGrid.module.css';
 
@@ -113,6 +115,7 @@ type RowProps = { session: Session; index: number; top: number; isActive: boolea
 
 const Row = memo(function Row({ session, index, top, isActive, isSelected, onToggle, onFocus, owner, language }: RowProps) {
   const t = useText();
+  const intl = useIntl();
   const tabIndex = isActive ? 0 : -1;
   return (
     <div role="row" data-row={index} aria-rowindex={index + 2} aria-selected={isSelected} tabIndex={tabIndex} className={[look['line'], styles['row'], styles['item']].join(' ')} style={{ transform: `translateY(${String(top)}px)` }} onFocus={() => { onFocus(index); }}>
@@ -125,7 +128,7 @@ const Row = memo(function Row({ session, index, top, isActive, isSelected, onTog
       <span role="gridcell" className={styles['middle']}>{owner}</span>
       <span role="gridcell" className={styles['middle']}>{language}</span>
       <span role="gridcell" className={[styles['wide'], styles['soft']].join(' ')}>{session.image}</span>
-      <span role="gridcell" title={session.queue?.waits_for ?? session.why ?? undefined}><SessionBadge state={session.state} /></span>
+      <span role="gridcell" title={session.queue ? waitTip(session.queue, t, intl) : (session.why ?? undefined)}><SessionBadge state={session.state} /></span>
       <span role="gridcell" className={[styles['middle'], styles['soft']].join(' ')}><Ago time={session.created_at} /></span>
       <span role="gridcell" className={[styles['wide'], styles['soft']].join(' ')}>{session.ends_at && <Ago time={session.ends_at} />}</span>
       <span role="gridcell" className={[styles['wide'], styles['soft']].join(' ')}>{session.runs_live ? String(session.runs_live) : ''}</span>

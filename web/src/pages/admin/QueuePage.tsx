@@ -8,6 +8,7 @@ import { usersQuery } from '../../api/queries';
 import { Table } from '../../ui/Table';
 import styles from '../../components/console/console.module.css';
 import { ProblemNotice } from '../../components/ProblemNotice';
+import { WaitText } from '../../components/WaitText';
 import { useText } from '../../i18n/console';
 import { Button } from '../../ui/Button';
 import { moment } from '../../ui/format';
@@ -58,7 +59,7 @@ function Waiting({ group }: { group: string }) {
       columns={[
         { id: 'name', title: t('home.col.name'), cell: ({ id, name }) => <Link to="/sessions/$session" params={{ session: id }}>{name}</Link> },
         { id: 'place', title: t('queue.place'), kind: 'number', cell: ({ queue }) => queue?.position },
-        { id: 'why', title: t('queue.why'), cell: ({ queue }) => queue?.waits_for },
+        { id: 'why', title: t('queue.why'), cell: ({ queue }) => queue && <WaitText queue={queue} place="left-out" /> },
         { id: 'owner', title: t('sessions.owner'), kind: 'wide', cell: ({ owner }) => users.find(({ id }) => id === owner)?.name ?? owner },
         { id: 'refused', title: t('queue.refused'), kind: 'wide', cell: ({ queue }) => queue && moment(intl, queue.refused_at) },
       ]}
