@@ -101,22 +101,22 @@ test('sessions appear by themselves, are chosen by the keyboard, and end togethe
   await page.close();
 });
 
-test('wherever a session waits it is said why, in the language of the page', async () => {
+test('wherever a session waits, and has ended, it is said why, in the language of the page', async () => {
   const page = await signedIn(browser, server);
   // A workspace asks for its files before it is known to wait.
   page.refused = /status of 409/;
   await server.api('PUT', '/resource-groups/empty', {});
   const detail = 'no node of the resource group takes anything now';
   const told = {
-    en: { why: detail, next: `${detail}. It is next in the queue.`, tip: `${detail}. It is next in the queue.`, english: [] },
-    ko: { why: `지금 세션을 받는 노드가 없습니다. ${detail}`, next: `지금 세션을 받는 노드가 없습니다. 다음 차례입니다. ${detail}`, tip: '지금 세션을 받는 노드가 없습니다. 다음 차례입니다.', english: [detail] },
+    en: { why: detail, next: `${detail}. It is next in the queue.`, tip: `${detail}. It is next in the queue.`, ended: 'It was ended: asked for by a client', isMarked: false },
+    ko: { why: `지금 세션을 받는 노드가 없습니다. ${detail}`, next: `지금 세션을 받는 노드가 없습니다. 다음 차례입니다. ${detail}`, tip: '지금 세션을 받는 노드가 없습니다. 다음 차례입니다.', ended: '도중에 종료되었습니다. asked for by a client', isMarked: true },
   };
-  for (const [locale, { why, next, tip, english }] of Object.entries(told)) {
+  for (const [locale, { why, next, tip, ended, isMarked }] of Object.entries(told)) {
     await page.evaluate((settings) => localStorage.setItem('madang.settings', JSON.stringify(settings)), { theme: 'light', locale });
     const says = async (text) => {
       const said = page.getByText(text, { exact: true }).first();
       await said.waitFor();
-      assert.deepEqual(await said.locator('[lang=en]').allTextContents(), english, text);
+      assert.deepEqual(await said.locator('[lang=en]').allTextContents(), isMarked ? [text.slice(text.lastIndexOf('. ') + 2)] : [], text);
       assert.deepEqual(await hindrances(page), []);
     };
     await shown(page, `console-waits-${locale}`, async () => {
@@ -134,6 +134,10 @@ test('wherever a session waits it is said why, in the language of the page', asy
       await says(next);
       assert.equal(await page.getByText(next, { exact: true }).count(), 2, 'in what waits, and in what becomes of it');
       await server.api('DELETE', `/sessions/${id}`);
+      await page.goto(`${server.url}/sessions/${id}`);
+      await says(ended);
+      await page.goto(`${server.url}/w/${id}`);
+      await says(ended);
     });
   }
   assert.deepEqual(page.complaints, []);

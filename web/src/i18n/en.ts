@@ -1,4 +1,5 @@
 import { deskEn } from './en/desk';
+import { endingEn } from './en/ending';
 import { notebookEn } from './en/notebook';
 import { problemEn, problemNextEn } from './en/problem';
 import { refusalEn } from './en/refusal';
@@ -12,6 +13,7 @@ export const en = {
   ...problemNextEn,
   ...notebookEn,
   ...waitEn,
+  ...endingEn,
   'app.name': 'Madang',
   'app.skip': 'Skip to the content',
   'app.navigation': 'Main navigation',

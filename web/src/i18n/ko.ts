@@ -1,4 +1,5 @@
 import { deskKo } from './ko/desk';
+import { endingKo } from './ko/ending';
 import { notebookKo } from './ko/notebook';
 import { problemKo, problemNextKo } from './ko/problem';
 import { refusalKo } from './ko/refusal';
@@ -13,6 +14,7 @@ export const ko: Catalogue = {
   ...problemNextKo,
   ...notebookKo,
   ...waitKo,
+  ...endingKo,
   'app.name': '마당',
   'app.skip': '본문으로 건너뛰기',
   'app.navigation': '주 메뉴',

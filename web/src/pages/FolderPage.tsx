@@ -14,6 +14,7 @@ import { FolderBadge, useWhose } from '../components/folders/FolderTable';
 import { mayManage } from '../components/folders/folder-rights';
 import { Sharing } from '../components/folders/Sharing';
 import { ProblemNotice } from '../components/ProblemNotice';
+import { WhyText } from '../components/WhyText';
 import { useText } from '../i18n/console';
 import { bytes, moment } from '../ui/format';
 import { Notice } from '../ui/Notice';
@@ -49,7 +50,7 @@ function FolderDetail({ folder }: { folder: Folder }) {
         <FolderBadge state={state} />
       </div>
       <FolderActs folder={folder} />
-      {folder.why && <Notice tone="danger"><span lang="en">{folder.why}</span></Notice>}
+      {folder.why && <Notice tone="danger"><WhyText own={state === 'failed' ? t('folder.failed') : null} why={folder.why} /></Notice>}
       {state === 'ready' && !files && <Notice>{t('browse.closed')}</Notice>}
       {state === 'ready' && files && <FileBrowser files={files} path={path} onPath={(path) => void navigate({ to: '/folders/$folder', params: { folder: id }, search: path === '' ? {} : { path } })} />}
       <div className={styles['columns']}>

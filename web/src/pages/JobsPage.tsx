@@ -9,6 +9,7 @@ import styles from '../components/console/console.module.css';
 import { NewJobDialog } from '../components/plan/NewJobDialog';
 import { PlanTabs } from '../components/plan/PlanTabs';
 import { ProblemNotice } from '../components/ProblemNotice';
+import { ServerTip } from '../components/ServerTip';
 import { SessionBadge } from '../components/SessionBadge';
 import { useLiveSessions } from '../hooks/use-live-sessions';
 import { usePeople } from '../hooks/use-people';
@@ -76,5 +77,5 @@ const OUTCOMES = ['completed', 'failed', 'terminated', 'timed-out'] as const;
 function Outcome({ session: { outcome, state, why } }: { session: Session }) {
   const t = useText();
   const known = OUTCOMES.find((known) => known === outcome);
-  return <span title={why ?? undefined}>{known ? <Badge tone={TONES[known] ?? 'still'}>{t(`jobs.outcome.${known}`)}</Badge> : <SessionBadge state={state} />}</span>;
+  return <ServerTip tip={why}>{known ? <Badge tone={TONES[known] ?? 'still'}>{t(`jobs.outcome.${known}`)}</Badge> : <SessionBadge state={state} />}</ServerTip>;
 }

@@ -14,6 +14,7 @@ import { SessionRuns } from '../components/console/SessionRuns';
 import { SessionTimeline } from '../components/console/SessionTimeline';
 import { SessionUsage } from '../components/console/SessionUsage';
 import styles from '../components/console/console.module.css';
+import { EndingText } from '../components/EndingText';
 import { ProblemNotice } from '../components/ProblemNotice';
 import { ProblemText } from '../components/ProblemText';
 import { SessionBadge } from '../components/SessionBadge';
@@ -59,7 +60,7 @@ function SessionDetail({ session, events }: { session: Session; events: readonly
       <SessionActions session={session} people={people} />
       {[session.warning, session.throttled].map((text) => text && <Notice key={text} tone="warm"><span lang="en">{text}</span></Notice>)}
       {session.queue && <Waiting queue={session.queue} />}
-      {session.why && !session.queue && <Notice tone={session.state === 'refused' ? 'danger' : 'plain'}><span lang="en">{session.why}</span></Notice>}
+      {(session.why ?? session.outcome) && !session.queue && <Notice tone={session.state === 'refused' ? 'danger' : 'plain'}><EndingText session={session} /></Notice>}
       <div className={styles['columns']}>
         <Card title={t('session.timeline')}><SessionTimeline session={session} events={events} /></Card>
         <Card title={t('session.about')}><About session={session} people={people} /></Card>

@@ -5,6 +5,7 @@ import type { Schema } from '../api/client';
 import { Problem } from '../api/problem';
 import { languagesQuery, sessionQuery } from '../api/queries';
 import { Simulation } from '../board/simulation';
+import { EndingText } from '../components/EndingText';
 import { ProblemNotice } from '../components/ProblemNotice';
 import { SessionBadge } from '../components/SessionBadge';
 import { WaitText } from '../components/WaitText';
@@ -87,6 +88,7 @@ function Waiting({ session }: { session: Schema['SessionView'] }) {
         <SessionBadge state={session.state} />
       </div>
       <p>{t(isOver ? 'workspace.over' : 'workspace.waiting')}</p>
+      {isOver && <p><EndingText session={session} /></p>}
       {session.queue && !isOver && <p><WaitText queue={session.queue} /></p>}
       <Link to="/">{t('app.notFound.home')}</Link>
     </div>

@@ -5,6 +5,7 @@ import { useIntl } from 'react-intl';
 import type { Schema } from '../../api/client';
 import { useText } from '../../i18n/console';
 import { Ago } from '../Ago';
+import { endingTip } from '../EndingText';
 import { SessionBadge } from '../SessionBadge';
 import { waitTip } from '../WaitText';
 import look from '../../ui/look.module.css';
@@ -128,7 +129,7 @@ const Row = memo(function Row({ session, index, top, isActive, isSelected, onTog
       <span role="gridcell" className={styles['middle']}>{owner}</span>
       <span role="gridcell" className={styles['middle']}>{language}</span>
       <span role="gridcell" className={[styles['wide'], styles['soft']].join(' ')}>{session.image}</span>
-      <span role="gridcell" title={session.queue ? waitTip(session.queue, t, intl) : (session.why ?? undefined)}><SessionBadge state={session.state} /></span>
+      <span role="gridcell" title={(session.queue ? waitTip(session.queue, t, intl) : endingTip(session, t, intl)) || undefined}><SessionBadge state={session.state} /></span>
       <span role="gridcell" className={[styles['middle'], styles['soft']].join(' ')}><Ago time={session.created_at} /></span>
       <span role="gridcell" className={[styles['wide'], styles['soft']].join(' ')}>{session.ends_at && <Ago time={session.ends_at} />}</span>
       <span role="gridcell" className={[styles['wide'], styles['soft']].join(' ')}>{session.runs_live ? String(session.runs_live) : ''}</span>

@@ -5,6 +5,7 @@ import type { ServerEvent } from '../../api/server-events';
 import { useText } from '../../i18n/console';
 import { moment, span } from '../../ui/format';
 import { Ago } from '../Ago';
+import { EndingText } from '../EndingText';
 import { WaitText } from '../WaitText';
 import styles from './Timeline.module.css';
 
@@ -37,7 +38,7 @@ function usePoints(session: Schema['SessionView'], events: readonly ServerEvent[
   const points: Point[] = [{ id: 'created', at: session.created_at, label: t('session.state.requested') }];
   if (session.started_at) points.push({ id: 'started', at: session.started_at, label: t('session.state.running') });
   if (session.suspended_at) points.push({ id: 'suspended', at: session.suspended_at, label: t('session.state.suspended') });
-  if (session.ended_at) points.push({ id: 'ended', at: session.ended_at, label: t(`session.state.${session.state}`), why: english(session.why) });
+  if (session.ended_at) points.push({ id: 'ended', at: session.ended_at, label: t(`session.state.${session.state}`), why: <EndingText session={session} /> });
   const seen = events.flatMap((event): Point[] => {
     const id = `event-${String(event.seq)}`;
     if (event.kind === 'session-changed') return [{ id, at: event.at, label: t(`session.state.${event.state}`), why: english(event.why) }];

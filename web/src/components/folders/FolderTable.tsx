@@ -6,6 +6,7 @@ import { Badge, type BadgeTone } from '../../ui/Badge';
 import { moment } from '../../ui/format';
 import look from '../../ui/look.module.css';
 import { Table, type Column } from '../../ui/Table';
+import { ServerTip } from '../ServerTip';
 
 const STATES: Readonly<Record<string, { tone: BadgeTone; text: MessageId }>> = {
   making: { tone: 'busy', text: 'folders.state.making' },
@@ -42,7 +43,7 @@ export function FolderTable({ folders, me, acts }: Props) {
     { id: 'name', title: t('folders.name'), cell: ({ id, name }) => (acts ? name : <Link to="/folders/$folder" params={{ folder: id }} className={look['name'] ?? ''}>{name}</Link>) },
     { id: 'whose', title: t('folders.whose'), cell: whose },
     { id: 'may', title: t('folders.may'), kind: 'wide', cell: ({ may }) => t(`folders.may.${may ?? 'none'}`) },
-    { id: 'state', title: t('folders.state'), ...(acts ? { kind: 'wide' as const } : {}), cell: ({ state, why }) => <span title={why ?? undefined}><FolderBadge state={state} /></span> },
+    { id: 'state', title: t('folders.state'), ...(acts ? { kind: 'wide' as const } : {}), cell: ({ state, why }) => <ServerTip tip={why}><FolderBadge state={state} /></ServerTip> },
   ];
   if (acts) columns.push({ id: 'since', title: t('folders.trashedAt'), kind: 'wide', cell: ({ trashed_at }) => trashed_at && moment(intl, trashed_at) }, { id: 'acts', title: '', kind: 'number', cell: acts });
   else columns.splice(3, 0, { id: 'mode', title: t('folders.mode'), kind: 'wide', cell: ({ mode }) => t(`folders.mode.${mode}`) });

@@ -58,6 +58,7 @@ export const foldersEn = {
   'invitations.withdraw': 'Withdraw',
   'folder.back': 'All folders',
   'folder.gone': 'There is no such folder, or it is not shared with you any more.',
+  'folder.failed': 'The folder could not be made.',
   'folder.about': 'What it is',
   'folder.holds': 'Holds',
   'folder.holds.value': '{bytes} in {files, plural, one {# file or directory} other {# files and directories}}',

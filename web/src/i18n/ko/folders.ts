@@ -59,6 +59,7 @@ export const foldersKo: Readonly<Record<keyof typeof foldersEn, string>> = {
   'invitations.withdraw': '초대 취소',
   'folder.back': '모든 폴더',
   'folder.gone': '그런 폴더가 없거나, 이제 공유되지 않습니다.',
+  'folder.failed': '폴더를 만들지 못했습니다.',
   'folder.about': '폴더 정보',
   'folder.holds': '들어 있는 것',
   'folder.holds.value': '파일과 디렉터리 {files}개, {bytes}',
