@@ -126,3 +126,64 @@ test('a directory is dropped into a folder, or chosen, and replaces nothing unas
   assert.deepEqual(page.complaints, []);
   await page.close();
 });
+
+test('files go a few at once: one that fails is named and tried again, what is left can be stopped, and it is said what is there', async (t) => {
+  const { at, write } = await directories(t);
+  for (const directory of ['some', 'rest']) for (let name = 0; name < 10; name += 1) await write(`${directory}/${name}.txt`, String(name));
+  const page = await signedIn(browser, server);
+  // A file that is refused here, by whoever stands between.
+  page.refused = /status of 503/;
+  const session = await workspace(page, server, 'print(1)\n');
+  const files = page.getByRole('region', { name: 'Files', exact: true });
+  const names = async (path) => (await server.api('GET', `/sessions/${session.id}/files?path=${path}`)).items.map(({ path }) => path).toSorted();
+  const held = [];
+  const pathOf = (route) => new URL(route.request().url()).pathname.split('/files/')[1];
+  await page.route(/\/files\/(some|rest)\//, (route) => void held.push(route));
+  const some = Array.from({ length: 10 }, (_, name) => `some/${name}.txt`);
+  await shown(page, 'web-bring-failed', async () => {
+    await drop(page, files.getByRole('heading'), at('some'));
+    await page.getByText('0 of 10 files', { exact: true }).waitFor();
+    await eventually('four are under way', async () => held.length === 4);
+    assert.deepEqual(await hindrances(page), []);
+    const refused = held[2];
+    const failed = pathOf(refused);
+    await refused.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ status: 503, code: 'unavailable', detail: 'the node is away' }) });
+    for (let next = 0; next < 10; next += 1) {
+      await eventually('another is under way', async () => held.length > next);
+      assert.ok(held.length <= next + 5, 'four at once');
+      if (held[next] !== refused) await held[next].continue();
+    }
+    const alert = page.getByRole('alert').filter({ hasText: '1 file is not there:' });
+    await alert.getByText(`${failed}: the node is away`, { exact: true }).waitFor();
+    await page.getByText('9 files are there.', { exact: true }).waitFor();
+    assert.deepEqual(await names('some'), some.filter((path) => path !== failed));
+    assert.deepEqual(await hindrances(page), []);
+    await alert.getByRole('button', { name: 'Try again' }).focus();
+    await page.keyboard.press('Enter');
+    await eventually('it is tried again', async () => held.length === 11);
+    await held[10].continue();
+    await page.getByText('1 file is there.', { exact: true }).waitFor();
+    assert.deepEqual(await names('some'), some);
+  });
+  held.length = 0;
+  await shown(page, 'web-bring-stopped', async () => {
+    await drop(page, files.getByRole('heading'), at('rest'));
+    await eventually('four are under way', async () => held.length === 4);
+    const sent = pathOf(held[0]);
+    await held[0].continue();
+    await page.getByText('1 of 10 files', { exact: true }).waitFor();
+    await eventually('the next one is under way', async () => held.length === 5);
+    await named(files, 'button', 'Stop uploading').focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('status').getByText('Stopped: 1 of 10 files are there.', { exact: true }).waitFor();
+    await page.getByText(/^These were under way and may be there, too: (rest\/\d\.txt(, )?){4}$/).waitFor();
+    assert.equal(await files.evaluate((pane) => pane.contains(document.activeElement)), true, 'the focus stays among the files');
+    assert.deepEqual(await names('rest'), [sent]);
+    assert.equal(held.length, 5, 'nothing more begins');
+    assert.deepEqual(await hindrances(page), []);
+  });
+  await named(files, 'button', 'Close').click();
+  assert.equal(await page.getByText(/^Stopped/).count(), 0);
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});

@@ -51,16 +51,16 @@ export async function readBlob(session: string, path: string): Promise<Blob> {
   return (await sendTo(address(session, path))).blob();
 }
 
-export async function writeFile(session: string, path: string, content: string | Blob): Promise<void> {
-  await sendTo(address(session, path), { method: 'PUT', body: content, headers: { 'content-type': 'application/octet-stream' } });
+export async function writeFile(session: string, path: string, content: string | Blob, signal?: AbortSignal): Promise<void> {
+  await sendTo(address(session, path), { method: 'PUT', body: content, headers: { 'content-type': 'application/octet-stream' }, signal: signal ?? null });
 }
 
 /** Writes over what is known to be there, or where nothing is. `changed` where something else is there: then it is left as it is. */
-export async function writeOver(session: string, path: string, content: string | Blob, known: Tag): Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }> {
+export async function writeOver(session: string, path: string, content: string | Blob, known: Tag, signal?: AbortSignal): Promise<{ kind: 'written'; tag: Tag } | { kind: 'changed' }> {
   const condition: Record<string, string> = known === null ? { 'if-none-match': '*' } : { 'if-match': known };
   const headers = { 'content-type': 'application/octet-stream', ...condition };
   try {
-    const answer = await sendTo(address(session, path), { method: 'PUT', body: content, headers });
+    const answer = await sendTo(address(session, path), { method: 'PUT', body: content, headers, signal: signal ?? null });
     return { kind: 'written', tag: answer.headers.get('etag') };
   } catch (error) {
     if (error instanceof Problem && error.status === 412) return { kind: 'changed' };

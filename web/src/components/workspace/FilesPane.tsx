@@ -3,15 +3,16 @@ import { useRef, useState, type ChangeEvent, type DragEvent } from 'react';
 import { downloadFile, makeFolder, moveFile, removeFile, writeFile, type FileEntry } from '../../api/files';
 import { filesQuery } from '../../api/queries';
 import { useText } from '../../i18n/text';
+import { useBringing } from '../../hooks/use-bringing';
 import { useLoaded } from '../../hooks/use-loaded';
-import { bringIn, namesIn } from '../../workspace/bring-in';
-import { droppedIn, gather, gatherChosen, taken, type Gathered } from '../../workspace/brought';
+import { droppedIn, gather, gatherChosen } from '../../workspace/brought';
 import { baseOf, folderOf, joined } from '../../workspace/names';
 import { useTabs, useWorkspace, type Workspace } from '../../workspace/workspace';
 import { Button, IconButton } from '../../ui/Button';
 import { Menu } from '../../ui/Menu';
-import { BringDialog, isAsked, type Bringing } from '../BringDialog';
+import { BringDialog } from '../BringDialog';
 import { ProblemNotice } from '../ProblemNotice';
+import { BroughtTold } from './BroughtTold';
 import { DeleteDialog, NameDialog } from './FileDialogs';
 import type { FileAct } from './FileTree';
 import styles from './FilesPane.module.css';
@@ -45,7 +46,8 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
     if (kind === 'download') acts.mutate(() => downloadFile(session.id, entry.path, entry.kind === 'directory' ? `${baseOf(entry.path)}.tar` : baseOf(entry.path)));
     else setAsked({ kind, entry });
   };
-  const { bring, bringing, sent } = useBringing(acts);
+  const pane = useRef<HTMLElement>(null);
+  const { bring, brought, asking, stop, again, close } = useBringing({ session: session.id, tabs, act: acts.mutate });
   const move = (path: string, into: string) => { acts.mutate(() => moved({ session, tabs }, path, joined(into, baseOf(path)))); };
   const choose = (choice: 'refresh' | 'hidden') => {
     if (choice === 'refresh') void listed.refresh();
@@ -57,7 +59,7 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
     bring(gather(droppedIn(event.dataTransfer.items)), folder);
   };
   return (
-    <section className={[styles['pane'], isOver ? styles['over'] : ''].join(' ')} aria-label={t('files.title')} onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => { setOver(false); }} onDrop={drop}>
+    <section ref={pane} tabIndex={-1} className={[styles['pane'], isOver ? styles['over'] : ''].join(' ')} aria-label={t('files.title')} onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => { setOver(false); }} onDrop={drop}>
       <header className={styles['head']}>
         <h2 className={styles['title']}>{t('files.title')}</h2>
         <IconButton icon="add" label={t('files.newFile')} onPress={() => { setAsked({ kind: 'new-file', folder }); }} />
@@ -76,8 +78,8 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
       </header>
       <ProblemNotice error={acts.error} action={<Button small onPress={() => { acts.reset(); }}>{t('app.close')}</Button>} />
       <ProblemNotice error={listed.error} tone="warm" />
-      {sent && <progress className={styles['sent']} aria-label={t('files.upload')} value={sent.files} max={sent.of} />}
-      {acts.isPending && <p className={styles['hint']} role="status">{t('files.working')}</p>}
+      {brought && <BroughtTold brought={brought} onStop={stop} onAgain={again} onClose={close} home={() => pane.current} />}
+      {(acts.isPending || brought?.state === 'going') && <p className={styles['hint']} role="status">{t('files.working')}</p>}
       {listed.entries.get('')?.length === 0 && <p className={styles['hint']}>{t('files.empty')}</p>}
       {isSearching && <Search onOpen={(path, line) => {
         if (line === null) tabs.open(path);
@@ -85,7 +87,7 @@ export function FilesPane({ onOpen }: { onOpen: () => void }) {
         onOpen();
       }} />}
       {!isSearching && FileTree && <FileTree listed={listed.entries} expanded={expanded} onExpand={setExpanded} active={active} hidden={hidden} onOpen={open} onAct={act} onMove={move} onBring={(sources, into) => { bring(gather(sources), into); }} />}
-      {bringing && <BringDialog bringing={bringing.it} onClose={bringing.close} />}
+      {asking && <BringDialog bringing={asking.it} onClose={asking.close} />}
       {asked && <Dialogs asked={asked} acts={acts} onClose={() => { acts.reset(); setAsked(null); }} onOpen={onOpen} />}
     </section>
   );
@@ -165,27 +167,6 @@ function useFileActs(onDone: () => void) {
     onSuccess: onDone,
     onSettled: () => queries.invalidateQueries({ queryKey: ['files', session.id] }),
   });
-}
-
-/** Brings in what was dropped or chosen, after asking where something is there already or stays out. */
-function useBringing(acts: Acts) {
-  const { session, tabs } = useWorkspace();
-  const [bringing, setBringing] = useState<Bringing | null>(null);
-  const [sent, setSent] = useState<{ files: number; of: number } | null>(null);
-  const begin = async (gathered: Gathered, folder: string, replaced: ReadonlySet<string>) => {
-    const of = gathered.files.length;
-    await bringIn(gathered, { session: session.id, folder, replaced, onSent: (files) => { setSent({ files, of }); } }).finally(() => { setSent(null); });
-    await tabs.look();
-  };
-  const bring = (gathering: Gathered | Promise<Gathered>, folder: string) => {
-    acts.mutate(async () => {
-      const gathered = await gathering;
-      const replaced = await taken(gathered.files.map(({ path }) => path), (directory) => namesIn(session.id, directory === '' ? folder : joined(folder, directory)));
-      if (!isAsked(gathered, replaced)) await begin(gathered, folder, replaced);
-      else setBringing({ gathered, replaced, begin: () => { acts.mutate(() => begin(gathered, folder, replaced)); } });
-    });
-  };
-  return { bring, sent, bringing: bringing && { it: bringing, close: () => { setBringing(null); } } };
 }
 
 const REFRESH_MS = 5_000;
