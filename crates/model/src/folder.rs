@@ -41,6 +41,8 @@ pub struct FolderQuota {
 impl FolderQuota {
     /// Where no policy says anything.
     pub const DEFAULT: Self = Self { bytes: 10 << 30, files: 1_000_000 };
+    /// No owner is held to less, whatever a policy says: an empty directory or two take so much.
+    pub const LEAST: Self = Self { bytes: 1 << 20, files: 16 };
 }
 
 /// Which folder, and whose.

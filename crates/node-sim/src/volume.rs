@@ -14,6 +14,8 @@ pub(crate) struct SimVolume {
     owners: BTreeMap<FolderOwner, Scope>,
     /// Whose a folder is, for those who know only its id.
     register: BTreeMap<FolderId, FolderOwner>,
+    /// An owner that has folders is given no more room than this.
+    room: Option<FolderQuota>,
 }
 
 #[derive(Clone)]
@@ -50,9 +52,18 @@ fn fits(used: FolderUsage, quota: FolderQuota) -> bool {
 
 impl SimVolume {
     pub fn owner_set(&mut self, owner: FolderOwner, quota: FolderQuota) -> Result<(), NodeError> {
+        let room = self.room.filter(|_| self.owners.contains_key(&owner));
+        let held = room.map_or(quota, |room| FolderQuota {
+            bytes: quota.bytes.clamp(FolderQuota::LEAST.bytes, room.bytes),
+            files: quota.files.clamp(FolderQuota::LEAST.files, room.files),
+        });
         let scope = self.owners.entry(owner).or_insert_with(|| Scope { quota, folders: BTreeMap::new() });
-        scope.quota = quota;
-        Ok(())
+        scope.quota = held;
+        if held == quota { Ok(()) } else { Err(NodeError::Unavailable("folders cannot grow here".into())) }
+    }
+
+    pub fn room_bound(&mut self, room: FolderQuota) {
+        self.room = Some(room);
     }
 
     pub fn owner_usage(&self, owner: FolderOwner) -> Result<FolderOwnerUsage, NodeError> {

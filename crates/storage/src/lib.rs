@@ -17,7 +17,7 @@ pub use door::{Door, Passing};
 pub use http::{Clock, Elsewhere, Served, Stream, router};
 use madang_ids::FolderId;
 
-pub use volume::{Holding, Lent, QUOTA_BYTES_MAX, QUOTA_BYTES_MIN, QUOTA_FILES_MAX, QUOTA_FILES_MIN, Sharing, Volumes};
+pub use volume::{Holding, Lent, QUOTA_BYTES_MAX, QUOTA_FILES_MAX, Sharing, Volumes};
 
 /// Where folders are: what a transfer asks of a volume.
 pub trait Roots: Send + Sync + 'static {

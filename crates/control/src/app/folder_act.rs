@@ -85,13 +85,13 @@ impl App {
     }
 
     async fn folder_make(&self, record: &FolderRecord) -> Result<FolderRecord, Failure> {
-        self.folder_quota_tell(record.owner, record.node).await?;
+        self.folder_quota_hold(record.owner, record.node).await?;
         self.folder_node(record.node)?.folder_make(record.owner, record.id).await?;
         self.folder_state_set(record, FolderState::Ready).await
     }
 
     async fn folder_fill(&self, record: &FolderRecord, from: FolderPlace) -> Result<FolderRecord, Failure> {
-        self.folder_quota_tell(record.owner, record.node).await?;
+        self.folder_quota_hold(record.owner, record.node).await?;
         match self.folder_node(record.node)?.folder_clone(from, place(record.owner, record)).await {
             Ok(()) => self.folder_state_set(record, FolderState::Ready).await,
             Err(error @ (NodeError::Unavailable(_) | NodeError::Capacity(_))) => Err(error.into()),
@@ -111,7 +111,7 @@ impl App {
     ) -> Result<FolderRecord, Failure> {
         let node = self.folder_node(record.node)?;
         if let Copy::Wanted = copy {
-            self.folder_quota_tell(to, record.node).await?;
+            self.folder_quota_hold(to, record.node).await?;
             return match node.folder_clone(place(record.owner, record), place(to, record)).await {
                 Ok(()) => self.folder_state_set(record, FolderState::Moving { to, copied: true }).await,
                 Err(error @ (NodeError::Unavailable(_) | NodeError::Capacity(_))) => Err(error.into()),

@@ -7,7 +7,7 @@ use std::{
 
 use madang_ids::NodeId;
 use madang_model::{
-    FolderOwner, FolderQuota,
+    FolderOwner, FolderOwnerUsage, FolderQuota,
     policy::{Bound, DEFAULT_POLICY, Holder},
 };
 use madang_node_api::{Node, NodeError};
@@ -91,6 +91,21 @@ impl App {
         Ok(())
     }
 
+    /// As [`App::folder_quota_tell`], for something that is to go in: where a node cannot make as much room as a quota was raised to, what
+    /// it held before is enough to go on with. The task that tells quotas comes back to it.
+    pub(super) async fn folder_quota_hold(&self, owner: FolderOwner, node: NodeId) -> Result<(), NodeError> {
+        let Err(refusal) = self.folder_quota_tell(owner, node).await else { return Ok(()) };
+        let (allowed, least) = (self.people.now().folder_quota(owner), FolderQuota::LEAST);
+        let allowed = FolderQuota { bytes: allowed.bytes.max(least.bytes), files: allowed.files.max(least.files) };
+        match self.folder_node(node)?.folder_owner_usage(owner).await {
+            Ok(FolderOwnerUsage { quota: held, .. }) if held.bytes <= allowed.bytes && held.files <= allowed.files => {
+                tracing::warn!(%owner, %node, %refusal, "folders are held to less than they may have");
+                Ok(())
+            }
+            _ => Err(refusal),
+        }
+    }
+
     /// Tells every node that is heard what owners may hold now; says how many could not be told.
     pub async fn folder_quotas_tell(&self) -> Result<usize, Failure> {
         let mut untold = 0;
@@ -122,13 +137,15 @@ impl App {
     async fn folder_quota_view(&self, owner: FolderOwner, folders: u64) -> Result<FolderQuotaView, Failure> {
         let people = self.people.now();
         let (quota, bound) = (people.folder_quota(owner), people.folder_bound(owner));
-        let used = match self.store.folder_node(owner).await? {
+        let seen = match self.store.folder_node(owner).await? {
             None => None,
             Some(node) => match self.folder_node(node) {
-                Ok(node) => node.folder_owner_usage(owner).await.ok().map(|usage| usage.used),
+                Ok(node) => node.folder_owner_usage(owner).await.ok(),
                 Err(_) => None,
             },
         };
+        // A node that could not make as much room as is allowed holds less.
+        let held = |of: fn(FolderQuota) -> u64| seen.map_or(of(quota), |seen| of(seen.quota).min(of(quota)));
         let (user, project) = parts(owner);
         Ok(FolderQuotaView {
             user,
@@ -136,10 +153,10 @@ impl App {
             name: people.folder_owner_name(owner),
             folders,
             folders_max: bound.as_ref().and_then(|bound| bound.limits.folders_max),
-            used_bytes: used.map(|used| used.bytes),
-            used_files: used.map(|used| used.files),
-            max_bytes: quota.bytes,
-            max_files: quota.files,
+            used_bytes: seen.map(|seen| seen.used.bytes),
+            used_files: seen.map(|seen| seen.used.files),
+            max_bytes: held(|quota| quota.bytes),
+            max_files: held(|quota| quota.files),
             policy: bound.map(|bound| bound.policy),
         })
     }

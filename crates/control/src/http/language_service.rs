@@ -54,6 +54,7 @@ pub(super) async fn session_language_service(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
     let session = usable(&app, &asker, &id).await?;
+    session.sandbox(query.sandbox.as_deref())?;
     let upgrade = bounded(upgrade)?;
     let service = app.language_service_start(&session, query.sandbox.as_deref(), &language).await?;
     Ok(upgrade.on_upgrade(move |socket| async move { talk((&app, &asker, &session), socket, service).await }))

@@ -66,6 +66,13 @@ fn complete_operation(path: &str, operation: &mut Operation) {
         RefOr::Ref(_) => false,
     };
     let has_query = operation.parameters.iter().flatten().any(in_query);
+    let conditional = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Header && parameter.name.starts_with("If-"),
+        RefOr::Ref(_) => false,
+    };
+    if operation.parameters.iter().flatten().any(conditional) {
+        kinds.push(ProblemKind::Precondition);
+    }
     if operation.request_body.is_some() {
         kinds.extend([ProblemKind::TooLarge, ProblemKind::MediaType, ProblemKind::TooMany, ProblemKind::NotFound]);
     }
@@ -77,6 +84,10 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     }
     if operation.responses.responses.contains_key("101") {
         kinds.extend([ProblemKind::UpgradeRequired, ProblemKind::TooMany]);
+    }
+    if !open {
+        // The database, or the node of the thing: whoever asks later is answered.
+        kinds.push(ProblemKind::Unavailable);
     }
     for kind in kinds {
         let (status, _, title) = kind.row();

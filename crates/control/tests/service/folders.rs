@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use madang_ids::{FolderId, ProjectId, UserId};
-use madang_model::{FolderOwner, FolderPlace, FolderUsage};
+use madang_model::{FolderOwner, FolderPlace, FolderQuota, FolderUsage};
 use madang_node_api::Node;
 use serde_json::{Value, json};
 
@@ -201,6 +201,25 @@ async fn quotas_of_policies_reach_the_node_and_are_shown() {
     assert_eq!((&mine["max_bytes"], &mine["max_files"], &mine["used_files"]), (&json!(8_192), &json!(7), &json!(1)));
     let full = stage.world.node.folder_fill(place(&folder), FolderUsage { bytes: 12_288, files: 2 });
     assert!(full.is_err(), "the node holds it to what it was told");
+}
+
+#[tokio::test]
+async fn a_quota_that_a_node_cannot_make_room_for_keeps_nobody_from_folders_and_is_not_shown() {
+    let stage = Stage::new().await;
+    let allow = async |bytes: u64, files: u64, name: &str| {
+        let limits = json!({"folder_bytes": bytes, "folder_files": files});
+        stage.world.put("/api/v1/policies/default", limits).await.expect(200);
+        stage.folder("ada", json!({"name": name})).await;
+    };
+    allow(1 << 20, 50, "first").await;
+    stage.world.node.folder_room_bound(FolderQuota { bytes: 4 << 20, files: 200 });
+    allow(1 << 40, 100, "second").await;
+    // A policy that gives nothing: the least is held, which is more.
+    allow(0, 100_000, "third").await;
+    allow(1 << 40, 100, "fourth").await;
+    let quotas = stage.send("ada", Method::GET, "/api/v1/folder-quotas", Value::Null).await.expect(200);
+    let mine = &quotas["items"][0];
+    assert_eq!((&mine["max_bytes"], &mine["max_files"]), (&json!(4 << 20), &json!(100)), "{quotas}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use madang_ids::{FolderId, SandboxId};
-use madang_model::{FolderPlace, FolderUsage};
+use madang_model::{FolderPlace, FolderQuota, FolderUsage};
 use madang_node_api::NodeError;
 use tokio::sync::watch;
 
@@ -27,6 +27,11 @@ impl SimNode {
     /// A folder that has taken so much, as by sandboxes that write.
     pub fn folder_fill(&self, place: FolderPlace, usage: FolderUsage) -> Result<(), NodeError> {
         self.volume().fill(place, usage)
+    }
+
+    /// From now on owners that have folders are given no more room than this, as by a server that may not grow file systems.
+    pub fn folder_room_bound(&self, room: FolderQuota) {
+        self.volume().room_bound(room);
     }
 
     /// While this is `true` no copy comes to its end.

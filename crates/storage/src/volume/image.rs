@@ -72,10 +72,16 @@ fn blocks(bytes: u64) -> u64 {
     bytes.div_ceil(EXT4_BLOCK_BYTES)
 }
 
-/// Makes image and file system larger by so many blocks, while it is mounted.
+/// Makes image and file system larger by so many blocks, while it is mounted; all as before where the kernel refuses.
 pub(super) fn grow(image: &fs::File, device: &LoopDevice, root: impl std::os::fd::AsFd, more: u64) -> io::Result<()> {
-    let now = image.metadata()?.len() / EXT4_BLOCK_BYTES + more;
-    image.set_len(now * EXT4_BLOCK_BYTES)?;
+    let before = image.metadata()?.len();
+    let blocks = before / EXT4_BLOCK_BYTES + more;
+    image.set_len(blocks * EXT4_BLOCK_BYTES)?;
     device.grown()?;
-    resize(root, now)
+    resize(root, blocks).inspect_err(|_| {
+        // Nothing of the file system is behind its old end. Else every try would make the image longer.
+        if let Err(error) = image.set_len(before).and_then(|()| device.grown()) {
+            tracing::warn!(%error, "an image stays longer than its file system");
+        }
+    })
 }

@@ -162,14 +162,24 @@ impl Rooms {
         Err(StorageError::Full("the quota of the folder's owner is used up".to_owned()))
     }
 
-    /// From now on the scope holds so much, or what is in it already and no more than that; the first time makes it one.
+    /// From now on the scope holds so much, or what is in it already and no more than that; the first time makes it one. Where its file
+    /// system cannot grow it holds as much as it can, and the error says so.
     pub fn set(&mut self, scope: &Scope, quota: FolderQuota) -> Result<(), StorageError> {
         if scope.is_made() && scope.quota()? == quota {
             return Ok(());
         }
         let mounted = self.enter(scope)?;
-        mounted.settle(quota)?;
-        scope.quota_keep(quota).map_err(failed("keeping a quota"))
+        let keep = |held| scope.quota_keep(held).map_err(failed("keeping a quota"));
+        match mounted.settle(quota) {
+            Err(StorageError::Unavailable(why)) => {
+                let most = mounted.most()?;
+                let held = FolderQuota { bytes: quota.bytes.min(most.bytes), files: quota.files.min(most.files) };
+                mounted.settle(held)?;
+                keep(held)?;
+                Err(StorageError::Unavailable(why))
+            }
+            settled => settled.and_then(|()| keep(quota)),
+        }
     }
 
     /// The folder as one sandbox sees it.
@@ -246,8 +256,16 @@ impl Mounted {
         let mut measured = Measured { root: &self.root, reserved: *reserved, spare_files: *spare_files };
         let now = measured.settle(quota, image, device);
         *spare_files = measured.spare_files;
-        *settled = now.map_err(failed("setting a quota"))?;
+        *settled = now.map_err(unsettled)?;
         Ok(())
+    }
+
+    /// The largest quota that can be set without a larger file system.
+    fn most(&self) -> Result<FolderQuota, StorageError> {
+        let Some(Held { reserved, spare_files, .. }) = self.held else {
+            return Ok(FolderQuota { bytes: u64::MAX, files: u64::MAX });
+        };
+        Measured { root: &self.root, reserved, spare_files }.most().map_err(failed("measuring what folders may hold"))
     }
 
     /// More is held than the quota says.
@@ -263,6 +281,18 @@ impl Drop for Mounted {
         {
             tracing::warn!(at = %self.at.display(), %error, "folders cannot be unmounted");
         }
+    }
+}
+
+/// Why a quota cannot be set. Growing a mounted file system takes a power (`CAP_SYS_RESOURCE`) that a server in a container often lacks.
+fn unsettled(error: io::Error) -> StorageError {
+    match Errno::from_io_error(&error) {
+        Some(Errno::PERM) => StorageError::Unavailable(
+            "this node cannot make more room for the owner's folders than it made at first: its server lacks the power \
+             to grow a file system (`CAP_SYS_RESOURCE`); what they could hold before they still can"
+                .to_owned(),
+        ),
+        _ => failed("setting a quota")(error),
     }
 }
 

@@ -81,6 +81,13 @@ impl<'a> Measured<'a> {
         Ok((seen.f_blocks.saturating_sub(taken), seen.f_files.saturating_sub(OWN_INODES + self.spare_files)))
     }
 
+    /// The largest quota that needs no larger file system.
+    pub fn most(&self) -> io::Result<FolderQuota> {
+        let (blocks, files) = self.room()?;
+        let bytes = (blocks + self.spare_blocks()?) * EXT4_BLOCK_BYTES;
+        Ok(FolderQuota { bytes, files: files + self.spare_files })
+    }
+
     /// Directories of ours, which may grow with the number of folders.
     fn own_blocks(&self) -> io::Result<u64> {
         let mut sum = 0;

@@ -40,10 +40,7 @@ use turns::Turns;
 
 /// No owner may hold more, whatever is asked for.
 pub const QUOTA_BYTES_MAX: u64 = 8 << 40;
-/// No owner may hold less: an empty directory or two take so much.
-pub const QUOTA_BYTES_MIN: u64 = 1 << 20;
 pub const QUOTA_FILES_MAX: u64 = 20_000_000;
-pub const QUOTA_FILES_MIN: u64 = 16;
 
 /// What holds owners to their quotas on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,7 +254,7 @@ impl Roots for Volumes {
 /// What can be held of a quota: never the one before, which may be more.
 fn quota_held(quota: FolderQuota) -> FolderQuota {
     FolderQuota {
-        bytes: quota.bytes.clamp(QUOTA_BYTES_MIN, QUOTA_BYTES_MAX),
-        files: quota.files.clamp(QUOTA_FILES_MIN, QUOTA_FILES_MAX),
+        bytes: quota.bytes.clamp(FolderQuota::LEAST.bytes, QUOTA_BYTES_MAX),
+        files: quota.files.clamp(FolderQuota::LEAST.files, QUOTA_FILES_MAX),
     }
 }

@@ -4,6 +4,7 @@
 
 mod handed;
 mod lowered;
+mod raised;
 mod scope;
 mod shared;
 mod world;
