@@ -69,6 +69,11 @@ export async function signedInAs(browser, server, name) {
   return page;
 }
 
+/** Of three lines and the room around them. */
+const ROW_PX_MAX = 96;
+/** Narrower is a phone, whose tables scroll. */
+const PHONE_PX_MAX = 640;
+
 /** Every look that pages are looked at in: both schemes, both languages, from a desk to a phone. */
 const LOOKS = [['light', 'en', { width: 1280, height: 800 }], ['dark', 'ko', { width: 390, height: 780 }], ['dark', 'en', { width: 820, height: 1180 }]];
 
@@ -76,6 +81,16 @@ const LOOKS = [['light', 'en', { width: 1280, height: 800 }], ['dark', 'ko', { w
 function cutOff() {
   const isCut = (button) => button.getBoundingClientRect().right > button.closest('[role=region]').getBoundingClientRect().right;
   return [...document.querySelectorAll('[role=region] td button')].filter(isCut).map((button) => button.ariaLabel ?? button.textContent);
+}
+
+/** In the page: tables that are wider than their frame, so that what is done with a row lies over what the row says. */
+function overlaid() {
+  return [...document.querySelectorAll('[role=region]:has(> table thead td)')].filter((frame) => frame.scrollWidth > frame.clientWidth).map((frame) => frame.ariaLabel);
+}
+
+/** In the page: rows of tables that are taller than three lines. */
+function tall(max) {
+  return [...document.querySelectorAll('[role=region] > table tbody tr')].filter((row) => row.getBoundingClientRect().height > max).map((row) => `${row.getBoundingClientRect().height} px: ${row.textContent}`);
 }
 
 /** Goes through pages in every look: nothing hinders, nothing is wider than the screen, nothing complains. `paths` are names of addresses. */
@@ -93,6 +108,10 @@ export async function lookedAt(page, server, paths, after = async () => {}) {
         await after(name);
         assert.deepEqual(await hindrances(page), [], look);
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${look} is no wider than the screen`);
+        if (viewport.width > PHONE_PX_MAX) {
+          assert.deepEqual(await page.evaluate(overlaid), [], `${look}: no column lies under the last one`);
+          assert.deepEqual(await page.evaluate(tall, ROW_PX_MAX), [], `${look}: rows are read at a glance`);
+        }
         assert.deepEqual(await page.evaluate(cutOff), [], `${look}: what is done with a row is reached without scrolling sideways`);
       });
     }

@@ -79,9 +79,9 @@ function MadeImages({ images }: { images: readonly Made[] }) {
         columns={[
           { id: 'name', title: t('images.name'), cell: ({ name }) => name },
           { id: 'owner', title: t('images.owner'), cell: ({ committed }) => ownerOf(committed) },
-          { id: 'base', title: t('images.base'), kind: 'wide', cell: ({ committed }) => committed.base },
+          { id: 'base', title: t('images.base'), kind: 'widest', cell: ({ committed }) => committed.base },
           { id: 'size', title: t('images.size'), kind: 'number', cell: ({ size_bytes }) => bytes(intl, size_bytes) },
-          { id: 'digest', title: t('images.digest'), kind: 'wide', cell: ({ digest }) => <Digest digest={digest} /> },
+          { id: 'digest', title: t('images.digest'), kind: 'widest', cell: ({ digest }) => <Digest digest={digest} /> },
           { id: 'created', title: t('images.created'), kind: 'wide', cell: ({ committed }) => <Ago time={committed.created_at} /> },
           { id: 'nodes', title: t('images.nodes'), kind: 'wide-number', cell: ({ committed }) => committed.nodes ?? '' },
           { id: 'uses', title: t('images.uses'), kind: 'wide-number', cell: ({ committed: { id, sessions } }) => <Link to="/sessions" search={{ image: `commit/${id}` }}>{intl.formatNumber(sessions)}</Link> },

@@ -7,15 +7,15 @@ export type Column<Row> = {
   /** None over what can be done with a row. */
   title: string;
   cell: (row: Row) => ReactNode;
-  /** `number` stands to the right; `wide` is left out on a phone. */
-  kind?: 'number' | 'wide' | 'wide-number';
+  /** `number` stands to the right; `wide` is left out on a phone, `widest` on a tablet, too. */
+  kind?: 'number' | 'wide' | 'wide-number' | 'widest';
 };
 
 type Props<Row> = { label: string; columns: readonly Column<Row>[]; rows: readonly Row[]; rowKey: (row: Row) => string; isGone?: (row: Row) => boolean };
 
 /** A list of things that all fit a page. The first column names the row. */
 export function Table<Row>({ label, columns, rows, rowKey, isGone }: Props<Row>) {
-  const kindOf = ({ kind, title }: Column<Row>) => [kind?.includes('number') ? styles['number'] : '', kind?.startsWith('wide') ? styles['wide'] : '', title === '' ? styles['acts'] : ''].join(' ');
+  const kindOf = ({ kind, title }: Column<Row>) => [kind?.includes('number') ? styles['number'] : '', kind?.startsWith('wide') ? styles['wide'] : '', kind === 'widest' ? styles['widest'] : '', title === '' ? styles['acts'] : ''].join(' ');
   return (
     // Wider than a phone it scrolls by itself, by the keyboard too.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reached by the keyboard

@@ -40,8 +40,8 @@ export function PeopleTable({ users, me, organizations }: { users: readonly User
           { id: 'state', title: t('people.state'), cell: (user) => <UserBadge user={user} /> },
           { id: 'role', title: t('people.role'), cell: ({ role }) => t(`people.role.${roleOf(role)}`) },
           { id: 'policy', title: t('people.policy'), kind: 'wide', cell: ({ policy }) => policy && <Link to="/admin/policies">{policy}</Link> },
-          { id: 'email', title: t('people.email'), kind: 'wide', cell: ({ email }) => email },
-          { id: 'organization', title: t('people.organization'), kind: 'wide', cell: ({ organization }) => organizations.get(organization) ?? organization },
+          { id: 'email', title: t('people.email'), kind: 'widest', cell: ({ email }) => email },
+          { id: 'organization', title: t('people.organization'), kind: 'widest', cell: ({ organization }) => organizations.get(organization) ?? organization },
           { id: 'sessions', title: t('people.sessions'), kind: 'wide', cell: ({ id, name }) => <Link to="/sessions" search={{ owner: id }} aria-label={`${t('people.sessions.see')}: ${name}`}>{t('people.sessions.see')}</Link> },
           { id: 'acts', title: '', kind: 'number', cell: (user) => !user.archived_at && <UserMenu user={user} isMe={user.id === me} onChoose={(id) => { choose(user, id); }} /> },
         ]}

@@ -49,11 +49,11 @@ function Entries({ entries }: { entries: readonly Schema['AuditEntry'][] }) {
       rows={entries}
       rowKey={({ id }) => id}
       columns={[
-        { id: 'when', title: t('audit.when'), cell: ({ at }) => <time dateTime={at}>{moment(intl, at)}</time> },
+        { id: 'when', title: t('audit.when'), cell: ({ at }) => <time dateTime={at} className={styles['when']}>{moment(intl, at)}</time> },
         { id: 'who', title: t('audit.who'), cell: ({ name }) => name || t('audit.nobody') },
         { id: 'what', title: t('audit.what'), cell: ({ operation, path }) => <code title={path}>{operation}</code> },
-        { id: 'subject', title: t('audit.subject'), kind: 'wide', cell: ({ subject, path }) => <code>{(subject ?? path).replace('/api/v1/', '')}</code> },
-        { id: 'from', title: t('audit.from'), kind: 'wide', cell: ({ address, via }) => <span title={via}>{address}</span> },
+        { id: 'subject', title: t('audit.subject'), kind: 'wide', cell: ({ subject, path }) => <code className={styles['subject']}>{(subject ?? path).replace('/api/v1/', '')}</code> },
+        { id: 'from', title: t('audit.from'), kind: 'widest', cell: ({ address, via }) => <span title={via}>{address}</span> },
         { id: 'result', title: t('audit.result'), cell: ({ status, code }) => <Badge tone={status < 400 ? 'good' : status < 500 ? 'busy' : 'bad'}>{code ?? t('audit.outcome.done')}</Badge> },
       ]}
     />

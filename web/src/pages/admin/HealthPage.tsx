@@ -94,6 +94,8 @@ function Result({ task: { last, failures_in_a_row: count } }: { task: Schema['Ta
     <>
       <Badge tone={last.result === 'done' ? 'good' : 'bad'}>{t(`health.result.${last.result}`)}</Badge>
       {count > 0 && <span className={styles['fine']}> {t('health.task.failures', { count })}</span>}
+      {/* A phone has no column for it. */}
+      <div className={[styles['fine'], styles['narrow']].join(' ')}><Ago time={last.at} /></div>
     </>
   );
 }
