@@ -4,6 +4,7 @@ use std::{ffi::OsStr, fs, io, os::unix::fs::OpenOptionsExt, path::Path};
 
 use madang_model::FolderQuota;
 use madang_sandbox::volume::{EXT4_BLOCK_BYTES, LoopDevice, Shape, make_ext4, resize};
+use rustix::io::Errno;
 
 use super::failed;
 use crate::{StorageError, transfer::token};
@@ -72,15 +73,18 @@ fn blocks(bytes: u64) -> u64 {
     bytes.div_ceil(EXT4_BLOCK_BYTES)
 }
 
-/// Makes image and file system larger by so many blocks, while it is mounted; all as before where the kernel refuses.
+/// Makes image and file system larger by so many blocks, while it is mounted; all as before where the kernel lets nobody do that.
 pub(super) fn grow(image: &fs::File, device: &LoopDevice, root: impl std::os::fd::AsFd, more: u64) -> io::Result<()> {
     let before = image.metadata()?.len();
     let blocks = before / EXT4_BLOCK_BYTES + more;
     image.set_len(blocks * EXT4_BLOCK_BYTES)?;
     device.grown()?;
-    resize(root, blocks).inspect_err(|_| {
-        // Nothing of the file system is behind its old end. Else every try would make the image longer.
-        if let Err(error) = image.set_len(before).and_then(|()| device.grown()) {
+    resize(root, blocks).inspect_err(|error| {
+        // Refused before it began: else every try would make the image longer. After any other error the file system may have grown by
+        // a part of it, and the image must not be cut.
+        if Errno::from_io_error(error) == Some(Errno::PERM)
+            && let Err(error) = image.set_len(before).and_then(|()| device.grown())
+        {
             tracing::warn!(%error, "an image stays longer than its file system");
         }
     })
