@@ -175,7 +175,10 @@ impl Rooms {
                 let most = mounted.most()?;
                 let held = FolderQuota { bytes: quota.bytes.min(most.bytes), files: quota.files.min(most.files) };
                 mounted.settle(held)?;
-                keep(held)?;
+                // It is told again and again.
+                if scope.quota().ok() != Some(held) {
+                    keep(held)?;
+                }
                 Err(StorageError::Unavailable(why))
             }
             settled => settled.and_then(|()| keep(quota)),
