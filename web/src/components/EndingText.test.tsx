@@ -5,6 +5,7 @@ import document from '../../../docs/openapi.json';
 import type { Schema } from '../api/client';
 import { CATALOGUES, TextProvider, type MessageId, type Values } from '../i18n/text';
 import { change } from '../stores/settings';
+import { told } from '../testing/told';
 import { endingTip, EndingText } from './EndingText';
 import { ServerTip } from './ServerTip';
 
@@ -14,13 +15,7 @@ afterEach(() => { act(() => { change({ locale: 'en' }); }); });
 
 const IDLE: Ended = { state: 'ended', outcome: 'timed-out', why: 'idle for too long' };
 
-const told = (session: Ended, locale: 'en' | 'ko') => {
-  act(() => { change({ locale }); });
-  const { container, unmount } = render(<TextProvider><EndingText session={session} /></TextProvider>);
-  const said = { text: container.textContent, english: [...container.querySelectorAll('[lang=en]')].map(({ textContent }) => textContent) };
-  unmount();
-  return said;
-};
+const said = (session: Ended, locale: 'en' | 'ko') => told(<EndingText session={session} />, locale);
 
 const tip = (session: Ended, locale: 'en' | 'ko') => {
   const intl = createIntl({ locale, messages: CATALOGUES[locale] });
@@ -28,15 +23,15 @@ const tip = (session: Ended, locale: 'en' | 'ko') => {
 };
 
 test('how a session ended is said in the words of the page, then why, as English elsewhere', () => {
-  expect(told(IDLE, 'ko')).toEqual({ text: '시간이 다 되었거나 쓰지 않아서 끝났습니다. idle for too long', english: ['idle for too long'] });
-  expect(told(IDLE, 'en')).toEqual({ text: 'Its time was over, or nobody used it: idle for too long', english: [] });
-  expect(told({ state: 'refused', why: 'too many' }, 'ko').text).toBe('시작하지 못하고 거절되었습니다. too many');
-  expect(told({ state: 'ended', outcome: 'completed' }, 'en').text).toBe('It has done what it was for.');
+  expect(said(IDLE, 'ko')).toEqual({ text: '시간이 다 되었거나 쓰지 않아서 끝났습니다. idle for too long', english: ['idle for too long'] });
+  expect(said(IDLE, 'en')).toEqual({ text: 'Its time was over, or nobody used it: idle for too long', english: [] });
+  expect(said({ state: 'refused', why: 'too many' }, 'ko').text).toBe('시작하지 못하고 거절되었습니다. too many');
+  expect(said({ state: 'ended', outcome: 'completed' }, 'en').text).toBe('It has done what it was for.');
 });
 
 test('an outcome of a later server is said as the server says it, and what lives has not ended', () => {
-  expect(told({ ...IDLE, outcome: 'evaporated' }, 'ko')).toEqual({ text: 'idle for too long', english: ['idle for too long'] });
-  expect(told({ state: 'running' }, 'ko').text).toBe('');
+  expect(said({ ...IDLE, outcome: 'evaporated' }, 'ko')).toEqual({ text: 'idle for too long', english: ['idle for too long'] });
+  expect(said({ state: 'running' }, 'ko').text).toBe('');
 });
 
 test('where no language can be marked the page says it in its own words alone', () => {

@@ -4,6 +4,7 @@ import { en } from '../i18n/en';
 import { useText, type MessageId } from '../i18n/text';
 import { shown } from '../workspace/names';
 import { sentences } from './sentences';
+import { WithEnglish } from './WithEnglish';
 
 type Text = ReturnType<typeof useText>;
 
@@ -36,13 +37,7 @@ export function ProblemText({ error, next = 'said' }: Props) {
   const kind = problem && kindOf(problem, t);
   const step = problem && next === 'said' ? stepOf(problem, t) : null;
   if (locale === 'en') return detail === '' ? sentences([kind, step]) : /\bagain\b/i.test(detail) ? detail : sentences([detail, step]);
-  return (
-    <>
-      {sentences([kind, step])}
-      {kind !== null && detail !== '' && ' '}
-      {detail !== '' && <span lang="en">{detail}</span>}
-    </>
-  );
+  return <WithEnglish own={sentences([kind, step])} english={detail} />;
 }
 
 function kindOf({ code, status }: Problem, t: Text): string {

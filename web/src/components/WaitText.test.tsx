@@ -4,9 +4,10 @@ import { afterEach, expect, test } from 'vitest';
 import document from '../../../docs/openapi.json';
 import { App } from '../App';
 import type { Schema } from '../api/client';
-import { CATALOGUES, TextProvider, type MessageId, type Values } from '../i18n/text';
+import { CATALOGUES, type MessageId, type Values } from '../i18n/text';
 import { change } from '../stores/settings';
 import { database } from '../testing/setup';
+import { told } from '../testing/told';
 import { waitTip, WaitText } from './WaitText';
 
 type Queue = Schema['QueueView'];
@@ -15,13 +16,7 @@ afterEach(() => { act(() => { change({ locale: 'en' }); }); });
 
 const ROOM: Queue = { reason: 'room', waits_for: 'no node has enough free: cpu_millis: 4000 wanted, 2000 at most', position: 2, refused_at: '2026-03-02T10:00:00Z' };
 
-const told = (queue: Queue, locale: 'en' | 'ko', place: 'said' | 'left-out' = 'said') => {
-  act(() => { change({ locale }); });
-  const { container, unmount } = render(<TextProvider><WaitText queue={queue} place={place} /></TextProvider>);
-  const said = { text: container.textContent, english: [...container.querySelectorAll('[lang=en]')].map(({ textContent }) => textContent) };
-  unmount();
-  return said;
-};
+const said = (queue: Queue, locale: 'en' | 'ko', place: 'said' | 'left-out' = 'said') => told(<WaitText queue={queue} place={place} />, locale);
 
 const tip = (queue: Queue, locale: 'en' | 'ko') => {
   const intl = createIntl({ locale, messages: CATALOGUES[locale] });
@@ -29,20 +24,20 @@ const tip = (queue: Queue, locale: 'en' | 'ko') => {
 };
 
 test('a Korean page says in its own words why a session waits and at which place, and what the server says as English', () => {
-  expect(told(ROOM, 'ko')).toEqual({ text: `필요한 만큼 비어 있는 노드가 없습니다. 대기 순서는 2번째입니다. ${ROOM.waits_for}`, english: [ROOM.waits_for] });
-  expect(told({ ...ROOM, position: 1 }, 'ko', 'left-out').text).toBe(`필요한 만큼 비어 있는 노드가 없습니다. ${ROOM.waits_for}`);
-  expect(told({ ...ROOM, position: 1, may_start_at: '2026-03-02T09:00:00Z' }, 'ko').text).toMatch(/ 다음 차례입니다\. 시작 가능 시각은 2026\. 3\. 2\. .+ 또는 그 이전입니다\. no node/);
+  expect(said(ROOM, 'ko')).toEqual({ text: `필요한 만큼 비어 있는 노드가 없습니다. 대기 순서는 2번째입니다. ${ROOM.waits_for}`, english: [ROOM.waits_for] });
+  expect(said({ ...ROOM, position: 1 }, 'ko', 'left-out').text).toBe(`필요한 만큼 비어 있는 노드가 없습니다. ${ROOM.waits_for}`);
+  expect(said({ ...ROOM, position: 1, may_start_at: '2026-03-02T09:00:00Z' }, 'ko').text).toMatch(/ 다음 차례입니다\. 시작 가능 시각은 2026\. 3\. 2\. .+ 또는 그 이전입니다\. no node/);
 });
 
 test('an English page says what the server says, once', () => {
-  expect(told(ROOM, 'en').text).toBe(`${ROOM.waits_for}. It is number 2 in the queue.`);
-  expect(told({ ...ROOM, position: null }, 'en').text).toBe(ROOM.waits_for);
+  expect(said(ROOM, 'en').text).toBe(`${ROOM.waits_for}. It is number 2 in the queue.`);
+  expect(said({ ...ROOM, position: null }, 'en').text).toBe(ROOM.waits_for);
 });
 
 test('a code of a later server is said as the server says it', () => {
   const later = { ...ROOM, reason: 'weather', waits_for: 'it rains' };
-  expect(told(later, 'ko')).toEqual({ text: '대기 순서는 2번째입니다. it rains', english: ['it rains'] });
-  expect(told({ ...later, position: null }, 'ko').text).toBe('it rains');
+  expect(said(later, 'ko')).toEqual({ text: '대기 순서는 2번째입니다. it rains', english: ['it rains'] });
+  expect(said({ ...later, position: null }, 'ko').text).toBe('it rains');
   expect(tip(later, 'ko')).toBe('it rains. 대기 순서는 2번째입니다.');
 });
 
@@ -68,6 +63,6 @@ test('a workspace that waits says why in the language of the page', async () => 
   act(() => { change({ locale: 'ko' }); });
   history.replaceState(null, '', `/w/${session.id}`);
   render(<App />);
-  const said = await screen.findByText(/^필요한 만큼 비어 있는 노드가 없습니다\./, {}, { timeout: 10_000 });
-  expect(said.querySelector('[lang=en]')?.textContent).toBe(ROOM.waits_for);
+  const shown = await screen.findByText(/^필요한 만큼 비어 있는 노드가 없습니다\./, {}, { timeout: 10_000 });
+  expect(shown.querySelector('[lang=en]')?.textContent).toBe(ROOM.waits_for);
 });

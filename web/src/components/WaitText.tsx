@@ -5,6 +5,7 @@ import { useText, type MessageId } from '../i18n/text';
 import { moment } from '../ui/format';
 import { shown } from '../workspace/names';
 import { sentences } from './sentences';
+import { WithEnglish } from './WithEnglish';
 
 type Queue = Schema['QueueView'];
 type Text = ReturnType<typeof useText>;
@@ -18,14 +19,7 @@ export function WaitText({ queue, place = 'said' }: Props) {
   const english = shown(queue.waits_for);
   const [reason, standing] = [reasonOf(queue, t), standingOf(queue, place, t, intl)];
   if (intl.locale === 'en') return sentences([english === '' ? reason : english, ...standing]);
-  const own = sentences([reason, ...standing]);
-  return (
-    <>
-      {own}
-      {own !== '' && english !== '' && ' '}
-      {english !== '' && <span lang="en">{english}</span>}
-    </>
-  );
+  return <WithEnglish own={sentences([reason, ...standing])} english={english} />;
 }
 
 /** The same for where no language can be marked: the server's text only where the page has no words of its own. */

@@ -1,5 +1,6 @@
 import { useIntl } from 'react-intl';
 import { shown } from '../workspace/names';
+import { WithEnglish } from './WithEnglish';
 
 type Props = { /** What became of it, a whole sentence; none where the page has no words for it. */ own: string | null; /** As the server says it. */ why: string | null | undefined };
 
@@ -8,13 +9,7 @@ export function WhyText({ own, why }: Props) {
   const { locale } = useIntl();
   const english = shown(why ?? '');
   if (locale === 'en') return joinedWhy(own, english);
-  return (
-    <>
-      {own}
-      {own !== null && english !== '' && ' '}
-      {english !== '' && <span lang="en">{english}</span>}
-    </>
-  );
+  return <WithEnglish own={own ?? ''} english={english} />;
 }
 
 /** Both in English: `It was ended: asked for by a client`. */
