@@ -1,7 +1,7 @@
 // Folders, as their owner keeps and shares them, and as somebody else finds them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shown } from './browser.mjs';
+import { eventually, shown } from './browser.mjs';
 import { hindrances, lookedAt, named, signedIn, signedInAs } from './web.mjs';
 import { browser, server } from './world.mjs';
 
@@ -67,6 +67,8 @@ test('a folder is made, filled, found, shared, mounted, kept while it is mounted
     await named(theirs, 'button', 'Open in a new workspace').click();
     await theirs.getByRole('dialog').getByRole('button', { name: /^Python/ }).click();
     await theirs.locator('.cm-content').waitFor();
+    // Its session is ended under this page later; a server that begins then is refused.
+    await theirs.locator('[data-service=ready]').waitFor();
   });
   const { items: [session] } = await server.api('GET', '/sessions?filter=live');
   assert.deepEqual(session.mounts.map(({ name, access }) => [name, access]), [['data', 'read-write']]);
@@ -76,6 +78,7 @@ test('a folder is made, filled, found, shared, mounted, kept while it is mounted
     await named(page, 'button', 'Bring it to the trash').click();
     await page.getByRole('alert').getByText(new RegExp(`mounted in the session .*${session.name}.* of grace`)).waitFor();
     await server.api('DELETE', `/sessions/${session.id}`);
+    await eventually('its session has ended', async () => (await server.api('GET', `/sessions/${session.id}`)).state === 'ended');
     await named(page, 'button', 'Bring it to the trash').click();
     await page.getByText(/No folders yet/).waitFor();
     await named(page, 'link', 'Trash').click();
