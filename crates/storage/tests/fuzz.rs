@@ -16,7 +16,7 @@ mod way;
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    fs,
+    fs, io,
     os::unix::{ffi::OsStrExt as _, fs::symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -157,7 +157,9 @@ async fn fuzz_heads_of_uploads() {
         assert!(!ours, "{} was answered {said}", String::from_utf8_lossy(&bytes));
         if fuzz.inputs() % CHECK_EVERY == 1 {
             // Room for others, and one that means what it says.
-            ground.staged().iter().for_each(|name| fs::remove_file(ground.staged_path(name)).unwrap());
+            for name in ground.staged() {
+                still_there(fs::remove_file(ground.staged_path(&name)));
+            }
             let heads = [&honest[..], &[("Content-Type", "application/offset+octet-stream")]].concat();
             client.send("POST", "uploads", &heads, b"honest").await.expect(201);
             assert_eq!(fs::read(ground.path("honest")).unwrap(), b"honest");
@@ -185,18 +187,32 @@ enum Held {
     Link(Vec<u8>),
 }
 
+/// The server goes on meanwhile, and may have removed what was just listed.
+fn still_there<T>(done: io::Result<T>) -> Option<T> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        done => Some(done.unwrap()),
+    }
+}
+
+fn held(path: &Path, kind: fs::FileType) -> Option<Held> {
+    match kind {
+        kind if kind.is_dir() => Some(Held::Directory),
+        kind if kind.is_file() => still_there(fs::read(path)).map(Held::File),
+        kind if kind.is_symlink() => {
+            still_there(fs::read_link(path)).map(|to| Held::Link(to.as_os_str().as_bytes().to_vec()))
+        }
+        _ => None,
+    }
+}
+
 /// All beneath, by paths; what is neither file, link nor directory is not in archives.
 fn tree(top: &Path) -> BTreeMap<Vec<u8>, Held> {
     let (mut found, mut left) = (BTreeMap::new(), vec![top.to_owned()]);
     while let Some(directory) = left.pop() {
-        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-            let (path, kind) = (entry.path(), entry.file_type().unwrap());
-            let held = match kind {
-                kind if kind.is_dir() => Held::Directory,
-                kind if kind.is_file() => Held::File(fs::read(&path).unwrap()),
-                kind if kind.is_symlink() => Held::Link(fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()),
-                _ => continue,
-            };
+        for entry in still_there(fs::read_dir(directory)).into_iter().flatten().map(Result::unwrap) {
+            let path = entry.path();
+            let Some(held) = still_there(entry.file_type()).and_then(|kind| held(&path, kind)) else { continue };
             left.extend((held == Held::Directory).then(|| path.clone()));
             found.insert(path.strip_prefix(top).unwrap().as_os_str().as_bytes().to_vec(), held);
         }

@@ -72,8 +72,13 @@ fn many_names_are_counted_and_removed_without_keeping_them_and_hold_nobody_up() 
     let ((), grown) = growth(|| {
         world.volumes().remove(place).unwrap();
         world.volumes().remove(other).unwrap();
-        until("the neighbour's room is free again", || world.used(neighbour).0 <= nothing);
-        assert!(world.used(owner).0 >= full, "what is large has gone first");
+        let mut held = full;
+        until("the neighbour's room is free again", || {
+            // Looked at before the neighbour: it may go as soon as the neighbour's is free.
+            held = world.used(owner).0;
+            world.used(neighbour).0 <= nothing
+        });
+        assert!(held >= full, "what is large has gone first");
         until("the room is free again", || world.used(owner).0 <= empty + MIB);
     });
     assert!(grown < GROWTH_MAX, "removing took {grown} bytes");
@@ -81,7 +86,8 @@ fn many_names_are_counted_and_removed_without_keeping_them_and_hold_nobody_up() 
 
 /// Many who ask one question have one answer.
 fn asked_together(world: &World, place: FolderPlace, files: u64) {
-    let alone = took(|| assert_eq!(world.usage(place).unwrap().files, files));
+    let once = || took(|| assert_eq!(world.usage(place).unwrap().files, files));
+    let before = once();
     let together = took(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
         let volumes = Arc::clone(world.volumes.as_ref().unwrap());
@@ -96,6 +102,8 @@ fn asked_together(world: &World, place: FolderPlace, files: u64) {
             }
         });
     });
+    // The machine may be busier now than it was before.
+    let alone = before.max(once());
     assert!(together < 8 * alone, "{ASKERS} at once took {together:?}, one {alone:?}");
 }
 

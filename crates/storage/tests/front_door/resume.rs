@@ -55,7 +55,8 @@ async fn cut_fifty_times_at_random_and_right_in_the_end() {
             [TUS, BYTES, ("Upload-Offset", &at.to_string()), ("Content-Length", &(sent.len() - at).to_string())];
         let mut stream = client.begin("PATCH", &upload, &heads).await;
         let some = usize::from(u16::from_le_bytes([dice[0], dice[1]])) * 4;
-        stream.write_all(&sent[at..(at + some).min(sent.len() - 1)]).await.unwrap();
+        // Refused where what an earlier connection had sent was read after all: its connection may be closed before all is sent.
+        let _ = stream.write_all(&sent[at..(at + some).min(sent.len() - 1)]).await;
         drop(stream);
         if cut % 10 == 9 {
             ground.restart().await;

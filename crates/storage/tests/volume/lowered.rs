@@ -12,7 +12,7 @@ use crate::world::{BLOCK, MIB, Top, World, fill, is_full, taken, until};
 
 const FILES: u64 = 500;
 /// Longer than a scope is kept that nobody asks for.
-const BUSY: Duration = Duration::from_secs(45);
+const BUSY: Duration = Duration::from_secs(120);
 
 fn set(world: &World, owner: FolderOwner, bytes: u64, files: u64) {
     world.volumes().owner_set(owner, FolderQuota { bytes, files }).unwrap();

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 pub const MIB: u64 = 1 << 20;
 pub const BLOCK: u64 = 4096;
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_secs(240);
 
 pub struct World {
     pub volumes: Option<Arc<Volumes>>,
@@ -97,7 +97,7 @@ impl Top {
     }
 }
 
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < WAIT, "still not: {what}");
