@@ -17,8 +17,8 @@ export async function newPage(browser) {
 }
 
 /** Looks again and again until `look` returns something; throws what it threw last when that never happens. */
-export async function eventually(what, look) {
-  const until = Date.now() + PATIENCE_MS;
+export async function eventually(what, look, patience = PATIENCE_MS) {
+  const until = Date.now() + patience;
   let last = 'nothing yet';
   while (Date.now() < until) {
     const found = await look().catch((error) => void (last = error.message));

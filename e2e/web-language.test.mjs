@@ -7,11 +7,29 @@ import { MARKS, unharmed, watched } from './harm.mjs';
 import { hindrances, named, signedIn, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
-const line = (page, kind) => page.locator(`[data-service=${kind}]`).waitFor({ timeout: PATIENCE_MS });
+const line = (page, kind, timeout = PATIENCE_MS) => page.locator(`[data-service=${kind}]`).waitFor({ timeout });
 const wrong = (page) => page.locator('.cm-lintRange-error');
 
+/** Some of what the page says of its language server it says for a second: all of it, from now on, for `heard`. */
+const listened = (page) =>
+  page.evaluate(() => {
+    globalThis.services = [];
+    const look = () => globalThis.services.push(...[...document.querySelectorAll('[data-service]')].map(({ dataset }) => dataset.service));
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributeFilter: ['data-service'] });
+  });
+
+const heard = (page, kind) =>
+  eventually(`the page says ${kind}`, async () => {
+    const services = await page.evaluate(() => [...new Set(globalThis.services)]);
+    if (!services.includes(kind)) throw new Error(`so far ${services.join(' ')}`);
+    return true;
+  });
+
+/** Waits for the server while somebody uses the session: one that begins slowly is not suspended meanwhile. */
+const served = (page, session) => eventually('it serves', async () => (await server.text(`/sessions/${session.id}/files/main.py`)) && page.locator('[data-service=ready]').isVisible());
+
 /** A command in the session, as a tool would run it. */
-const inSession = (session, ...argv) => server.api('POST', `/sessions/${session.id}/runs`, { mode: 'command', argv, limits: { wall_ms: 60_000 }, wait: true });
+const inSession = (session, ...argv) => server.api('POST', `/sessions/${session.id}/runs`, { mode: 'command', argv, limits: { wall_ms: 4 * PATIENCE_MS }, wait: true });
 
 async function replaceText(page, text) {
   await page.locator('.cm-content').click();
@@ -84,8 +102,9 @@ test('Python: problems, completions, meanings and definitions, and a server that
     await page.getByRole('button', { name: 'main.py', exact: true }).click();
     await replaceText(page, 'print(aera)\n');
     await wrong(page).getByText('aera').waitFor();
+    await listened(page);
     await inSession(session, 'sh', '-c', 'pkill -9 pylsp');
-    await line(page, 'waiting');
+    await heard(page, 'waiting');
     await line(page, 'ready');
     await wrong(page).getByText('aera').waitFor();
   });
@@ -117,9 +136,9 @@ test('C++ by clangd, a language without a server, and one that is given up', asy
   await page.getByRole('button', { name: 'main.cpp', exact: true }).click();
   await line(page, 'ready');
   await shown(page, 'web-language-stopped', async () => {
-    // As often as it comes back.
-    const ending = inSession(session, 'sh', '-c', 'n=0; while [ $n -lt 4 ]; do pkill -9 clangd && n=$((n + 1)); sleep 0.1; done');
-    await line(page, 'stopped');
+    // As often as it comes back; one that is going already is not ended twice.
+    const ending = inSession(session, 'sh', '-c', 'for n in 1 2 3 4; do until pkill -9 clangd; do sleep 0.1; done; while pgrep clangd; do sleep 0.1; done; done');
+    await line(page, 'stopped', 4 * PATIENCE_MS);
     await ending;
     await named(page, 'button', 'Start it again').click();
     await line(page, 'ready');
@@ -131,13 +150,14 @@ test('C++ by clangd, a language without a server, and one that is given up', asy
 
 test('a language server gives way to programs, keeps no session from being idle, and ends with its page', async () => {
   const page = await signedIn(browser, server);
-  const session = await workspace(page, server, 'print(1)\n', 'main.py', { suspend_idle_ms: 4_000 });
-  await line(page, 'ready');
+  const session = await workspace(page, server, 'print(1)\n', 'main.py', { suspend_idle_ms: 2_000 });
+  await served(page, session);
   const out = async (...argv) => (await inSession(session, ...argv)).stdout;
   const service = 'for one in $(pgrep -x pylsp); do ps -o user=,ni= -p $one; cat /proc/$one/oom_score_adj; done';
   assert.match(await out('sh', '-c', service), /^\S+ +1\d\n900\n$/);
   assert.equal(await out('sh', '-c', 'ps -o user= -p $(pgrep -x pylsp)'), await out('sh', '-c', 'ps -o user= -p $$'));
-  await eventually('nobody writes, so the session is suspended', async () => (await server.api('GET', `/sessions/${session.id}`)).state === 'suspended');
+  // In one of the moments between two looks of the page at its files, which use the session.
+  await eventually('nobody writes, so the session is suspended', async () => (await server.api('GET', `/sessions/${session.id}`)).state === 'suspended', 2 * PATIENCE_MS);
   await shown(page, 'web-language-thawed', async () => {
     await replaceText(page, 'print(aera)\n');
     await wrong(page).getByText('aera').waitFor();
@@ -145,7 +165,7 @@ test('a language server gives way to programs, keeps no session from being idle,
   // More than is left beside it: what somebody runs goes on, and what serves the editor goes.
   const run = await inSession(session, 'python3', '-c', 'b = bytearray(200 << 20)\nprint(len(b))');
   assert.deepEqual([run.verdict, run.stdout], ['ok', `${200 << 20}\n`]);
-  await line(page, 'ready');
+  await served(page, session);
   await wrong(page).getByText('aera').waitFor();
   await page.close();
   await eventually('it ends with its page', async () => (await out('sh', '-c', 'pgrep -x pylsp | wc -l')).trim() === '0');
@@ -183,12 +203,17 @@ test('a language server that means harm runs no script in our page, leads nowher
     await unharmed(page, seen);
   });
   await server.write(session.id, 'gibberish', '');
+  await listened(page);
   await page.keyboard.press('Escape');
   await page.keyboard.press('Control+Home');
   await page.keyboard.press('Control+k');
   await page.keyboard.press('Control+i');
-  await line(page, 'waiting');
+  await heard(page, 'waiting');
   await unharmed(page, seen);
-  assert.equal(await server.text(`/sessions/${session.id}/files/main.py`), 'print(1)\nprint(pri)');
+  const written = await eventually('what is typed is saved', async () => {
+    const text = await server.text(`/sessions/${session.id}/files/main.py`);
+    return text.includes('pri)') && text;
+  });
+  assert.equal(written, 'print(1)\nprint(pri)');
   await page.close();
 });
