@@ -1,7 +1,7 @@
 // Notebooks in the workspace: cells run, by pointer and by keys, outputs are kept in the file, and what hostile files hold runs nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, shown } from './browser.mjs';
+import { eventually, PATIENCE_MS, shown } from './browser.mjs';
 import { ESCAPES, MARKS, SVG, unharmed, watched } from './harm.mjs';
 import { hindrances, named, signedIn } from './web.mjs';
 import { browser, server } from './world.mjs';
@@ -73,6 +73,7 @@ test('all cells run one after another, and the file keeps what they said and wha
   await page.getByText('Saved', { exact: true }).waitFor();
   await page.keyboard.press('Control+Enter');
   await cell(page, 6).getByText("4 5 ['markdown', 'code', 'code', 'code', 'code', 'code'] True").waitFor();
+  await eventually('what came of it is saved', async () => (await saved()).cells[5].outputs.length > 0);
   await page.getByText('Saved', { exact: true }).waitFor();
   assert.equal((await saved()).cells[5].outputs.length, 1);
   assert.deepEqual(await hindrances(page), []);
@@ -143,16 +144,18 @@ test('a notebook is written from nothing by keys alone, as in Jupyter', async ()
   await page.close();
 });
 
-/** Says a number every half second, twelve times. */
-const COUNTS = 'import time\nfor n in range(12):\n    print("line", n, flush=True)\n    time.sleep(0.5)';
+/** Says a number every half second, twelve times; goes on after the third once there is the file `go`. */
+const COUNTS = 'import os, time\nfor n in range(12):\n    print("line", n, flush=True)\n    while n == 2 and not os.path.exists("go"): time.sleep(0.1)\n    time.sleep(0.5)';
 const LINES = Array.from({ length: 12 }, (_, n) => `line ${n}\n`);
 const stream = (lines) => [{ output_type: 'stream', name: 'stdout', text: lines }];
+
+const output = (page, number) => cell(page, number).getByRole('group', { name: /^What came of it/ });
 
 /** Begins that cell, and waits until its file names the run. */
 async function begun(page, saved, number) {
   await cell(page, number).locator('.cm-content').click();
   await page.keyboard.press('Control+Enter');
-  await cell(page, number).getByText('line 1').waitFor();
+  await eventually('it has begun', async () => (await output(page, number).innerText()).trim() === LINES.slice(0, 3).join('').trim());
   return eventually('the file names the run', async () => (await saved()).cells[number - 1].metadata.madang?.run);
 }
 
@@ -165,7 +168,6 @@ const complete = (saved, number) => eventually('the file has the output', async 
 test('what a cell says is in its notebook, once, whatever becomes of the page meanwhile', async () => {
   const page = await signedIn(browser, server);
   const { session, saved } = await opened(page, book([code('x = 5'), code(COUNTS), code('x + 1')]));
-  const output = (page, number) => cell(page, number).getByRole('group', { name: /^What came of it/ });
   await shown(page, 'web-notebook-reload', async () => {
     await cell(page, 1).locator('.cm-content').click();
     await page.keyboard.press('Control+Enter');
@@ -179,6 +181,7 @@ test('what a cell says is in its notebook, once, whatever becomes of the page me
     await page.keyboard.press('Control+End');
     await page.keyboard.insertText(' + 1');
     await page.keyboard.press('Control+Enter');
+    await server.write(session.id, 'go', '');
     await cell(page, 3).getByText('7', { exact: true }).waitFor();
     await output(page, 2).getByText('line 11').waitFor();
     assert.equal(await output(page, 2).innerText().then((text) => text.trim()), LINES.join('').trim());
@@ -192,14 +195,17 @@ test('what a cell says is in its notebook, once, whatever becomes of the page me
     assert.deepEqual(counts, [1, 2, 3]);
   });
   // Nobody looks while it ends; two pages are opened afterwards, and write it once.
+  await server.api('DELETE', `/sessions/${session.id}/files/go`);
   await begun(page, saved, 2);
   const state = await page.context().storageState();
   await page.close();
+  await server.write(session.id, 'go', '');
   await eventually('it has ended', async () => (await server.api('GET', `/sessions/${session.id}/runs?mode=query&limit=1`)).items[0].state === 'finished');
   assert.match((await saved()).cells[1].metadata.madang.run, /^run_/, 'nobody has written it yet');
   // Two tabs of one browser, and another browser.
   const [here, there] = [await browser.newContext({ storageState: state }), await browser.newContext({ storageState: state })];
   const pages = [await here.newPage(), await here.newPage(), await there.newPage()];
+  for (const page of pages) page.setDefaultTimeout(PATIENCE_MS);
   for (const page of pages) await page.goto(`${server.url}/w/${session.id}`);
   for (const page of pages) {
     await output(page, 2).getByText('line 11').waitFor();
