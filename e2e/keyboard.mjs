@@ -3,13 +3,22 @@ import assert from 'node:assert/strict';
 import { eventually } from './browser.mjs';
 
 const PRESSES_MAX = 90;
+const REACHED = ':is(a[href], button, input, select, textarea, summary, [contenteditable=true], [tabindex]):not(:disabled)';
+
+/** In the page: what an element is called. */
+function nameOf(element) {
+  const named = (element.getAttribute('aria-labelledby') ?? '').split(/\s+/).map((id) => document.getElementById(id)?.textContent ?? '').join(' ').trim();
+  const name = element.getAttribute('aria-label') ?? (named || element.labels?.[0]?.textContent || element.textContent || '');
+  return name.trim().replace(/\s+/g, ' ');
+}
+
+/** What `look` returns in the page, which is given `nameOf` and what else it needs. */
+const inPage = (page, look, ...needs) => page.evaluate(`(${look})(${[nameOf, ...needs.map((need) => JSON.stringify(need))].join(', ')})`);
 
 /** What has the focus: what it is, what it is called, and whether it can be seen that it has it. */
 export const focused = (page) =>
-  page.evaluate(() => {
+  inPage(page, (nameOf) => {
     const element = document.activeElement;
-    const named = (element.getAttribute('aria-labelledby') ?? '').split(/\s+/).map((id) => document.getElementById(id)?.textContent ?? '').join(' ').trim();
-    const name = element.getAttribute('aria-label') ?? (named || element.labels?.[0]?.textContent || element.textContent || '');
     const drawn = (one, what) => {
       if (!one) return false;
       const style = getComputedStyle(one);
@@ -21,7 +30,7 @@ export const focused = (page) =>
     const isSeen = drawn(element) || drawn(element.closest('.cm-editor')?.parentElement, 'line') || drawn(element.closest('.xterm')?.parentElement) || (element.matches('input[type=checkbox]') && drawn(element.closest('label')));
     const box = element.getBoundingClientRect();
     const isAnywhere = box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth;
-    return { tag: element.localName, role: element.getAttribute('role') ?? '', name: name.trim().replace(/\s+/g, ' '), isSeen, isAnywhere, isInDialog: element.closest('[role=dialog], [role=alertdialog]') !== null };
+    return { tag: element.localName, role: element.getAttribute('role') ?? '', name: nameOf(element), isSeen, isAnywhere, isInDialog: element.closest('[role=dialog], [role=alertdialog]') !== null };
   });
 
 /** Where the focus is, which must be somewhere, and be seen. */
@@ -35,8 +44,14 @@ export async function at(page, name) {
   return place;
 }
 
-/** Goes on with Tab until what has the focus is called so; at each step it is seen where one is. */
+/** Whether Tab can come to something that is called so. */
+const isReached = (page, name) =>
+  inPage(page, (nameOf, reached, name) => [...document.querySelectorAll(reached)].some((one) => one.tabIndex >= 0 && one.checkVisibility({ visibilityProperty: true }) && nameOf(one).startsWith(name)), REACHED, name);
+
+/** Goes on with Tab until what has the focus is called so, once it is there: what still loads is passed by, and in a text Tab writes. At each
+ * step it is seen where one is. */
 export async function tabTo(page, name, key = 'Tab') {
+  await eventually(`${name} is there`, () => isReached(page, name));
   const passed = [];
   for (let presses = 0; presses < PRESSES_MAX; presses += 1) {
     await page.keyboard.press(key);
