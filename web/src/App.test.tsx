@@ -65,11 +65,11 @@ test('a page that fails takes nothing else with it, and comes back', async () =>
   server.use(http.get('*/api/v1/folders', () => HttpResponse.json({ items: [null] }), { once: true }));
   vi.spyOn(console, 'error').mockImplementation(() => undefined);
   begin('/folders');
-  await screen.findByRole('heading', { name: 'Something went wrong' }, { timeout: 10_000 });
+  await screen.findByRole('heading', { name: 'Something went wrong' });
   await userEvent.click(within(screen.getByRole('navigation')).getByRole('link', { name: 'Workspaces' }));
   await screen.findByRole('heading', { name: 'Write your first program' });
   await userEvent.click(within(screen.getByRole('navigation')).getByRole('link', { name: 'Folders' }));
-  await screen.findByText(/No folders yet/, {}, { timeout: 10_000 });
+  await screen.findByText(/No folders yet/);
 });
 
 test('where it is not known who asks, what went wrong is said, and asked again', async () => {
@@ -77,10 +77,10 @@ test('where it is not known who asks, what went wrong is said, and asked again',
   server.use(http.get('*/api/v1/signin', () => problem(500, 'internal', 'the database failed'), { once: true }));
   vi.spyOn(console, 'error').mockImplementation(() => undefined);
   begin('/');
-  await screen.findByRole('heading', { name: 'Something went wrong' }, { timeout: 10_000 });
+  await screen.findByRole('heading', { name: 'Something went wrong' });
   await userEvent.click(screen.getByRole('button', { name: 'Try again' }));
-  await screen.findByRole('heading', { name: 'Write your first program' }, { timeout: 10_000 });
-}, 30_000);
+  await screen.findByRole('heading', { name: 'Write your first program' });
+});
 
 test('an address of somebody else is not gone to after signing in', async () => {
   begin('/signin?to=//evil.example/');
@@ -93,10 +93,10 @@ test('whoever is signed out meanwhile is asked to sign in, and comes back', asyn
   const { id } = database.sessionCreate({ language: 'python', name: 'homework' });
   database.signedIn = true;
   begin(`/w/${id}`);
-  await screen.findByRole('heading', { name: 'homework' }, { timeout: 10_000 });
+  await screen.findByRole('heading', { name: 'homework' });
   database.signedIn = false;
-  await screen.findByRole('heading', { name: 'Sign in' }, { timeout: 10_000 });
+  await screen.findByRole('heading', { name: 'Sign in' });
   await signIn(USER.password);
-  await screen.findByRole('heading', { name: 'homework' }, { timeout: 10_000 });
+  await screen.findByRole('heading', { name: 'homework' });
   expect(location.pathname).toBe(`/w/${id}`);
-}, 30_000);
+});

@@ -40,7 +40,7 @@ test('what a server refuses is said on the page in the language that was chosen'
   server.use(http.get('*/api/v1/folders', () => problem(403, 'forbidden', 'folders are closed to you')));
   history.replaceState(null, '', '/folders');
   render(<App />);
-  const alert = await screen.findByRole('alert', {}, { timeout: 10_000 });
+  const alert = await screen.findByRole('alert');
   expect(alert.textContent).toBe('권한이 없습니다. 필요하면 관리자나 소유자에게 부탁하세요. folders are closed to you');
   expect(alert.querySelector('[lang=en]')?.textContent).toBe('folders are closed to you');
 });

@@ -63,6 +63,6 @@ test('a workspace that waits says why in the language of the page', async () => 
   act(() => { change({ locale: 'ko' }); });
   history.replaceState(null, '', `/w/${session.id}`);
   render(<App />);
-  const shown = await screen.findByText(/^필요한 만큼 비어 있는 노드가 없습니다\./, {}, { timeout: 10_000 });
+  const shown = await screen.findByText(/^필요한 만큼 비어 있는 노드가 없습니다\./);
   expect(shown.querySelector('[lang=en]')?.textContent).toBe(ROOM.waits_for);
 });

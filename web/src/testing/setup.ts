@@ -1,4 +1,4 @@
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { setupServer } from 'msw/node';
 import { Database } from '../../mock-api/database.ts';
@@ -8,6 +8,9 @@ import { handlers } from '../../mock-api/handlers.ts';
 export const server = setupServer();
 
 export let database = new Database();
+
+/** Machines that test are slow at times: what never comes is a failure all the same. */
+configure({ asyncUtilTimeout: 20_000 });
 
 beforeAll(() => { server.listen({ onUnhandledRequest: 'error' }); });
 beforeEach(() => {

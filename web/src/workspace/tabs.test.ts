@@ -9,13 +9,14 @@ import { Tabs } from './tabs';
 
 const SESSION = 'ses_1';
 const made: Tabs[] = [];
+const PATIENCE = { timeout: 20_000 };
 
 /** As one page of a browser sees the file. */
 async function page(): Promise<Tabs> {
   const tabs = new Tabs(SESSION);
   made.push(tabs);
   tabs.open('notes.txt');
-  await vi.waitFor(() => { expect(tabs.current?.state.kind).toBe('saved'); });
+  await vi.waitFor(() => { expect(tabs.current?.state.kind).toBe('saved'); }, PATIENCE);
   return tabs;
 }
 
@@ -36,7 +37,7 @@ test('what one page has saved the other shows, without being asked to look', asy
   const [here, there] = [await page(), await page()];
   here.current?.file.edit(() => 'one two');
   expect(await here.flush()).toBe(true);
-  await vi.waitFor(() => { expect(text(there)).toBe('one two'); });
+  await vi.waitFor(() => { expect(text(there)).toBe('one two'); }, PATIENCE);
 });
 
 test('a look that nobody answers is looked again', async () => {
@@ -47,7 +48,7 @@ test('a look that nobody answers is looked again', async () => {
   server.use(http.get('*/files/notes.txt', () => (refused++ === 0 ? HttpResponse.error() : undefined)));
   await tabs.look();
   expect([refused, text(tabs)]).toEqual([1, 'one']);
-  await vi.waitFor(() => { expect(text(tabs)).toBe('by a program'); }, { timeout: 10_000 });
+  await vi.waitFor(() => { expect(text(tabs)).toBe('by a program'); }, PATIENCE);
 });
 
 test('what was read ahead and never needed is not taken for what is there now', async () => {
