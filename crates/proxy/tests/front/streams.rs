@@ -245,7 +245,7 @@ async fn an_app_that_speaks_no_http_has_a_tunnel() {
 #[tokio::test]
 async fn nothing_goes_on_when_the_ticket_has_expired() {
     let world = World::new().await;
-    let mut client = tunnel(&world, saying_again(&world).await, 4_000).await;
+    let mut client = tunnel(&world, saying_again(&world).await, 10_000).await;
     client.write_all(b"hello").await.unwrap();
     let mut said = Vec::new();
     // The app never ends it.
@@ -258,7 +258,7 @@ async fn nothing_goes_on_when_the_ticket_has_expired() {
             let _ = stream.read_u8().await;
         })
         .await;
-    let ticket = world.ticket_of(endless, AppPrefix::Strip, AppProtocol::Http, 4_000);
+    let ticket = world.ticket_of(endless, AppPrefix::Strip, AppProtocol::Http, 10_000);
     let events = world.get(&format!("/apps/{endless}/"), &format!("authorization: Bearer {ticket}\r\n")).await;
     assert!(events.contains("data: 1"), "{events}");
 }

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 /// Nothing here takes so long, on the busiest machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 const HOUR_MS: u64 = 3_600_000;
 
 /// Where apps are, in place of a node.
