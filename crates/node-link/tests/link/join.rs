@@ -74,7 +74,7 @@ async fn certificates_are_renewed_before_they_end() {
 
 #[tokio::test]
 async fn a_node_that_ends_falls_silent_and_what_it_said_stays() {
-    let config = HubConfig { silent_ms: 500, ..HubConfig::default() };
+    let config = HubConfig { silent_ms: 3_000, ..HubConfig::default() };
     let (world, home) = (World::with(config).await, tempfile::tempdir().unwrap());
     let node = world.node(home.path()).await;
     let spec = contract::sandbox(&contract::SIM);
