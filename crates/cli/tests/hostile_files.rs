@@ -101,7 +101,7 @@ async fn nothing_that_is_planted_is_followed() {
     let client = ground.client();
     let victim = session(&client, "python").await;
     let code = PLANT.replace('@', &outside.path().display().to_string());
-    let planted = query(&client, &victim, &code, 5000).await;
+    let planted = query(&client, &victim, &code, 60_000).await;
     assert!(stdout(&planted).contains("planted"), "{planted:?}");
     let files = format!("/api/v1/sessions/{}/files", victim.id);
     let host = outside.path().display().to_string();
@@ -170,7 +170,7 @@ async fn nothing_that_is_planted_is_followed() {
         unharmed(outside.path(), &format!("DELETE {path}"));
     }
     let alive =
-        query(&client, &victim, "import os; (os.path.exists('/etc/passwd'), os.path.exists('/usr/bin'))", 5000).await;
+        query(&client, &victim, "import os; (os.path.exists('/etc/passwd'), os.path.exists('/usr/bin'))", 60_000).await;
     assert!(stdout(&alive).contains("(True, True)"), "{alive:?}");
     client.session_end(&victim.id.to_string()).await.unwrap();
 }
@@ -206,7 +206,7 @@ async fn hostile_archives_leave_nothing_outside() {
         unharmed(outside.path(), name);
     }
     let devices = "import os, stat; [n for n in os.listdir('.') if stat.S_ISBLK(os.lstat(n).st_mode) or stat.S_ISCHR(os.lstat(n).st_mode)]";
-    let seen = query(&client, &victim, devices, 5000).await;
+    let seen = query(&client, &victim, devices, 60_000).await;
     assert!(stdout(&seen).contains("[]"), "{seen:?}");
     client.session_end(&victim.id.to_string()).await.unwrap();
 }

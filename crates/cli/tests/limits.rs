@@ -15,11 +15,13 @@ use tokio::task::JoinHandle;
 /// A neighbour's start may be this much slower than before, unless it is still what is promised anyhow.
 const SLOWER_MAX: u32 = 3;
 const PROMISED: Duration = Duration::from_millis(5);
+/// Other things run on the machine, too: a bomb that slows its neighbour down does so every time.
+const TRIES: usize = 3;
 /// Starts that make a median, and the time between them: a neighbour who works, not one who hurries.
 const STARTS: usize = 25;
 const START_EVERY: Duration = Duration::from_millis(20);
 /// What a bomb may take beyond its own limits.
-const SPARE: Duration = Duration::from_secs(4);
+const SPARE: Duration = Duration::from_secs(20);
 /// What the host may have less of afterwards; other things run on it too.
 const MEMORY_LOST_MAX_KIB: u64 = 1 << 20;
 
@@ -50,6 +52,8 @@ const NO_LIMITS: LimitsAsked = LimitsAsked {
     cpu_millis: None,
 };
 
+const LONG: LimitsAsked = LimitsAsked { wall_ms: Some(WALL_LONG_MS), ..NO_LIMITS };
+
 fn python(name: &'static str, code: &'static str, verdicts: &'static [&'static str], says: &'static str) -> Bomb {
     Bomb { name, argv: ["/usr/bin/python3", "-c", code], limits: NO_LIMITS, verdicts, says }
 }
@@ -64,32 +68,41 @@ fn bombs() -> Vec<Bomb> {
             &["time-limit"],
             "limits.",
         ),
-        python(
-            "process limit",
-            "import os, time\nwhile True:\n if os.fork() == 0: time.sleep(100)",
-            &["process-limit"],
-            "limits.pids",
-        ),
-        python(
-            "memory bomb",
-            "b = []\nwhile True: b.append(bytearray(1 << 22))",
-            &["memory-limit"],
-            "limits.memory_bytes",
-        ),
+        Bomb {
+            limits: LONG,
+            ..python(
+                "process limit",
+                "import os, time\nwhile True:\n if os.fork() == 0: time.sleep(100)",
+                &["process-limit"],
+                "limits.pids",
+            )
+        },
+        Bomb {
+            limits: LONG,
+            ..python(
+                "memory bomb",
+                "b = []\nwhile True: b.append(bytearray(1 << 22))",
+                &["memory-limit"],
+                "limits.memory_bytes",
+            )
+        },
         python(
             "memory bomb in children",
             "import os\nfor _ in range(20): os.fork()\nb = []\nwhile True: b.append(bytearray(1 << 20))",
             &["memory-limit", "process-limit", "time-limit"],
             "limits.",
         ),
-        python(
-            "disk bomb",
-            "f = open('/tmp/f', 'wb', 0)\nwhile f.write(b'x' * (1 << 20)): pass\nf.write(b'x')\nraise OSError(28, 'No space left on device')",
-            &["nonzero-exit"],
-            "No space left",
-        ),
         Bomb {
-            limits: LimitsAsked { wall_ms: Some(WALL_LONG_MS), ..NO_LIMITS },
+            limits: LONG,
+            ..python(
+                "disk bomb",
+                "f = open('/tmp/f', 'wb', 0)\nwhile f.write(b'x' * (1 << 20)): pass\nf.write(b'x')\nraise OSError(28, 'No space left on device')",
+                &["nonzero-exit"],
+                "No space left",
+            )
+        },
+        Bomb {
+            limits: LONG,
             ..python(
                 "a million tiny files",
                 "for n in range(10**6): open(f'/tmp/{n}', 'w').close()",
@@ -97,18 +110,24 @@ fn bombs() -> Vec<Bomb> {
                 "No space left",
             )
         },
-        python("output flood", "while True: print('x' * 8000)", &["output-limit"], "limits.output_bytes"),
         Bomb {
-            limits: LimitsAsked { cpu_ms: Some(1000), wall_ms: Some(WALL_LONG_MS), ..NO_LIMITS },
+            limits: LONG,
+            ..python("output flood", "while True: print('x' * 8000)", &["output-limit"], "limits.output_bytes")
+        },
+        Bomb {
+            limits: LimitsAsked { cpu_ms: Some(1000), ..LONG },
             ..python("processor spin", "while True: pass", &["time-limit"], "limits.cpu_ms")
         },
         python("sleep", "import time; time.sleep(1000)", &["time-limit"], "limits.wall_ms"),
-        python(
-            "open files",
-            "f = []\nwhile True: f.append(open('/dev/null'))",
-            &["nonzero-exit"],
-            "Too many open files",
-        ),
+        Bomb {
+            limits: LONG,
+            ..python(
+                "open files",
+                "f = []\nwhile True: f.append(open('/dev/null'))",
+                &["nonzero-exit"],
+                "Too many open files",
+            )
+        },
         python(
             "threads",
             "import threading\nwhile True: threading.Thread(target=threading.Event().wait).start()",
@@ -174,6 +193,24 @@ async fn starts_beside(client: &Client, session: &SessionView, bomb: &Bomb) -> (
     (median(took), ended)
 }
 
+/// What is wrong with how the bomb ends, and with how its neighbour fares meanwhile.
+async fn beside(client: &Client, session: &SessionView, bomb: &Bomb) -> Option<String> {
+    let mut slow = None;
+    for _ in 0..TRIES {
+        let before = starts(client, STARTS).await;
+        let (during, ended) = starts_beside(client, session, bomb).await;
+        let end = verdict(&ended[0].0);
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        println!("{:<26} {end:<14} {:>5} {:>10.1} {:>10.1}", bomb.name, ended.len(), ms(before), ms(during));
+        let wrong = ended.iter().find_map(|ended| wrong_end(bomb, ended));
+        if wrong.is_some() || during <= (before * SLOWER_MAX).max(PROMISED) {
+            return wrong;
+        }
+        slow = Some(format!("a neighbour starts in {during:?}, {before:?} before"));
+    }
+    slow
+}
+
 fn wrong_end(bomb: &Bomb, (view, took): &(RunView, Duration)) -> Option<String> {
     let says = format!("{:?} {}", view.whole.detail, view.whole.stderr.lossy());
     if !bomb.verdicts.contains(&verdict(view)) || !says.contains(bomb.says) {
@@ -196,15 +233,7 @@ async fn bombs_end_with_the_right_word_and_the_neighbour_hardly_notices() {
     println!("{:<26} {:<14} {:>5} {:>10} {:>10}", "BOMB", "VERDICT", "TIMES", "BEFORE ms", "DURING ms");
     for bomb in bombs() {
         let session = session(&client, "python").await;
-        let before = starts(&client, STARTS).await;
-        let (during, ended) = starts_beside(&client, &session, &bomb).await;
-        let end = verdict(&ended[0].0);
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        println!("{:<26} {end:<14} {:>5} {:>10.1} {:>10.1}", bomb.name, ended.len(), ms(before), ms(during));
-        wrong.extend(ended.iter().find_map(|ended| wrong_end(&bomb, ended)).map(|why| format!("{}: {why}", bomb.name)));
-        if during > (before * SLOWER_MAX).max(PROMISED) {
-            wrong.push(format!("{}: a neighbour starts in {during:?}, {before:?} before", bomb.name));
-        }
+        wrong.extend(beside(&client, &session, &bomb).await.into_iter().map(|why| format!("{}: {why}", bomb.name)));
         wrong.extend(left(&client, &session).await.map(|why| format!("{}: {why}", bomb.name)));
         client.session_end(&session.id.to_string()).await.unwrap();
         wrong.extend(planted.harm(&mut ground, "").into_iter().map(|harm| format!("{}: {harm}", bomb.name)));

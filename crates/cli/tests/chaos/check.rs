@@ -1,26 +1,17 @@
 //! What must hold after every kill: sessions answer or are over, sandboxes and sessions belong together, results stay.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
+use futures_util::future::join_all;
 use madang_ids::SessionId;
 use madang_model::Verdict;
 use madang_public_api::SessionState;
-use tokio::task::JoinSet;
 
 use crate::{
     keyed, load, process,
-    world::{World, within},
+    world::{World, converges},
 };
 
-/// The promise of SPECIFICATION.md for everything that converges.
-const PROMISE: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(20);
 /// Results looked up again after each round, beside the new ones.
 const OLD_RESULTS: usize = 40;
 
@@ -40,20 +31,12 @@ async fn sessions_settle(world: &Arc<World>) {
         Ok(live) => known.extend(live.iter().map(|session| session.id)),
         Err(error) => world.complain(format!("sessions cannot be listed: {error}")),
     }
-    let mut waits = JoinSet::new();
-    for id in known {
-        let world = Arc::clone(world);
-        waits.spawn(async move {
-            let until = Instant::now() + PROMISE;
-            while let Err(seen) = settled(&world, id).await {
-                if Instant::now() >= until {
-                    return world.complain(format!("session {id} is stuck: {seen}"));
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        });
-    }
-    waits.join_all().await;
+    let waits = known.into_iter().map(async |id| {
+        if let Err(seen) = converges("a session answers or is over", async || settled(world, id).await).await {
+            world.complain(format!("session {id} is stuck: {seen}"));
+        }
+    });
+    join_all(waits).await;
 }
 
 async fn settled(world: &World, id: SessionId) -> Result<(), String> {
@@ -81,7 +64,7 @@ async fn settled(world: &World, id: SessionId) -> Result<(), String> {
 /// Sandboxes whose session is over, or never was, go.
 async fn strangers_go(world: &World) {
     let first = strangers(world).await;
-    let gone = within(PROMISE, async || {
+    let gone = converges("a sandbox without a session goes", async || {
         let left: Vec<_> = strangers(world).await.intersection(&first).cloned().collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     });
@@ -116,7 +99,7 @@ pub fn slots(home: &Path) -> BTreeSet<String> {
 /// Slots whose init is dead go, pooled ones too.
 async fn corpses_go(world: &World, instance: &str) {
     let first = corpses(&world.home, instance);
-    let gone = within(PROMISE + PROMISE, async || {
+    let gone = converges("a dead slot goes", async || {
         let left: Vec<_> = corpses(&world.home, instance).intersection(&first).cloned().collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     });

@@ -1,6 +1,6 @@
 //! Particular crashes, one at a time.
 
-use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, sync::Arc, time::Duration};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, sync::Arc};
 
 use madang_client::Client;
 use madang_model::Verdict;
@@ -12,12 +12,8 @@ use crate::{
     alone, check, instance,
     process::{self, Process},
     server::{Server, eventually},
-    world::within,
+    world::{STUCK, converges},
 };
-
-/// The promise, and the time that a run over its limits is given before its sandbox is ended from outside.
-const CONVERGED: Duration = Duration::from_secs(5);
-const OVERDUE: Duration = Duration::from_secs(12);
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -37,8 +33,8 @@ async fn ask(client: &Client, session: &SessionView, code: &str, wall_ms: u64) -
 }
 
 /// Waits until the session is over and says why.
-async fn over(client: &Client, session: &SessionView, limit: Duration) -> String {
-    let seen = within(limit, async || {
+async fn over(client: &Client, session: &SessionView) -> String {
+    let seen = converges("a session is over", async || {
         let now = client.session_get(&session.id.to_string()).await.map_err(|error| error.to_string())?;
         now.why.clone().filter(|_| now.state == SessionState::Ended).ok_or_else(|| format!("{:?}", now.state))
     });
@@ -64,16 +60,16 @@ fn chaos_a_query_whose_sandbox_is_killed_is_answered_and_its_session_over() {
         let session = session(&client).await;
         let (asking, of) = (client.clone(), session.clone());
         let asked = tokio::spawn(async move { ask(&asking, &of, "import time; time.sleep(60)", 90_000).await });
-        within(CONVERGED, async || {
+        converges("a run begins", async || {
             let live = client.session_get(&session.id.to_string()).await.unwrap().runs_live;
             if live == 1 { Ok(()) } else { Err(format!("{live} runs")) }
         })
         .await
         .unwrap();
         process::signal(claimed_init(&server).pid, Signal::KILL);
-        let answer = tokio::time::timeout(CONVERGED, asked).await.unwrap().unwrap();
+        let answer = tokio::time::timeout(STUCK, asked).await.unwrap().unwrap();
         assert_eq!(answer.whole.verdict, Some(Verdict::InternalError), "{answer:?}");
-        assert!(over(&client, &session, CONVERGED).await.contains("sandbox lost"));
+        assert!(over(&client, &session).await.contains("sandbox lost"));
     });
 }
 
@@ -86,9 +82,9 @@ fn chaos_a_sandbox_that_stops_answering_is_ended() {
         let session = session(&client).await;
         assert_eq!(ask(&client, &session, "6 * 7", 5_000).await.whole.stdout.lossy(), "42\n");
         process::signal(claimed_init(&server).pid, Signal::STOP);
-        let answer = tokio::time::timeout(OVERDUE, ask(&client, &session, "6 * 7", 500)).await.unwrap();
+        let answer = tokio::time::timeout(STUCK, ask(&client, &session, "6 * 7", 500)).await.unwrap();
         assert_ne!(answer.whole.verdict, Some(Verdict::Ok));
-        over(&client, &session, CONVERGED).await;
+        over(&client, &session).await;
     });
 }
 
@@ -106,7 +102,7 @@ fn chaos_a_server_starts_over_a_sandbox_that_does_not_answer() {
     process::reap(process::server(server.home()).map(|server| server.pid));
     let client = server.client();
     runtime.block_on(async {
-        over(&client, &lost, CONVERGED).await;
+        over(&client, &lost).await;
         assert_eq!(ask(&client, &kept, "6 * 7", 5_000).await.whole.stdout.lossy(), "42\n");
     });
 }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use madang_client::{Client, Place};
@@ -14,7 +13,7 @@ use crate::{
     check::slots,
     process::{self, Open},
     server::{Server, eventually},
-    world::within,
+    world::converges,
 };
 
 /// A server at rest, beyond what each of its slots costs.
@@ -79,7 +78,7 @@ pub fn end(server: Server, runtime: &Runtime, instance: &str, before: &Before) {
         for session in client.sessions(Some("live")).await.unwrap() {
             client.session_end(&session.id.to_string()).await.unwrap();
         }
-        let none = within(Duration::from_secs(10), async || match client.sessions(Some("live")).await {
+        let none = converges("all sessions end", async || match client.sessions(Some("live")).await {
             Ok(live) if live.is_empty() => Ok(()),
             other => Err(format!("{other:?}")),
         });

@@ -6,7 +6,7 @@ use madang_model::{Blob, File, LimitsAsked, RunEventBody, Step, Steps, Verdict};
 use madang_public_api::{OneShotRequest, RunRequest};
 
 use crate::{
-    server::shared,
+    server::{shared, soon},
     session::{Session, batch, told, wall},
 };
 
@@ -86,7 +86,7 @@ async fn one_program_against_many_inputs_has_a_verdict_and_usage_for_each() {
         language: Some("c".to_owned()),
         code: Some(FUSSY.to_owned()),
         inputs,
-        limits: LimitsAsked { wall_ms: Some(1500), ..LimitsAsked::default() },
+        limits: LimitsAsked { wall_ms: Some(8000), ..LimitsAsked::default() },
         ..OneShotRequest::default()
     };
     let run = server.client().run(&request).await.unwrap();
@@ -100,7 +100,7 @@ async fn one_program_against_many_inputs_has_a_verdict_and_usage_for_each() {
     assert_eq!((outputs[0].stdout.lossy().as_ref(), outputs[4].stdout.lossy().as_ref()), ("10\n", "5\n"));
     let loops = &outputs[1].usage;
     // A machine with much else to do gives it a part of the time only.
-    assert!(loops.wall_us >= 1_400_000 && loops.cpu_user_us > 100_000, "{loops:?}");
+    assert!(loops.wall_us >= 7_900_000 && loops.cpu_user_us > 100_000, "{loops:?}");
     assert!(outputs.iter().all(|part| part.usage.wall_us > 0 && part.usage.memory_peak_bytes > 0), "{outputs:?}");
     assert_eq!(run.whole.verdict, Some(Verdict::TimeLimit), "the first that failed");
     assert_eq!(run.build.unwrap().verdict, Some(Verdict::Ok));
@@ -146,7 +146,7 @@ async fn output_arrives_while_the_program_still_runs() {
 #[tokio::test]
 async fn times_of_events_are_those_of_the_program() {
     let session = Session::of("bash").await;
-    let steps = Steps { exec: Some("echo one; sleep 0.4; echo two; sleep 0.4".to_owned()), ..Steps::default() };
+    let steps = Steps { exec: Some("echo one; sleep 2; echo two; sleep 2".to_owned()), ..Steps::default() };
     let mut events =
         session.client.session_run_stream(&session.id(), &RunRequest { steps: Some(steps), ..batch() }).await.unwrap();
     let (mut at, mut next) = (Vec::new(), 0);
@@ -158,7 +158,8 @@ async fn times_of_events_are_those_of_the_program() {
         }
     }
     let apart: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(apart.len() == 2 && apart.iter().all(|ms| (350..1500).contains(ms)), "{apart:?}");
+    // Apart, as they were written, by and large: not all of them when the program had ended.
+    assert!(apart.len() == 2 && apart.iter().all(|ms| (1000..10_000).contains(ms)), "{apart:?}");
 }
 
 #[tokio::test]
@@ -176,5 +177,10 @@ async fn a_run_is_cancelled_with_all_its_processes() {
         }
     };
     assert_eq!(outcome.verdict, Verdict::Cancelled);
-    assert_eq!(session.shown("ps -e -o args= | grep -c '[s]leep 7'; true").await, "0\n");
+    // They are killed together; a busy machine may see to one of them a little later.
+    soon("all of its processes are gone", async || {
+        let left = session.shown("ps -e -o args= | grep -c '[s]leep 7'; true").await;
+        if left == "0\n" { Ok(()) } else { Err(left) }
+    })
+    .await;
 }

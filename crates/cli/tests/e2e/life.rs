@@ -7,12 +7,12 @@ use std::{
 };
 
 use madang_model::Verdict;
-use madang_public_api::{SessionCreate, SessionState};
+use madang_public_api::{RunRequest, SessionCreate, SessionState};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     server::{eventually, shared, soon},
-    session::{Session, told},
+    session::{Session, query, told, wall},
 };
 
 fn named(name: &str) -> SessionCreate {
@@ -66,16 +66,17 @@ async fn ends(session: &Session, outcome: &str) {
 
 #[tokio::test]
 async fn a_session_ends_when_its_time_is_up() {
-    let session = Session::made(SessionCreate { timeout_ms: Some(1500), ..named("life-timeout") }).await;
+    let session = Session::made(SessionCreate { timeout_ms: Some(6000), ..named("life-timeout") }).await;
     session.shown("x = 41").await;
     ends(&session, "timed-out").await;
 }
 
 #[tokio::test]
 async fn a_session_ends_when_nothing_runs_in_it() {
-    let session = Session::made(SessionCreate { idle_timeout_ms: Some(1500), ..named("life-idle") }).await;
+    let session = Session::made(SessionCreate { idle_timeout_ms: Some(6000), ..named("life-idle") }).await;
     // Longer than the idle time, and yet not idle.
-    session.shown("import time; time.sleep(3)").await;
+    let run = session.run(RunRequest { limits: wall(60_000), ..query("import time; time.sleep(9)") }).await;
+    assert_eq!(run.whole.verdict, Some(Verdict::Ok), "{}", told(&run));
     ends(&session, "timed-out").await;
 }
 

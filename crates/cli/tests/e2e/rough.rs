@@ -33,7 +33,8 @@ async fn a_query_that_ignores_the_interrupt_is_ended_soon_after() {
     let asked = Instant::now();
     let run = session.run(RunRequest { limits: wall(300), ..query(deaf) }).await;
     assert_eq!(run.whole.verdict, Some(Verdict::TimeLimit), "{}", told(&run));
-    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+    // Three seconds after its time, on a quiet machine; by itself it never ends.
+    assert!(asked.elapsed() < Duration::from_secs(60), "{:?}", asked.elapsed());
     still_works(&session).await;
 }
 

@@ -157,7 +157,7 @@ fn exit_code_121_is_for_a_server_that_is_not_there_or_does_not_know_us() {
 #[test]
 fn exit_code_122_is_for_what_a_limit_refuses() {
     let server = shared();
-    let program = server.file("code/one.py", "print(1)\n");
+    let program = server.file("code/large.py", "print(1)\n");
     let (code, _, stderr) = server.madang(&["run", &program, "--memory", "100000GiB"]);
     assert!(code == 122 && stderr.contains("memory_bytes"), "{code} {stderr}");
 }

@@ -59,8 +59,8 @@ fn a_session_that_spends_is_throttled_and_then_ended_and_a_run_is_cancelled() {
     assert!(code != 0 && err.contains("cancelled"), "{err}");
     let (after, _) = counted(&server);
     assert!(
-        (before + 1_000_000..before + 3_000_000).contains(&after),
-        "one second was left, {} us were used",
+        (before + 1_000_000..before + 10_000_000).contains(&after),
+        "one second was left, a minute was asked for, {} us were used",
         after - before
     );
 }

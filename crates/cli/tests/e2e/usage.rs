@@ -26,7 +26,7 @@ fn cpu_us(usage: &Usage) -> u64 {
 #[tokio::test]
 async fn cpu_time_is_what_the_program_burnt() {
     // It measures itself, so that a busy machine changes nothing.
-    let code = "import time\nwhile time.process_time() < 0.2: pass\nprint(time.process_time())\n";
+    let code = "import time\nwhile time.process_time() < 1: pass\nprint(time.process_time())\n";
     let (usage, itself) = used("python", code).await;
     let itself: f64 = itself.trim().parse().unwrap();
     let ratio = cpu_us(&usage) as f64 / (itself * 1e6);
@@ -36,11 +36,11 @@ async fn cpu_time_is_what_the_program_burnt() {
 
 #[tokio::test]
 async fn cpu_time_of_children_and_of_both_kinds_counts() {
-    let code = "import os, time\nif os.fork() == 0:\n    while time.process_time() < 0.1: pass\n    os._exit(0)\nos.wait()\n\
-                while os.times().system < 0.1: os.stat('/')\n";
+    let code = "import os, time\nif os.fork() == 0:\n    while time.process_time() < 0.5: pass\n    os._exit(0)\nos.wait()\n\
+                while os.times().system < 0.5: os.stat('/')\n";
     let (usage, _) = used("python", code).await;
-    assert!(usage.cpu_system_us >= 70_000, "{usage:?}");
-    assert!((180_000..500_000).contains(&cpu_us(&usage)), "{usage:?}");
+    assert!(usage.cpu_system_us >= 350_000, "{usage:?}");
+    assert!((900_000..2_500_000).contains(&cpu_us(&usage)), "{usage:?}");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn what_an_interpreter_reads_and_writes_is_not_told_by_query() {
 async fn runs_add_up_to_their_session() {
     let session = Session::of("python").await;
     let before = session.client.session_usage(&session.id()).await.unwrap();
-    let burn = "import time\nend = time.process_time() + 0.15\nwhile time.process_time() < end: pass\n";
+    let burn = "import time\nend = time.process_time() + 0.75\nwhile time.process_time() < end: pass\n";
     let mut sum = 0;
     for request in [
         query(burn),
@@ -87,7 +87,7 @@ async fn runs_add_up_to_their_session() {
     }
     let after = session.client.session_usage(&session.id()).await.unwrap();
     let whole = cpu_us(&after) - cpu_us(&before);
-    assert!(sum >= 600_000, "{sum} µs");
+    assert!(sum >= 3_000_000, "{sum} µs");
     let ratio = whole as f64 / sum as f64;
     assert!((0.95..1.10).contains(&ratio), "the runs used {sum} µs, their session {whole} µs");
 }

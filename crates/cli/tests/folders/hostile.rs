@@ -332,6 +332,11 @@ async fn nothing_that_is_planted_in_a_folder_leads_out_or_holds_anybody_up() {
     while_it_changes(&door).await;
     let copy = cloned(&world, &folder, "copied-while-it-changes").await;
     world.client.run_cancel(swapping.id).await.unwrap();
+    soon("nothing changes any more", async || {
+        let run = world.client.run_get(swapping.id).await.map_err(|error| error.to_string())?;
+        run.whole.verdict.map(drop).ok_or_else(|| format!("{run:?}"))
+    })
+    .await;
     // What changed under it may have broken it off; what there is holds nothing of the host's.
     if copy.state == "ready" {
         let door = Door::of(&world, &copy, outside.path()).await;

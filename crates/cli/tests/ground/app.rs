@@ -24,7 +24,7 @@ def serve():
         one.close()
 threading.Thread(target=serve, daemon=True).start()";
 /// Nothing here takes so long, on the busiest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct OthersApp {
     client: Client,

@@ -9,11 +9,16 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use madang_client::{Client, Place};
 use madang_model::{Blob, File};
 use madang_public_api::{OneShotRequest, RunMode, RunRequest, RunView, SessionCreate, SessionState, SessionView};
+
+/// A session starts within so long, however busy the machine; how often it is looked at.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A server, ended with the test.
 pub struct Ground {
@@ -88,10 +93,10 @@ pub fn file(path: &str, content: impl Into<Vec<u8>>) -> File {
 pub async fn session(client: &Client, language: &str) -> SessionView {
     let create = SessionCreate { language: Some(language.to_owned()), ..SessionCreate::default() };
     let mut session = client.session_create(&create).await.unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let until = Instant::now() + PATIENCE;
     while session.state != SessionState::Running {
-        assert!(std::time::Instant::now() < until, "the session does not start: {session:?}");
-        tokio::task::yield_now().await;
+        assert!(Instant::now() < until, "the session does not start: {session:?}");
+        tokio::time::sleep(LOOK).await;
         session = client.session_get(&session.id.to_string()).await.unwrap();
     }
     session

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::process::{Role, here, says, session, soon};
 
-/// Leadership moves within so long: five seconds are promised, some more where the machine is busy.
-const MOVES: Duration = Duration::from_secs(15);
+/// Leadership moves within so long: five seconds are promised, and said; where the machine is busy it takes longer.
+const MOVES: Duration = Duration::from_secs(60);
 
 /// Control processes on one database, or nothing where there is no PostgreSQL and nobody insists.
 fn controls(url: &str) -> Vec<Role> {
