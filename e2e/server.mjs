@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const STOP_MS = 60_000;
+const START_MS = 120_000;
+const LOOK_MS = 200;
 
 export class Server {
   /** Starts one; `args` are added to `madang up`. */
@@ -40,7 +42,20 @@ export class Server {
     const answer = await fetch(`${this.url}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
-    return text ? JSON.parse(text) : null;
+    const answered = text ? JSON.parse(text) : null;
+    return method === 'POST' && path === '/sessions' ? this.started(answered) : answered;
+  }
+
+  /** The session once it has started, for which the server waits for some seconds only; one that waits for its place as it is. */
+  async started(session) {
+    const until = Date.now() + START_MS;
+    let now = session;
+    while (now.state === 'starting') {
+      if (Date.now() > until) throw new Error(`the session ${session.id} does not start`);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      now = await this.api('GET', `/sessions/${session.id}`);
+    }
+    return now;
   }
 
   /** Puts a file into the work directory of a session. */
@@ -97,6 +112,7 @@ export class Server {
     const late = setTimeout(() => this.child.kill('SIGKILL'), STOP_MS);
     await ended;
     clearTimeout(late);
-    await rm(this.home, { recursive: true, force: true });
+    // Something may still be written into it as it goes.
+    await rm(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
