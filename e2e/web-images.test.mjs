@@ -1,7 +1,7 @@
 // Images, as somebody makes one of a session, shares it and removes it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shown } from './browser.mjs';
+import { eventually, shown } from './browser.mjs';
 import { hindrances, lookedAt, named, signedIn, signedInAs } from './web.mjs';
 import { browser, server } from './world.mjs';
 
@@ -38,6 +38,7 @@ test('an image is made of a session but not of its secrets, shared with a projec
     await theirs.goto(`${server.url}/images`);
     await row(theirs, 'lesson-1').waitFor();
     await named(theirs, 'button', 'More for lesson-1').click();
+    await theirs.getByRole('menuitem').first().waitFor();
     assert.deepEqual(await theirs.getByRole('menuitem').allTextContents(), ['Open in a new workspace', 'Download as an OCI archive'], 'what is somebody else’s is not theirs to change');
     await choose(page, 'lesson-1', 'Rename…');
     await page.getByRole('dialog').getByLabel('Name').fill('lesson-2');
@@ -67,6 +68,7 @@ test('an image is made of a session but not of its secrets, shared with a projec
     await named(page, 'link', 'see which').click();
     await row(page, made.name).waitFor();
     await server.api('DELETE', `/sessions/${made.id}`);
+    await eventually('its session has ended', async () => (await server.api('GET', `/sessions/${made.id}`)).state === 'ended');
     await page.goto(`${server.url}/images`);
     await choose(page, 'lesson-2', 'Remove…');
     await named(page, 'button', 'Remove it').click();
