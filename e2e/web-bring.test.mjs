@@ -75,7 +75,8 @@ test('a directory is dropped into a workspace, or chosen by keys, with all that 
     await named(page, 'row', 'a.txt').click();
     await page.locator('.cm-content').getByText('second').waitFor();
   });
-  // Onto a folder of the tree, and by keys.
+  // Onto a folder of the tree, which stands still once nothing is said above it, and by keys.
+  await page.getByText('Working on it…', { exact: true }).waitFor({ state: 'detached' });
   await drop(page, named(page, 'row', 'data'), at('more'));
   await eventually('it is in the folder', async () => (await text('data/more/x.txt')) === 'x');
   await write('more/x.txt', 'x by keys');
