@@ -8,13 +8,15 @@ export const PATIENCE_MS = 60_000;
 /** Chromium's own sandbox needs what root in a container may not have; the pages are ours and those of our tests. */
 export const launch = (args = []) => chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', ...args] });
 
-export async function newPage(browser) {
-  // In a context of its own, in which other tabs may be opened; the browser ends it.
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  return page;
+/** One whose every page, whoever opens it, is waited for as long as slow machines need; the browser ends it. */
+export async function newContext(browser, options) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(PATIENCE_MS);
+  return context;
 }
+
+/** In a context of its own, in which other tabs may be opened. */
+export const newPage = async (browser) => (await newContext(browser, { viewport: { width: 1280, height: 800 } })).newPage();
 
 /** Looks again and again until `look` returns something; throws what it threw last when that never happens. */
 export async function eventually(what, look, patience = PATIENCE_MS) {

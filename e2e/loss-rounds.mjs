@@ -1,7 +1,7 @@
 // Typing while everything goes away: pages, the server, the network, the machine. Afterwards the file has every keystroke once, in order.
 import assert from 'node:assert/strict';
 import { eventually } from './browser.mjs';
-import { named } from './web.mjs';
+import { editable, named } from './web.mjs';
 
 /** One line of more than twice this is not in the page as a whole: CodeMirror leaves out what is far from what is seen. */
 const LINE_MAX = 2_000;
@@ -29,7 +29,7 @@ export class LossRounds {
     await this.server.write(this.session.id, this.path, '');
     await this.page.goto(`${this.server.url}/w/${this.session.id}`);
     await named(this.page, 'row', this.path).click();
-    await this.page.getByLabel(this.path).and(this.page.locator('.cm-content[contenteditable=true]')).waitFor();
+    await editable(this.page, this.path);
   }
 
   get path() {

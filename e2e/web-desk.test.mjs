@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { eventually, shown } from './browser.mjs';
-import { hindrances, named, signedIn, workspace } from './web.mjs';
+import { eventually, newContext, shown } from './browser.mjs';
+import { hindrances, named, signedIn, titled, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
 const MAGENTA = [255, 0, 255];
@@ -52,7 +52,7 @@ test('a page that a program serves is seen beside the editor, and is not ours', 
     await eventually('it has tried everything', async () => (await guest.getAttribute('data-ask')) !== null);
     const tried = await guest.evaluate((body) => ({ ...body.dataset, own: self.origin !== location.ancestorOrigins[0] }));
     assert.deepEqual(tried, { read: 'refused', lead: 'refused', ask: 'refused', own: true });
-    assert.equal(await page.title(), `${await page.locator('h1').innerText()} · Madang`);
+    await titled(page);
     assert.equal((await server.api('GET', '/sessions')).items.length, before, 'nothing was made in the reader’s name');
   });
   const address = await frame.getAttribute('src');
@@ -150,7 +150,7 @@ test('everything is done by a command, every key is told, and a phone has keys f
     await page.getByRole('dialog', { name: 'Commands' }).waitFor();
     assert.deepEqual(await hindrances(page), []);
   });
-  const context = await browser.newContext({ viewport: { width: 390, height: 760 }, hasTouch: true, isMobile: true, storageState: await page.context().storageState() });
+  const context = await newContext(browser, { viewport: { width: 390, height: 760 }, hasTouch: true, isMobile: true, storageState: await page.context().storageState() });
   const phone = await context.newPage();
   await shown(phone, 'web-phone-keys', async () => {
     await phone.goto(page.url());
@@ -190,7 +190,7 @@ test('runs are found again, seen side by side, and one is shown to a stranger un
   await named(first, 'button', 'Share…').click();
   await named(page, 'button', 'Make a link').click();
   const link = await page.getByRole('textbox', { name: 'Link' }).inputValue();
-  const context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
+  const context = await newContext(browser, { viewport: { width: 1100, height: 700 } });
   const stranger = await context.newPage();
   const asked = [];
   stranger.on('request', (request) => asked.push(request.url()));

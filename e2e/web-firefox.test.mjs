@@ -12,7 +12,7 @@ before(async () => {
   server = await Server.start();
   // Firefox's own sandbox needs what root in a container may not have; the pages are ours.
   const env = { ...process.env, MOZ_DISABLE_CONTENT_SANDBOX: '1' };
-  browser = await puppeteer.launch({ browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true, env });
+  browser = await puppeteer.launch({ browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true, env, timeout: 2 * PATIENCE_MS });
 });
 after(async () => {
   await browser?.close();
@@ -54,7 +54,8 @@ test('Firefox goes from the printed link to a plot, a kept file and a terminal',
     await see('print(6 * 7)');
 
     await page.locator(button('Terminal')).click();
-    await page.locator('.xterm-helper-textarea').wait();
+    // What is typed before the shell is there goes nowhere.
+    await page.waitForFunction(() => document.querySelector('.xterm-rows')?.textContent.includes('$'));
     await page.focus('.xterm-helper-textarea');
     await page.keyboard.type('echo $((20 + 3))-from-firefox\n');
     await see('23-from-firefox');

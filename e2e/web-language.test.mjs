@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { eventually, PATIENCE_MS, shown } from './browser.mjs';
 import { HOSTILE_SERVER } from './hostile-server.mjs';
 import { MARKS, unharmed, watched } from './harm.mjs';
-import { hindrances, named, signedIn, workspace } from './web.mjs';
+import { editable, hindrances, named, signedIn, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
 const line = (page, kind, timeout = PATIENCE_MS) => page.locator(`[data-service=${kind}]`).waitFor({ timeout });
@@ -100,6 +100,7 @@ test('Python: problems, completions, meanings and definitions, and a server that
   });
   await shown(page, 'web-language-again', async () => {
     await page.getByRole('button', { name: 'main.py', exact: true }).click();
+    await editable(page, 'main.py');
     await replaceText(page, 'print(aera)\n');
     await wrong(page).getByText('aera').waitFor();
     await listened(page);

@@ -1,7 +1,7 @@
 // Notebooks in the workspace: cells run, by pointer and by keys, outputs are kept in the file, and what hostile files hold runs nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, PATIENCE_MS, shown } from './browser.mjs';
+import { eventually, newContext, shown } from './browser.mjs';
 import { ESCAPES, MARKS, SVG, unharmed, watched } from './harm.mjs';
 import { hindrances, named, signedIn } from './web.mjs';
 import { browser, server } from './world.mjs';
@@ -203,9 +203,8 @@ test('what a cell says is in its notebook, once, whatever becomes of the page me
   await eventually('it has ended', async () => (await server.api('GET', `/sessions/${session.id}/runs?mode=query&limit=1`)).items[0].state === 'finished');
   assert.match((await saved()).cells[1].metadata.madang.run, /^run_/, 'nobody has written it yet');
   // Two tabs of one browser, and another browser.
-  const [here, there] = [await browser.newContext({ storageState: state }), await browser.newContext({ storageState: state })];
+  const [here, there] = [await newContext(browser, { storageState: state }), await newContext(browser, { storageState: state })];
   const pages = [await here.newPage(), await here.newPage(), await there.newPage()];
-  for (const page of pages) page.setDefaultTimeout(PATIENCE_MS);
   for (const page of pages) await page.goto(`${server.url}/w/${session.id}`);
   for (const page of pages) {
     await output(page, 2).getByText('line 11').waitFor();

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { eventually, PATIENCE_MS, shown } from './browser.mjs';
+import { eventually, shown } from './browser.mjs';
 import { hindrances, named, signedIn, webPage, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
@@ -30,12 +30,6 @@ async function write(page, text) {
   await page.keyboard.insertText(text);
 }
 
-async function newTab(page) {
-  const tab = await page.context().newPage();
-  tab.setDefaultTimeout(PATIENCE_MS);
-  return tab;
-}
-
 test('a page opened while the server is away says so in its reader’s language, shows what is not saved, and goes on by itself', async () => {
   const page = await signedIn(browser, server);
   const session = await workspace(page, server, 'a = 1\n');
@@ -47,7 +41,7 @@ test('a page opened while the server is away says so in its reader’s language,
   await server.kill();
   await write(page, 'b = "typed while it was away"\n');
   await page.getByText('Not saved; kept in this browser').waitFor();
-  const tab = await newTab(page);
+  const tab = await page.context().newPage();
   await shown(tab, 'web-away', async () => {
     await tab.goto(`${server.url}/w/${session.id}`);
     await named(tab, 'heading', AWAY).waitFor();
@@ -102,9 +96,11 @@ test('a file that cannot be read while the server is away is read once it is bac
   await named(page, 'row', 'other.py').waitFor();
   await server.kill();
   await named(page, 'row', 'other.py').click();
-  await page.getByText('The server does not answer.', { exact: true }).waitFor();
-  await named(page, 'button', 'Try again').click();
-  await page.getByText('The server does not answer.', { exact: true }).waitFor();
+  // The list of files may say it, too.
+  const code = page.getByRole('region', { name: 'Code', exact: true });
+  await code.getByText('The server does not answer.', { exact: true }).waitFor();
+  await named(code, 'button', 'Try again').click();
+  await code.getByText('The server does not answer.', { exact: true }).waitFor();
   await server.restart();
   await page.locator('.cm-content').getByText('other = 2').waitFor();
   await page.context().close();

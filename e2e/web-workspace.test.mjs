@@ -1,9 +1,9 @@
 // A workspace at work: input and interrupts, files, terminals, a server that goes away, and programs that mean harm.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, PATIENCE_MS, shown } from './browser.mjs';
+import { eventually, shown } from './browser.mjs';
 import { ESCAPES, MARKS, SVG, unharmed, watched } from './harm.mjs';
-import { named, signedIn, workspace } from './web.mjs';
+import { editable, named, signedIn, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
 const output = (page) => named(page, 'log', 'Output');
@@ -55,6 +55,7 @@ test('files are made, renamed, brought, taken and deleted', async () => {
     await page.getByRole('dialog').getByLabel('Name').fill('notes.py');
     await page.keyboard.press('Enter');
     await row('notes.py').waitFor();
+    await editable(page, 'notes.py');
     await replaceText(page, 'x = 1\n');
     await eventually('what is typed is saved', async () => (await server.text(`/sessions/${session.id}/files/자료/notes.py`)) === 'x = 1\n');
     await inMenu('notes.py', 'Rename');
@@ -112,7 +113,6 @@ test('two tabs that write the same file at the same time overwrite nothing of on
   const page = await signedIn(browser, server);
   const session = await workspace(page, server, 'start\n');
   const [other] = await Promise.all([page.waitForEvent('popup'), page.evaluate(() => void window.open(location.href))]);
-  other.setDefaultTimeout(PATIENCE_MS);
   await other.locator('.cm-content').getByText('start').waitFor();
   for (let round = 0; round < 5; round += 1) {
     const before = await server.text(`/sessions/${session.id}/files/main.py`);
@@ -197,6 +197,7 @@ test('what programs print, draw, ask and name runs no script in our page, leads 
   });
   await named(page, 'button', 'Terminal').first().click();
   await page.locator('.xterm-helper-textarea:focus').waitFor();
+  await page.locator('.xterm-rows').getByText('$').first().waitFor();
   await page.keyboard.type('python3 -c \'import json; book = json.load(open("harm.json")); print(*book["marks"], book["escapes"])\'; echo all$((6 * 7))\n');
   await page.locator('.xterm-rows').getByText('all42').first().waitFor();
   await unharmed(page, seen);

@@ -20,6 +20,16 @@ export async function webPage(browser) {
 
 export const named = (page, role, name) => page.getByRole(role, { name, exact: true });
 
+/** Once the page is called as its heading is, which it is a moment later. */
+export const titled = (page, look) =>
+  eventually('the title says what the heading says', async () => {
+    assert.equal(await page.title(), `${await page.locator('h1').innerText()} · Madang`, look);
+    return true;
+  });
+
+/** Once the editor has that file's text: before it is read only, and what is typed into it is lost. */
+export const editable = (page, name) => page.getByLabel(name).and(page.locator('.cm-content[contenteditable=true]')).waitFor();
+
 /** Gives the administrator a password over the API and signs in. */
 export async function signedIn(browser, server) {
   const { secret } = await server.api('POST', '/links', { user: 'administrator', kind: 'reset' });
@@ -104,7 +114,7 @@ export async function lookedAt(page, server, paths, after = async () => {}) {
         await page.goto(`${server.url}${path}`);
         await page.locator('h1').waitFor();
         await eventually(`${path} is loaded`, async () => (await page.getByText(/^(Loading…|불러오는 중…)$/).count()) === 0);
-        assert.equal(await page.title(), `${await page.locator('h1').innerText()} · Madang`, look);
+        await titled(page, look);
         await after(name);
         assert.deepEqual(await hindrances(page), [], look);
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${look} is no wider than the screen`);

@@ -38,7 +38,7 @@ test('every page in both languages, light and dark, on a desk, a tablet and a ph
       for (const [name, path] of Object.entries(pages)) {
         await shown(page, `web-${name}-${theme}-${locale}-${size}`, async () => {
           await page.goto(`${server.url}${path}`);
-          await page.locator(name === 'workspace' ? '.cm-content' : 'h1').waitFor();
+          await page.locator(name === 'workspace' ? '.cm-content[contenteditable=true]' : 'h1').waitFor();
           assert.equal(await page.locator('html').getAttribute('lang'), locale);
           assert.deepEqual(await hindrances(page), [], `${name} ${theme} ${locale} ${size}`);
           assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name} is no wider than a ${size}`);
