@@ -7,6 +7,7 @@ import { hindrances, named, signedIn, titled, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
 const MAGENTA = [255, 0, 255];
+const WHITE = [255, 255, 255];
 
 /** How much of what is seen of `place` is of this colour, from 0 to 1. */
 async function share(page, place, colour) {
@@ -76,6 +77,8 @@ test('a desktop opens beside the editor and in a tab, and shows the window of a 
     await named(page, 'button', 'Open here: Linux desktop').click();
     const frame = page.locator('iframe[sandbox]');
     await page.frameLocator('iframe[sandbox]').locator('canvas').first().waitFor();
+    // The desktop's own terminal, which would lie over what comes before it.
+    await eventually('the desktop is drawn', async () => (await share(page, frame, WHITE)) > 0.3);
     assert.ok((await share(page, frame, MAGENTA)) < 0.01);
     const window = 'DISPLAY=:1 setsid xterm -bg "#ff00ff" -geometry 80x24+20+20 >/dev/null 2>&1 </dev/null &';
     server.madang('exec', session.id, '--', 'sh', '-c', `${window} sleep 60`).catch(() => {});
