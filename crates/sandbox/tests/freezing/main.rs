@@ -10,18 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bench::Bench;
+use bench::{Bench, PATIENCE};
 use madang_slot_api::{FileAsk, FromSlot, RunNumber, ToSlot};
 use swap::SwapFile;
-
-/// Longer than freezing takes on a machine that has much else to do.
-const WAIT: Duration = Duration::from_secs(20);
 
 /// A program that says a line again and again.
 const TICKS: &[&str] = &["/bin/sh", "-c", "while :; do echo tick; sleep 0.01; done"];
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let late = Instant::now() + WAIT;
+    let late = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < late, "{what}");
         std::thread::sleep(Duration::from_millis(5));
@@ -38,7 +35,7 @@ fn nothing_runs_while_it_is_frozen_and_everything_afterwards() {
     let run = bench.start(TICKS);
     hears(&mut bench, run);
     assert!(!bench.slot.cgroup.is_frozen());
-    bench.slot.cgroup.freeze(WAIT).unwrap();
+    bench.slot.cgroup.freeze(PATIENCE).unwrap();
     assert!(bench.slot.cgroup.is_frozen());
     let cpu_us = bench.slot.cgroup.cpu_us();
     // A question is asked, and init does not answer: it does not run either.
@@ -46,7 +43,7 @@ fn nothing_runs_while_it_is_frozen_and_everything_afterwards() {
     std::thread::yield_now();
     assert_eq!(bench.slot.cgroup.cpu_us(), cpu_us);
     // Freezing what is frozen is nothing new.
-    bench.slot.cgroup.freeze(WAIT).unwrap();
+    bench.slot.cgroup.freeze(PATIENCE).unwrap();
     bench.slot.cgroup.thaw().unwrap();
     assert!(!bench.slot.cgroup.is_frozen());
     bench.wait_for(|message| *message == FromSlot::Pong);
@@ -60,7 +57,7 @@ fn what_forks_all_the_time_is_frozen_too() {
     let run = bench.start(&["/bin/sh", "-c", "echo go; while :; do (exit 0) & (exit 0) & wait; done"]);
     hears(&mut bench, run);
     for _ in 0..20 {
-        bench.slot.cgroup.freeze(WAIT).unwrap();
+        bench.slot.cgroup.freeze(PATIENCE).unwrap();
         let (cpu_us, inside) = (bench.slot.cgroup.cpu_us(), bench.slot.cgroup.processes());
         assert!(!inside.is_empty());
         std::thread::yield_now();
@@ -75,9 +72,9 @@ fn what_is_frozen_can_be_killed() {
     let mut bench = Bench::new();
     let run = bench.start(TICKS);
     hears(&mut bench, run);
-    bench.slot.cgroup.freeze(WAIT).unwrap();
+    bench.slot.cgroup.freeze(PATIENCE).unwrap();
     bench.slot.kill();
-    assert!(bench.slot.wait_ended(WAIT).unwrap());
+    assert!(bench.slot.wait_ended(PATIENCE).unwrap());
     until("its processes go", || bench.slot.cgroup.processes() == BTreeSet::new());
 }
 
@@ -92,7 +89,7 @@ fn memory_is_given_back_and_comes_again() {
         bench.file(ask).unwrap();
     }
     let sums = bench.run(&["/bin/sh", "-c", "cat * | sha256sum"]);
-    bench.slot.cgroup.freeze(WAIT).unwrap();
+    bench.slot.cgroup.freeze(PATIENCE).unwrap();
     let given = bench.slot.cgroup.give_back().unwrap();
     assert!(bench.slot.cgroup.is_frozen(), "its memory goes, it stays as it is");
     println!("{} KiB before, {} KiB after, swap {swap:?}", given.before_bytes >> 10, given.after_bytes >> 10);
