@@ -7,7 +7,7 @@ use madang_store::{Hint, Hints};
 use madang_testkit::TestDatabase;
 use sea_orm::{ConnectionTrait, Database};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn next(hints: &mut Hints) -> Hint {
     tokio::time::timeout(PATIENCE, hints.next()).await.expect("no hint comes").unwrap()

@@ -7,7 +7,7 @@ use madang_model::SessionEvent;
 use madang_store::{ControlHello, Lease, Store, StoreError};
 use madang_testkit::TestDatabase;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 const LONG_MS: u64 = 600_000;
 const SHORT_MS: u64 = 1;
 
