@@ -25,7 +25,7 @@ async fn rest(mut stream: TcpStream) -> String {
 }
 
 async fn hasty() -> World {
-    World::with(|config| (config.head_wait_ms, config.body_wait_ms) = (1_000, 1_500)).await
+    World::with(|config| (config.head_wait_ms, config.body_wait_ms) = (5_000, 6_000)).await
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_strangers_body_ends_in_time_and_a_users_upload_takes_as_long_as_it_co
     );
     let mut stream = dial(&world, &head).await;
     for _ in 0..40 {
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         stream.write_all(b"x").await.unwrap();
     }
     let answer = rest(stream).await;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpStream, UnixStream};
 
 /// Nothing in these tests takes longer than this, on however busy a machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What outlives a server: its directory, and its database, of the kind that `MADANG_TEST_STORE` says.
 pub struct Home {
