@@ -1,6 +1,5 @@
 // What means harm, and what would show that it did any.
 import assert from 'node:assert/strict';
-import { titled } from './web.mjs';
 
 /** Every one of these sets `harmed` in our page where it runs there. In HTML, which is shown in a frame, as text, or not at all. */
 export const MARKS = [
@@ -50,7 +49,7 @@ export async function watched(page, server) {
 export async function unharmed(page, seen) {
   await page.waitForTimeout(800);
   for (const frame of page.frames()) assert.equal(await frame.evaluate(() => globalThis.harmed), undefined, frame.url());
-  await titled(page);
+  assert.equal(await page.title(), `${await page.locator('h1').innerText()} · Madang`);
   // What signs somebody in is nothing that a script could read, ours or another.
   assert.doesNotMatch(await page.evaluate(() => `${document.cookie} ${JSON.stringify(localStorage)} ${JSON.stringify(sessionStorage)}`), /madang_session|token|secret/i);
   for (const frame of await page.locator('iframe').all()) assert.equal(await frame.getAttribute('sandbox'), '');

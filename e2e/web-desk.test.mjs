@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { eventually, newContext, shown } from './browser.mjs';
-import { hindrances, named, signedIn, titled, workspace } from './web.mjs';
+import { hindrances, named, signedIn, workspace } from './web.mjs';
 import { browser, server } from './world.mjs';
 
 const MAGENTA = [255, 0, 255];
@@ -53,7 +53,7 @@ test('a page that a program serves is seen beside the editor, and is not ours', 
     await eventually('it has tried everything', async () => (await guest.getAttribute('data-ask')) !== null);
     const tried = await guest.evaluate((body) => ({ ...body.dataset, own: self.origin !== location.ancestorOrigins[0] }));
     assert.deepEqual(tried, { read: 'refused', lead: 'refused', ask: 'refused', own: true });
-    await titled(page);
+    assert.equal(await page.title(), `${await page.locator('h1').innerText()} · Madang`);
     assert.equal((await server.api('GET', '/sessions')).items.length, before, 'nothing was made in the reader’s name');
   });
   const address = await frame.getAttribute('src');
