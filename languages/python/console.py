@@ -27,7 +27,6 @@ class _Input(_io.FileIO):
         if not self.announced and not unread(0):
             flush()
             send("input", b"", "echo")
-        self.announced = False
         return _io.FileIO.readinto(self, buffer)
 
 
@@ -44,11 +43,14 @@ def _ask(prompt, echo):
     flush()
     send("input", str(prompt).encode("utf-8", "replace"), echo)
     raw = getattr(getattr(sys.stdin, "buffer", None), "raw", None)
+    # Until the whole line is there: a piece of it is no reason to ask again, least of all for a password, with echo.
     if isinstance(raw, _Input):
         raw.announced = True
-    line = sys.stdin.readline()
-    if isinstance(raw, _Input):
-        raw.announced = False
+    try:
+        line = sys.stdin.readline()
+    finally:
+        if isinstance(raw, _Input):
+            raw.announced = False
     if not line:
         raise EOFError("EOF when reading a line")
     return line.removesuffix("\n")

@@ -96,7 +96,19 @@ fn a_wait_for_input_is_announced() {
     every_installed(|case| {
         let Some((code, shown)) = case.input else { return };
         let mut talk = Talk::start(case.id);
-        talk.lines.push("한 줄".to_owned());
+        talk.lines.push(vec!["한 줄\n".to_owned()]);
+        let Answer { out, inputs, status, .. } = talk.exec(code);
+        assert_eq!((out.trim_end(), inputs, status.as_str()), (shown, 1, "ok"), "{}", case.id);
+    });
+}
+
+#[test]
+fn a_line_that_comes_in_pieces_is_asked_for_once() {
+    every_installed(|case| {
+        // JavaScript's program takes what comes, a line or not.
+        let Some((code, shown)) = case.input.filter(|_| case.id != "javascript") else { return };
+        let mut talk = Talk::start(case.id);
+        talk.lines.push(["한", " 줄", "\n"].map(str::to_owned).to_vec());
         let Answer { out, inputs, status, .. } = talk.exec(code);
         assert_eq!((out.trim_end(), inputs, status.as_str()), (shown, 1, "ok"), "{}", case.id);
     });

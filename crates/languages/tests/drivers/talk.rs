@@ -14,6 +14,8 @@ use madang_languages::{Driver, Recipe};
 
 /// Longest wait for anything; a driver that takes longer is stuck.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Enough for a driver to read what came before, on a machine that has time; a shorter one shows less and breaks nothing.
+const PAUSE: Duration = Duration::from_millis(100);
 /// CPU time, in the kernel's ticks, after which a driver certainly executes its loop.
 const BUSY_TICKS: u64 = 20;
 
@@ -47,8 +49,8 @@ pub struct Talk {
     err: Stream,
     /// Our own ends of the pipes that the driver writes to; see `wait_until_drained`.
     marks: Option<[PipeWriter; 2]>,
-    /// What is typed when the program asks.
-    pub lines: Vec<String>,
+    /// What is typed when the program asks, the last first; each in pieces with a pause before every further one.
+    pub lines: Vec<Vec<String>>,
     home: tempfile::TempDir,
 }
 
@@ -135,8 +137,8 @@ impl Talk {
                 "media" => answer.media.push(event.arguments[0].clone()),
                 "input" => {
                     answer.inputs += 1;
-                    let line = self.lines.pop().unwrap_or_default();
-                    writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+                    let pieces = self.lines.pop().unwrap_or_else(|| vec!["\n".to_owned()]);
+                    self.type_in(&pieces);
                 }
                 "done" => {
                     answer.status = event.arguments[0].clone();
@@ -150,6 +152,15 @@ impl Talk {
         answer.out += &take(&self.out);
         answer.err += &take(&self.err);
         answer
+    }
+
+    fn type_in(&mut self, pieces: &[String]) {
+        for (index, piece) in pieces.iter().enumerate() {
+            if index > 0 {
+                thread::sleep(PAUSE);
+            }
+            self.stdin.as_mut().unwrap().write_all(piece.as_bytes()).unwrap();
+        }
     }
 
     fn wait_until_drained(&self) {
