@@ -20,8 +20,6 @@ use crate::{
 const READERS_MAX: u32 = 4;
 /// Connections that write to PostgreSQL; SQLite has one.
 const POSTGRES_WRITERS_MAX: u32 = 8;
-/// How long an operation waits for a connection or a lock.
-const BUSY_MS_MAX: u64 = 5_000;
 /// How long a server that comes up waits for others that change the tables.
 const OPENING_MAX: Duration = Duration::from_secs(60);
 const OPENING_PAUSE: Duration = Duration::from_millis(50);
@@ -128,20 +126,20 @@ async fn checkpoint(reader: DatabaseConnection, alive: mpsc::WeakSender<run_writ
 }
 
 pub(crate) async fn connect(config: &StoreConfig, connections: u32) -> Result<DatabaseConnection, DbErr> {
-    let mut options = match &config.0 {
-        Place::Sqlite(path) => sqlite(path),
-        Place::Postgres { url } => postgres(url),
+    let mut options = match &config.place {
+        Place::Sqlite(path) => sqlite(path, config.busy),
+        Place::Postgres { url } => postgres(url, config.busy),
     };
     options
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(Duration::from_millis(BUSY_MS_MAX))
+        .acquire_timeout(config.busy)
         .max_lifetime(None::<Duration>)
         .sqlx_logging(false);
     Database::connect(options).await
 }
 
-fn sqlite(path: &Path) -> ConnectOptions {
+fn sqlite(path: &Path, busy: Duration) -> ConnectOptions {
     let path = path.to_owned();
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.map_sqlx_sqlite_pool_opts(only_at_rest);
@@ -153,7 +151,7 @@ fn sqlite(path: &Path) -> ConnectOptions {
             .create_if_missing(true)
             .journal_mode(sqlite::SqliteJournalMode::Wal)
             .synchronous(sqlite::SqliteSynchronous::Normal)
-            .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
+            .busy_timeout(busy)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES_MAX)
     });
     options
@@ -181,12 +179,13 @@ async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Err
 }
 
 /// A connection is tried before it is used, so that a PostgreSQL that was started anew costs no request its answer.
-fn postgres(url: &str) -> ConnectOptions {
+fn postgres(url: &str, busy: Duration) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
-    options.test_before_acquire(true).map_sqlx_postgres_opts(|given| {
+    let busy_ms = busy.as_millis() as u64;
+    options.test_before_acquire(true).map_sqlx_postgres_opts(move |given| {
         given
             .application_name("madang")
-            .options([("lock_timeout", BUSY_MS_MAX), ("idle_in_transaction_session_timeout", FORGOTTEN_MS_MAX)])
+            .options([("lock_timeout", busy_ms), ("idle_in_transaction_session_timeout", FORGOTTEN_MS_MAX)])
     });
     options
 }

@@ -1,6 +1,6 @@
 //! What may go wrong with the database.
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr};
 
 /// SQLite's `SQLITE_BUSY` and its kinds (<https://www.sqlite.org/rescode.html>), PostgreSQL's `lock_not_available`
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
@@ -34,7 +34,10 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether somebody else held the database for too long; later it may work.
-    pub(crate) fn is_busy(&self) -> bool {
+    pub fn is_busy(&self) -> bool {
+        if let Self::Database { source: DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), .. } = self {
+            return true;
+        }
         let Self::Database { source: DbErr::Conn(error) | DbErr::Exec(error) | DbErr::Query(error), .. } = self else {
             return false;
         };

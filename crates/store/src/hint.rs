@@ -135,7 +135,7 @@ impl HintBoard {
     pub async fn open(config: &StoreConfig, writer: &DatabaseConnection) -> Result<Self, DbErr> {
         let here = broadcast::Sender::new(BEHIND_MAX);
         let owed = Arc::new(AtomicBool::new(false));
-        let Place::Postgres { url } = &config.0 else { return Ok(Self { here, elsewhere: None, owed }) };
+        let Place::Postgres { url } = &config.place else { return Ok(Self { here, elsewhere: None, owed }) };
         let ear = Ear { url: url.clone(), channel: channel(writer).await?, us: name(), here: here.downgrade() };
         // Listens before anybody may rely on it.
         let listener = ear.listen().await.map_err(|error| DbErr::Custom(error.to_string()))?;

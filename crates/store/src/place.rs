@@ -4,6 +4,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
+    time::Duration,
 };
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
@@ -13,7 +14,14 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 /// As text: `postgres://user:password@host/database`, `postgres:///database?host=/run/postgresql`, `sqlite:/var/lib/madang.db`, or
 /// just the path of a file. Neither `Debug` nor `Display` shows a password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StoreConfig(pub(crate) Place);
+pub struct StoreConfig {
+    pub(crate) place: Place,
+    /// How long an operation waits for a connection or a lock.
+    pub(crate) busy: Duration,
+}
+
+/// Where nobody says how long.
+const BUSY: Duration = Duration::from_secs(5);
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -34,12 +42,12 @@ pub struct StoreConfigError {
 impl StoreConfig {
     /// A SQLite file; its directory must exist.
     pub fn sqlite(path: impl Into<PathBuf>) -> Self {
-        Self(Place::Sqlite(path.into()))
+        Self::at(Place::Sqlite(path.into()))
     }
 
     /// The file, if it is one.
     pub fn path(&self) -> Option<&Path> {
-        match &self.0 {
+        match &self.place {
             Place::Sqlite(path) => Some(path),
             Place::Postgres { .. } => None,
         }
@@ -47,7 +55,17 @@ impl StoreConfig {
 
     /// Whether several servers may share it.
     pub fn is_shared(&self) -> bool {
-        matches!(self.0, Place::Postgres { .. })
+        matches!(self.place, Place::Postgres { .. })
+    }
+
+    /// With operations that wait for so long for a connection or a lock; five seconds else.
+    #[must_use]
+    pub fn waiting(self, busy: Duration) -> Self {
+        Self { busy, ..self }
+    }
+
+    fn at(place: Place) -> Self {
+        Self { place, busy: BUSY }
     }
 }
 
@@ -60,7 +78,7 @@ impl FromStr for StoreConfig {
             let known = PgConnectOptions::from_str(text).map_err(|source| error(&source.to_string()))?;
             // Without a name PostgreSQL would take the user's, which nobody means.
             known.get_database().ok_or_else(|| error("the name of the database is missing"))?;
-            return Ok(Self(Place::Postgres { url: text.to_owned() }));
+            return Ok(Self::at(Place::Postgres { url: text.to_owned() }));
         }
         let path = text.strip_prefix("sqlite:").unwrap_or(text);
         let path = path.strip_prefix("//").unwrap_or(path);
@@ -76,7 +94,7 @@ impl FromStr for StoreConfig {
 
 impl fmt::Display for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.place {
             Place::Sqlite(path) => write!(f, "{}", path.display()),
             Place::Postgres { url } => {
                 // Parsed before, so this is there; a password may stand anywhere in the text.

@@ -132,6 +132,11 @@ impl From<StoreError> for Failure {
                     "the store of large results does not answer; nothing is lost, ask again later",
                 )
             },
+            error if error.is_busy() => Self {
+                retry_after_ms: Some(RETRY_CAPACITY_MS),
+                source: Some(Arc::new(error)),
+                ..Self::new(ProblemKind::Unavailable, "the database has too much to do now; ask again")
+            },
             other => Self::internal("the database", other),
         }
     }
