@@ -84,6 +84,12 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
     config.advertise =
         file.checked("advertise", "http://", |url| url.starts_with("http://")).or(config.advertise.take());
     config.node_lease_ms = file.number("node_lease_ms").unwrap_or(config.node_lease_ms);
+    if let Some(silent_ms) = file.number("node_silent_ms") {
+        config.node_silent_ms = silent_ms;
+        if silent_ms >= config.node_lease_ms {
+            file.problem("node_silent_ms", "is less than `node_lease_ms`: a node is silent before it is given up");
+        }
+    }
     config.public_url = file.checked("public_url", "http:// or https://", is_web).or(config.public_url.take());
     config.key_file = file.text("key_file").map(Into::into).or(config.key_file.take());
     config.trusted_proxies = file.list("trusted_proxies", "ADDRESS or ADDRESS/BITS").unwrap_or_default();
@@ -318,6 +324,8 @@ mod tests {
             key_file = "/etc/madang/server.key"
             trusted_proxies = ["10.0.0.0/8", "::1"]
             keep_audit_days = 30
+            node_lease_ms = 240000
+            node_silent_ms = 60000
             apps_listen = "127.0.0.1:9002"
             apps_url = "https://apps.example.org"
             apps_domain = "apps.example.org"
@@ -370,6 +378,7 @@ mod tests {
         assert!(config.database.as_ref().is_some_and(|database| database.is_shared()));
         assert_eq!((config.trusted_proxies.len(), config.keep_audit_days), (2, 30));
         assert_eq!(config.rates.client_per_minute.get(), 60);
+        assert_eq!((config.node_silent_ms, config.node_lease_ms), (60_000, 240_000));
         let results = config.results.as_ref().unwrap();
         assert_eq!((results.url.as_str(), results.beyond_bytes), ("s3://madang/results", 1_000));
         assert_eq!(results.endpoint.as_deref(), Some("https://s3.example.org"));
@@ -386,6 +395,7 @@ mod tests {
             listen = "here"
             trusted_proxies = ["10.0.0.0/99"]
             keep_audit_days = 0
+            node_silent_ms = 120000
             apps_url = "apps.example.org"
             [rates]
             client_per_minute = "many"
@@ -416,6 +426,7 @@ mod tests {
             "`listen` is ADDRESS:PORT",
             "`trusted_proxies` is a list",
             "`keep_audit_days` is a whole number",
+            "`node_silent_ms` is less than `node_lease_ms`",
             "`apps_url` is http:// or https://",
             "`rates.client_per_minute` is a whole number",
             "`rates.per_hour` is unknown",

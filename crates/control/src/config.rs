@@ -44,10 +44,22 @@ pub struct ControlConfig {
     pub session_suspend_idle_ms: u64,
     /// How long creating a session waits for its start before it answers with a session that is still starting.
     pub session_start_wait_ms: u64,
+    /// A node that was not heard for so long is silent: nothing new goes there, and what was asked of it has failed.
+    pub node_silent_ms: u64,
     /// What is on a node that was not heard for so long is given up.
     pub node_lease_ms: u64,
+    /// Where several processes share a database: what one leads another takes over when it was not heard for so long.
+    pub lease_ms: u64,
+    /// How long a request waits for a process that leads, or a node that has not dialled yet. Longer than a lease lasts.
+    pub leader_wait_ms: u64,
+    /// How long an answer waits for what other processes know.
+    pub process_wait_ms: u64,
+    /// How long whoever runs a task by hand waits for its end.
+    pub task_wait_ms: u64,
     /// How long runs in progress may go on once the server drains.
     pub drain_ms: u64,
+    /// How long those that end with the server may take to do so once that time is over; half of it before they are given up.
+    pub cancel_ms: u64,
     /// Time between two looks of the reconciler; it also looks whenever the node reports a change. Five seconds is the promise.
     pub reconcile_ms: u64,
     /// Time between two looks at how much of sessions their programs use.
@@ -76,6 +88,8 @@ pub struct ControlConfig {
     pub head_wait_ms: u64,
     /// How long a request's body may stand still; the whole body of somebody who has not signed in may take no longer.
     pub body_wait_ms: u64,
+    /// How long what somebody still sends who was refused is read, so that they can read why.
+    pub linger_ms: u64,
     /// How often anybody may ask.
     pub rates: RateLimits,
     /// Where large results of runs are kept. None: with the others, in the database.
@@ -115,8 +129,14 @@ impl ControlConfig {
             session_idle_ms: 3_600_000,
             session_suspend_idle_ms: 0,
             session_start_wait_ms: 10_000,
+            node_silent_ms: 5_000,
             node_lease_ms: 120_000,
+            lease_ms: 3_000,
+            leader_wait_ms: 10_000,
+            process_wait_ms: 3_000,
+            task_wait_ms: 10_000,
             drain_ms: 10_000,
+            cancel_ms: 4_000,
             reconcile_ms: 2_000,
             utilization_ms: 60_000,
             refresh_ms: 1_000,
@@ -132,6 +152,7 @@ impl ControlConfig {
             // Proxies keep connections for a minute.
             head_wait_ms: 65_000,
             body_wait_ms: 30_000,
+            linger_ms: 2_000,
             rates: RateLimits::default(),
             results: None,
             providers: Vec::new(),

@@ -28,10 +28,8 @@ use crate::{
     http::Peer,
 };
 
-/// As much of what is still on its way is read, and thrown away, after the last answer of a connection …
+/// As much of what is still on its way is read, and thrown away, after the last answer of a connection.
 const LINGER_BYTES_MAX: u64 = 64 << 20;
-/// … for as long.
-const LINGER_WAIT: Duration = Duration::from_secs(2);
 
 pub(crate) async fn serve_tcp(app: Arc<App>, listener: TcpListener, router: Router) {
     serve(app, listener, router, tcp_peer).await;
@@ -67,7 +65,8 @@ async fn serve<L: Listener>(app: Arc<App>, mut listener: L, router: Router, peer
             Some(_) = connections.join_next() => {}
             Some((turn, (io, address))) = next => {
                 let peer = peer(&io, &address);
-                connections.spawn(converse(Arc::clone(&app), Lingering::new(io, turn), peer, router.clone()));
+                let io = Lingering::new(io, turn, Duration::from_millis(app.config.linger_ms));
+                connections.spawn(converse(Arc::clone(&app), io, peer, router.clone()));
             }
         }
     }
@@ -102,11 +101,12 @@ struct Lingering<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> {
     rest: Option<(S, OwnedSemaphorePermit)>,
     /// The other end has closed.
     ended: bool,
+    wait: Duration,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Lingering<S> {
-    fn new(io: S, turn: OwnedSemaphorePermit) -> Self {
-        Self { rest: Some((io, turn)), ended: false }
+    fn new(io: S, turn: OwnedSemaphorePermit, wait: Duration) -> Self {
+        Self { rest: Some((io, turn)), ended: false, wait }
     }
 
     fn io(self: Pin<&mut Self>) -> io::Result<Pin<&mut S>> {
@@ -120,13 +120,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Drop for Lingering<S> {
         let (Some((mut io, turn)), false, Ok(runtime)) = (self.rest.take(), self.ended, Handle::try_current()) else {
             return;
         };
+        let wait = self.wait;
         runtime.spawn(async move {
             let linger = async {
                 io.shutdown().await?;
                 tokio::io::copy(&mut (&mut io).take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await
             };
             // Whoever sends more, or slower, has had its answer for as long.
-            let _ = tokio::time::timeout(LINGER_WAIT, linger).await;
+            let _ = tokio::time::timeout(wait, linger).await;
             drop((io, turn));
         });
     }

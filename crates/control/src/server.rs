@@ -33,8 +33,6 @@ use crate::{
 };
 
 const DATABASE: &str = "madang.db";
-/// How long runs may take to report their end after they were cancelled.
-const CANCEL_MS_MAX: u64 = 2_000;
 /// How long connections may take to end once streams were told to.
 const CLOSE_MS_MAX: u64 = 2_000;
 
@@ -358,9 +356,10 @@ async fn drain(app: Arc<App>) {
             // Those of sessions go on without us, and the next server takes them up.
             let ours = || app.runs_live().into_iter().filter(|run| run.facts.session.is_none());
             ours().for_each(|run| run.wish(crate::app::Wish::Cancel));
-            if !ours_end_within(&app, CANCEL_MS_MAX).await {
+            let half_ms = app.config.cancel_ms / 2;
+            if !ours_end_within(&app, half_ms).await {
                 ours().for_each(|run| run.wish(crate::app::Wish::Abandon("the server stopped".to_owned())));
-                ours_end_within(&app, CANCEL_MS_MAX).await;
+                ours_end_within(&app, half_ms).await;
             }
         }
     };

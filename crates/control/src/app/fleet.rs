@@ -21,8 +21,6 @@ use tokio_util::task::AbortOnDropHandle;
 /// Changes of sandboxes that a slow reader may be behind.
 const SEEN_MAX: usize = 4_096;
 
-/// How long an order waits for a node that has not come yet.
-const ARRIVAL_WAIT: Duration = Duration::from_secs(10);
 /// Nodes that were removed and are remembered; the oldest are long out of their lease.
 const REMOVED_MAX: usize = 4_096;
 
@@ -112,6 +110,8 @@ pub struct Fleet {
     pub(crate) changed: Arc<Notify>,
     /// Counts such changes, for whoever has looked before.
     revision: Arc<AtomicU64>,
+    /// How long an order waits for a node that has not come yet.
+    arrival_wait: Duration,
 }
 
 impl std::fmt::Debug for Fleet {
@@ -120,14 +120,12 @@ impl std::fmt::Debug for Fleet {
     }
 }
 
-impl Default for Fleet {
-    fn default() -> Self {
-        let (joined, places, removed, changed, revision) = Default::default();
-        Self { joined, places, removed, seen: broadcast::Sender::new(SEEN_MAX), changed, revision }
-    }
-}
-
 impl Fleet {
+    pub(crate) fn new(arrival_wait: Duration) -> Self {
+        let (joined, places, removed, changed, revision) = Default::default();
+        Self { joined, places, removed, seen: broadcast::Sender::new(SEEN_MAX), changed, revision, arrival_wait }
+    }
+
     /// A node that is new, came back with another link, or of which something else is wanted now.
     pub fn join(&self, member: Member) {
         let (revision, changed) = (Arc::clone(&self.revision), Arc::clone(&self.changed));
@@ -267,7 +265,7 @@ impl Fleet {
         if *presence.borrow_and_update() == Presence::Unheard {
             let comes = presence.wait_for(|presence| *presence == Presence::Here);
             // Late is no error here: the node itself says what is wrong.
-            let _ = tokio::time::timeout(ARRIVAL_WAIT, comes).await;
+            let _ = tokio::time::timeout(self.arrival_wait, comes).await;
         }
         Ok(node)
     }

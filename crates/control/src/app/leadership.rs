@@ -16,8 +16,6 @@ use tokio::sync::watch;
 
 use super::{App, Failure, GROUP_DEFAULT, Wish, fleet::Member, live_places, live_session::LiveSession};
 
-/// How long a lease lasts if it is not taken again.
-pub(crate) const LEASE_MS: u64 = 3_000;
 /// Bytes of the secret between processes.
 const SECRET_BYTES: usize = 32;
 /// What the lease of a group is called.
@@ -37,6 +35,8 @@ pub(crate) enum Leader {
 #[derive(Debug)]
 pub(crate) struct Leadership {
     us: ControlId,
+    /// How long a lease lasts if it is not taken again.
+    lease: Duration,
     /// None: there is no other process.
     seats: Option<Mutex<BTreeMap<String, Seat>>>,
     /// Counts changes, for whoever waits for a leader.
@@ -80,19 +80,20 @@ pub(crate) enum Change {
 }
 
 impl Leadership {
-    pub async fn load(store: &Store) -> Result<Self, StoreError> {
+    /// `lease` is how long a lease lasts if it is not taken again.
+    pub async fn load(store: &Store, lease: Duration) -> Result<Self, StoreError> {
         if !store.is_shared() {
-            return Ok(Self::new(None, Vec::new()));
+            return Ok(Self::new(lease, None, Vec::new()));
         }
         let mut secret = vec![0; SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(|_| StoreError::Closed { doing: "making a secret" })?;
-        Ok(Self::new(Some(Mutex::default()), store.secret_ensure("forward", &secret).await?))
+        Ok(Self::new(lease, Some(Mutex::default()), store.secret_ensure("forward", &secret).await?))
     }
 
-    fn new(seats: Option<Mutex<BTreeMap<String, Seat>>>, secret: Vec<u8>) -> Self {
+    fn new(lease: Duration, seats: Option<Mutex<BTreeMap<String, Seat>>>, secret: Vec<u8>) -> Self {
         let (changes, taking_up, knows, groups_with_nodes) = Default::default();
         let knows_since = (Instant::now(), knows);
-        Self { us: ControlId::new(), seats, changes, secret, taking_up, knows_since, groups_with_nodes }
+        Self { us: ControlId::new(), lease, seats, changes, secret, taking_up, knows_since, groups_with_nodes }
     }
 
     pub fn secret(&self) -> &[u8] {
@@ -184,7 +185,7 @@ impl Leadership {
     /// The lease was taken at `asked` or later. Whoever takes it anew under the very next term was alone meanwhile: nothing in memory is old.
     pub fn taken(&self, group: &str, lease: Lease, asked: Instant) -> Change {
         let Some(mut seats) = self.seats() else { return Change::None };
-        let until = asked + Duration::from_millis(LEASE_MS);
+        let until = asked + self.lease;
         let ready = match seats.get(group) {
             Some(Seat::Ours { lease: known, ready, .. }) if lease.term == known.term => Some(*ready),
             Some(Seat::Ours { lease: known, ready: true, .. }) if lease.term == known.term + 1 => Some(true),
@@ -405,8 +406,11 @@ impl App {
 mod tests {
     use super::*;
 
+    /// Long enough for what is asked while it is said to hold.
+    const LEASE: Duration = Duration::from_secs(120);
+
     fn leadership() -> Leadership {
-        Leadership::new(Some(Mutex::default()), Vec::new())
+        Leadership::new(LEASE, Some(Mutex::default()), Vec::new())
     }
 
     fn lease(of: &Leadership, term: u64) -> Lease {
@@ -437,7 +441,7 @@ mod tests {
         assert!(ours.leads("g"));
         assert_eq!(ours.taken("g", lease(&ours, 1), asked), Change::None);
         assert!(ours.leads("g"));
-        let long_ago = asked.checked_sub(Duration::from_millis(LEASE_MS)).unwrap();
+        let long_ago = asked.checked_sub(LEASE).unwrap();
         assert_eq!(ours.taken("g", lease(&ours, 1), long_ago), Change::None);
         assert!(!ours.leads("g"), "what the database granted is over");
     }
@@ -445,7 +449,7 @@ mod tests {
     #[test]
     fn what_is_in_memory_stays_while_nobody_else_leads() {
         let ours = leadership();
-        let long_ago = Instant::now().checked_sub(Duration::from_millis(LEASE_MS)).unwrap();
+        let long_ago = Instant::now().checked_sub(LEASE).unwrap();
         ours.taken("g", lease(&ours, 1), long_ago);
         assert_eq!(ours.taken("g", lease(&ours, 2), Instant::now()), Change::Gained, "it was not ready");
         ours.ready("g", 1);

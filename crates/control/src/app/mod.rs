@@ -75,6 +75,7 @@ mod validate;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use madang_ids::{NodeId, RunId, SandboxId, SessionId};
@@ -162,10 +163,10 @@ impl App {
         signin: Signin,
     ) -> Result<Arc<Self>, StoreError> {
         let people = People::load(&store).await?;
-        let leadership = Leadership::load(&store).await?;
+        let leadership = Leadership::load(&store, Duration::from_millis(config.lease_ms)).await?;
         // Where others may lead, sessions are read once this process does.
         let live = if leadership.is_alone() { store.session_list_live().await? } else { Vec::new() };
-        let fleet = Arc::new(Fleet::default());
+        let fleet = Arc::new(Fleet::new(Duration::from_millis(config.leader_wait_ms)));
         let queue = Queue::new(Arc::clone(&fleet.changed));
         if let Some(node) = node {
             fleet.join(Member::of(store.node_ensure(&local_node()).await?, node));

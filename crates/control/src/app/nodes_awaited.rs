@@ -15,9 +15,6 @@ use super::{
     fleet::{Member, MemberState},
 };
 
-/// How long nodes are waited for, from when this process began to listen to them: it may take one several attempts to find it.
-const NODES_WAIT_MS: u64 = 10_000;
-
 impl App {
     /// A language that can run here, once there is a node that could run anything.
     pub(super) async fn language_wanted(&self, id: Option<&str>) -> Result<Option<LanguageSeen>, Failure> {
@@ -61,8 +58,9 @@ impl App {
         }
     }
 
+    /// From when this process began to listen to them: it may take one several attempts to find it.
     fn nodes_wait_left_ms(&self) -> u64 {
-        NODES_WAIT_MS.saturating_sub(self.leadership.began_to_know().elapsed().as_millis() as u64)
+        self.config.leader_wait_ms.saturating_sub(self.leadership.began_to_know().elapsed().as_millis() as u64)
     }
 }
 

@@ -54,7 +54,8 @@ impl Entrance {
         let authority = authority(app).await?;
         let fingerprint = authority.fingerprint();
         let ticket_key = Some(app.signin.tickets.verifier().key());
-        let config = HubConfig { lost_ms: app.config.node_lease_ms, ticket_key, ..HubConfig::default() };
+        let (silent_ms, lost_ms) = (app.config.node_silent_ms, app.config.node_lease_ms);
+        let config = HubConfig { silent_ms, lost_ms, ticket_key, ..HubConfig::default() };
         let registry: Arc<dyn Registry> = Arc::new(registry::StoreRegistry::new(app));
         Ok(Self { hub: Hub::new(authority, registry, config)?, authority: fingerprint })
     }

@@ -1,6 +1,6 @@
 //! What happens in the server, as it happens.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
@@ -9,7 +9,6 @@ use madang_public_api::ServerEvent;
 use super::{
     Shared,
     auth::Asking,
-    follow::HEARD_WAIT,
     stream::{self, Format},
 };
 use crate::app::Failure;
@@ -27,7 +26,7 @@ pub(super) async fn event_stream(
 ) -> Result<Response, Failure> {
     let format = Format::asked(&headers).unwrap_or(Format::ServerSent);
     let resume = stream::resume_at(&headers)?;
-    app.events.hears(&app.leadership.others(), HEARD_WAIT).await;
+    app.events.hears(&app.leadership.others(), Duration::from_millis(app.config.process_wait_ms)).await;
     let news = app.events.subscribe();
     let from = if headers.contains_key("last-event-id") { resume } else { *news.borrow() };
     let ring = Arc::clone(&app);

@@ -40,8 +40,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// A line of a stream; events are small.
 const LINE_BYTES_MAX: usize = 1 << 20;
-/// How long a new listener waits until every process that leads is heard.
-pub(super) const HEARD_WAIT: Duration = Duration::from_secs(3);
 
 /// From which event on.
 #[derive(Debug, Default, Deserialize)]

@@ -43,8 +43,6 @@ use crate::{
 const FORWARDED: HeaderName = HeaderName::from_static("madang-forwarded");
 /// In whose work the request was, where it is somebody else's: from the process that answered to the one that was asked, which notes it.
 const INSIDE: HeaderName = HeaderName::from_static("madang-inside");
-/// How long a request waits for somebody to lead: longer than a lease lasts.
-const LEADER_WAIT: Duration = Duration::from_secs(10);
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Between two looks for somebody who can be reached.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -82,7 +80,8 @@ pub(super) async fn lead(State(app): State<Shared>, request: Request, next: Next
         Some(vouching) => vouching?.hops,
         None => 0,
     };
-    match tokio::time::timeout(LEADER_WAIT, find(&app, &group, hops)).await {
+    let wait = Duration::from_millis(app.config.leader_wait_ms);
+    match tokio::time::timeout(wait, find(&app, &group, hops)).await {
         Ok(Found::Here) => Ok(next.run(request).await),
         Ok(Found::There(host, stream)) => send(&app, (&host, stream), request, hops + 1).await,
         Ok(Found::Gone) => Err(Failure::led_elsewhere()),
@@ -100,7 +99,7 @@ enum Found {
 /// Looks until somebody leads and can be reached: one that has just died is believed to lead until its lease ends.
 async fn find(app: &App, group: &str, hops: u8) -> Found {
     loop {
-        match app.leadership.leader_within(group, LEADER_WAIT).await {
+        match app.leadership.leader_within(group, Duration::from_millis(app.config.leader_wait_ms)).await {
             Leader::Us => return Found::Here,
             Leader::At(_) if hops >= HOPS_MAX => return Found::Gone,
             Leader::At(address) => {

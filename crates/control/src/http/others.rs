@@ -10,9 +10,6 @@ use serde::de::DeserializeOwned;
 use super::{Shared, forward};
 use crate::app::{Asker, Failure, leadership::Leader};
 
-/// How long an answer waits for those of other processes.
-const ANSWER_WAIT: Duration = Duration::from_secs(3);
-
 /// The other processes that lead something: an extractor of handlers. Whoever was asked by another process asks nobody else.
 pub(super) struct Others {
     target: String,
@@ -33,11 +30,12 @@ impl FromRequestParts<Shared> for Others {
 impl Others {
     /// What they answer to the same question; one that does not answer is left out.
     pub async fn ask<T: DeserializeOwned>(&self, app: &Shared, asker: &Arc<Asker>) -> Vec<(String, T)> {
+        let wait = Duration::from_millis(app.config.process_wait_ms);
         let ask = |address: &String| {
             let address = address.clone();
             async move {
                 let asked = forward::ask_json(app, &address, asker, &self.target);
-                match tokio::time::timeout(ANSWER_WAIT, asked).await {
+                match tokio::time::timeout(wait, asked).await {
                     Ok(Ok(answer)) => Some((address, answer)),
                     Ok(Err(failure)) => {
                         tracing::warn!(address, error = ?failure, "another process does not say what it leads");

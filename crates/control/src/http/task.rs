@@ -18,11 +18,6 @@ use utoipa::IntoParams;
 use super::{Shared, auth::Asking, body::ApiQuery, forward};
 use crate::app::{App, Asker, Failure};
 
-/// How long an answer waits for the run that it started.
-const RUN_WAIT: Duration = Duration::from_secs(10);
-/// How long it waits for another process to say how its tasks do.
-const PROCESS_WAIT: Duration = Duration::from_secs(3);
-
 /// What this process does by itself: last run, result, next run of each task.
 #[utoipa::path(get, path = "/api/v1/tasks", tag = "house", responses((status = 200, body = Page<TaskView>)))]
 pub(super) async fn task_list(State(app): State<Shared>) -> Json<Page<TaskView>> {
@@ -77,7 +72,7 @@ pub(super) async fn task_run(
         return forward::ask(&app, address(process)?, &asker, (Method::POST, &target)).await;
     }
     let task = app.tasks.find(&name).ok_or_else(|| Failure::not_found("the task"))?;
-    Ok(Json(task.run_now(RUN_WAIT).await).into_response())
+    Ok(Json(task.run_now(Duration::from_millis(app.config.task_wait_ms)).await).into_response())
 }
 
 fn address(process: &ControlProcess) -> Result<&str, Failure> {
@@ -106,10 +101,11 @@ fn our_view(app: &App, known: Option<&ControlProcess>) -> ProcessView {
 async fn other_view(app: &Shared, asker: &Arc<Asker>, process: &ControlProcess) -> ProcessView {
     let target = format!("{BASE_PATH}/tasks");
     let asked = async { forward::ask_json::<Page<TaskView>>(app, address(process)?, asker, &target).await };
-    let tasks = match tokio::time::timeout(PROCESS_WAIT, asked).await {
+    let wait = Duration::from_millis(app.config.process_wait_ms);
+    let tasks = match tokio::time::timeout(wait, asked).await {
         Ok(Ok(page)) => Ok(page.items),
         Ok(Err(failure)) => Err(failure.detail),
-        Err(_) => Err(format!("it did not answer within {PROCESS_WAIT:?}")),
+        Err(_) => Err(format!("it did not answer within {wait:?}")),
     };
     let view = kept_view(process);
     match tasks {

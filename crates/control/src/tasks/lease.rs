@@ -17,10 +17,10 @@ use sha2::{Digest as _, Sha256};
 use super::{Done, TaskPlan};
 use crate::app::{
     App,
-    leadership::{Change, LEASE_MS, lease_name},
+    leadership::{Change, lease_name},
 };
 
-/// Three tries fit into a lease; one that hangs is given up before the lease ends.
+/// Three tries fit into a lease of the default length; one that hangs is given up before the lease ends.
 pub(super) const PLAN: TaskPlan = TaskPlan {
     name: "lease",
     period: Duration::from_millis(800),
@@ -51,6 +51,7 @@ struct Memory {
 /// Who is there, and who leads.
 struct Look {
     us: ControlId,
+    lease_ms: u64,
     now_ms: u64,
     processes: Vec<ControlProcess>,
     leases: Vec<LeaseView>,
@@ -65,7 +66,7 @@ impl Look {
     /// The process that should lead the group, of those that are there.
     fn best(&self, group: &str) -> Option<&ControlProcess> {
         let here = |process: &&ControlProcess| {
-            self.now_ms.saturating_sub(process.seen_ms) < LEASE_MS && process.address.is_some()
+            self.now_ms.saturating_sub(process.seen_ms) < self.lease_ms && process.address.is_some()
         };
         self.processes.iter().filter(here).max_by_key(|process| weight(group, process.id))
     }
@@ -98,6 +99,7 @@ impl Holder {
         let groups = app.groups_look().await.map_err(|failure| failure.detail)?;
         let look = Look {
             us,
+            lease_ms: app.config.lease_ms,
             now_ms: app.store.now_ms().await?,
             processes: app.store.control_process_list().await?,
             leases: app.store.lease_list().await?,
@@ -105,7 +107,7 @@ impl Holder {
         let wanted = self.wanted(app, &look, &groups);
         let asked = Instant::now();
         let names = wanted.iter().map(|group| lease_name(group)).collect();
-        let taken = app.store.leases_take(&names, us, LEASE_MS).await?;
+        let taken = app.store.leases_take(&names, us, app.config.lease_ms).await?;
         let mut ours = 0;
         for group in &groups {
             let name = lease_name(group);

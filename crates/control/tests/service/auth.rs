@@ -54,9 +54,9 @@ async fn the_socket_knows_its_owner() {
 #[tokio::test]
 async fn the_files_are_private_and_the_token_stays() {
     let world = World::new().await;
-    let files: &[_] = match world.home.database() {
-        Some(_) => &["admin.token"],
-        None => &["admin.token", "madang.db", "madang.db-wal"],
+    let files: &[_] = match world.home.database().is_shared() {
+        true => &["admin.token"],
+        false => &["admin.token", "madang.db", "madang.db-wal"],
     };
     for file in files {
         let metadata = std::fs::metadata(world.home.path().join(file)).unwrap();
@@ -79,7 +79,7 @@ async fn a_token_file_that_others_may_read_is_refused() {
     for mode in [0o640, 0o604, 0o620] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let mut config = madang_control::ControlConfig::new(home.path());
-        config.database = home.database();
+        config.database = Some(home.database());
         let refused = madang_control::Server::build(config, Some(std::sync::Arc::new(node.clone()))).await.unwrap_err();
         assert!(refused.to_string().contains(&format!("mode {mode:03o}")), "{refused}");
     }

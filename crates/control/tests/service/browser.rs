@@ -109,6 +109,24 @@ async fn a_websocket_must_come_from_this_host() {
     browser.send(Method::GET, &path, &upgrade, Value::Null).await.problem(403, "forbidden");
 }
 
+/// Guesses until whoever does has to wait for so many seconds; how often that was judged.
+async fn guess(world: &World, name: &str, thief: &[(&str, &str)], wait_s: u64) -> usize {
+    let mut judged = 0;
+    loop {
+        let wrong = try_password(world, name, "wrong", thief).await;
+        if wrong.status == 429 {
+            let wait: u64 = wrong.headers["retry-after"].to_str().unwrap().parse().unwrap();
+            if wait >= wait_s {
+                return judged;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            continue;
+        }
+        assert_eq!(wrong.problem(401, "unauthenticated")["detail"], "the name or the password is wrong");
+        judged += 1;
+    }
+}
+
 #[tokio::test]
 async fn guessing_locks_out_the_guesser_alone() {
     let world = World::with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
@@ -116,12 +134,17 @@ async fn guessing_locks_out_the_guesser_alone() {
     let browser = sign_in(&world).await;
     let thief = [("x-forwarded-for", "203.0.113.7")];
     for name in ["administrator", "nobody-of-that-name"] {
-        for _ in 0..5 {
-            let wrong = try_password(&world, name, "wrong", &thief).await.problem(401, "unauthenticated");
-            assert_eq!(wrong["detail"], "the name or the password is wrong");
+        let judged = guess(&world, name, &thief, 1).await;
+        assert!(judged >= 5, "the first cost nothing: {judged}");
+        let mut locked = try_password(&world, name, PASSWORD, &thief).await;
+        // A second may be over before the next question is there, and what is right counts then: longer waits come to whoever goes on.
+        for wait_s in [4, 16] {
+            if locked.status != 429 {
+                guess(&world, name, &thief, wait_s).await;
+                locked = try_password(&world, name, PASSWORD, &thief).await;
+            }
         }
         // Also with the right password, and also where nobody has that name.
-        let locked = try_password(&world, name, PASSWORD, &thief).await;
         assert_eq!(locked.problem(429, "too-many")["limit"], "signin.attempts");
         assert!(locked.headers.contains_key("retry-after"));
     }
@@ -188,18 +211,17 @@ async fn over_tls_cookies_are_guarded() {
 
 #[tokio::test]
 async fn who_asks_too_often_is_told_when_to_come_again() {
-    let few = NonZeroU32::new(3).unwrap();
+    // One more is allowed only a minute later.
+    let few = NonZeroU32::new(1).unwrap();
     let rates = RateLimits { administrator_per_minute: few, address_per_minute: few, ..RateLimits::default() };
     let world = World::with(|config| config.rates = rates).await;
-    for remaining in ["2", "1", "0"] {
-        let answer = world.get("/api/v1/sessions").await;
-        answer.expect(200);
-        assert_eq!(answer.headers["ratelimit-remaining"], remaining);
-        assert_eq!(
-            (&answer.headers["ratelimit-limit"], &answer.headers["ratelimit-policy"]),
-            (&"3".parse().unwrap(), &"3;w=60".parse().unwrap())
-        );
-    }
+    let answer = world.get("/api/v1/sessions").await;
+    answer.expect(200);
+    assert_eq!(answer.headers["ratelimit-remaining"], "0");
+    assert_eq!(
+        (&answer.headers["ratelimit-limit"], &answer.headers["ratelimit-policy"]),
+        (&"1".parse().unwrap(), &"1;w=60".parse().unwrap())
+    );
     let refused = world.get("/api/v1/sessions").await;
     assert_eq!(refused.problem(429, "too-many")["limit"], "rate");
     assert_eq!(refused.headers["ratelimit-remaining"], "0");
@@ -210,9 +232,7 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
         world.send_unix(&socket, Method::GET, "/api/v1/sessions", &[]).await.expect(200);
     }
     let guess = [("authorization", "Bearer guess")];
-    for _ in 0..3 {
-        world.send_bare(Method::GET, "/api/v1/sessions", &guess, "").await.problem(401, "unauthenticated");
-    }
+    world.send_bare(Method::GET, "/api/v1/sessions", &guess, "").await.problem(401, "unauthenticated");
     world.send_bare(Method::GET, "/api/v1/sessions", &guess, "").await.problem(429, "too-many");
     try_password(&world, "x", "y", &[]).await.problem(429, "too-many");
 }
@@ -267,7 +287,7 @@ async fn another_servers_key_is_noticed() {
     world.stop.drain();
     let (home, node) = world.stopped().await;
     let key = home.path().join("server.key");
-    if home.database().is_some() {
+    if home.database().is_shared() {
         assert!(!key.exists(), "servers that share a database find the key there");
         return;
     }

@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use madang_model::SessionEvent;
 use madang_node_api::Node as _;
-use madang_store::{Store, StoreConfig};
+use madang_store::Store;
 
 use crate::harness::{PATIENCE, World};
 
 async fn store_of(world: &World) -> Store {
-    let config = world.home.database().unwrap_or_else(|| StoreConfig::sqlite(world.home.path().join("madang.db")));
+    let config = world.home.database();
     Store::open(&config).await.unwrap()
 }
 

@@ -4,7 +4,7 @@ use axum::http::Method;
 use madang_ids::UserId;
 use madang_model::{FolderOwner, FolderPermission};
 use madang_public_api::bounds;
-use madang_store::{FolderShareRecord, Store, StoreConfig};
+use madang_store::{FolderShareRecord, Store};
 use madang_ticket::{FolderMay, Right, Signer};
 use serde_json::{Value, json};
 
@@ -156,7 +156,6 @@ async fn an_invitation_is_worth_what_its_sender_may_and_what_the_folder_has_room
     stage.send("orla", Method::PATCH, "/api/v1/users/ada", json!({"suspended": false})).await.expect(200);
 
     let config = stage.world.home.database();
-    let config = config.unwrap_or_else(|| StoreConfig::sqlite(stage.world.home.path().join("madang.db")));
     let store = Store::open(&config).await.unwrap();
     let place = place(&folder);
     let seen = store.folder_get(place.folder).await.unwrap().unwrap();

@@ -24,6 +24,14 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// The folder once nothing of it is copied any more: an answer does not wait for that for ever.
+    async fn copied(&self, folder: &Value) -> Value {
+        let copies = |folder: &Value| folder["state"] == "cloning" || folder["state"] == "moving";
+        self.world.until(&path(folder, ""), |folder| !copies(folder)).await
+    }
+}
+
 pub fn path(folder: &Value, rest: &str) -> String {
     format!("{FOLDERS}/{}{rest}", folder["id"].as_str().unwrap())
 }
@@ -81,7 +89,7 @@ async fn a_purge_that_a_crash_has_interrupted_is_ended_by_the_next_server() {
     world.stop.stop_now();
     let (home, node) = world.stopped().await;
     // What a server leaves that dies between both: it is kept that the folder goes, and the node was not told.
-    let config = home.database().unwrap_or_else(|| madang_store::StoreConfig::sqlite(home.path().join("madang.db")));
+    let config = home.database();
     let store = madang_store::Store::open(&config).await.unwrap();
     let seen = store.folder_get(id).await.unwrap().unwrap();
     let purging = madang_store::FolderRecord { state: madang_model::FolderState::Purging, ..seen.clone() };
@@ -103,6 +111,7 @@ async fn a_copy_holds_what_the_first_does_and_needs_leave() {
     stage.send("ada", Method::POST, &path(&source, "/clone"), clone.clone()).await.problem(403, "forbidden");
     stage.send("mona", Method::PATCH, &path(&source, ""), json!({"cloneable": true})).await.expect(200);
     let copy = stage.send("ada", Method::POST, &path(&source, "/clone"), clone).await.expect(201);
+    let copy = stage.copied(&copy).await;
     assert_eq!((&copy["state"], &copy["owner_name"]), (&json!("ready"), &json!("ada")), "{copy}");
     let seen = stage.send("ada", Method::GET, &path(&copy, "?usage=true"), Value::Null).await.expect(200);
     assert_eq!((&seen["used_bytes"], &seen["used_files"]), (&json!(40_960), &json!(4)), "{seen}");
@@ -115,6 +124,7 @@ async fn a_copy_that_does_not_fit_fails_and_says_why() {
     stage.world.node.folder_fill(place(&source), FolderUsage { bytes: 1 << 20, files: 2 }).unwrap();
     stage.world.put("/api/v1/policies/default", json!({"folder_bytes": 1_500_000})).await.expect(200);
     let copy = stage.send("ada", Method::POST, &path(&source, "/clone"), json!({"name": "twin"})).await.expect(201);
+    let copy = stage.copied(&copy).await;
     assert_eq!(copy["state"], "failed", "{copy}");
     assert!(copy["why"].as_str().unwrap().contains("quota"), "{copy}");
     stage.send("ada", Method::POST, &path(&copy, "/purge"), json!({})).await.expect(200);
@@ -131,6 +141,7 @@ async fn an_administrator_gives_a_folder_to_another_owner_with_all_that_is_in_it
     stage.send("ada", Method::POST, &path(&folder, "/owner"), to_ben.clone()).await.problem(403, "forbidden");
     stage.send("orla", Method::POST, &path(&folder, "/owner"), json!({"user": "otto"})).await.problem(422, "invalid");
     let moved = stage.send("orla", Method::POST, &path(&folder, "/owner"), to_ben).await.expect(200);
+    let moved = stage.copied(&moved).await;
     assert_eq!((&moved["state"], &moved["owner_name"]), (&json!("ready"), &json!("ben")), "{moved}");
     assert!(moved["name"].as_str().unwrap().starts_with("thesis-"), "his own keeps its name: {moved}");
     stage.send("ada", Method::GET, &path(&folder, ""), Value::Null).await.problem(404, "not-found");
@@ -151,7 +162,6 @@ async fn a_copy_that_takes_long_holds_up_nothing_else_and_is_asked_for_once() {
     assert_eq!(copy["state"], "cloning", "{copy}");
     // What a crash leaves: it is kept that the folder goes, and the node was not told.
     let config = stage.world.home.database();
-    let config = config.unwrap_or_else(|| madang_store::StoreConfig::sqlite(stage.world.home.path().join("madang.db")));
     let store = madang_store::Store::open(&config).await.unwrap();
     for round in 1..=2 {
         let purged = match round {

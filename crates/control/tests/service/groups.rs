@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    harness::{Home, PATIENCE, World},
+    harness::{Home, PATIENCE, World, shared},
     nodes::{Machine, address, takes_nodes},
 };
 
@@ -31,7 +31,7 @@ impl Two {
         let mut worlds = Vec::new();
         for _ in 0..2 {
             let settle = |config: &mut ControlConfig| {
-                config.database = Some(database.url().parse().unwrap());
+                config.database = Some(shared(&database));
                 config.handover_ms = 0;
                 takes_nodes(config);
             };

@@ -32,10 +32,19 @@ impl Home {
         self.directory.path()
     }
 
-    /// None: the server's own default, a file in its directory.
-    pub fn database(&self) -> Option<StoreConfig> {
-        self.database.is_postgres().then(|| self.database.url().parse().unwrap())
+    /// On SQLite the server's own default: a file in its directory.
+    pub fn database(&self) -> StoreConfig {
+        let config = match self.database.is_postgres() {
+            true => return shared(&self.database),
+            false => StoreConfig::sqlite(self.path().join("madang.db")),
+        };
+        config.waiting(PATIENCE)
     }
+}
+
+/// A database for several servers.
+pub fn shared(database: &TestDatabase) -> StoreConfig {
+    database.url().parse::<StoreConfig>().unwrap().waiting(PATIENCE)
 }
 
 pub struct World {
@@ -98,8 +107,9 @@ impl World {
     pub async fn on(home: Arc<Home>, node: SimNode, settle: impl FnOnce(&mut ControlConfig)) -> Self {
         let mut config = ControlConfig::new(home.path());
         config.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-        config.database = home.database();
+        config.database = Some(home.database());
         config.reconcile_ms = 50;
+        patient(&mut config);
         settle(&mut config);
         let server = Server::build(config, Some(Arc::new(node.clone()))).await.unwrap();
         let address = server.address().unwrap();
@@ -215,6 +225,11 @@ pub struct Stream {
 impl Stream {
     /// The next server-sent event: its id and its data; None at the end.
     pub async fn event(&mut self) -> Option<(u64, Value)> {
+        // Comments come all the time, so that patience with each piece would never end.
+        tokio::time::timeout(PATIENCE, self.next_event()).await.expect("nothing happens")
+    }
+
+    async fn next_event(&mut self) -> Option<(u64, Value)> {
         loop {
             let block = self.until_mark("\n\n").await?;
             let Some(id) = block.lines().find_map(|line| line.strip_prefix("id: ")) else { continue };
@@ -239,6 +254,14 @@ impl Stream {
             self.rest.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
         }
     }
+}
+
+/// What a server gives up after seconds it waits for here: no test shall fail because the machine stood still for a while.
+fn patient(config: &mut ControlConfig) {
+    let (long, longer) = (60_000, 120_000);
+    (config.session_start_wait_ms, config.drain_ms, config.task_wait_ms) = (longer, longer, longer);
+    (config.node_silent_ms, config.lease_ms, config.process_wait_ms) = (long, long, long);
+    (config.leader_wait_ms, config.cancel_ms) = (longer, longer);
 }
 
 async fn open<S>(

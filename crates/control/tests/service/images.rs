@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use madang_control::{Member, MemberState};
 use madang_ids::NodeId;
 use madang_node_api::{CommitSpec, Node, SecretRule};
-use madang_store::{ImageRecord, Store, StoreConfig};
+use madang_store::{ImageRecord, Store};
 use madang_testkit::SimNode;
 use serde_json::{Value, json};
 
@@ -49,7 +49,9 @@ async fn a_session_becomes_an_image_and_sessions_are_made_of_it() {
         let used = world.get("/api/v1/images/trained").await.expect(200);
         assert_eq!(used["committed"]["sessions"], 1);
         world.delete("/api/v1/images/trained").await.problem(409, "conflict");
-        world.delete(&format!("{SESSIONS}/{}", next["id"].as_str().unwrap())).await.expect(200);
+        let next = format!("{SESSIONS}/{}", next["id"].as_str().unwrap());
+        world.delete(&next).await.expect(200);
+        world.until(&next, |view| view["state"] == "ended").await;
     }
     let run = world.post("/api/v1/run", json!({"language": "sim", "code": "print x", "image": id, "wait": true})).await;
     assert_eq!(run.expect(200)["state"], "finished");
@@ -139,7 +141,6 @@ async fn what_a_node_keeps_of_images_that_nobody_knows_is_taken_away() {
     let kept = kept["image"]["committed"]["id"].as_str().unwrap().parse().unwrap();
     // Begun long ago, and a moment ago; nothing has come of either.
     let config = world.home.database();
-    let config = config.unwrap_or_else(|| StoreConfig::sqlite(world.home.path().join("madang.db")));
     let store = Store::open(&config).await.unwrap();
     let kept = store.image_get(kept).await.unwrap().unwrap();
     for (name, created_ms) in [("cut", 1), ("begun", kept.created_ms)] {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::harness::{Home, PATIENCE, World};
+use crate::harness::{Home, PATIENCE, World, shared};
 
 pub fn takes_nodes(config: &mut madang_control::ControlConfig) {
     config.nodes_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -22,7 +22,15 @@ pub fn takes_nodes(config: &mut madang_control::ControlConfig) {
 impl World {
     /// One that takes nodes, and places nothing on its own.
     async fn with_nodes() -> Self {
-        let world = Self::with(takes_nodes).await;
+        Self::with_nodes_and(|_| {}).await
+    }
+
+    async fn with_nodes_and(settle: impl FnOnce(&mut madang_control::ControlConfig)) -> Self {
+        let world = Self::with(|config| {
+            takes_nodes(config);
+            settle(config);
+        })
+        .await;
         world.cordon_own().await;
         world
     }
@@ -68,6 +76,8 @@ impl Machine {
     fn config(&self, controls: &str, name: &str, token: Option<&str>) -> MemberConfig {
         let mut config = MemberConfig::new(self.directory.path().join("m"), controls.to_owned(), name.to_owned());
         config.token = token.map(|token| token.parse().unwrap());
+        // Below what makes a node silent here.
+        config.silent = std::time::Duration::from_secs(50);
         config
     }
 
@@ -195,7 +205,7 @@ async fn a_node_follows_whoever_leads() {
     let (machine, mut worlds) = (Machine::new(), Vec::new());
     for _ in 0..2 {
         let settle = |config: &mut madang_control::ControlConfig| {
-            config.database = Some(database.url().parse().unwrap());
+            config.database = Some(shared(&database));
             takes_nodes(config);
         };
         let world = World::on(Home::new().await, SimNode::new(), settle).await;
@@ -248,7 +258,7 @@ async fn what_is_asked_before_any_node_has_dialled_waits_for_one() {
 }
 
 /// Longer than control lets a run go on beyond its limit.
-const OVERDUE: std::time::Duration = std::time::Duration::from_secs(120);
+const OVERDUE: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// Asks until the run has finished.
 async fn finished(world: &World, run: &str) -> Value {
@@ -265,14 +275,14 @@ async fn finished(world: &World, run: &str) -> Value {
 
 #[tokio::test]
 async fn a_run_whose_time_ends_while_its_node_is_silent_is_heard_whole_when_it_is_back() {
-    let world = World::with_nodes().await;
+    let world = World::with_nodes_and(|config| config.node_silent_ms = 10_000).await;
     let (far, near, at) = (Machine::new(), Machine::new(), address(&world));
     let token = world.node_token(json!({"uses": 2})).await;
     let link = far.serve(&at, "far", token["secret"].as_str()).await;
     let node = world.heard("far", "here").await;
     let begin = async |code: &str| {
         let session = world.session().await;
-        let run = json!({"code": code, "limits": {"wall_ms": 5_000}});
+        let run = json!({"code": code, "limits": {"wall_ms": 30_000}});
         let run = world.post(&format!("/api/v1/sessions/{session}/runs"), run).await.expect(201);
         format!("/api/v1/runs/{}", run["id"].as_str().unwrap())
     };

@@ -9,7 +9,7 @@ use madang_testkit::{SimNode, TestDatabase};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
-use crate::harness::{Home, PATIENCE, World};
+use crate::harness::{Home, PATIENCE, World, shared};
 
 /// Servers that share a database and see the same node; the first leads. None where there is no PostgreSQL and nobody insists.
 async fn several(count: usize) -> Option<(TestDatabase, Vec<World>)> {
@@ -17,7 +17,7 @@ async fn several(count: usize) -> Option<(TestDatabase, Vec<World>)> {
     let node = SimNode::new();
     let mut worlds = Vec::new();
     for _ in 0..count {
-        let config = database.url().parse().unwrap();
+        let config = shared(&database);
         let settle = |settings: &mut ControlConfig| {
             settings.database = Some(config);
             settings.refresh_ms = 3_600_000;

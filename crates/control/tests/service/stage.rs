@@ -8,7 +8,7 @@ use madang_model::{
     Role, Scopes,
     access::{Relation, Thing},
 };
-use madang_store::{Store, StoreConfig, TokenRecord};
+use madang_store::{Store, TokenRecord};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -59,7 +59,6 @@ impl Stage {
 
     async fn cast(&mut self) {
         let config = self.world.home.database();
-        let config = config.unwrap_or_else(|| StoreConfig::sqlite(self.world.home.path().join("madang.db")));
         let store = Store::open(&config).await.unwrap();
         for (name, organization, project, role, project_role) in PLAYERS {
             let user = json!({"name": name, "organization": organization, "project": project, "role": role.name()});

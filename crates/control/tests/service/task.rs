@@ -2,7 +2,7 @@
 
 use madang_ids::RunId;
 use madang_model::Verdict;
-use madang_store::{RunRecord, Store, StoreConfig};
+use madang_store::{RunRecord, Store};
 use serde_json::{Value, json};
 
 use crate::harness::World;
@@ -22,10 +22,11 @@ async fn tasks_say_how_they_do_and_run_when_told() {
     world.until("/api/v1/tasks", ran("reconcile")).await;
     let page = world.until("/api/v1/tasks", ran("prune")).await;
     let prune = page["items"].as_array().unwrap().iter().find(|task| task["name"] == "prune").unwrap().clone();
-    assert_eq!((&prune["runs"], &prune["failures_in_a_row"]), (&json!(1), &json!(0)), "{prune}");
+    assert_eq!(prune["failures_in_a_row"], 0, "{prune}");
     assert!(prune["next_at"].is_string() && prune["last"]["at"].is_string(), "{prune}");
     let again = world.post("/api/v1/tasks/prune/run", json!({})).await.expect(200);
-    assert_eq!(again["runs"], 2, "{again}");
+    // It also runs by itself, once a minute.
+    assert!(again["runs"].as_u64() > prune["runs"].as_u64(), "{prune} {again}");
     assert!(again["last"]["note"].as_str().unwrap().contains("forgot 0 runs"), "{again}");
     let processes = world.get("/api/v1/processes").await.expect(200);
     let [us] = &processes["items"].as_array().unwrap()[..] else { panic!("{processes}") };
@@ -47,7 +48,6 @@ async fn what_is_kept_and_for_how_long_is_set_and_obeyed() {
     }
     // One of each kind, which ended thirty days ago as far as the database knows, with a run.
     let config = world.home.database();
-    let config = config.unwrap_or_else(|| StoreConfig::sqlite(world.home.path().join("madang.db")));
     let store = Store::open(&config).await.unwrap();
     let batch = json!({"language": "sim", "kind": "batch", "startup_command": "print x"});
     let batch = aged(&world, &store, world.post("/api/v1/sessions", batch).await.expect(201)).await;
