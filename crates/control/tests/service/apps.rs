@@ -1,7 +1,5 @@
 //! Apps of sessions: started, listed, ended; their addresses, and tunnels to them.
 
-use std::time::Duration;
-
 use axum::http::Method;
 use futures_util::{SinkExt as _, StreamExt as _};
 use madang_model::AppsAddress;
@@ -10,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    harness::World,
+    harness::{PATIENCE, World},
     sockets::{dial_as, next},
 };
 
@@ -195,6 +193,6 @@ async fn a_tunnel_is_busy_both_ways_at_once() {
             }
         }
     };
-    let (heard, ()) = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(hears, says) }).await.unwrap();
+    let (heard, ()) = tokio::time::timeout(PATIENCE * 2, async { tokio::join!(hears, says) }).await.unwrap();
     assert_eq!(heard, PIECES * PIECE_BYTES);
 }
