@@ -14,8 +14,10 @@ from time import monotonic as _monotonic, sleep as _sleep
 _HERE = os.path.dirname(__file__)
 _HEADER_BYTES_MAX = 4096
 _FIONREAD = 0x541B
-# How long one stream waits for the reader to take what the other has written; past that somebody else keeps writing.
-_ORDER_WAIT_S_MAX = 0.05
+# How long one stream waits for the reader to take what the other has written: a reader may wait for its turn on a full machine.
+_ORDER_WAIT_S_MAX = 1.0
+# How long where somebody else keeps writing, or nobody reads: the last wait was in vain.
+_ORDER_WAIT_S_MIN = 0.05
 _YIELDS_BEFORE_SLEEP = 50
 _VERSION = "python%d.%d" % sys.version_info[:2]
 # Where packages are: Debian's three places, and everybody else's one.
@@ -32,24 +34,32 @@ def _unread(fd):
         return 0
 
 
-def _wait_until_read(fd):
-    if not _unread(fd):
-        return
-    end = _monotonic() + _ORDER_WAIT_S_MAX
+def _wait_until_read(fd, patience):
+    """Waits so long at most; answers how long it is worth waiting the next time."""
+    unread = _unread(fd)
+    begun = _monotonic() if unread else 0
     yields = 0
-    while _unread(fd) and _monotonic() < end:
+    while unread:
         yields += 1
         os.sched_yield() if yields < _YIELDS_BEFORE_SLEEP else _sleep(0.0002)
+        before, unread = unread, _unread(fd)
+        if unread > before:
+            patience = _ORDER_WAIT_S_MIN
+        if unread and _monotonic() - begun > patience:
+            return _ORDER_WAIT_S_MIN
+    return _ORDER_WAIT_S_MAX
 
 
 class _Output(_io.FileIO):
     """Descriptor 1 or 2; what was written to the other one has been taken by the reader before this one writes."""
 
+    patience = _ORDER_WAIT_S_MAX
+
     def write(self, data):
         other = self.other
         if other.written:
             other.written = False
-            _wait_until_read(other.fileno())
+            other.patience = _wait_until_read(other.fileno(), other.patience)
         self.written = True
         return _io.FileIO.write(self, data)
 

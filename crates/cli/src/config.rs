@@ -90,6 +90,7 @@ fn apply_text(text: &str, config: &mut ControlConfig) -> Result<Beside, Vec<Stri
             file.problem("node_silent_ms", "is less than `node_lease_ms`: a node is silent before it is given up");
         }
     }
+    config.session_start_wait_ms = file.number("session_start_wait_ms").unwrap_or(config.session_start_wait_ms);
     config.public_url = file.checked("public_url", "http:// or https://", is_web).or(config.public_url.take());
     config.key_file = file.text("key_file").map(Into::into).or(config.key_file.take());
     config.trusted_proxies = file.list("trusted_proxies", "ADDRESS or ADDRESS/BITS").unwrap_or_default();
@@ -326,6 +327,7 @@ mod tests {
             keep_audit_days = 30
             node_lease_ms = 240000
             node_silent_ms = 60000
+            session_start_wait_ms = 60000
             apps_listen = "127.0.0.1:9002"
             apps_url = "https://apps.example.org"
             apps_domain = "apps.example.org"
@@ -377,6 +379,7 @@ mod tests {
         assert_eq!(config.listen, Some("127.0.0.1:9000".parse().unwrap()));
         assert!(config.database.as_ref().is_some_and(|database| database.is_shared()));
         assert_eq!((config.trusted_proxies.len(), config.keep_audit_days), (2, 30));
+        assert_eq!(config.session_start_wait_ms, 60_000);
         assert_eq!(config.rates.client_per_minute.get(), 60);
         assert_eq!((config.node_silent_ms, config.node_lease_ms), (60_000, 240_000));
         let results = config.results.as_ref().unwrap();

@@ -26,7 +26,7 @@ const SIGINT: i32 = 2;
 const FROZEN_AGAIN: Duration = Duration::from_secs(1);
 /// A query over its time is interrupted first, so that its state is kept; this much later it is ended. Long enough for
 /// an interpreter that waits for its turn on a full machine: what a class has computed is worth more than the seconds.
-const INTERRUPT_GRACE_MS: u64 = 3_000;
+const INTERRUPT_GRACE_MS: u64 = 10_000;
 /// Init keeps the deadline; if it does not by so much, the sandbox is ended from outside.
 const OVERDUE: Duration = Duration::from_secs(5);
 /// Standard input goes to init in pieces.
@@ -164,7 +164,8 @@ impl Run {
             sandbox.link.send(&ToSlot::StdinEnd { run: number }).await?;
         }
         let watch = self.watch(sandbox, number, messages, meter);
-        Ok(Watch { interrupt_at: watch.interrupt_at.filter(|_| is_query), live, ..watch })
+        let watch = if is_query { watch.with_grace() } else { watch };
+        Ok(Watch { live, ..watch })
     }
 
     /// Goes on with a step that an agent before this one has begun and init still knows.
@@ -183,8 +184,8 @@ impl Run {
         }
         let watch = self.watch(sandbox, number, messages, Meter::resume(began));
         let is_query = matches!(self.spec.work, Work::Query { .. });
+        let watch = if is_query { watch.with_grace() } else { watch };
         Ok(Watch {
-            interrupt_at: watch.interrupt_at.filter(|_| is_query),
             media: std::mem::take(&mut self.past.part),
             // It has begun before this agent, and may have stood still since.
             frozen_for: Duration::ZERO,
@@ -202,7 +203,7 @@ impl Run {
             messages,
             next_look: meter.next_look(limits.cpu_ms.saturating_mul(1000), sandbox.cpus),
             meter,
-            interrupt_at: Some(end),
+            interrupt_at: None,
             kill_at: None,
             overdue_at: end.max(Instant::now()) + OVERDUE,
             frozen_for: sandbox.freezer.frozen_for(),
@@ -420,6 +421,13 @@ impl Run {
 }
 
 impl Watch {
+    /// An interpreter is interrupted at its time, and has longer to end.
+    fn with_grace(self) -> Self {
+        let end = self.overdue_at - OVERDUE;
+        let overdue_at = self.overdue_at + Duration::from_millis(INTERRUPT_GRACE_MS);
+        Self { interrupt_at: Some(end), overdue_at, ..self }
+    }
+
     fn next(&self) -> Instant {
         let deadlines = [self.interrupt_at, self.kill_at, Some(self.overdue_at)];
         deadlines.into_iter().flatten().fold(self.next_look, Instant::min)
