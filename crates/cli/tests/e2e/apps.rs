@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use madang_client::{Client, Said};
-use madang_model::{LimitsAsked, Verdict};
-use madang_public_api::{AppCreate, RunRequest, SessionCreate, app::AppLife};
+use madang_model::Verdict;
+use madang_public_api::{AppCreate, SessionCreate, app::AppLife};
 use tempfile::TempDir;
 
 use crate::{
     server::{Server, ended, shared, soon},
-    session::{Session, command, query, told, wall},
+    session::{Session, command, query, told},
 };
 
 /// Asks the server at `argv[1]` for a kernel, runs a line in it and prints what the line printed.
@@ -42,11 +42,6 @@ while left:
         left.discard("idle")
 "#;
 
-/// A command that may take as long as a kernel needs to come up beside others.
-fn patient(argv: &[&str]) -> RunRequest {
-    RunRequest { limits: LimitsAsked { cpu_ms: Some(60_000), ..wall(120_000) }, ..command(argv) }
-}
-
 #[tokio::test]
 async fn a_kernel_of_jupyterlab_has_the_environment_and_the_packages_of_its_session() {
     let env = [("MADANG_TEST".to_owned(), "a b=마당".to_owned())].into();
@@ -58,11 +53,11 @@ async fn a_kernel_of_jupyterlab_has_the_environment_and_the_packages_of_its_sess
     let base = format!("127.0.0.1:{}/apps/{}/", lab.port, lab.id);
     let code = "import os, matplotlib, sys; print(os.environ['MADANG_TEST'], os.getcwd(), sys.version_info[0])";
     let argv = ["/opt/jupyterlab/bin/python3", "-c", KERNEL, &base, code];
-    let run = session.run(patient(&argv)).await;
+    let run = session.run(command(&argv)).await;
     assert_eq!(run.whole.stdout.lossy(), "a b=마당 /home/work 3\n", "{}", told(&run));
     // A second one comes from the same forge; the first cell of a kernel shows its figures.
     let plot = "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nplt.show()";
-    let run = session.run(patient(&["/opt/jupyterlab/bin/python3", "-c", KERNEL, &base, plot])).await;
+    let run = session.run(command(&["/opt/jupyterlab/bin/python3", "-c", KERNEL, &base, plot])).await;
     assert_eq!(run.whole.stdout.lossy(), "image/png text/plain\n", "{}", told(&run));
 }
 

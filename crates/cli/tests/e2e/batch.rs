@@ -7,7 +7,7 @@ use madang_public_api::{OneShotRequest, RunRequest};
 
 use crate::{
     server::{shared, soon},
-    session::{Session, batch, told, wall},
+    session::{Session, batch, patient, told, wall},
 };
 
 fn file(path: &str, content: &str) -> File {
@@ -78,6 +78,9 @@ async fn a_build_that_fails_is_a_compile_error_and_nothing_runs() {
 const FUSSY: &str = "#include <stdio.h>\n#include <stdlib.h>\nint main(void) {\n  int x; if (scanf(\"%d\", &x) != 1) return 1;\n\
                      if (x == 0) for (;;) {}\n  if (x == -1) abort();\n  if (x == -2) return 9;\n  printf(\"%d\\n\", 100 / x);\n}\n";
 
+/// What each input may take; the program and its build need a small part of it.
+const LOOPS_CPU_MS: u64 = 3_000;
+
 #[tokio::test]
 async fn one_program_against_many_inputs_has_a_verdict_and_usage_for_each() {
     let server = shared();
@@ -86,7 +89,7 @@ async fn one_program_against_many_inputs_has_a_verdict_and_usage_for_each() {
         language: Some("c".to_owned()),
         code: Some(FUSSY.to_owned()),
         inputs,
-        limits: LimitsAsked { wall_ms: Some(8000), ..LimitsAsked::default() },
+        limits: LimitsAsked { cpu_ms: Some(LOOPS_CPU_MS), ..patient() },
         ..OneShotRequest::default()
     };
     let run = server.client().run(&request).await.unwrap();
@@ -99,8 +102,8 @@ async fn one_program_against_many_inputs_has_a_verdict_and_usage_for_each() {
     assert_eq!(ends[4], (Verdict::Ok, Some(0)), "{outputs:?}");
     assert_eq!((outputs[0].stdout.lossy().as_ref(), outputs[4].stdout.lossy().as_ref()), ("10\n", "5\n"));
     let loops = &outputs[1].usage;
-    // A machine with much else to do gives it a part of the time only.
-    assert!(loops.wall_us >= 7_900_000 && loops.cpu_user_us > 100_000, "{loops:?}");
+    let looped_us = loops.cpu_user_us + loops.cpu_system_us;
+    assert!(looped_us >= LOOPS_CPU_MS * 900 && loops.wall_us >= LOOPS_CPU_MS * 900, "{loops:?}");
     assert!(outputs.iter().all(|part| part.usage.wall_us > 0 && part.usage.memory_peak_bytes > 0), "{outputs:?}");
     assert_eq!(run.whole.verdict, Some(Verdict::TimeLimit), "the first that failed");
     assert_eq!(run.build.unwrap().verdict, Some(Verdict::Ok));
@@ -143,12 +146,11 @@ async fn output_arrives_while_the_program_still_runs() {
     }
 }
 
-#[tokio::test]
-async fn times_of_events_are_those_of_the_program() {
-    let session = Session::of("bash").await;
+/// Milliseconds between what such a program writes, and between that and its end, as its events have them.
+async fn apart(session: &Session) -> Vec<u64> {
     let steps = Steps { exec: Some("echo one; sleep 2; echo two; sleep 2".to_owned()), ..Steps::default() };
-    let mut events =
-        session.client.session_run_stream(&session.id(), &RunRequest { steps: Some(steps), ..batch() }).await.unwrap();
+    let request = RunRequest { steps: Some(steps), ..batch() };
+    let mut events = session.client.session_run_stream(&session.id(), &request).await.unwrap();
     let (mut at, mut next) = (Vec::new(), 0);
     while let Some(event) = events.next().await.unwrap() {
         assert_eq!(event.seq, next);
@@ -157,9 +159,23 @@ async fn times_of_events_are_those_of_the_program() {
             at.push(event.at.0);
         }
     }
-    let apart: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // Apart, as they were written, by and large: not all of them when the program had ended.
-    assert!(apart.len() == 2 && apart.iter().all(|ms| (1000..10_000).contains(ms)), "{apart:?}");
+    at.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[tokio::test]
+async fn times_of_events_are_those_of_the_program() {
+    let session = Session::of("bash").await;
+    let mut seen = Vec::new();
+    // A machine that does something else for seconds makes one event of two, or moves one: not each time.
+    for _ in 0..5 {
+        let apart = apart(&session).await;
+        // Apart, as they were written, by and large: not all of them when the program had ended.
+        if apart.len() == 2 && apart.iter().all(|ms| (1000..10_000).contains(ms)) {
+            return;
+        }
+        seen.push(apart);
+    }
+    panic!("{seen:?}");
 }
 
 #[tokio::test]

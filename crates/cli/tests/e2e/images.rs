@@ -76,8 +76,7 @@ async fn what_one_session_made_is_where_the_next_begins() {
         end(&first.client, session).await;
     }
     for image in ["box", "box2"] {
-        let (code, _, err) = next.server.madang(&["image", "rm", image]);
-        assert_eq!(code, 0, "{image}: {err}");
+        next.server.image_removed(image).await;
     }
     let layers = std::fs::read_dir(first.server.home().join("images/layers/sha256")).unwrap().flatten();
     let mut held = layers.map(|layer| layer.path().join("fs/home/work/made"));
@@ -95,8 +94,7 @@ async fn a_file_that_says_it_is_larger_than_its_disk_is_no_layer() {
     let (code, _, err) = session.server.madang(&["session", "commit", &session.id(), "sparse"]);
     assert_eq!(code, 0, "{err}");
     end(&session.client, &session).await;
-    let (code, _, err) = session.server.madang(&["image", "rm", "sparse"]);
-    assert_eq!(code, 0, "{err}");
+    session.server.image_removed("sparse").await;
 }
 
 #[tokio::test]
@@ -112,8 +110,7 @@ async fn a_key_that_was_forgotten_is_found() {
     let (code, _, err) = session.server.madang(&["session", "commit", &session.id(), "keyed", "--allow-secrets"]);
     assert_eq!(code, 0, "{err}");
     end(&session.client, &session).await;
-    let (code, _, err) = session.server.madang(&["image", "rm", "keyed"]);
-    assert_eq!(code, 0, "{err}");
+    session.server.image_removed("keyed").await;
 }
 
 /// Enough for a commit to take a while.
@@ -156,8 +153,7 @@ async fn a_server_that_dies_while_a_session_stands_still_for_its_commit_lets_it_
     assert_eq!(code, 0, "{err}");
     client.session_end(&id).await.unwrap();
     for image in ["cut", "whole"] {
-        let (code, _, err) = server.madang(&["image", "rm", image]);
-        assert_eq!(code, 0, "{image}: {err}");
+        server.image_removed(image).await;
     }
 }
 

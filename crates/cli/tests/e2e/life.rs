@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     server::{eventually, shared, soon},
-    session::{Session, query, told, wall},
+    session::{Session, command, query, told, wall},
 };
 
 fn named(name: &str) -> SessionCreate {
@@ -67,15 +67,20 @@ async fn ends(session: &Session, outcome: &str) {
 #[tokio::test]
 async fn a_session_ends_when_its_time_is_up() {
     let session = Session::made(SessionCreate { timeout_ms: Some(6000), ..named("life-timeout") }).await;
-    session.shown("x = 41").await;
+    // Nobody waits for what runs in it.
+    let busy = command(&["sleep", "600"]);
+    let _ = session.client.session_run_begin(&session.id(), &RunRequest { limits: wall(600_000), ..busy }).await;
     ends(&session, "timed-out").await;
 }
 
+/// Within so long a run begins, on a slow machine too.
+const IDLE_MS: u64 = 25_000;
+
 #[tokio::test]
 async fn a_session_ends_when_nothing_runs_in_it() {
-    let session = Session::made(SessionCreate { idle_timeout_ms: Some(6000), ..named("life-idle") }).await;
+    let session = Session::made(SessionCreate { idle_timeout_ms: Some(IDLE_MS), ..named("life-idle") }).await;
     // Longer than the idle time, and yet not idle.
-    let run = session.run(RunRequest { limits: wall(60_000), ..query("import time; time.sleep(9)") }).await;
+    let run = session.run(RunRequest { limits: wall(600_000), ..query("import time; time.sleep(30)") }).await;
     assert_eq!(run.whole.verdict, Some(Verdict::Ok), "{}", told(&run));
     ends(&session, "timed-out").await;
 }

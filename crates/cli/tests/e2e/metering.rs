@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     server::{Server, soon},
-    session::{query, told},
+    session::{patient, query, told},
 };
 
 /// How often the server is killed.
@@ -72,7 +72,8 @@ async fn ask(client: &Client, session: &str, code: &str) {
 /// A one-shot run, and what it says that it used.
 async fn one_shot(client: &Client, code: &str) -> (String, Usage) {
     let (language, code) = (Some("python".to_owned()), Some(code.to_owned()));
-    let run = client.run(&OneShotRequest { language, code, ..OneShotRequest::default() }).await.unwrap();
+    let request = OneShotRequest { language, code, limits: patient(), ..OneShotRequest::default() };
+    let run = client.run(&request).await.unwrap();
     (run.id.to_string(), run.whole.usage)
 }
 

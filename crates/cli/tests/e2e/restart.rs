@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     server::{Server, soon},
-    session::{command, query, told},
+    session::{command, patient, query, told},
 };
 
 /// What is there before the server goes.
@@ -78,6 +78,7 @@ async fn a_server_that_is_killed_finds_its_sessions_again() {
     let once = OneShotRequest {
         language: Some("python".to_owned()),
         code: Some("import time; time.sleep(60)".to_owned()),
+        limits: patient(),
         ..OneShotRequest::default()
     };
     let broken = server.client().run_begin(&once).await.unwrap().id;
@@ -121,6 +122,7 @@ async fn time_goes_on_where_it_was_when_a_clock_is_set_meanwhile() {
     let once = OneShotRequest {
         language: Some("python".to_owned()),
         code: Some("print(1)".to_owned()),
+        limits: patient(),
         ..OneShotRequest::default()
     };
     let view = server.client().run(&once).await.unwrap();

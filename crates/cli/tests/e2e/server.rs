@@ -16,7 +16,10 @@ use tempfile::TempDir;
 pub use madang_testkit::soon;
 
 /// How long anything may take before a test gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Sessions that are made run already, and what is run may take as long, however long the machine has something else to do.
+const START_WAIT: &str = "session_start_wait_ms = 120000\n";
+const TIME: &str = "120s";
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -78,7 +81,7 @@ impl Server {
 
     fn start_by(mut command: Command, home: Arc<TempDir>, config: &str) -> Self {
         let file = home.path().join("test.toml");
-        fs::write(&file, config).unwrap();
+        fs::write(&file, format!("{START_WAIT}{config}")).unwrap();
         let log = fs::OpenOptions::new().create(true).append(true).open(home.path().join("log")).unwrap();
         let mut child = command
             .args(["up", "--listen", "127.0.0.1:0", "--ssh-listen", "127.0.0.1:0", "--data"])
@@ -141,7 +144,7 @@ impl Server {
 
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
-        command.args(words).env("MADANG_HOME", self.home());
+        command.args(timed(words)).env("MADANG_HOME", self.home());
         for name in ["MADANG_ENDPOINT", "MADANG_TOKEN"] {
             command.env_remove(name);
         }
@@ -151,6 +154,15 @@ impl Server {
 
     pub fn madang(&self, words: &[&str]) -> (i32, String, String) {
         ended(self.command(words).output().unwrap())
+    }
+
+    /// An image goes, once the sessions that were made of it are gone.
+    pub async fn image_removed(&self, image: &str) {
+        soon("the image is removed", async || match self.madang(&["image", "rm", image]) {
+            (0, ..) => Ok(()),
+            (code, _, err) => Err(format!("{image}: {code} {err}")),
+        })
+        .await;
     }
 
     pub fn slots(&self) -> Vec<String> {
@@ -243,6 +255,16 @@ fn group(home: &Path) -> String {
     let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = home.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, fold);
     format!("madang-{:08x}", hash >> 32)
+}
+
+/// A command that runs something and does not say how long it may take says so.
+pub fn timed<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut words = words.to_vec();
+    let ours = words.split(|word| *word == "--").next().unwrap_or_default();
+    if ours.first().is_some_and(|verb| ["run", "exec", "query"].contains(verb)) && !ours.contains(&"--time") {
+        words.splice(1..1, ["--time", TIME]);
+    }
+    words
 }
 
 pub fn ended(output: Output) -> (i32, String, String) {

@@ -48,21 +48,35 @@ impl Session {
     }
 }
 
+/// Nothing that a test does not stop takes as much, however long the machine has something else to do.
+const WALL_MS: u64 = 120_000;
+const CPU_MS: u64 = 60_000;
+
 pub fn query(code: &str) -> RunRequest {
-    RunRequest { mode: RunMode::Query, code: Some(code.to_owned()), ..RunRequest::default() }
+    RunRequest { code: Some(code.to_owned()), ..request(RunMode::Query) }
 }
 
 pub fn batch() -> RunRequest {
-    RunRequest { mode: RunMode::Batch, ..RunRequest::default() }
+    request(RunMode::Batch)
 }
 
 pub fn command(argv: &[&str]) -> RunRequest {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-    RunRequest { mode: RunMode::Command, argv, ..RunRequest::default() }
+    RunRequest { argv, ..request(RunMode::Command) }
 }
 
+fn request(mode: RunMode) -> RunRequest {
+    RunRequest { mode, limits: wall(WALL_MS), ..RunRequest::default() }
+}
+
+/// No limits but this one and a CPU time that is no concern.
 pub fn wall(wall_ms: u64) -> LimitsAsked {
-    LimitsAsked { wall_ms: Some(wall_ms), ..LimitsAsked::default() }
+    LimitsAsked { wall_ms: Some(wall_ms), cpu_ms: Some(CPU_MS), ..LimitsAsked::default() }
+}
+
+/// The limits of a test that has another one in mind.
+pub fn patient() -> LimitsAsked {
+    wall(WALL_MS)
 }
 
 /// All of a run, for a message.

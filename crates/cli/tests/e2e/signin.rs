@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::server::{Server, ended, shared};
+use crate::server::{Server, ended, shared, timed};
 
 fn signed(server: &Server, key: &[(String, String)], words: &[&str]) -> (i32, String, String) {
     ended(command(server, key, words).stdin(Stdio::null()).output().unwrap())
@@ -15,7 +15,7 @@ fn signed(server: &Server, key: &[(String, String)], words: &[&str]) -> (i32, St
 fn command(server: &Server, key: &[(String, String)], words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
     command
-        .args(words)
+        .args(timed(words))
         .env_remove("MADANG_TOKEN")
         .env("MADANG_HOME", "/nonexistent")
         .env("MADANG_ENDPOINT", server.url());

@@ -5,13 +5,14 @@ use madang_public_api::{OneShotRequest, RunRequest};
 
 use crate::{
     server::shared,
-    session::{Session, batch, command, query, told},
+    session::{Session, batch, command, patient, query, told},
 };
 
 async fn used(language: &str, code: &str) -> (Usage, String) {
     let request = OneShotRequest {
         language: Some(language.to_owned()),
         code: Some(code.to_owned()),
+        limits: patient(),
         ..OneShotRequest::default()
     };
     let run = shared().client().run(&request).await.unwrap();
