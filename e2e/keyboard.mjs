@@ -65,6 +65,26 @@ export async function tabTo(page, name, key = 'Tab') {
   throw new Error(`${key} never comes to ${name}: ${passed.join(' | ')}`);
 }
 
+/** Leaves the text that is called so, in which Tab writes: Escape lends it for two seconds, and a slow machine may take longer from key to key. */
+export const leaves = (page, name) =>
+  eventually(`the focus leaves ${name}`, async () => {
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Tab');
+    const now = await focused(page);
+    if (!now.name.startsWith(name)) return now;
+    await page.keyboard.press('Control+z');
+    return undefined;
+  });
+
+/** Presses keys that count only together, at most so long apart; once more where that took longer and, as `hasHappened` sees, was too long. */
+export async function together(page, keys, apartMs, hasHappened) {
+  await eventually(`${keys.join(' ')} counts`, async () => {
+    const began = Date.now();
+    for (const key of keys) await page.keyboard.press(key);
+    return Date.now() - began < apartMs || hasHappened();
+  });
+}
+
 /** Opens a dialog or a menu, and wants the focus in it. */
 export async function opens(page, key = 'Enter') {
   await page.keyboard.press(key);

@@ -1,7 +1,7 @@
 // The console, as an administrator uses it and as somebody meets its limits.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shown } from './browser.mjs';
+import { eventually, shown } from './browser.mjs';
 import { hindrances, lookedAt, named, PASSWORD, signedIn, signedInAs, webPage } from './web.mjs';
 import { browser, server } from './world.mjs';
 
@@ -132,7 +132,7 @@ test('wherever a session waits, and has ended, it is said why, in the language o
       await says(why);
       await page.goto(`${server.url}/sessions/${id}`);
       await says(next);
-      assert.equal(await page.getByText(next, { exact: true }).count(), 2, 'in what waits, and in what becomes of it');
+      await eventually('it stands in what waits, and in what becomes of it', async () => (await page.getByText(next, { exact: true }).count()) === 2);
       await server.api('DELETE', `/sessions/${id}`);
       await page.goto(`${server.url}/sessions/${id}`);
       await says(ended);

@@ -3,8 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually, newContext, shown } from './browser.mjs';
 import { ESCAPES, MARKS, SVG, unharmed, watched } from './harm.mjs';
+import { together } from './keyboard.mjs';
 import { hindrances, named, signedIn } from './web.mjs';
 import { browser, server } from './world.mjs';
+
+/** Less than what the page takes for twice the same key. */
+const APART_MS = 500;
 
 const cell = (page, number) => page.locator('[data-cell]').nth(number - 1);
 
@@ -101,7 +105,12 @@ test('a notebook is written from nothing by keys alone, as in Jupyter', async ()
   const page = await signedIn(browser, server);
   const { saved } = await opened(page, '');
   const sources = async () => (await saved()).cells.map(({ cell_type: kind, source }) => `${kind}: ${source.join('')}`);
-  const cells = (count) => eventually(`${count} cells`, async () => (await page.locator('[data-cell]').count()) === count);
+  const are = async (count) => (await page.locator('[data-cell]').count()) === count;
+  const cells = (count) => eventually(`${count} cells`, () => are(count));
+  const deletes = async (count) => {
+    await together(page, ['d', 'd'], APART_MS, () => are(count));
+    await cells(count);
+  };
   await cell(page, 1).focus();
   await shown(page, 'web-notebook-keys', async () => {
     await page.keyboard.press('Enter');
@@ -120,14 +129,10 @@ test('a notebook is written from nothing by keys alone, as in Jupyter', async ()
     await cell(page, 2).getByRole('heading', { name: 'Why' }).waitFor();
     await page.keyboard.press('b');
     await cells(4);
-    await page.keyboard.press('d');
-    await page.keyboard.press('d');
-    await cells(3);
+    await deletes(3);
     await page.keyboard.press('z');
     await cells(4);
-    await page.keyboard.press('d');
-    await page.keyboard.press('d');
-    await cells(3);
+    await deletes(3);
     await page.keyboard.press('Control+Shift+ArrowUp');
   });
   await eventually('it is saved', async () => (await sources()).join('|') === 'code: x = 6|code: x * 7|markdown: # *Why*' );
@@ -137,9 +142,9 @@ test('a notebook is written from nothing by keys alone, as in Jupyter', async ()
   await page.keyboard.insertText('print("on", flush=True)\nwhile True: pass');
   await page.keyboard.press('Control+Enter');
   await cell(page, 1).getByText('on', { exact: true }).waitFor();
-  await page.keyboard.press('i');
-  await page.keyboard.press('i');
-  await cell(page, 1).getByText('KeyboardInterrupt').first().waitFor();
+  const interrupted = cell(page, 1).getByText('KeyboardInterrupt').first();
+  await together(page, ['i', 'i'], APART_MS, () => interrupted.isVisible());
+  await interrupted.waitFor();
   assert.deepEqual(page.complaints, []);
   await page.close();
 });

@@ -24,5 +24,5 @@ export default defineConfig({
   html: { cspNonce: '__CSP_NONCE__' },
   server: server ? { proxy: { '/api': { target: server, ws: true } } } : {},
   build: { target: 'es2023', emptyOutDir: false, modulePreload: { polyfill: false }, assetsInlineLimit: 0, chunkSizeWarningLimit: 800, rolldownOptions: { input: { index: 'index.html', early: 'src/early.ts' } } },
-  test: { environment: 'happy-dom', setupFiles: ['./src/testing/setup.ts'], css: { modules: { classNameStrategy: 'non-scoped' } }, testTimeout: 60_000 },
+  test: { environment: 'happy-dom', setupFiles: ['./src/testing/setup.ts'], css: { modules: { classNameStrategy: 'non-scoped' } }, testTimeout: 180_000 },
 });

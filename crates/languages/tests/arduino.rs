@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "all of it is test code, also what no test attribute marks")]
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -34,22 +33,23 @@ fn made(sketch: &str, files: &[(&str, &str)], typed: &str, seconds: &str) -> Opt
     for (name, text) in files.iter().chain([&("my \"blink.ino", sketch)]) {
         fs::write(work.join(name), text).unwrap();
     }
+    // All of it is there when the board begins, which waits for nobody.
+    let input = home.path().join("typed");
+    fs::write(&input, typed).unwrap();
     let plan = plan_batch(&recipe, &["my \"blink.ino"], &Steps::default(), None);
     let step = |command: &str| {
         let command = command.replace("/opt/madang/languages", extracted.to_str().unwrap());
-        let mut child = Command::new("/bin/sh")
+        Command::new("/bin/sh")
             .args(["-c", &command, "sh", seconds])
             .env_clear()
             .envs([("PATH", "/usr/local/bin:/usr/bin:/bin"), ("LANG", "C.UTF-8"), ("MAIN", &plan.main)])
             .env("TMPDIR", home.path())
             .current_dir(&work)
-            .stdin(Stdio::piped())
+            .stdin(fs::File::open(&input).unwrap())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
+            .output()
+            .unwrap()
     };
     Some(Made { build: step(plan.steps.build.as_ref().unwrap()), run: step(plan.steps.exec.as_ref().unwrap()) })
 }

@@ -126,15 +126,22 @@ fn names_of_a_list_are_reached_and_keep_working_when_they_move() {
     let allowed = list(&["good.example", "rebound.example", "169.254.0.0/16", "192.168.0.0/16", "203.0.113.0/24"]);
     let Attachment { gateway, .. } = node.attach(&guest, "slot-1", "s1", allowed);
     let ask = |name: &str| guest.act(|| look_up(gateway, name));
+    // A server of names that answers late is answered for without an address.
+    let finds = |name: &str, address: Ipv4Addr| {
+        let began = Instant::now();
+        while ask(name) != Some(vec![address]) {
+            assert!(began.elapsed() < LONG, "{name} is never {address}");
+        }
+    };
     assert!(guest.cannot_reach(FAR.into(), 80), "before its name was asked for");
-    assert_eq!(ask("good.example"), Some(vec![FAR]));
+    finds("good.example", FAR);
     assert_eq!(guest.hears(FAR.into(), 80).as_deref(), Some("far"));
     assert_eq!(ask("evil.example"), Some(vec![]));
     assert!(guest.cannot_reach(OTHER.into(), 80));
     // Ours is the only server of names.
     assert!(guest.act(|| look_up(OTHER, "evil.example")).is_none());
     names.set("good.example", &[OTHER]);
-    assert_eq!(ask("good.example"), Some(vec![OTHER]));
+    finds("good.example", OTHER);
     assert_eq!(guest.hears(OTHER.into(), 80).as_deref(), Some("far"));
     assert_eq!(ask("rebound.example"), Some(vec![]));
     assert_near_is_closed(&guest, gateway);

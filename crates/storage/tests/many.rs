@@ -24,6 +24,9 @@ const NAME_BYTES: usize = 24;
 /// What the process may take more meanwhile.
 const GROWTH_MAX: u64 = 8 * MIB;
 const ASKERS: usize = 64;
+const TRIES: usize = 3;
+/// Between two looks so far apart more than one thing may have happened.
+const MISSED: Duration = Duration::from_secs(1);
 
 /// A line of what the kernel says of this process, in bytes.
 fn memory(of: &str) -> u64 {
@@ -72,13 +75,18 @@ fn many_names_are_counted_and_removed_without_keeping_them_and_hold_nobody_up() 
     let ((), grown) = growth(|| {
         world.volumes().remove(place).unwrap();
         world.volumes().remove(other).unwrap();
-        let mut held = full;
+        let (mut held, mut looked) = (full, Instant::now());
+        let mut apart = Duration::ZERO;
         until("the neighbour's room is free again", || {
+            (apart, looked) = (looked.elapsed(), Instant::now());
             // Looked at before the neighbour: it may go as soon as the neighbour's is free.
             held = world.used(owner).0;
             world.used(neighbour).0 <= nothing
         });
-        assert!(held >= full, "what is large has gone first");
+        match held >= full {
+            false if apart > MISSED => println!("order not judged: nobody looked for {apart:?}"),
+            first => assert!(first, "what is large has gone first"),
+        }
         until("the room is free again", || world.used(owner).0 <= empty + MIB);
     });
     assert!(grown < GROWTH_MAX, "removing took {grown} bytes");
@@ -87,24 +95,33 @@ fn many_names_are_counted_and_removed_without_keeping_them_and_hold_nobody_up() 
 /// Many who ask one question have one answer.
 fn asked_together(world: &World, place: FolderPlace, files: u64) {
     let once = || took(|| assert_eq!(world.usage(place).unwrap().files, files));
-    let before = once();
-    let together = took(|| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-        let volumes = Arc::clone(world.volumes.as_ref().unwrap());
-        runtime.block_on(async {
-            let asking = (0..ASKERS).map(|_| {
-                let volumes = Arc::clone(&volumes);
-                tokio::spawn(async move { volumes.usage(place).await.unwrap() })
-            });
-            let asking: Vec<_> = asking.collect();
-            for asked in asking {
-                assert_eq!(asked.await.unwrap().files, files);
-            }
+    let mut tries = 0;
+    loop {
+        // The machine may be busier afterwards than it was before, or busy just meanwhile.
+        let before = once();
+        let together = took(|| ask_at_once(world, place, files));
+        let alone = before.max(once());
+        if together < 8 * alone {
+            return;
+        }
+        tries += 1;
+        assert!(tries < TRIES, "{ASKERS} at once took {together:?}, one {alone:?}");
+    }
+}
+
+fn ask_at_once(world: &World, place: FolderPlace, files: u64) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let volumes = Arc::clone(world.volumes.as_ref().unwrap());
+    runtime.block_on(async {
+        let asking = (0..ASKERS).map(|_| {
+            let volumes = Arc::clone(&volumes);
+            tokio::spawn(async move { volumes.usage(place).await.unwrap() })
         });
+        let asking: Vec<_> = asking.collect();
+        for asked in asking {
+            assert_eq!(asked.await.unwrap().files, files);
+        }
     });
-    // The machine may be busier now than it was before.
-    let alone = before.max(once());
-    assert!(together < 8 * alone, "{ASKERS} at once took {together:?}, one {alone:?}");
 }
 
 fn took(act: impl FnOnce()) -> Duration {

@@ -10,7 +10,7 @@ export const server = setupServer();
 export let database = new Database();
 
 /** Machines that test are slow at times: what never comes is a failure all the same. */
-configure({ asyncUtilTimeout: 20_000 });
+configure({ asyncUtilTimeout: 60_000 });
 
 beforeAll(() => { server.listen({ onUnhandledRequest: 'error' }); });
 beforeEach(() => {

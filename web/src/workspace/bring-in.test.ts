@@ -11,11 +11,15 @@ const written = () => HttpResponse.json({ path: '', size_bytes: 1 });
 
 test('files go four at once, and one that fails is kept with its error and stops no other', async () => {
   let [open, most] = [0, 0];
+  let areFour = (): void => undefined;
+  const four = new Promise<void>((resolve) => { areFour = resolve; });
   server.use(http.put(PUT, async ({ request }) => {
     open += 1;
     most = Math.max(most, open);
     await request.arrayBuffer();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    // The first wait for each other: were there fewer at once, none would end.
+    if (open === 4) areFour();
+    await four;
     open -= 1;
     return request.url.endsWith('/3.txt') ? problem(507, 'no-space', 'the disk is full') : request.url.endsWith('/5.txt') ? problem(412, 'precondition', 'it is there') : written();
   }));

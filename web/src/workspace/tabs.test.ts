@@ -9,7 +9,7 @@ import { Tabs } from './tabs';
 
 const SESSION = 'ses_1';
 const made: Tabs[] = [];
-const PATIENCE = { timeout: 20_000 };
+const PATIENCE = { timeout: 60_000 };
 
 /** As one page of a browser sees the file. */
 async function page(): Promise<Tabs> {

@@ -34,7 +34,7 @@ const WORK_MAX: usize = 1024;
 const IDLE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A device that a sandbox's end has just cleared is looked for again.
-const MOUNT_TRIES: usize = 20;
+const MOUNT_TRIES: usize = 100;
 const MOUNT_AGAIN: Duration = Duration::from_millis(50);
 /// A copy on a shared place whose top has not changed for so long is nobody's.
 const ABANDONED: Duration = Duration::from_secs(24 * 3_600);

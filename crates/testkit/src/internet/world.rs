@@ -24,7 +24,7 @@ pub const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
 /// What a cloud has there.
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// On a slow day too.
-pub const LONG: Duration = Duration::from_secs(20);
+pub const LONG: Duration = Duration::from_secs(120);
 /// For what is expected to fail by silence.
 pub const SHORT: Duration = Duration::from_millis(700);
 
