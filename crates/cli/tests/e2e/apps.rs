@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{
     server::{Server, ended, shared, soon},
-    session::{Session, command, query, told},
+    session::{Session, app_opened, command, query, told},
 };
 
 /// Asks the server at `argv[1]` for a kernel, runs a line in it and prints what the line printed.
@@ -48,7 +48,7 @@ async fn a_kernel_of_jupyterlab_has_the_environment_and_the_packages_of_its_sess
     let app = Some("jupyterlab".to_owned());
     let session = Session::made(SessionCreate { app, env, ..SessionCreate::default() }).await;
     let create = AppCreate { name: "jupyterlab".into(), ..AppCreate::default() };
-    let lab = session.client.app_create(&session.id(), &create).await.unwrap();
+    let lab = app_opened(&session.client, &session.id(), &create).await;
     assert_eq!(lab.state, AppLife::Running);
     let base = format!("127.0.0.1:{}/apps/{}/", lab.port, lab.id);
     let code = "import os, matplotlib, sys; print(os.environ['MADANG_TEST'], os.getcwd(), sys.version_info[0])";
@@ -95,7 +95,7 @@ async fn apps_go_on_while_the_server_is_gone() {
     let run = server.client().session_run(&session, &query(SERVICE)).await.unwrap();
     assert_eq!(run.whole.verdict, Some(Verdict::Ok), "{}", told(&run));
     let create = AppCreate { name: "port".into(), port: Some(18_300), ..AppCreate::default() };
-    let app = server.client().app_create(&session, &create).await.unwrap();
+    let app = app_opened(&server.client(), &session, &create).await;
     assert_eq!(hello(&server.client(), &session, 18_300).await.as_deref(), Ok("hello"));
     let server = Server::start_in(server.kill());
     let client = server.client();
@@ -126,8 +126,8 @@ async fn the_first_session_finds_an_app_that_is_kept_started_ahead() {
         apps.iter().map(|app| (app.name.as_str(), app.state)).collect::<Vec<_>>(),
         [("jupyterlab", AppLife::Running)]
     );
-    let lab =
-        client.app_create(&session, &AppCreate { name: "jupyterlab".into(), ..AppCreate::default() }).await.unwrap();
+    let create = AppCreate { name: "jupyterlab".into(), ..AppCreate::default() };
+    let lab = app_opened(&client, &session, &create).await;
     assert_eq!(lab.id, apps[0].id);
     client.session_end(&session).await.unwrap();
 }

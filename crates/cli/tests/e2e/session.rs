@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use madang_client::Client;
 use madang_model::{LimitsAsked, Verdict};
-use madang_public_api::{RunMode, RunRequest, RunView, SessionCreate, SessionView};
+use madang_public_api::{AppCreate, AppView, RunMode, RunRequest, RunView, SessionCreate, SessionView};
 
-use crate::server::{Server, shared};
+use crate::server::{Server, shared, soon};
 
 /// A live session of the shared server, which it keeps running.
 pub struct Session {
@@ -46,6 +46,12 @@ impl Session {
         assert_eq!(run.whole.verdict, Some(Verdict::Ok), "{code}: {}", told(&run));
         run.whole.stdout.lossy().into_owned()
     }
+}
+
+/// An app that answers, however late its program listens.
+pub async fn app_opened(client: &Client, session: &str, create: &AppCreate) -> AppView {
+    let opened = async || client.app_create(session, create).await.map_err(|error| error.to_string());
+    soon("the app answers", opened).await
 }
 
 /// Nothing that a test does not stop takes as much, however long the machine has something else to do.
