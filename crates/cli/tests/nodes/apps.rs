@@ -112,7 +112,9 @@ impl Opened {
 
 async fn open(client: &Client, session: &str, port: u16) -> Opened {
     let create = AppCreate { name: "port".into(), port: Some(port), ..AppCreate::default() };
-    Opened::of(&client.app_create(session, &create).await.unwrap())
+    let app =
+        soon("the app answers", async || client.app_create(session, &create).await.map_err(|error| error.to_string()));
+    Opened::of(&app.await)
 }
 
 /// A node that serves its apps at an address, or does not.
@@ -207,8 +209,10 @@ async fn what_people_bring_opens_on_its_node_without_control() {
 #[tokio::test]
 async fn an_address_where_nobody_is_keeps_no_session_from_ending() {
     let control = control(None, "");
-    // Nobody listens there: the port is taken only to be named.
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nobody listens there, and as long as it is one's own end of a connection nobody else does.
+    let door = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = TcpStream::connect(door.local_addr().unwrap()).unwrap();
+    let nowhere = held.local_addr().unwrap();
     let url = format!("http://{nowhere}");
     let node = node(&control, &["--apps-listen", "127.0.0.1:0", "--apps-url", &url]);
     let client = control.client();

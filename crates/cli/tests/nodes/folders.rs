@@ -34,15 +34,18 @@ async fn folder(client: &Client, name: &str) -> FolderView {
 }
 
 /// Goes in by control's address, and comes out as it was.
-fn there_and_back(control: &Role, papers: &Path, folder: &str, seed: u8) {
+async fn there_and_back(control: &Role, papers: &Path, folder: &str, seed: u8) {
     let sent: Vec<u8> = (0..FILE_BYTES).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)).collect();
     let (out, back) = (papers.join("out"), papers.join("back"));
     fs::write(&out, &sent).unwrap();
     let name = format!("folder:{folder}/data/{seed}.bin");
-    let (code, _, complaint) = control.madang(&["cp", out.to_str().unwrap(), &name]);
-    assert_eq!(code, 0, "{complaint}");
-    let (code, _, complaint) = control.madang(&["cp", &name, back.to_str().unwrap()]);
-    assert_eq!(code, 0, "{complaint}");
+    for (from, to) in [(out.to_str().unwrap(), &*name), (&*name, back.to_str().unwrap())] {
+        soon("a file is copied", async || match control.madang(&["cp", from, to]) {
+            (0, ..) => Ok(()),
+            (code, _, complaint) => Err(format!("{code} {complaint}")),
+        })
+        .await;
+    }
     assert!(fs::read(&back).unwrap() == sent, "what came back is not what went");
 }
 
@@ -64,7 +67,7 @@ async fn files_come_and_go_through_control_to_the_disk_of_a_node() {
     let client = control.client();
     let id = here(&client, 1).await[0].id.to_string();
     let folder = folder(&client, "box").await;
-    there_and_back(&control, papers.path(), "box", 1);
+    there_and_back(&control, papers.path(), "box", 1).await;
     let session = session(&client, &folder, &id).await;
     let read = says(&client, &session.id.to_string(), "print(len(open('d/data/1.bin', 'rb').read()))").await;
     assert_eq!(read.trim(), FILE_BYTES.to_string());
@@ -85,7 +88,7 @@ async fn nodes_that_share_a_place_have_the_same_folders_and_one_may_go() {
     let seen = here(&client, 2).await;
     let folder = folder(&client, "set").await;
     assert!(seen.iter().all(|node| node.id != folder.node), "{folder:?} {seen:?}");
-    there_and_back(&control, papers.path(), "set", 2);
+    there_and_back(&control, papers.path(), "set", 2).await;
 
     let mut sessions = Vec::new();
     for node in &seen {
@@ -106,5 +109,5 @@ async fn nodes_that_share_a_place_have_the_same_folders_and_one_may_go() {
         if code == 0 { Ok(()) } else { Err(complaint) }
     })
     .await;
-    there_and_back(&control, papers.path(), "set", 3);
+    there_and_back(&control, papers.path(), "set", 3).await;
 }

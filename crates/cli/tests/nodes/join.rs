@@ -3,7 +3,7 @@
 use madang_model::RunEventBody;
 use madang_public_api::{OneShotRequest, RunMode, RunRequest, node::NodePresence};
 
-use crate::process::{PATIENCE, control, here, node, nodes, says, session, soon, text, token};
+use crate::process::{PATIENCE, control, here, node, nodes, patient, says, session, soon, text, token};
 
 /// What our program says with its exit code of what it was told.
 const USAGE: i32 = 120;
@@ -20,6 +20,7 @@ async fn a_machine_joins_and_programs_run_there() {
     let request = OneShotRequest {
         language: Some("python".into()),
         code: Some("print(6 * 7)".into()),
+        limits: patient(),
         ..OneShotRequest::default()
     };
     assert_eq!(text(&client.run(&request).await.unwrap().whole.stdout), "42\n");
@@ -82,7 +83,8 @@ async fn a_run_goes_on_and_says_all_of_it_while_control_is_away() {
     here(&client, 1).await;
     let id = session(&client).await.id.to_string();
     let code = "import os, time\nn = 0\nwhile not os.path.exists('stop'):\n    print(n, flush=True)\n    n += 1\n    time.sleep(0.01)\nprint('end')";
-    let request = RunRequest { mode: RunMode::Query, code: Some(code.into()), ..RunRequest::default() };
+    let (code, limits) = (Some(code.into()), patient());
+    let request = RunRequest { mode: RunMode::Query, code, limits, ..RunRequest::default() };
     let run = client.session_run_begin(&id, &request).await.unwrap().id;
     let mut stream = client.run_events(run).await.unwrap();
     stream.next().await.unwrap();

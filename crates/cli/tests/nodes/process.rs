@@ -9,6 +9,7 @@ use std::{
 };
 
 use madang_client::Client;
+use madang_model::LimitsAsked;
 use madang_public_api::{
     BASE_PATH, Page, RunMode, RunRequest, SessionCreate, SessionView,
     node::{NodePresence, NodeView},
@@ -261,7 +262,9 @@ fn pids_below(group: &Path) -> Vec<i32> {
 
 /// A control process; the settings are lines of its configuration.
 pub fn control(place: Option<&Place>, settings: &str) -> Role {
-    control_on(&Ground { place, settings: settings.to_owned(), ..Ground::default() })
+    // Where no cable is cut a node that says nothing waits for its turn.
+    let patience = if place.is_none() { "node_silent_ms = 20000\n" } else { "" };
+    control_on(&Ground { place, settings: format!("{patience}{settings}"), ..Ground::default() })
 }
 
 pub fn control_on(ground: &Ground<'_>) -> Role {
@@ -314,9 +317,15 @@ pub async fn running(client: &Client, id: &str) -> SessionView {
     .await
 }
 
+/// Nothing takes as long, on however busy a machine.
+pub fn patient() -> LimitsAsked {
+    LimitsAsked { wall_ms: Some(120_000), cpu_ms: Some(60_000), ..LimitsAsked::default() }
+}
+
 /// What code prints in a session's interpreter; asks again while the node or the server is away.
 pub async fn says(client: &Client, id: &str, code: &str) -> String {
-    let request = RunRequest { mode: RunMode::Query, code: Some(code.to_owned()), ..RunRequest::default() };
+    let (code, limits) = (Some(code.to_owned()), patient());
+    let request = RunRequest { mode: RunMode::Query, code, limits, ..RunRequest::default() };
     soon("the interpreter answers", async || {
         let run = client.session_run(id, &request).await.map_err(|error| error.to_string())?;
         if run.whole.verdict == Some(madang_model::Verdict::Ok) {
