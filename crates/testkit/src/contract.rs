@@ -9,13 +9,13 @@ use std::{collections::BTreeMap, io::Cursor, sync::Arc, time::Duration};
 use madang_ids::{AppId, RunId, SandboxId, SessionId};
 use madang_model::{Limits, Outcome, RunEvent, RunEventBody, RunSpec, Stdin, Verdict, Work};
 use madang_node_api::{
-    AppConnection, AppSpec, AppState, Depth, ExecEnd, ExecEvent, ExecInput, ExecSpec, FileKind, FreezeWhen, Network,
-    Node, NodeError, PORT_APP, PoolWanted, Presence, RunControl, RunHandle, SandboxSpec, WriteWhen,
+    AppConnection, AppSeen, AppSpec, AppState, Depth, ExecEnd, ExecEvent, ExecInput, ExecSpec, FileKind, FreezeWhen,
+    Network, Node, NodeError, PORT_APP, PoolWanted, Presence, RunControl, RunHandle, SandboxSpec, WriteWhen,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Longer than anything takes on a machine that has much else to do.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_secs(150);
 
 /// How to say things to a node's interpreter.
 #[derive(Debug, Clone, Copy)]
@@ -162,7 +162,9 @@ pub fn sandbox(dialect: &Dialect) -> SandboxSpec {
 pub fn query(code: &str, stdin: Stdin) -> RunSpec {
     let work = Work::Query { code: code.to_owned() };
     let (files, inputs) = (Vec::new(), Vec::new());
-    RunSpec { id: RunId::new(), work, files, stdin, inputs, env: BTreeMap::new(), limits: Limits::default() }
+    // No check is of its time, which a machine that has much else to do may take.
+    let limits = Limits { wall_ms: 120_000, cpu_ms: 60_000, ..Limits::default() };
+    RunSpec { id: RunId::new(), work, files, stdin, inputs, env: BTreeMap::new(), limits }
 }
 
 /// Nothing on standard input.
@@ -421,6 +423,17 @@ async fn says_back(mut connection: AppConnection) {
     assert!(heard == said, "{} bytes came back, others than were said", heard.len());
 }
 
+/// An app that is there, however late its program listens.
+async fn started(node: &dyn Node, id: SandboxId, app: &AppSpec) -> AppSeen {
+    loop {
+        match node.app_start(id, app.clone()).await {
+            Ok(seen) => return seen,
+            Err(NodeError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("it does not start: {error}"),
+        }
+    }
+}
+
 /// Of nodes that open apps.
 pub async fn apps_are_reached_and_end(node: &dyn Node, dialect: &Dialect) {
     const PORT: u16 = 8_123;
@@ -432,7 +445,7 @@ pub async fn apps_are_reached_and_end(node: &dyn Node, dialect: &Dialect) {
     }
     let (env, arguments) = (BTreeMap::new(), Vec::new());
     let app = AppSpec { id: AppId::new(), name: PORT_APP.into(), port: Some(PORT), protocol: None, arguments, env };
-    let seen = in_time("an app", node.app_start(id, app.clone())).await.expect("it starts");
+    let seen = in_time("an app", started(node, id, &app)).await;
     assert_eq!((seen.id, seen.port, seen.state), (app.id, PORT, AppState::Running));
     let again = node.app_start(id, AppSpec { id: AppId::new(), ..app.clone() }).await;
     assert_eq!(again.as_ref(), Ok(&seen), "the one that is there is meant");

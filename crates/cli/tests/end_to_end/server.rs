@@ -11,7 +11,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-const STOP_WAIT: Duration = Duration::from_secs(60);
+const STOP_WAIT: Duration = Duration::from_secs(180);
+/// Sessions that are made run already, and what is run may take as long, however long the machine has something else to do.
+const CONFIG: &str = "session_start_wait_ms = 120000\n";
+const TIME: &str = "120s";
 
 pub struct Server {
     home: TempDir,
@@ -23,7 +26,10 @@ impl Server {
     /// Starts one and waits until it says where it listens.
     pub fn start(pools: &str) -> Self {
         let home = TempDir::with_prefix("madang-test-").unwrap();
+        let config = home.path().join("test.toml");
+        fs::write(&config, CONFIG).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
+            .env("MADANG_CONFIG", config)
             .args(["up", "--listen", "127.0.0.1:0", "--pools", pools, "--data"])
             .arg(home.path())
             .stdin(Stdio::null())
@@ -49,7 +55,7 @@ impl Server {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
         command
-            .args(words)
+            .args(timed(words))
             .env("MADANG_HOME", self.home.path())
             .env_remove("MADANG_ENDPOINT")
             .env_remove("MADANG_TOKEN");
@@ -94,6 +100,16 @@ impl Drop for Server {
         // Only after a failed test; a stopped server is gone already.
         let _ = self.child.kill().and_then(|()| self.child.wait());
     }
+}
+
+/// A command that runs something and does not say how long it may take says so.
+fn timed<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut words = words.to_vec();
+    let ours = words.split(|word| *word == "--").next().unwrap_or_default();
+    if ours.first().is_some_and(|verb| ["run", "exec", "query"].contains(verb)) && !ours.contains(&"--time") {
+        words.splice(1..1, ["--time", TIME]);
+    }
+    words
 }
 
 fn ended(output: Output) -> (i32, String, String) {

@@ -39,6 +39,9 @@ for line in sys.stdin.read().splitlines():
         pass
 "#;
 
+/// How often a guest tries what it should reach.
+const ATTEMPTS_MAX: usize = 5;
+
 async fn session(client: &Client, network: NetworkAsked) -> SessionView {
     session_of(client, network, None).await
 }
@@ -67,6 +70,25 @@ fn internet() -> NetworkAsked {
 
 fn allow(entries: &[&str]) -> NetworkAsked {
     NetworkAsked::Allow(NetworkAllow { allow: entries.iter().map(|entry| (*entry).to_owned()).collect() })
+}
+
+/// What is reached of these; all that is wanted is, and nothing else.
+async fn reaches(client: &Client, session: &SessionView, lines: &[String], wanted: &[&str]) -> RunView {
+    let mut missing: Vec<_> = wanted.iter().map(|line| (*line).to_owned()).collect();
+    let mut asked = lines.to_vec();
+    for _ in 0..ATTEMPTS_MAX {
+        let (reached, run) = attempt(client, session, &asked).await;
+        for line in reached {
+            let at = missing.iter().position(|wanted| *wanted == line);
+            missing.remove(at.unwrap_or_else(|| panic!("{line} of {wanted:?}")));
+        }
+        if missing.is_empty() {
+            return run;
+        }
+        // A guest that waits for its turn for seconds gives up a connection that it may have: it tries those again.
+        asked.retain(|line| missing.iter().any(|wanted| wanted.starts_with(&format!("{line} -> "))));
+    }
+    panic!("{missing:?} is not reached");
 }
 
 async fn attempt(client: &Client, session: &SessionView, lines: &[String]) -> (Vec<String>, RunView) {
@@ -126,23 +148,23 @@ async fn each_policy_lets_out_what_it_says_and_nothing_else() {
     let closed = session(&client, NetworkAsked::Policy(NetworkPolicy::None)).await;
     let listed = session(&client, allow(&["good.example", "rebound.example", "169.254.0.0/16"])).await;
 
-    let (reached, run) = attempt(&client, &open, &[forbidden(&server), far.to_vec()].concat()).await;
-    assert_eq!(reached, [format!("tcp {FAR} 80 -> far"), "tcp good.example 80 -> far".to_owned()]);
+    let by_address = format!("tcp {FAR} 80 -> far");
+    let wanted = [&*by_address, "tcp good.example 80 -> far"];
+    let run = reaches(&client, &open, &[forbidden(&server), far.to_vec()].concat(), &wanted).await;
     let used = run.whole.usage;
     assert!(used.received_bytes > 0 && used.sent_bytes > 0, "{run:?}");
 
-    let (reached, run) = attempt(&client, &closed, &[forbidden(&server), far.to_vec()].concat()).await;
-    assert_eq!(reached, Vec::<String>::new());
+    let run = reaches(&client, &closed, &[forbidden(&server), far.to_vec()].concat(), &[]).await;
     assert_eq!((run.whole.usage.received_bytes, run.whole.usage.sent_bytes), (0, 0), "{run:?}");
 
     let others = ["name evil.example", "name rebound.example"].map(str::to_owned);
     let all = [forbidden(&server), others.to_vec(), vec![format!("tcp {OTHER} 80")], far.to_vec()].concat();
-    let (reached, _) = attempt(&client, &listed, &all).await;
     // Its address is not open before its name was asked for.
-    assert_eq!(reached, ["tcp good.example 80 -> far"]);
+    reaches(&client, &listed, &all, &["tcp good.example 80 -> far"]).await;
     names.set("good.example", &[OTHER]);
-    let (reached, _) = attempt(&client, &listed, &["tcp good.example 80".into(), format!("tcp {OTHER} 80")]).await;
-    assert_eq!(reached, ["tcp good.example 80 -> far".to_owned(), format!("tcp {OTHER} 80 -> far")]);
+    let moved = ["tcp good.example 80".to_owned(), format!("tcp {OTHER} 80")];
+    let by_address = format!("tcp {OTHER} 80 -> far");
+    reaches(&client, &listed, &moved, &["tcp good.example 80 -> far", &by_address]).await;
 
     for seen in [&open, &closed, &listed] {
         client.session_end(&seen.id.to_string()).await.unwrap();
@@ -191,8 +213,7 @@ async fn sandboxes_of_a_session_find_each_other_by_name_without_any_other_networ
         if reached == ["tcp sub1 8000 -> peer"] { Ok(()) } else { Err(format!("{reached:?}")) }
     })
     .await;
-    let (reached, _) = attempt(&client, &alone, &asked).await;
-    assert_eq!(reached, Vec::<String>::new());
+    reaches(&client, &alone, &asked, &[]).await;
     for seen in [&together, &alone] {
         client.session_end(&seen.id.to_string()).await.unwrap();
     }
@@ -209,12 +230,11 @@ async fn a_session_keeps_its_network_over_the_server_s_death_and_leaves_nothing(
     let mut server = Server::start(&world);
     let kept = session(&server.client(), internet()).await;
     let asked = vec!["tcp good.example 80".to_owned(), format!("tcp {NODE} 80")];
-    let (before, _) = attempt(&server.client(), &kept, &asked).await;
-    assert_eq!(before, ["tcp good.example 80 -> far"]);
+    let wanted = ["tcp good.example 80 -> far"];
+    reaches(&server.client(), &kept, &asked, &wanted).await;
     server.kill();
     server.again(&world);
-    let (after, _) = attempt(&server.client(), &kept, &asked).await;
-    assert_eq!(after, before);
+    reaches(&server.client(), &kept, &asked, &wanted).await;
     server.client().session_end(&kept.id.to_string()).await.unwrap();
     server.stop();
     assert_eq!(world.links(), ["lo", "uplink"]);
