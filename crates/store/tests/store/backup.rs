@@ -14,14 +14,10 @@ use madang_testkit::TestDatabase;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use tempfile::TempDir;
 
-use crate::{finished, open, session, token};
+use crate::{config, finished, open, session, token};
 
 const COLUMNS: &str = "SELECT m.name AS t, c.name AS c, c.type AS kind, c.\"notnull\" AS needed, c.pk AS pk FROM sqlite_master m \
     JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'";
-
-fn config(database: &TestDatabase) -> StoreConfig {
-    database.url().parse().unwrap()
-}
 
 async fn copy_to(directory: &TempDir, name: &str, from: &StoreConfig) -> PathBuf {
     let path = directory.path().join(name);
@@ -142,6 +138,12 @@ async fn a_copy_shows_one_moment_of_a_database_at_work() {
             }
         });
         let mut tokens = 0;
+        // From the first copy on something was written meanwhile.
+        let started = std::time::Instant::now();
+        while open(&database).await.directory_version().await.unwrap() == began {
+            assert!(started.elapsed() < std::time::Duration::from_secs(120), "nothing is written");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
         for number in 0..3 {
             let copy = copy_to(&directory, &format!("{number}"), &config(&database)).await;
             let target = StoreConfig::sqlite(directory.path().join(format!("{}-{number}.db", database.is_postgres())));
@@ -222,6 +224,9 @@ async fn a_database_at_work_is_not_replaced() {
             version: "1".into(),
         };
         store.control_process_seen(&hello).await.unwrap();
+        // However long it takes from here, it was seen a moment ago.
+        let later = "UPDATE control_process SET seen_ms = seen_ms + 600000";
+        crate::opening::bare(&database).await.execute_unprepared(later).await.unwrap();
         let error = restore(&config(&database), &copy, Present::Replace).await.unwrap_err();
         assert!(matches!(error, BackupError::InUse { .. }), "{error}");
     }

@@ -14,19 +14,29 @@ mod session_list;
 mod signin;
 mod usage;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use madang_ids::{RunId, SandboxId, SessionId, TokenId};
 use madang_model::{
     Blob, Limits, Outcome, Owner, RunEvent, RunEventBody, SessionEvent, SessionKind, SessionLife, SessionSpec, Usage,
     Verdict,
 };
-use madang_store::{Claim, Horizon, IdempotencyRecord, RunRecord, SessionRecord, Store, StoreError, TokenRecord};
+use madang_store::{
+    Claim, Horizon, IdempotencyRecord, RunRecord, SessionRecord, Store, StoreConfig, StoreError, TokenRecord,
+};
 use madang_testkit::TestDatabase;
 use sea_orm::ConnectionTrait as _;
 
+/// Waits for a connection or a lock for as long as a machine may stand still.
+fn config(database: &TestDatabase) -> StoreConfig {
+    database.url().parse::<StoreConfig>().unwrap().waiting(Duration::from_secs(120))
+}
+
 async fn open(database: &TestDatabase) -> Store {
-    Store::open(&database.url().parse().unwrap()).await.unwrap()
+    Store::open(&config(database)).await.unwrap()
 }
 
 fn session(name: &str) -> SessionRecord {

@@ -13,10 +13,9 @@ pub async fn bare(database: &TestDatabase) -> DatabaseConnection {
 #[tokio::test]
 async fn several_servers_may_open_an_empty_database_at_once() {
     for database in TestDatabase::each().await {
-        let url = database.url();
         let opening: Vec<_> = (0..SERVERS)
             .map(|_| {
-                let config = url.parse().unwrap();
+                let config = super::config(&database);
                 tokio::spawn(async move { Store::open(&config).await })
             })
             .collect();
