@@ -16,22 +16,32 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
 use super::{
-    Io, Listen,
+    HubConfig, Io, Listen,
     door::{self, Door, Doors, Pass, Stage},
 };
 use crate::authority::fingerprint;
 
-/// A handshake takes no longer, or there is none. A node that dials waits no longer either.
-const HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
-/// The first call comes so soon after the handshake.
-const ASK_WAIT: Duration = Duration::from_secs(5);
-/// Whoever has asked and is still a stranger then is cut off.
-const STRANGER_LIFE: Duration = Duration::from_secs(30);
 /// What a stranger says is read so far: a token, a request for a certificate, or as much of a greeting as comes before we know whose it is.
 const STRANGER_BYTES_MAX: usize = 64 << 10;
 /// Connections of nodes, and of those who may be one.
 const CONNECTIONS_MAX: usize = 8_192;
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// How long strangers may take, as the hub is configured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    handshake: Duration,
+    ask: Duration,
+    stranger: Duration,
+}
+
+impl Patience {
+    pub fn new(config: &HubConfig) -> Self {
+        let HubConfig { handshake_ms, ask_ms, stranger_ms, .. } = config;
+        let [handshake, ask, stranger] = [handshake_ms, ask_ms, stranger_ms].map(|ms| Duration::from_millis(*ms));
+        Self { handshake, ask, stranger }
+    }
+}
 
 /// Who is at the other end.
 #[derive(Debug, Clone)]
@@ -50,6 +60,8 @@ pub(super) struct Connection {
     end: Option<Pin<Box<tokio::time::Sleep>>>,
     /// What it has to have done by then.
     due: Stage,
+    /// What it has after its first call.
+    life: Duration,
     _pass: Pass,
     _place: OwnedSemaphorePermit,
 }
@@ -58,6 +70,7 @@ pub(super) fn connections(
     mut listener: impl Listen,
     acceptor: TlsAcceptor,
     doors: Arc<Doors>,
+    patience: Patience,
 ) -> ReceiverStream<std::io::Result<Connection>> {
     let (send, ready) = mpsc::channel(16);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -75,7 +88,7 @@ pub(super) fn connections(
             let Some(pass) = doors.enter(from.map(door::origin)) else { continue };
             let (acceptor, send) = (acceptor.clone(), send.clone());
             tokio::spawn(async move {
-                if let Some(connection) = shake_hands(stream, acceptor, pass, place).await {
+                if let Some(connection) = shake_hands(stream, acceptor, (pass, place), patience).await {
                     // The server may be gone.
                     let _ = send.send(Ok(connection)).await;
                 }
@@ -88,12 +101,12 @@ pub(super) fn connections(
 async fn shake_hands(
     stream: Box<dyn Io>,
     acceptor: TlsAcceptor,
-    pass: Pass,
-    place: OwnedSemaphorePermit,
+    (pass, place): (Pass, OwnedSemaphorePermit),
+    patience: Patience,
 ) -> Option<Connection> {
     let shaken = tokio::select! {
         () = pass.door.shut() => return None,
-        shaken = tokio::time::timeout(HANDSHAKE_WAIT, acceptor.accept(stream)) => shaken,
+        shaken = tokio::time::timeout(patience.handshake, acceptor.accept(stream)) => shaken,
     };
     let tls = match shaken {
         Ok(Ok(tls)) => tls,
@@ -106,8 +119,9 @@ async fn shake_hands(
     let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let print = certificate.map(|certificate| crate::hex(&fingerprint(certificate)).into());
     let peer = Peer { print, door: Arc::clone(&pass.door) };
-    let end = Some(Box::pin(tokio::time::sleep(ASK_WAIT)));
-    Some(Connection { tls, peer, read_bytes: 0, end, due: Stage::Asked, _pass: pass, _place: place })
+    let end = Some(Box::pin(tokio::time::sleep(patience.ask)));
+    let (due, life) = (Stage::Asked, patience.stranger);
+    Some(Connection { tls, peer, read_bytes: 0, end, due, life, _pass: pass, _place: place })
 }
 
 impl Connected for Connection {
@@ -137,7 +151,7 @@ impl Connection {
                 return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
             }
             self.due = Stage::Known;
-            end.as_mut().reset(tokio::time::Instant::now() + STRANGER_LIFE);
+            end.as_mut().reset(tokio::time::Instant::now() + self.life);
         }
         if self.read_bytes < STRANGER_BYTES_MAX { Poll::Ready(Ok(())) } else { Poll::Pending }
     }

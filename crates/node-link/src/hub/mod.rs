@@ -49,6 +49,12 @@ pub struct HubConfig {
     pub certificate_ms: u64,
     /// How often the registry is asked whether the nodes that are here still are nodes: another process may have removed them.
     pub registry_ms: u64,
+    /// A handshake takes no longer, or there is none. A node that dials waits no longer either.
+    pub handshake_ms: u64,
+    /// The first call comes so soon after the handshake.
+    pub ask_ms: u64,
+    /// Whoever has asked and is still a stranger then is cut off.
+    pub stranger_ms: u64,
     /// What nodes are to check tickets with: the public half of a key of Ed25519.
     pub ticket_key: Option<[u8; 32]>,
 }
@@ -61,6 +67,9 @@ impl Default for HubConfig {
             lost_ms: 120_000,
             certificate_ms: 7 * 86_400_000,
             registry_ms: 3_000,
+            handshake_ms: 5_000,
+            ask_ms: 5_000,
+            stranger_ms: 30_000,
             ticket_key: None,
         }
     }
@@ -214,7 +223,8 @@ impl Hub {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), HubError> {
         let acceptor = tokio_rustls::TlsAcceptor::from(tls::server(&self.authority)?);
-        let connections = accept::connections(listener, acceptor, Arc::clone(&self.doors));
+        let patience = accept::Patience::new(&self.config);
+        let connections = accept::connections(listener, acceptor, Arc::clone(&self.doors), patience);
         let gate = gate::Gate::new(Arc::clone(&self));
         let served = service::server().add_service(gate).serve_with_incoming_shutdown(connections, stop);
         tokio::select! {

@@ -1,6 +1,6 @@
 //! What a node keeps: its key, its certificate, who it is and whom it believes.
 
-use std::{fs, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
+use std::{fs, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Duration};
 
 use madang_ids::NodeId;
 use rcgen::{CertificateParams, KeyPair};
@@ -144,13 +144,14 @@ impl Kept {
         request(&self.key)
     }
 
-    /// When half of the certificate's life is over.
-    pub fn should_renew(&self) -> bool {
-        now_ms() >= self.renew_ms()
+    pub fn should_renew(&self, after: Duration) -> bool {
+        now_ms() >= self.renew_ms(after)
     }
 
-    pub fn renew_ms(&self) -> u64 {
-        self.record.begun_ms + self.record.ends_ms.saturating_sub(self.record.begun_ms) / 2
+    /// When half of the certificate's life is over, or sooner.
+    pub fn renew_ms(&self, after: Duration) -> u64 {
+        let half_ms = self.record.ends_ms.saturating_sub(self.record.begun_ms) / 2;
+        self.record.begun_ms + half_ms.min(u64::try_from(after.as_millis()).unwrap_or(u64::MAX))
     }
 
     pub fn tls(&self) -> Result<Arc<ClientConfig>, MemberError> {

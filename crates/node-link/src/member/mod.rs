@@ -53,6 +53,8 @@ pub struct MemberConfig {
     pub beat: Duration,
     /// Control that says nothing for so long is not there; the link is made anew.
     pub silent: Duration,
+    /// A certificate is renewed after so long; half of its life where that is sooner.
+    pub renew_after: Duration,
     /// Milliseconds since the machine booted, sleep included: the clock of leases, which goes on while no agent runs.
     pub uptime_ms: fn() -> u64,
 }
@@ -69,6 +71,7 @@ impl MemberConfig {
             name,
             beat,
             silent,
+            renew_after: Duration::MAX,
             uptime_ms: fence::uptime_ms,
         }
     }
@@ -202,7 +205,7 @@ impl Member {
             let ended = match self.client().await {
                 Ok(client) => {
                     let shared = link::Shared {
-                        renew_ms: self.kept.renew_ms(),
+                        renew_ms: self.kept.renew_ms(self.config.renew_after),
                         node: &*node,
                         boot: &boot,
                         orders: &orders,
@@ -234,7 +237,7 @@ impl Member {
     async fn client(&mut self) -> Result<Client, MemberError> {
         let control = self.doors.next(&self.config)?;
         let client = dial::client(&*self.dial, &control, &self.kept.tls()?).await?;
-        if self.kept.should_renew() {
+        if self.kept.should_renew(self.config.renew_after) {
             match self.renew(client.clone()).await {
                 Ok(()) => return dial::client(&*self.dial, &control, &self.kept.tls()?).await,
                 Err(error) if error.may_pass() => tracing::warn!(%error, "the certificate is not renewed yet"),

@@ -12,12 +12,12 @@ async fn what_carries_a_lease_ends_in_a_silence_and_the_rest_goes_on() {
     let (world, home) = (World::new().await, tempfile::tempdir().unwrap());
     let wire = Wire::to(world.address).await;
     let node = world.node_at(wire.address, home.path()).await;
-    let leased = SandboxSpec { lease_ms: Some(6_000), ..contract::sandbox(&contract::SIM) };
+    let leased = SandboxSpec { lease_ms: Some(20_000), ..contract::sandbox(&contract::SIM) };
     let free = contract::sandbox(&contract::SIM);
     node.remote.sandbox_open(leased.clone()).await.unwrap();
     node.remote.sandbox_open(free.clone()).await.unwrap();
-    // With the link up a lease is renewed: two of its lives later it is still there.
-    tokio::time::sleep(Duration::from_secs(12)).await;
+    // With the link up a lease is renewed: half of its life beyond its end it is still there.
+    tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(node.sim.sandboxes().len(), 2);
     wire.cut();
     let fenced = async {

@@ -26,6 +26,17 @@ use tokio::{
 /// Longer than anything takes on a machine that has much else to do.
 pub const WAIT: Duration = Duration::from_secs(60);
 
+/// Gives up only what is gone: nothing is silent, or takes too long, because the machine stood still for a while.
+pub fn patient() -> HubConfig {
+    HubConfig {
+        silent_ms: 120_000,
+        handshake_ms: 120_000,
+        ask_ms: 120_000,
+        stranger_ms: 120_000,
+        ..HubConfig::default()
+    }
+}
+
 /// Tokens and certificates in memory.
 #[derive(Default)]
 pub struct MemoryRegistry {
@@ -90,7 +101,7 @@ impl Drop for World {
 
 impl World {
     pub async fn new() -> Self {
-        Self::with(HubConfig::default()).await
+        Self::with(patient()).await
     }
 
     pub async fn with(config: HubConfig) -> Self {
@@ -130,7 +141,11 @@ impl World {
 
     /// The same, over another address than the hub's own.
     pub async fn node_at(&self, address: SocketAddr, home: &Path) -> Joined {
-        let member = join(address, home, Some(self.token(1))).await.unwrap();
+        self.node_with(address, home, |_| {}).await
+    }
+
+    pub async fn node_with(&self, address: SocketAddr, home: &Path, settle: impl FnOnce(&mut MemberConfig)) -> Joined {
+        let member = join_with(address, home, Some(self.token(1)), settle).await.unwrap();
         let (id, sim) = (member.id(), SimNode::new());
         let served = tokio::spawn(member.serve(Arc::new(sim.clone())));
         let remote = self.hub.node(id);
@@ -140,9 +155,19 @@ impl World {
 }
 
 pub async fn join(address: SocketAddr, home: &Path, token: Option<JoinToken>) -> Result<Member, MemberError> {
+    join_with(address, home, token, |_| {}).await
+}
+
+async fn join_with(
+    address: SocketAddr,
+    home: &Path,
+    token: Option<JoinToken>,
+    settle: impl FnOnce(&mut MemberConfig),
+) -> Result<Member, MemberError> {
     let mut config = MemberConfig::new(home.to_owned(), address.to_string(), "a node".to_owned());
     config.token = token;
-    config.beat = Duration::from_millis(100);
+    (config.beat, config.silent) = (Duration::from_millis(100), Duration::from_secs(110));
+    settle(&mut config);
     tokio::time::timeout(WAIT, Member::join(config, Arc::new(Tcp))).await.expect("joining ends one way or the other")
 }
 

@@ -34,7 +34,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::harness::{WAIT, World, until_here};
+use crate::harness::{WAIT, World, patient, until_here};
 
 type Client = LinkClient<Channel>;
 
@@ -126,7 +126,9 @@ async fn silent_connections_keep_no_node_out() {
 
 #[tokio::test]
 async fn who_asks_for_nothing_is_shown_the_door() {
-    let world = World::new().await;
+    // The second shakes hands meanwhile.
+    let config = HubConfig { handshake_ms: 20_000, ask_ms: 5_000, ..patient() };
+    let world = World::with(config).await;
     let mut silent = TcpStream::connect(world.address).await.unwrap();
     let mut shaken = shake_hands(&world, None).await;
     let closed = |read: io::Result<usize>| read.map_or(true, |count| count == 0);
@@ -174,7 +176,7 @@ async fn who_guesses_has_to_wait() {
 
 #[tokio::test]
 async fn a_node_removed_by_another_process_is_cut_off() {
-    let config = HubConfig { registry_ms: 100, ..HubConfig::default() };
+    let config = HubConfig { registry_ms: 100, ..patient() };
     let (world, home) = (World::with(config).await, tempfile::tempdir().unwrap());
     let mut node = world.node(home.path()).await;
     // This process is not told.
