@@ -10,7 +10,7 @@ use std::sync::{
 use madang_client::{Client, ClientError, Endpoint, Place};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Notify,
 };
 
@@ -111,9 +111,10 @@ async fn an_answer_that_breaks_off_is_an_error_and_not_asked_for_again() {
 
 #[tokio::test]
 async fn nobody_there_is_said_with_the_address() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    // Nobody else gets the port meanwhile, and nobody listens.
+    let kept = TcpSocket::new_v4().unwrap();
+    kept.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = kept.local_addr().unwrap().port();
     let endpoint: Endpoint = format!("http://127.0.0.1:{port}").parse().unwrap();
     let error = Client::new(Place { endpoint, token: None, key: None }).version().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }));
