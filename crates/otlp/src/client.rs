@@ -16,7 +16,6 @@ use rustls::crypto::ring::default_provider;
 
 /// A collector answers with next to nothing.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
-const SEND_WAIT: Duration = Duration::from_secs(10);
 
 /// What a client cannot be without.
 #[derive(Debug, thiserror::Error)]
@@ -24,18 +23,21 @@ const SEND_WAIT: Duration = Duration::from_secs(10);
 pub struct ClientError(#[source] std::io::Error);
 
 #[derive(Debug, Clone)]
-pub(crate) struct Client(Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(crate) struct Client {
+    hyper: Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    send_wait: Duration,
+}
 
 impl Client {
-    pub fn new() -> Result<Self, ClientError> {
+    pub fn new(send_wait: Duration) -> Result<Self, ClientError> {
         let tls =
             HttpsConnectorBuilder::new().with_provider_and_native_roots(default_provider()).map_err(ClientError)?;
         let connector = tls.https_or_http().enable_http1().build();
-        Ok(Self(Hyper::builder(TokioExecutor::new()).build(connector)))
+        Ok(Self { hyper: Hyper::builder(TokioExecutor::new()).build(connector), send_wait })
     }
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let answer = self.0.request(request.map(Full::new)).await?;
+        let answer = self.hyper.request(request.map(Full::new)).await?;
         let (parts, body) = answer.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?;
         Ok(Response::from_parts(parts, body.to_bytes()))
@@ -45,9 +47,9 @@ impl Client {
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        match tokio::time::timeout(SEND_WAIT, self.send(request)).await {
+        match tokio::time::timeout(self.send_wait, self.send(request)).await {
             Ok(answered) => answered,
-            Err(_) => Err(format!("the collector took longer than {} s", SEND_WAIT.as_secs()).into()),
+            Err(_) => Err(format!("the collector took longer than {} s", self.send_wait.as_secs()).into()),
         }
     }
 }

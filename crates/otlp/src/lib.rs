@@ -60,7 +60,7 @@ impl Traces {
         let failed = |source| TracesError::Exporter { endpoint: collector.endpoint.clone(), source };
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
-            .with_http_client(Client::new()?)
+            .with_http_client(Client::new(collector.send_wait)?)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(&collector.endpoint);
         let mut exporter = exporter.build().map_err(failed)?;

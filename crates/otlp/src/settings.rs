@@ -1,5 +1,8 @@
 //! Whether there is a collector, and where: the usual variables of the environment, then the configuration file.
 
+use std::time::Duration;
+
+const SEND_WAIT: Duration = Duration::from_secs(10);
 /// The path for spans below a collector's address.
 const PATH: &str = "/v1/traces";
 
@@ -17,6 +20,8 @@ pub struct Settings {
 pub struct Collector {
     pub endpoint: String,
     pub service: Option<String>,
+    /// How long it may take to take a batch.
+    pub send_wait: Duration,
 }
 
 /// What cannot be meant.
@@ -56,7 +61,7 @@ impl Settings {
             return Err(SettingsError::Protocol { variable, value });
         }
         let service = said("OTEL_SERVICE_NAME").or_else(|| self.service.clone());
-        Ok(Some(Collector { endpoint, service }))
+        Ok(Some(Collector { endpoint, service, send_wait: SEND_WAIT }))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use madang_otlp::Traces;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _};
 
@@ -42,10 +42,12 @@ impl Log {
     }
 }
 
-/// Where nobody listens.
-async fn nobody() -> SocketAddr {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    taken.local_addr().unwrap()
+/// Where nobody listens, for as long as the socket is kept.
+fn nobody() -> (TcpSocket, SocketAddr) {
+    let kept = TcpSocket::new_v4().unwrap();
+    kept.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = kept.local_addr().unwrap();
+    (kept, address)
 }
 
 #[tokio::test]
@@ -66,7 +68,8 @@ async fn what_a_silent_collector_does_not_take_is_counted_and_holds_nobody_up() 
 #[tokio::test]
 async fn a_collector_that_is_not_there_changes_no_answer_and_the_log_says_it_once() {
     let log = Log::default();
-    let traces = Traces::start(&at(nobody().await), "test").unwrap();
+    let (_kept, address) = nobody();
+    let traces = Traces::start(&at(address), "test").unwrap();
     let written = log.clone();
     let lines = fmt::layer().with_writer(move || written.clone()).with_filter(LevelFilter::INFO);
     // Of this thread, and so of everything in this runtime.

@@ -44,6 +44,9 @@ impl World {
         let mut config = ControlConfig::new(home.path());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         (config.listen, config.database) = (Some(any), database);
+        // What a server gives up after seconds it waits for here: the machine may stand still for a while.
+        (config.session_start_wait_ms, config.drain_ms, config.leader_wait_ms) = (120_000, 120_000, 120_000);
+        (config.node_silent_ms, config.lease_ms, config.process_wait_ms) = (60_000, 60_000, 60_000);
         // Several that see one node are all at home on this machine.
         config.nodes_listen = config.database.is_none().then_some(any);
         let server = Server::build(config, Some(Arc::new(node))).await.unwrap();
@@ -94,6 +97,7 @@ impl World {
         let controls = self.nodes.unwrap().to_string();
         let mut config = MemberConfig::new(home.path().join("m"), controls, "far".to_owned());
         config.token = Some(token["secret"].as_str().unwrap().parse().unwrap());
+        config.silent = Duration::from_secs(50);
         let member = Member::join(config, Arc::new(Tcp)).await.unwrap();
         AbortOnDropHandle::new(tokio::spawn(async move {
             let _home = home;
