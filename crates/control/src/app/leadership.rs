@@ -56,6 +56,8 @@ enum Seat {
     /// Taken by this process; it leads until then.
     Ours {
         lease: Lease,
+        /// The term since which nobody else has led: what began under it or later is in memory still.
+        began: u64,
         until: Instant,
         /// Its sessions are in memory.
         ready: bool,
@@ -186,15 +188,44 @@ impl Leadership {
     pub fn taken(&self, group: &str, lease: Lease, asked: Instant) -> Change {
         let Some(mut seats) = self.seats() else { return Change::None };
         let until = asked + self.lease;
-        let ready = match seats.get(group) {
-            Some(Seat::Ours { lease: known, ready, .. }) if lease.term == known.term => Some(*ready),
-            Some(Seat::Ours { lease: known, ready: true, .. }) if lease.term == known.term + 1 => Some(true),
+        let goes_on = match seats.get(group) {
+            Some(Seat::Ours { lease: known, began, ready, .. }) if lease.term == known.term => Some((*began, *ready)),
+            Some(Seat::Ours { lease: known, began, ready: true, .. }) if lease.term == known.term + 1 => {
+                Some((*began, true))
+            }
             _ => None,
         };
-        seats.insert(group.to_owned(), Seat::Ours { lease, until, ready: ready.unwrap_or(false) });
+        let (began, ready) = goes_on.unwrap_or((lease.term, false));
+        seats.insert(group.to_owned(), Seat::Ours { lease, began, until, ready });
         drop(seats);
         self.changed();
-        if ready.is_some() { Change::None } else { Change::Gained }
+        if goes_on.is_some() { Change::None } else { Change::Gained }
+    }
+
+    /// Of a write whose fence stood no more: whether this process has led before and since, with nobody else between. It has then
+    /// taken its lease too late, which is known here only once the database has said so.
+    pub async fn goes_on(&self, group: &str, stale: &Fence) -> bool {
+        let mut changes = self.changes.subscribe();
+        let told = async {
+            loop {
+                if let Some(goes_on) = self.went_on(group, stale.term) {
+                    return goes_on;
+                }
+                if changes.changed().await.is_err() {
+                    return false;
+                }
+            }
+        };
+        tokio::time::timeout(self.lease, told).await.unwrap_or(false)
+    }
+
+    /// None: no other term is known here yet.
+    fn went_on(&self, group: &str, term: u64) -> Option<bool> {
+        match self.seats()?.get(group) {
+            Some(Seat::Ours { lease, .. }) if lease.term == term => None,
+            Some(Seat::Ours { lease, began, ready: true, .. }) => Some((*began..lease.term).contains(&term)),
+            _ => Some(false),
+        }
     }
 
     /// Another process has the lease.
@@ -403,93 +434,4 @@ impl App {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Long enough for what is asked while it is said to hold.
-    const LEASE: Duration = Duration::from_secs(120);
-
-    fn leadership() -> Leadership {
-        Leadership::new(LEASE, Some(Mutex::default()), Vec::new())
-    }
-
-    fn lease(of: &Leadership, term: u64) -> Lease {
-        Lease { name: lease_name("g"), holder: of.us(), term }
-    }
-
-    fn theirs(left_ms: u64) -> LeaseView {
-        let process = madang_store::ControlProcess {
-            id: ControlId::new(),
-            address: Some("http://there".into()),
-            nodes_address: None,
-            version: "1".into(),
-            started_ms: 0,
-            seen_ms: 0,
-        };
-        let lease = Lease { name: lease_name("g"), holder: process.id, term: 9 };
-        LeaseView { lease, left_ms, process: Some(process) }
-    }
-
-    #[test]
-    fn one_leads_once_its_sessions_are_there_and_until_its_time_is_over() {
-        let ours = leadership();
-        assert_eq!(ours.leader("g"), Leader::Nobody);
-        let asked = Instant::now();
-        assert_eq!(ours.taken("g", lease(&ours, 1), asked), Change::Gained);
-        assert!(!ours.leads("g"), "not before its sessions are there");
-        ours.ready("g", 1);
-        assert!(ours.leads("g"));
-        assert_eq!(ours.taken("g", lease(&ours, 1), asked), Change::None);
-        assert!(ours.leads("g"));
-        let long_ago = asked.checked_sub(LEASE).unwrap();
-        assert_eq!(ours.taken("g", lease(&ours, 1), long_ago), Change::None);
-        assert!(!ours.leads("g"), "what the database granted is over");
-    }
-
-    #[test]
-    fn what_is_in_memory_stays_while_nobody_else_leads() {
-        let ours = leadership();
-        let long_ago = Instant::now().checked_sub(LEASE).unwrap();
-        ours.taken("g", lease(&ours, 1), long_ago);
-        assert_eq!(ours.taken("g", lease(&ours, 2), Instant::now()), Change::Gained, "it was not ready");
-        ours.ready("g", 1);
-        assert!(!ours.leads("g"), "ready under a term that is over");
-        ours.ready("g", 2);
-        assert_eq!(ours.taken("g", lease(&ours, 3), Instant::now()), Change::None);
-        assert!(ours.leads("g"));
-        assert_eq!(ours.taken("g", lease(&ours, 5), Instant::now()), Change::Gained, "somebody led under term 4");
-        assert!(!ours.leads("g"));
-    }
-
-    #[test]
-    fn whoever_leads_instead_is_known_until_their_time_is_over() {
-        let ours = leadership();
-        ours.taken("g", lease(&ours, 1), Instant::now());
-        ours.ready("g", 1);
-        assert_eq!(ours.not_taken("g", &theirs(60_000)), Change::Lost);
-        assert_eq!(ours.not_taken("g", &theirs(60_000)), Change::None);
-        assert_eq!(ours.leader("g"), Leader::At("http://there".into()));
-        ours.not_taken("g", &theirs(0));
-        assert_eq!(ours.leader("g"), Leader::Nobody);
-        assert_eq!(ours.taken("g", lease(&ours, 10), Instant::now()), Change::Gained);
-    }
-
-    #[test]
-    fn whoever_resigns_leads_no_more() {
-        let ours = leadership();
-        ours.taken("g", lease(&ours, 1), Instant::now());
-        ours.ready("g", 1);
-        assert_eq!(ours.resign(|_| true), vec![lease(&ours, 1)]);
-        assert_eq!(ours.leader("g"), Leader::Nobody);
-        assert_eq!(ours.fence("g").unwrap().term, 1);
-    }
-
-    #[test]
-    fn what_is_written_late_names_the_term_that_was_ours() {
-        let ours = leadership();
-        assert_eq!(ours.fence("g").unwrap().term, 0, "never stands");
-        ours.taken("g", lease(&ours, 3), Instant::now());
-        ours.not_taken("g", &theirs(1_000));
-        assert_eq!(ours.fence("g").unwrap(), Fence { lease: "group/g".into(), term: 3 });
-    }
-}
+mod tests;

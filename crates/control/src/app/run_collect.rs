@@ -11,7 +11,7 @@ use madang_model::{
 };
 use madang_node_api::{NodeError, RunControl, RunHandle};
 use madang_public_api::{RunFold, ServerEventBody};
-use madang_store::StoreError;
+use madang_store::{Fence, StoreError};
 use tokio::{sync::mpsc, time::Instant};
 use tracing::{Instrument as _, Span};
 
@@ -204,7 +204,7 @@ impl Collector {
         if outcome.verdict == Verdict::InternalError {
             Span::current().record("otel.status_code", "ERROR");
         }
-        let kept = self.store(outcome.clone()).instrument(madang_trace::span!("store")).await;
+        let kept = self.store_while_led(&outcome).instrument(madang_trace::span!("store")).await;
         let outcome = match kept {
             Ok(()) => outcome,
             Err(StoreError::Fenced { .. }) => return self.leave(),
@@ -235,7 +235,20 @@ impl Collector {
         self.app.events.push(Some(self.run.facts.owner), ServerEventBody::RunFinished { run, session, verdict });
     }
 
-    async fn store(&self, outcome: Outcome) -> Result<(), StoreError> {
+    /// Once more where only the term is another one: this process led before and leads since, and nobody else takes the run up.
+    async fn store_while_led(&self, outcome: &Outcome) -> Result<(), StoreError> {
+        let (leadership, group) = (&self.app.leadership, &self.run.facts.group);
+        loop {
+            let fence = leadership.fence(group);
+            let kept = self.store(outcome.clone(), fence.as_ref()).await;
+            let Some(fence) = fence.filter(|_| matches!(kept, Err(StoreError::Fenced { .. }))) else { return kept };
+            if !leadership.goes_on(group, &fence).await {
+                return kept;
+            }
+        }
+    }
+
+    async fn store(&self, outcome: Outcome, fence: Option<&Fence>) -> Result<(), StoreError> {
         let (mut events, truncated) = self.run.snapshot();
         let verdict = outcome.verdict;
         let used = self.app.usage_of_run(&self.run.facts, outcome.usage, self.life.since_ms);
@@ -245,8 +258,7 @@ impl Collector {
         record.truncated = truncated;
         record.finished_ms = Some(self.life.since_ms);
         record.events = events;
-        let fence = self.app.leadership.fence(&self.run.facts.group);
-        self.app.store.run_finish_fenced(&record, used.as_ref(), fence.as_ref()).await
+        self.app.store.run_finish_fenced(&record, used.as_ref(), fence).await
     }
 
     /// The process that leads now finds it at the node, or owns up to its loss.
@@ -261,7 +273,7 @@ impl Collector {
         Span::current().record("otel.status_code", "ERROR");
         if self.run.facts.kept_from_start {
             let outcome = broken(&failure.detail);
-            if let Err(error) = self.store(outcome).await {
+            if let Err(error) = self.store_while_led(&outcome).await {
                 tracing::error!(run = %self.run.facts.id, ?error, "a refused run could not be kept");
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::Method;
 use futures_util::{SinkExt, StreamExt};
 use madang_control::ControlConfig;
+use madang_store::Store;
 use madang_testkit::{SimNode, TestDatabase};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
@@ -94,6 +95,26 @@ async fn another_goes_on_with_the_sessions_of_one_that_leaves() {
     let path = format!("/api/v1/sessions/{id}/runs");
     let answer: Value = worlds[0].post(&path, run).await.expect(200);
     assert_eq!(answer["verdict"], "ok", "{answer}");
+}
+
+/// As when it was paused for longer than its lease and nobody else came: the term has grown, and what it leads is its own still.
+#[tokio::test]
+async fn a_run_that_ends_when_its_server_has_taken_its_own_lease_too_late_is_kept() {
+    let Some((database, worlds)) = several(1).await else { return };
+    let world = &worlds[0];
+    let run = json!({"language": "sim", "code": "sleep 500\nprint kept"});
+    let run = world.post("/api/v1/run", run).await.expect(201);
+    let path = format!("/api/v1/runs/{}", run["id"].as_str().unwrap());
+    world.until(&path, |view| view["state"] == "running").await;
+    let store = Store::open(&shared(&database)).await.unwrap();
+    for lease in store.lease_list().await.unwrap().into_iter().map(|view| view.lease) {
+        store.lease_release(&lease).await.unwrap();
+        let again = store.lease_take(&lease.name, lease.holder, 60_000).await.unwrap().unwrap();
+        assert!(again.term > lease.term, "{again:?}");
+    }
+    world.node.advance(500);
+    let ended = world.until(&path, |view| view["state"] == "finished").await;
+    assert_eq!((&ended["stdout"], &ended["verdict"]), (&json!("kept\n"), &json!("ok")), "{ended}");
 }
 
 #[tokio::test]
