@@ -1,4 +1,4 @@
-# madang-escape: ends=output-limit,ok wall=5000
+# madang-escape: ends=output-limit,ok wall=60000
 """Writes to every pipe it was given as fast as it can, from several processes; the machine must go on reading, up to the limit."""
 import os
 

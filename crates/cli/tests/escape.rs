@@ -19,13 +19,15 @@ use madang_model::Blob;
 use madang_public_api::{OneShotRequest, RunView};
 
 /// An attempt that hangs is a failure of its own.
-const ATTEMPT_WAIT: Duration = Duration::from_secs(40);
+const ATTEMPT_WAIT: Duration = Duration::from_secs(180);
+/// What an attempt may take unless it says otherwise, and an answer, however long the machine has something else to do.
+const WALL_MS: u64 = 60_000;
 /// Answers that a guest may spoil for itself.
 const SPOILT_MAX: usize = 3;
 /// A query may take this long unless it says otherwise.
 const QUERY_WALL_MS: u64 = 1500;
 /// After a hostile query, a session must answer within this.
-const ANSWER_MAX: Duration = Duration::from_secs(15);
+const ANSWER_MAX: Duration = Duration::from_secs(150);
 
 struct Attempt {
     path: PathBuf,
@@ -77,7 +79,7 @@ impl Attempt {
             wait: true,
             ..OneShotRequest::default()
         };
-        request.limits.wall_ms = Some(self.number("wall").unwrap_or(20_000));
+        request.limits.wall_ms = Some(self.number("wall").unwrap_or(WALL_MS));
         request.limits.cpu_ms = Some(20_000);
         request.limits.memory_bytes = self.number("memory");
         request
@@ -258,7 +260,7 @@ async fn answers<'a>(client: &Client, who: &madang_public_api::SessionView, name
         wait: true,
         ..madang_public_api::RunRequest::default()
     };
-    request.limits.wall_ms = Some(8000);
+    request.limits.wall_ms = Some(WALL_MS);
     let answer = tokio::time::timeout(ANSWER_MAX, client.session_run(&who.id.to_string(), &request)).await;
     match answer {
         Ok(Ok(view)) if stdout(&view).contains("42") => Ok(name),

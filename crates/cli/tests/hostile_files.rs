@@ -16,7 +16,7 @@ use ground::{Ground, query, session, stdout};
 
 const SECRET: &str = "nobody in a sandbox may read this";
 /// A request that is not answered by then hangs on something that was planted.
-const ANSWER_WAIT: Duration = Duration::from_secs(15);
+const ANSWER_WAIT: Duration = Duration::from_secs(120);
 
 /// What the guest plants; the host's directory takes the place of `@`.
 const PLANT: &str = r"

@@ -21,7 +21,7 @@ const TRIES: usize = 3;
 const STARTS: usize = 25;
 const START_EVERY: Duration = Duration::from_millis(20);
 /// What a bomb may take beyond its own limits.
-const SPARE: Duration = Duration::from_secs(20);
+const SPARE: Duration = Duration::from_secs(60);
 /// What the host may have less of afterwards; other things run on it too.
 const MEMORY_LOST_MAX_KIB: u64 = 1 << 20;
 
@@ -30,7 +30,8 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 const WALL_MS: u64 = 3000;
 /// For bombs that must meet another limit first, however little of a busy machine they get.
-const WALL_LONG_MS: u64 = 20_000;
+const WALL_LONG_MS: u64 = 120_000;
+const CPU_LONG_MS: u64 = 60_000;
 
 struct Bomb {
     name: &'static str,
@@ -52,7 +53,7 @@ const NO_LIMITS: LimitsAsked = LimitsAsked {
     cpu_millis: None,
 };
 
-const LONG: LimitsAsked = LimitsAsked { wall_ms: Some(WALL_LONG_MS), ..NO_LIMITS };
+const LONG: LimitsAsked = LimitsAsked { wall_ms: Some(WALL_LONG_MS), cpu_ms: Some(CPU_LONG_MS), ..NO_LIMITS };
 
 fn python(name: &'static str, code: &'static str, verdicts: &'static [&'static str], says: &'static str) -> Bomb {
     Bomb { name, argv: ["/usr/bin/python3", "-c", code], limits: NO_LIMITS, verdicts, says }
@@ -252,6 +253,7 @@ async fn left(client: &Client, session: &SessionView) -> Option<String> {
         mode: RunMode::Command,
         argv: ["/bin/sh", "-c", "rm -rf /tmp/* 2>/dev/null; echo alive"].map(str::to_owned).to_vec(),
         wait: true,
+        limits: LONG,
         ..RunRequest::default()
     };
     match client.session_run(&session.id.to_string(), &request).await {
@@ -295,7 +297,7 @@ async fn a_crowd_leaves_no_room_until_it_is_ended() {
 
 /// What is wrong with how a run ends that others leave no room.
 async fn no_room_in_a_crowd(client: &Client, session: &SessionView) -> Option<String> {
-    let limits = LimitsAsked { wall_ms: Some(WALL_LONG_MS), ..NO_LIMITS };
+    let limits = LimitsAsked { wall_ms: Some(WALL_LONG_MS), cpu_ms: Some(CPU_LONG_MS), ..NO_LIMITS };
     let crowd = Bomb { limits, ..python("crowd", CROWD, &["process-limit"], "limits.pids") };
     // The first one's own place is free for a moment, and whoever begins may be quicker than the crowd.
     for _ in 0..CROWD_TRIES {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use madang_ids::SessionId;
+use madang_model::LimitsAsked;
 use madang_public_api::{OneShotRequest, RunMode, RunRequest, SessionCreate, SessionState, SessionView};
 use tokio::task::JoinSet;
 
@@ -12,7 +13,9 @@ use crate::{
 };
 
 /// An answer that takes longer never comes.
-const ANSWER_MAX: Duration = Duration::from_secs(90);
+const ANSWER_MAX: Duration = Duration::from_secs(300);
+/// What a run may take, which nothing here does, however long the machine has something else to do.
+const WALL_MS: u64 = 120_000;
 const FILE_BYTES: usize = 192 << 10;
 const FILES_KEPT_MAX: usize = 8;
 
@@ -66,6 +69,7 @@ async fn one_shot(world: &World, worker: u64, turn: u64) {
     let request = OneShotRequest {
         language: Some("python".to_owned()),
         code: Some(format!("print({worker}, {turn} * 2)")),
+        limits: patient(),
         ..OneShotRequest::default()
     };
     match world.client.run(&request).await {
@@ -77,7 +81,8 @@ async fn one_shot(world: &World, worker: u64, turn: u64) {
 /// The same request under the same key until it is answered, and once more: it is one run.
 async fn keyed_run(world: &World, turn: u64) {
     let key = format!("chaos-{turn}-{}", std::process::id());
-    let body = format!(r#"{{"language":"python","code":"print({turn})","wait":true}}"#);
+    let body =
+        format!(r#"{{"language":"python","code":"print({turn})","limits":{{"wall_ms":{WALL_MS}}},"wait":true}}"#);
     let mut first = None;
     for _ in 0..2 {
         loop {
@@ -123,10 +128,12 @@ async fn session(world: &World, name: &str) -> Option<SessionView> {
     }
 }
 
+fn patient() -> LimitsAsked {
+    LimitsAsked { wall_ms: Some(WALL_MS), ..LimitsAsked::default() }
+}
+
 pub fn question() -> RunRequest {
-    let mut request = RunRequest { code: Some("6 * 7".to_owned()), ..RunRequest::default() };
-    request.limits.wall_ms = Some(10_000);
-    request
+    RunRequest { code: Some("6 * 7".to_owned()), limits: patient(), ..RunRequest::default() }
 }
 
 async fn query(world: &World, worker: u64) {
@@ -142,7 +149,8 @@ async fn query(world: &World, worker: u64) {
 
 async fn compile(world: &World, turn: u64) {
     let code = format!("#include <stdio.h>\nint main(void) {{ printf(\"%d\\n\", {turn} * 3); return 0; }}\n");
-    let request = OneShotRequest { language: Some("c".to_owned()), code: Some(code), ..OneShotRequest::default() };
+    let language = Some("c".to_owned());
+    let request = OneShotRequest { language, code: Some(code), limits: patient(), ..OneShotRequest::default() };
     match world.client.run(&request).await {
         Ok(view) => drop(world.acknowledged("compile", &view, Some(&format!("{}\n", turn * 3)))),
         Err(error) => world.refused("compile", &error),
@@ -170,6 +178,7 @@ async fn long(world: &World, turn: u64) {
         mode: RunMode::Command,
         argv: argv.map(str::to_owned).to_vec(),
         stdin_live: true,
+        limits: patient(),
         ..RunRequest::default()
     };
     let begun = match world.client.session_run_begin(&session.id.to_string(), &request).await {

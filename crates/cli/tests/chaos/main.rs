@@ -37,7 +37,7 @@ const LOAD_MAX: Duration = Duration::from_millis(600);
 /// Rounds between two looks at everything at rest.
 const REST_EVERY: usize = 20;
 /// Pieces of work that are under way end within this.
-const REST_WAIT: Duration = Duration::from_secs(100);
+const REST_WAIT: Duration = Duration::from_secs(320);
 
 /// One test at a time: each takes all that descends from this process for its own.
 fn alone() -> MutexGuard<'static, ()> {

@@ -107,7 +107,7 @@ async fn an_image_has_nothing_of_a_folder_that_a_hostile_program_has_filled() {
         image: Some("whole".to_owned()),
         ..SessionCreate::default()
     };
-    let next = world.client.session_create(&begin).await.unwrap();
+    let next = world.running(&begin).await;
     let look = "import os\nprint(sorted(os.listdir('.')), [name for name in ('in', 'also', 'absolute', 'a/up', 'far') if os.path.exists(name)])";
     let seen = world.python(&next, look).await;
     assert_eq!(

@@ -131,7 +131,11 @@ impl World {
         let mount = MountCreate { folder: folder.id.to_string(), at: Some("d".to_owned()), access: None };
         let create =
             SessionCreate { language: Some("python".to_owned()), mounts: vec![mount], ..SessionCreate::default() };
-        let id = self.client.session_create(&create).await.unwrap().id.to_string();
+        self.running(&create).await
+    }
+
+    pub async fn running(&self, create: &SessionCreate) -> SessionView {
+        let id = self.client.session_create(create).await.unwrap().id.to_string();
         soon("a session runs", async || {
             let seen = self.client.session_get(&id).await.map_err(|error| error.to_string())?;
             if seen.state == SessionState::Running { Ok(seen) } else { Err(format!("{seen:?}")) }

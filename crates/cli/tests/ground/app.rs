@@ -39,10 +39,13 @@ impl OthersApp {
     pub async fn open(client: &Client) -> Self {
         let session = session(client, "python").await;
         let code = SERVICE.replace("PORT", &PORT.to_string()).replace("LENGTH", &WORD.len().to_string());
-        let run = query(client, &session, &code.replace("WORD", WORD), 20_000).await;
+        let run = query(client, &session, &code.replace("WORD", WORD), 120_000).await;
         assert_eq!(verdict(&run), "ok", "{run:?}");
         let create = AppCreate { name: "port".into(), port: Some(PORT), ..AppCreate::default() };
-        let view = client.app_create(&session.id.to_string(), &create).await.unwrap();
+        let view = madang_testkit::soon("the app answers", async || {
+            client.app_create(&session.id.to_string(), &create).await.map_err(|error| error.to_string())
+        });
+        let view = view.await;
         let url = view.url.expect("the server has an address for apps");
         let (place, ticket) = url.split_once("?ticket=").unwrap();
         let (host, path) = place.strip_prefix("http://").unwrap().split_once('/').unwrap();

@@ -13,11 +13,13 @@ use std::{
 };
 
 use madang_client::{Client, Place};
-use madang_model::{Blob, File};
+use madang_model::{Blob, File, LimitsAsked};
 use madang_public_api::{OneShotRequest, RunMode, RunRequest, RunView, SessionCreate, SessionState, SessionView};
 
 /// A session starts within so long, however busy the machine; how often it is looked at.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// What a one-shot run may take unless it says otherwise.
+const WALL_MS: u64 = 120_000;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A server, ended with the test.
@@ -81,6 +83,7 @@ pub fn one_shot(language: &str, code: &str) -> OneShotRequest {
         language: Some(language.to_owned()),
         code: Some(code.to_owned()),
         wait: true,
+        limits: LimitsAsked { wall_ms: Some(WALL_MS), ..LimitsAsked::default() },
         ..OneShotRequest::default()
     }
 }
