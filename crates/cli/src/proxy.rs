@@ -9,7 +9,7 @@ use madang_node_api::{Node, NodeError};
 use madang_proxy::{BoxStream, ConnectError, Proxy, ProxyConfig, Upstream};
 use madang_ticket::Verifier;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::{oneshot, watch},
     task::JoinHandle,
 };
@@ -18,6 +18,8 @@ use crate::{args::AppsArgs, descriptors, exit::Failure, print};
 
 /// How far beyond the API's port that of apps is, where none is named: between them is the one for nodes.
 const PORT_BEYOND: u16 = 2;
+/// Connections that wait to be taken; the system may say fewer.
+const WAITING_MAX: u32 = 4_096;
 
 /// Where apps are served, as far as that was said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,8 +77,13 @@ impl AppsSettings {
     }
 }
 
+/// As [`TcpListener::bind`], which lets no more than 128 wait on some systems, and others after them stay outside.
 async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // An address on which old connections linger is free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
 }
 
 /// On the port beyond, or on any that is free: nobody has named it. None where there is none.
