@@ -50,8 +50,8 @@ pub(crate) const WATCH_MAX: usize = 1024;
 const SESSION_ORPHAN_MS: u64 = 6 * 3_600_000;
 /// A one-shot's slot lives this much longer than its run may.
 const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
-/// How long stopping waits for slots to be taken apart.
-const STOP_WAIT: Duration = Duration::from_secs(40);
+/// How long stopping waits for slots to be taken apart, twice; with ten seconds of draining it stays below the ninety that systemd waits.
+const STOP_WAIT: Duration = Duration::from_secs(30);
 /// A slot that is not bound by then never will be.
 const BIND_WAIT: Duration = Duration::from_secs(10);
 const SIGINT: i32 = 2;
