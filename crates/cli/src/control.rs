@@ -19,7 +19,7 @@ pub fn run(args: ControlArgs) -> Result<u8, Failure> {
 async fn serve(args: ControlArgs) -> Result<u8, Failure> {
     let signals = Signals::listen()?;
     let (mut config, apps) = up::settings(args.serve)?;
-    let door = apps.bind(config.listen).await?;
+    let door = apps.bind(config.listen)?;
     config.apps = door.as_ref().map(|door| door.address.clone());
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, madang_node_link::PORT));
     config.nodes_listen = args.nodes_listen.or(config.nodes_listen).or(Some(usual));

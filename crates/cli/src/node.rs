@@ -40,7 +40,7 @@ async fn serve(args: NodeArgs) -> Result<u8, Failure> {
     };
     let closed = control_addresses(&args);
     let labels = args.labels.into_iter().collect();
-    let door = AppsSettings::default().over(args.apps).bind(None).await?;
+    let door = AppsSettings::default().over(args.apps).bind(None)?;
     let apps = door.as_ref().map(|door| door.address.clone());
     let (devices, usual) = (args.devices.into(), up::agent_config(&home, args.pools)?);
     let mut settings = AgentConfig { labels, devices, apps, ..usual };

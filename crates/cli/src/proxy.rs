@@ -3,13 +3,14 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
+use madang_control::listen;
 use madang_ids::{AppId, SandboxId};
 use madang_model::AppsAddress;
 use madang_node_api::{Node, NodeError};
 use madang_proxy::{BoxStream, ConnectError, Proxy, ProxyConfig, Upstream};
 use madang_ticket::Verifier;
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::TcpListener,
     sync::{oneshot, watch},
     task::JoinHandle,
 };
@@ -18,8 +19,6 @@ use crate::{args::AppsArgs, descriptors, exit::Failure, print};
 
 /// How far beyond the API's port that of apps is, where none is named: between them is the one for nodes.
 const PORT_BEYOND: u16 = 2;
-/// Connections that wait to be taken; the system may say fewer.
-const WAITING_MAX: u32 = 4_096;
 
 /// Where apps are served, as far as that was said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,10 +39,10 @@ impl AppsSettings {
     }
 
     /// Takes the address that was named or, beside the API, one that is free. None: nobody could say where people would reach it.
-    pub async fn bind(self, api: Option<SocketAddr>) -> Result<Option<Door>, Failure> {
+    pub fn bind(self, api: Option<SocketAddr>) -> Result<Option<Door>, Failure> {
         let listener = match (self.listen, api) {
-            (Some(named), _) => listen(named).await.map_err(|error| taken(named, &error))?,
-            (None, Some(api)) => match beside(api).await {
+            (Some(named), _) => listen(named).map_err(|error| taken(named, &error))?,
+            (None, Some(api)) => match beside(api) {
                 Some(listener) => listener,
                 None => return Ok(None),
             },
@@ -77,25 +76,16 @@ impl AppsSettings {
     }
 }
 
-/// As [`TcpListener::bind`], which lets no more than 128 wait on some systems, and others after them stay outside.
-async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // An address on which old connections linger is free.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(WAITING_MAX)
-}
-
 /// On the port beyond, or on any that is free: nobody has named it. None where there is none.
-async fn beside(api: SocketAddr) -> Option<TcpListener> {
+fn beside(api: SocketAddr) -> Option<TcpListener> {
     let port = if api.port() == 0 { 0 } else { api.port().checked_add(PORT_BEYOND).unwrap_or(0) };
     let usual = SocketAddr::new(api.ip(), port);
-    if let Ok(listener) = listen(usual).await {
+    if let Ok(listener) = listen(usual) {
         return Some(listener);
     }
     tracing::warn!(address = %usual, "the usual address of apps is taken: they are on another port until the next start");
     let any = SocketAddr::new(api.ip(), 0);
-    let listened = listen(any).await;
+    let listened = listen(any);
     // The API has the same address and will say what is wrong with it.
     listened.inspect_err(|error| tracing::warn!(%error, "apps cannot be opened")).ok()
 }

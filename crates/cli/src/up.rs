@@ -40,7 +40,7 @@ pub(crate) fn stay(role: &'static str, work: impl Future<Output = Result<u8, Fai
 async fn serve(args: UpArgs) -> Result<u8, Failure> {
     let signals = Signals::listen()?;
     let (mut config, apps) = settings(args.serve)?;
-    let door = apps.bind(config.listen).await?;
+    let door = apps.bind(config.listen)?;
     config.apps = door.as_ref().map(|door| door.address.clone());
     config.nodes_listen = args.nodes_listen.or(config.nodes_listen);
     let settings = AgentConfig { devices: args.devices.into(), ..agent_config(&config.home, args.pools)? };

@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod entrance;
 mod http;
+mod listen;
 mod server;
 mod signin;
 mod tasks;
@@ -23,6 +24,7 @@ pub use app::{
 pub use config::ControlConfig;
 pub use entrance::EntranceError;
 pub use http::openapi;
+pub use listen::listen;
 pub use server::{Running, ServeError, Server, StartError, StopHandle};
 pub use signin::{
     SigninError,

@@ -27,7 +27,7 @@ use crate::{
     clock,
     connection::{serve_tcp, serve_unix},
     entrance::{self, Entrance, EntranceError},
-    http,
+    http, listen,
     signin::{Signin, SigninError, link},
     tasks,
 };
@@ -299,7 +299,7 @@ async fn bind(
     is_shared: bool,
 ) -> Result<(Option<TcpListener>, Option<Unix>, Option<TcpListener>), StartError> {
     let tcp = match config.listen {
-        Some(address) => Some(listen_tcp(address).await?),
+        Some(address) => Some(listen_tcp(address)?),
         None => None,
     };
     // As it was bound, should the port have been left open.
@@ -309,7 +309,7 @@ async fn bind(
         None => None,
     };
     let nodes = match config.nodes_listen {
-        Some(address) => Some(entrance::listen(address).await?),
+        Some(address) => Some(entrance::listen(address)?),
         None => None,
     };
     config.nodes_listen = nodes.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -325,7 +325,7 @@ async fn bind(
 
 async fn bind_ssh(config: &mut ControlConfig) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = config.ssh_listen else { return Ok(None) };
-    let listener = listen_tcp(address).await?;
+    let listener = listen_tcp(address)?;
     config.ssh_listen = listener.local_addr().ok();
     Ok(Some(listener))
 }
@@ -404,9 +404,8 @@ fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn listen_tcp(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let listened = TcpListener::bind(address).await;
-    listened.map_err(|source| StartError::Listen { address: address.to_string(), source })
+fn listen_tcp(address: SocketAddr) -> Result<TcpListener, StartError> {
+    listen(address).map_err(|source| StartError::Listen { address: address.to_string(), source })
 }
 
 /// A socket file nobody answers on is a dead server's and is replaced.

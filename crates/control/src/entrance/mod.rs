@@ -45,8 +45,8 @@ pub(crate) struct Entrance {
 }
 
 /// Takes the address, before anything is promised about it.
-pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, EntranceError> {
-    TcpListener::bind(address).await.map_err(|source| EntranceError::Listen { address, source })
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, EntranceError> {
+    crate::listen(address).map_err(|source| EntranceError::Listen { address, source })
 }
 
 impl Entrance {
