@@ -297,8 +297,7 @@ async fn a_crowd_leaves_no_room_until_it_is_ended() {
 
 /// What is wrong with how a run ends that others leave no room.
 async fn no_room_in_a_crowd(client: &Client, session: &SessionView) -> Option<String> {
-    let limits = LimitsAsked { wall_ms: Some(WALL_LONG_MS), cpu_ms: Some(CPU_LONG_MS), ..NO_LIMITS };
-    let crowd = Bomb { limits, ..python("crowd", CROWD, &["process-limit"], "limits.pids") };
+    let crowd = Bomb { limits: LONG, ..python("crowd", CROWD, &["process-limit"], "limits.pids") };
     // The first one's own place is free for a moment, and whoever begins may be quicker than the crowd.
     for _ in 0..CROWD_TRIES {
         let ended = explode(client, session, &crowd).await.unwrap();
