@@ -13,6 +13,7 @@ mod fuzz;
 pub mod internet;
 #[cfg(feature = "world")]
 mod soon;
+mod timed;
 
 #[cfg(feature = "world")]
 pub use database::TestDatabase;
@@ -21,3 +22,4 @@ pub use fuzz::{Dice, Fuzz};
 pub use madang_node_sim::{Script, SimNode, Start};
 #[cfg(feature = "world")]
 pub use soon::soon;
+pub use timed::timed;

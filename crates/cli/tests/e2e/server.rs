@@ -13,13 +13,12 @@ use madang_client::{Client, Place};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-pub use madang_testkit::soon;
+pub use madang_testkit::{soon, timed};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// Sessions that are made run already, and what is run may take as long, however long the machine has something else to do.
+/// Sessions that are made run already, however long the machine has something else to do.
 const START_WAIT: &str = "session_start_wait_ms = 120000\n";
-const TIME: &str = "120s";
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -255,16 +254,6 @@ fn group(home: &Path) -> String {
     let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = home.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, fold);
     format!("madang-{:08x}", hash >> 32)
-}
-
-/// A command that runs something and does not say how long it may take says so.
-pub fn timed<'a>(words: &[&'a str]) -> Vec<&'a str> {
-    let mut words = words.to_vec();
-    let ours = words.split(|word| *word == "--").next().unwrap_or_default();
-    if ours.first().is_some_and(|verb| ["run", "exec", "query"].contains(verb)) && !ours.contains(&"--time") {
-        words.splice(1..1, ["--time", TIME]);
-    }
-    words
 }
 
 pub fn ended(output: Output) -> (i32, String, String) {

@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use madang_testkit::timed;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const STOP_WAIT: Duration = Duration::from_secs(180);
-/// Sessions that are made run already, and what is run may take as long, however long the machine has something else to do.
+/// Sessions that are made run already, however long the machine has something else to do.
 const CONFIG: &str = "session_start_wait_ms = 120000\n";
-const TIME: &str = "120s";
 
 pub struct Server {
     home: TempDir,
@@ -100,16 +100,6 @@ impl Drop for Server {
         // Only after a failed test; a stopped server is gone already.
         let _ = self.child.kill().and_then(|()| self.child.wait());
     }
-}
-
-/// A command that runs something and does not say how long it may take says so.
-fn timed<'a>(words: &[&'a str]) -> Vec<&'a str> {
-    let mut words = words.to_vec();
-    let ours = words.split(|word| *word == "--").next().unwrap_or_default();
-    if ours.first().is_some_and(|verb| ["run", "exec", "query"].contains(verb)) && !ours.contains(&"--time") {
-        words.splice(1..1, ["--time", TIME]);
-    }
-    words
 }
 
 fn ended(output: Output) -> (i32, String, String) {
