@@ -145,11 +145,17 @@ impl Tree {
         Ok(())
     }
 
+    /// Whoever sweeps meanwhile removes the same: what is not there any more is done.
     fn empty(&self, parent: &OwnedFd, name: &[u8], depth: usize, left: &mut Vec<String>) -> Result<(), Errno> {
-        permit(&open_beneath(parent, name, OFlags::PATH | OFlags::DIRECTORY)?);
+        let Some(directory) = there(open_beneath(parent, name, OFlags::PATH | OFlags::DIRECTORY))? else {
+            return Ok(());
+        };
+        permit(&directory);
         for _ in 0..EMPTY_ROUNDS_MAX {
-            let directory = open_beneath(parent, name, OFlags::RDONLY | OFlags::DIRECTORY)?;
-            for entry in Dir::read_from(&directory)? {
+            let reading = open_beneath(parent, name, OFlags::RDONLY | OFlags::DIRECTORY);
+            let Some(directory) = there(reading)? else { return Ok(()) };
+            // A directory that somebody else has removed is read to its end at once.
+            for entry in Dir::read_from(&directory)?.map_while(|entry| there(entry).transpose()) {
                 let entry = entry?;
                 let name = entry.file_name().to_bytes();
                 if name == b"." || name == b".." {
@@ -158,13 +164,13 @@ impl Tree {
                 match unlinkat(&directory, name, AtFlags::empty()) {
                     Ok(()) | Err(Errno::NOENT) => {}
                     Err(Errno::ISDIR) if depth < OPEN_DEPTH_MAX => self.empty(&directory, name, depth + 1, left)?,
-                    Err(Errno::ISDIR) => left.push(self.bring_up(&directory, name)?),
+                    Err(Errno::ISDIR) => left.extend(there(self.bring_up(&directory, name))?),
                     Err(errno) => return Err(errno),
                 }
             }
             match unlinkat(parent, name, AtFlags::REMOVEDIR) {
                 Err(Errno::NOTEMPTY) => {}
-                other => return other,
+                other => return there(other).map(drop),
             }
         }
         Err(Errno::BUSY)
@@ -189,6 +195,14 @@ pub(crate) fn rename(
     match existing {
         Existing::Refuse => rename_new(from, name, to, new_name),
         Existing::Accept => renameat(from, name, to, new_name),
+    }
+}
+
+/// Nothing, where it is not there any more.
+fn there<T>(found: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match found {
+        Err(Errno::NOENT) => Ok(None),
+        other => other.map(Some),
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use madang_ids::{FolderId, UserId};
@@ -22,6 +23,9 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
+
+/// Nothing takes longer, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Two directories for each folder, side by side.
 struct Directories(PathBuf);
@@ -88,6 +92,15 @@ impl Ground {
     pub fn staged(&self) -> Vec<String> {
         let directory = fs::read_dir(self.home.path().join(format!("{}.staging", self.folder))).unwrap();
         directory.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// What was removed is out of sight at once, and gone soon: somebody may be sweeping.
+    pub async fn nothing_stays_staged(&self) {
+        let until = Instant::now() + PATIENCE;
+        while !self.staged().is_empty() {
+            assert!(Instant::now() < until, "{:?} stay", self.staged());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub fn staged_path(&self, name: &str) -> PathBuf {

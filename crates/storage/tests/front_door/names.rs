@@ -13,6 +13,10 @@ use madang_ticket::{FolderMay, Right};
 
 use crate::ground::{Ground, own};
 
+/// After so long a request has its folder swept again, and a ticket lasts for so many of that.
+const SWEPT_AGAIN_MS: u64 = 3_600_000;
+const SWEEPS_A_TICKET: u32 = 12;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_follows_a_page_in_the_order_of_names() {
     let ground = Ground::new().await;
@@ -103,7 +107,30 @@ async fn deep_closed_and_large_directories_are_removed() {
     client.get("list/top", &[]).await.expect(403);
     client.send("DELETE", "files/top?recursive", &[], b"").await.expect(204);
     assert!(!ground.path("top").exists());
-    assert_eq!(ground.staged(), Vec::<String>::new());
+    ground.nothing_stays_staged().await;
+}
+
+/// Removals that were cut off are swept away now and then, and one that is under way looks like them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_and_a_sweep_do_not_mind_one_another() {
+    let ground = Ground::new().await;
+    for round in 0..20 {
+        for number in 0..400 {
+            ground.write(&format!("top/{number}/file"), "x");
+        }
+        ground.write(&format!("top/{}file", "d/".repeat(60)), "x");
+        let client = ground.client(FolderMay::Delete);
+        let remover = client.clone();
+        let removal = tokio::spawn(async move { remover.send("DELETE", "files/top?recursive", &[], b"").await });
+        for _ in 0..SWEEPS_A_TICKET {
+            ground.now_ms.fetch_add(SWEPT_AGAIN_MS, Ordering::Relaxed);
+            client.get("list/", &[]).await.expect(200);
+        }
+        let removed = removal.await.unwrap();
+        assert_eq!(removed.status, 204, "in round {round}: {}", String::from_utf8_lossy(&removed.body));
+        assert!(!ground.path("top").exists());
+        ground.nothing_stays_staged().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
