@@ -153,7 +153,8 @@ async fn fuzz_heads_of_uploads() {
         let answer = sent(&client, &bytes).await;
         let said = String::from_utf8_lossy(&answer).into_owned();
         assert!(said.is_empty() || said.starts_with("HTTP/1."), "{said}");
-        let ours = said.split(' ').nth(1).is_some_and(|status| status.starts_with('5'));
+        // Nobody has room for the most that may be announced: that is the client's fault, with the number of the other's.
+        let ours = said.split(' ').nth(1).is_some_and(|status| status.starts_with('5') && status != "507");
         assert!(!ours, "{} was answered {said}", String::from_utf8_lossy(&bytes));
         if fuzz.inputs() % CHECK_EVERY == 1 {
             // Room for others, and one that means what it says.
