@@ -120,8 +120,11 @@ test('wherever a session waits, and has ended, it is said why, in the language o
       assert.deepEqual(await hindrances(page), []);
     };
     await shown(page, `console-waits-${locale}`, async () => {
+      const hears = page.waitForResponse((answer) => new URL(answer.url()).pathname === '/api/v1/events');
       await page.goto(`${server.url}/sessions?name=after`);
       await page.locator('h1').waitFor();
+      // Before it hears what happens it has only the list, which says less.
+      await hears;
       const { id } = await server.api('POST', '/sessions', { language: 'python', name: 'after', resource_group: 'empty' });
       // Only of what has changed does the list say more.
       await page.getByTitle(tip, { exact: true }).waitFor();
