@@ -50,6 +50,8 @@ test('Firefox goes from the printed link to a plot, a kept file and a terminal',
     await page.keyboard.type('print(6 * 7)');
     const { items } = await server.api('GET', '/sessions');
     await eventually('the text is kept', async () => (await server.text(`/sessions/${items[0].id}/files/main.py`)) === 'print(6 * 7)');
+    // Before it has heard so it asks whether it may go, and nobody answers.
+    await see('Saved');
     await page.reload();
     await see('print(6 * 7)');
 
