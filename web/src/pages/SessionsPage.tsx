@@ -68,10 +68,11 @@ function Count({ count, isWhole }: { count: number; isWhole: boolean }) {
 function useWholeList(search: Parameters<typeof sessionListQuery>[0]) {
   // What happened while no page of sessions was open was heard by nobody.
   const list = useInfiniteQuery({ ...sessionListQuery(search), refetchOnMount: 'always' });
-  const { data, hasNextPage, isFetchingNextPage, isError, fetchNextPage } = list;
+  const { data, hasNextPage, isFetching, isError, fetchNextPage } = list;
   useEffect(() => {
-    if (data && hasNextPage && !isFetchingNextPage && !isError) void fetchNextPage();
-  }, [data, hasNextPage, isFetchingNextPage, isError, fetchNextPage]);
+    // Asking for more would give up what is asked for anew.
+    if (data && hasNextPage && !isFetching && !isError) void fetchNextPage();
+  }, [data, hasNextPage, isFetching, isError, fetchNextPage]);
   const sessions = useMemo(() => list.data?.pages.flatMap(({ items }) => items) ?? [], [list.data]);
   const isWhole = !list.data?.pages.at(-1)?.next_cursor;
   return { sessions, isWhole, isEmpty: list.data !== undefined && sessions.length === 0, error: list.error, isPending: list.isPending, again: () => void list.refetch() };
