@@ -64,6 +64,23 @@ test('what is typed is written once it pauses', async () => {
   expect(file.state.kind).toBe('saved');
 });
 
+test('of two readings of a file that could not be read the second undoes nothing', async () => {
+  const remote = new Remote();
+  remote.isDown = true;
+  const { file } = await open(remote);
+  remote.isDown = false;
+  remote.text = 'one';
+  const answer = await remote.read('a.py');
+  let arrive: (answer: TextRead) => void = () => undefined;
+  const second = file.open(new Promise((resolve) => { arrive = resolve; }));
+  expect(await file.open()).toBe('one');
+  type(file, 'one two');
+  arrive(answer);
+  expect(await second).toBe(null);
+  await settle();
+  expect([file.text, remote.text]).toEqual(['one two', 'one two']);
+});
+
 test('what is typed while it is being written is written as well', async () => {
   const remote = new Remote();
   const { file } = await open(remote);

@@ -53,9 +53,11 @@ export class Autosave {
     this.onState = onState;
   }
 
-  /** Begins with what is read. Returns the text to begin with: the draft of an earlier page, where the server has not got it. */
+  /** Begins with what is read. Returns the text to begin with: the draft of an earlier page, where the server has not got it; none where there is one. */
   async open(reading: Promise<TextRead> = this.rim.read(this.path)): Promise<string | null> {
     const read = await reading.catch(errorOf);
+    // Another reading was answered first: what was typed since is newer.
+    if (this.state.kind !== 'loading' && this.state.kind !== 'unreadable') return null;
     if (read instanceof Error) return this.unreadable({ kind: 'unreadable', why: 'failed', error: read });
     const draft = this.rim.drafts.get(this.path);
     this.tag = read.kind === 'text' ? read.tag : null;
