@@ -26,7 +26,7 @@ const tip = (queue: Queue, locale: 'en' | 'ko') => {
 test('a Korean page says in its own words why a session waits and at which place, and what the server says as English', () => {
   expect(said(ROOM, 'ko')).toEqual({ text: `필요한 만큼 비어 있는 노드가 없습니다. 대기 순서는 2번째입니다. ${ROOM.waits_for}`, english: [ROOM.waits_for] });
   expect(said({ ...ROOM, position: 1 }, 'ko', 'left-out').text).toBe(`필요한 만큼 비어 있는 노드가 없습니다. ${ROOM.waits_for}`);
-  expect(said({ ...ROOM, position: 1, may_start_at: '2026-03-02T09:00:00Z' }, 'ko').text).toMatch(/ 다음 차례입니다\. 시작 가능 시각은 2026\. 3\. 2\. .+ 또는 그 이전입니다\. no node/);
+  expect(said({ ...ROOM, position: 1, may_start_at: '2026-03-02T12:00:00Z' }, 'ko').text).toMatch(/ 다음 차례입니다\. 시작 가능 시각은 2026\. 3\. [23]\. .+ 또는 그 이전입니다\. no node/);
 });
 
 test('an English page says what the server says, once', () => {
