@@ -22,12 +22,14 @@ export const newPage = async (browser) => (await newContext(browser, { viewport:
 export async function eventually(what, look, patience = PATIENCE_MS) {
   const until = Date.now() + patience;
   let last = 'nothing yet';
-  while (Date.now() < until) {
+  for (;;) {
+    // Asked before looking: whoever was kept from its turn still looks once more.
+    const isLast = Date.now() >= until;
     const found = await look().catch((error) => void (last = error.message));
     if (found) return found;
+    if (isLast) throw new Error(`${what}: ${last}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`${what}: ${last}`);
 }
 
 /** Keeps what the page shows, where MADANG_E2E_SHOTS says so; always where `act` fails. */
