@@ -4,7 +4,7 @@
 use madang_ids::{AuditId, OrganizationId, UserId};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    TransactionTrait,
+    TransactionTrait, sea_query::OnConflict,
 };
 
 use crate::{
@@ -172,9 +172,14 @@ async fn forget(transaction: &impl ConnectionTrait, before_ms: u64, now_ms: u64)
     let newest = mark::Entity::find().order_by_desc(mark::Column::BeforeMs).one(transaction).await?;
     if newest.is_none_or(|newest| newest.before_ms < signed(before_ms)) {
         let mark = mark::ActiveModel { before_ms: Set(signed(before_ms)), at_ms: Set(signed(now_ms)) };
-        mark::Entity::insert(mark).exec_without_returning(transaction).await?;
+        // Another server may have made the same just now.
+        let same = OnConflict::column(mark::Column::BeforeMs).do_nothing().to_owned();
+        mark::Entity::insert(mark).on_conflict(same).exec_without_returning(transaction).await?;
     }
     let deleted = row::Entity::delete_many().filter(row::Column::AtMs.lt(signed(before_ms))).exec(transaction).await?;
+    if deleted.rows_affected == 0 {
+        return Ok(0);
+    }
     let note = AuditRecord {
         id: AuditId::new(),
         at_ms: now_ms,

@@ -59,6 +59,26 @@ async fn the_audit_log_only_grows() {
 }
 
 #[tokio::test]
+async fn of_servers_that_prune_the_audit_log_at_once_one_does_and_none_fails() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        store.audit_append(entry(10, "one", 200)).await.unwrap();
+        let prunings = (0..8).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.audit_prune(20, 99).await.unwrap() })
+        });
+        let mut forgotten = 0;
+        for pruning in prunings.collect::<Vec<_>>() {
+            forgotten += pruning.await.unwrap();
+        }
+        assert_eq!(forgotten, 1);
+        let all = store.audit_list(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
+        let operations: Vec<_> = all.iter().map(|entry| entry.operation.as_str()).collect();
+        assert_eq!(operations, ["audit_prune"], "it is said once");
+    }
+}
+
+#[tokio::test]
 async fn the_audit_log_is_searched_page_by_page() {
     for database in TestDatabase::each().await {
         let store = open(&database).await;
