@@ -83,10 +83,13 @@ impl Store {
         let token = node_token::row::Entity::find().filter(node_token::row::Column::Hash.eq(&join.secret_hash));
         let token = token.one(&transaction).await.map_err(doing(JOINING))?;
         let Some(token) = token.filter(|token| unsigned(token.expires_ms) > now_ms) else { return Ok(None) };
+        // First: of several at once, one after another goes on from here.
+        let used = use_up(&transaction, &token.id).await?;
         if let Some(known) = known(&transaction, &join.key).await? {
+            // The use goes back with the transaction.
             return Ok(Some(known));
         }
-        if !use_up(&transaction, &token.id).await? {
+        if !used {
             return Ok(None);
         }
         let record = NodeRecord {

@@ -4,6 +4,7 @@
 
 mod backup;
 mod hints;
+mod joining;
 mod leases;
 mod opening;
 mod people;
