@@ -7,6 +7,9 @@ use crate::{
     error::{doing, inserting, signed},
 };
 
+/// A key that is given back again and again is asked for so often.
+const CLAIMS_MAX: usize = 8;
+
 /// A key as a request brings it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
@@ -52,6 +55,28 @@ mod row {
 impl Store {
     /// Takes the key for the request, or says what it already stands for. Of two at once one gets it.
     pub async fn idempotency_claim(&self, record: &IdempotencyRecord) -> Result<Claim, StoreError> {
+        for _ in 0..CLAIMS_MAX {
+            if self.idempotency_insert(record).await? {
+                return Ok(Claim::New);
+            }
+            let known = row::Entity::find_by_id(record.key.clone())
+                .one(&self.writer)
+                .await
+                .map_err(doing("reading an idempotency key"))?;
+            match known {
+                Some(known) if known.fingerprint == record.fingerprint => {
+                    return Ok(Claim::Known { subject: known.subject });
+                }
+                Some(_) => return Ok(Claim::Mismatch),
+                // Given back between the two: it is free again.
+                None => {}
+            }
+        }
+        Err(StoreError::Stale { subject: "the idempotency key".into() })
+    }
+
+    /// Whether the key was nobody's.
+    async fn idempotency_insert(&self, record: &IdempotencyRecord) -> Result<bool, StoreError> {
         let model = row::ActiveModel {
             key: Set(record.key.clone()),
             fingerprint: Set(record.fingerprint.clone()),
@@ -63,18 +88,10 @@ impl Store {
             .await
             .map_err(inserting("taking an idempotency key", "the key".into()));
         match inserted {
-            Ok(_) => return Ok(Claim::New),
-            Err(StoreError::Exists { .. }) => {}
-            Err(error) => return Err(error),
+            Ok(_) => Ok(true),
+            Err(StoreError::Exists { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
-        let known = row::Entity::find_by_id(record.key.clone())
-            .one(&self.writer)
-            .await
-            .map_err(doing("reading an idempotency key"))?;
-        Ok(match known {
-            Some(known) if known.fingerprint == record.fingerprint => Claim::Known { subject: known.subject },
-            _ => Claim::Mismatch,
-        })
     }
 
     /// Gives a key back: the request it was taken for made nothing.

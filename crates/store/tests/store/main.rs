@@ -274,6 +274,35 @@ async fn a_key_stands_for_one_request() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_given_back_while_the_same_request_comes_again_stands_for_it() {
+    for database in TestDatabase::each().await {
+        let store = open(&database).await;
+        let requests = (0..8).map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let record = IdempotencyRecord {
+                    key: "k".into(),
+                    fingerprint: "f".into(),
+                    subject: format!("{number}"),
+                    created_ms: 1,
+                };
+                for _ in 0..50 {
+                    match store.idempotency_claim(&record).await {
+                        Ok(Claim::New) => store.idempotency_release("k").await.unwrap(),
+                        // Eight times in a row it was given back in between: it may be asked again.
+                        Ok(Claim::Known { .. }) | Err(StoreError::Stale { .. }) => {}
+                        other => panic!("{other:?}"),
+                    }
+                }
+            })
+        });
+        for request in requests.collect::<Vec<_>>() {
+            request.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_the_latest_token_of_a_name_stays() {
     for database in TestDatabase::each().await {
         let store = open(&database).await;
