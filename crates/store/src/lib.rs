@@ -88,7 +88,10 @@ pub use project::ProjectRecord;
 pub use provider_user::ProviderUserRecord;
 pub use reservation::ReservationRecord;
 pub use resource_group::ResourceGroupRecord;
-pub use results::{BEYOND_BYTES as RESULTS_BEYOND_BYTES, ResultsConfig, ResultsConfigError};
+pub use results::{
+    AWAY as RESULTS_AWAY, BEYOND_BYTES as RESULTS_BEYOND_BYTES, ResultsConfig, ResultsConfigError,
+    WAIT_MAX as RESULTS_WAIT_MAX,
+};
 pub use retention::{Horizon, RetentionRecord};
 pub use run::RunRecord;
 pub use run_given::{RunGivenRecord, RunListQuery, RunListed};

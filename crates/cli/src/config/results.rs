@@ -1,6 +1,6 @@
 //! The section `[results]`: where large results of runs are kept.
 
-use madang_store::{RESULTS_BEYOND_BYTES, ResultsConfig};
+use madang_store::{RESULTS_AWAY, RESULTS_BEYOND_BYTES, RESULTS_WAIT_MAX, ResultsConfig};
 
 use super::{Section, is_web};
 
@@ -16,6 +16,8 @@ pub(super) fn read(section: &mut Section) -> ResultsConfig {
         region: section.text("region"),
         key_file: section.text("key_file").map(Into::into),
         beyond_bytes: beyond.unwrap_or(RESULTS_BEYOND_BYTES),
+        wait_max: RESULTS_WAIT_MAX,
+        away: RESULTS_AWAY,
     }
 }
 

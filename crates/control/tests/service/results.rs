@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use madang_control::ControlConfig;
@@ -24,6 +25,8 @@ const STORE: &str = "MADANG_TEST_S3";
 /// With `1` it is a failure if there is none, rather than a line of output.
 const REQUIRED: &str = "MADANG_REQUIRE_S3";
 const BEYOND_BYTES: usize = 4_000;
+/// Longer than any machine of tests stands still.
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// The store of objects, as one test sees it.
 struct Store {
@@ -67,6 +70,8 @@ impl Store {
             region: Some("us-east-1".into()),
             key_file: Some(self.keys.path().join(keys)),
             beyond_bytes: BEYOND_BYTES,
+            wait_max: WAIT_MAX,
+            away: WAIT_MAX,
         }
     }
 

@@ -26,10 +26,10 @@ pub use place::{ResultsConfig, ResultsConfigError};
 pub const BEYOND_BYTES: usize = 64 << 10;
 /// Nothing that a run puts out comes near.
 const RESULT_BYTES_MAX: u64 = 1 << 30;
-/// How long the store is waited for.
-const WAIT_MAX: Duration = Duration::from_secs(20);
-/// A store that did not answer is given so long before the end of another run waits for it.
-const AWAY: Duration = Duration::from_secs(30);
+/// [`ResultsConfig::wait_max`] where nothing else is said.
+pub const WAIT_MAX: Duration = Duration::from_secs(20);
+/// [`ResultsConfig::away`] where nothing else is said.
+pub const AWAY: Duration = Duration::from_secs(30);
 /// Objects removed at once.
 const REMOVALS: usize = 8;
 /// Written to learn whether anything can be.
@@ -42,6 +42,8 @@ pub(crate) struct Results {
     objects: Arc<dyn ObjectStore>,
     under: Path,
     beyond_bytes: usize,
+    wait_max: Duration,
+    away_max: Duration,
     /// Since when it has not taken what it was given.
     away: Arc<Mutex<Option<Instant>>>,
 }
@@ -50,7 +52,8 @@ impl Results {
     /// Opens the store without asking it anything; makes the directory if it is one.
     pub(crate) fn open(config: &ResultsConfig) -> Result<Self, ResultsConfigError> {
         let (objects, under) = config.place()?;
-        Ok(Self { objects, under, beyond_bytes: config.beyond_bytes, away: Arc::default() })
+        let ResultsConfig { beyond_bytes, wait_max, away: away_max, .. } = *config;
+        Ok(Self { objects, under, beyond_bytes, wait_max, away_max, away: Arc::default() })
     }
 
     /// The key of a result that is to be kept here; none of one that stays with its row, for it is small or the store was away just now.
@@ -60,12 +63,12 @@ impl Results {
 
     /// Whether it did not take what it was last given, a moment ago.
     pub(crate) fn is_away(&self) -> bool {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() < AWAY)
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() < self.away_max)
     }
 
     pub(crate) async fn keep(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
         let place = self.place(key);
-        let kept = waiting("keeping a result", self.objects.put(&place, PutPayload::from_bytes(content))).await;
+        let kept = self.waiting("keeping a result", self.objects.put(&place, PutPayload::from_bytes(content))).await;
         *self.away.lock().unwrap_or_else(PoisonError::into_inner) = kept.is_err().then(Instant::now);
         kept.map(drop)
     }
@@ -88,7 +91,7 @@ impl Results {
             }
             object.bytes().await.map(Ok)
         };
-        let content = waiting(READING, reading).await?.map_err(corrupt(READING))?;
+        let content = self.waiting(READING, reading).await?.map_err(corrupt(READING))?;
         if key.rsplit('/').next() != Some(digest(&content).as_str()) {
             return Err(corrupt(READING)("its content is another's"));
         }
@@ -105,7 +108,7 @@ impl Results {
                     other => other,
                 }
             };
-            waiting("removing a result", removed).await
+            self.waiting("removing a result", removed).await
         };
         stream::iter(keys.into_iter().map(remove)).buffer_unordered(REMOVALS).try_collect().await
     }
@@ -113,13 +116,17 @@ impl Results {
     fn place(&self, key: &str) -> Path {
         key.split('/').fold(self.under.clone(), |place, part| place.join(part))
     }
-}
 
-async fn waiting<T>(doing: &'static str, work: impl Future<Output = object_store::Result<T>>) -> Result<T, StoreError> {
-    let failed = |source| StoreError::Results { doing, source };
-    match tokio::time::timeout(WAIT_MAX, work).await {
-        Ok(done) => done.map_err(|error| failed(error.into())),
-        Err(_) => Err(failed(format!("no answer for {} s", WAIT_MAX.as_secs()).into())),
+    async fn waiting<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, StoreError> {
+        let failed = |source| StoreError::Results { doing, source };
+        match tokio::time::timeout(self.wait_max, work).await {
+            Ok(done) => done.map_err(|error| failed(error.into())),
+            Err(_) => Err(failed(format!("no answer for {} s", self.wait_max.as_secs()).into())),
+        }
     }
 }
 

@@ -40,6 +40,10 @@ pub struct ResultsConfig {
     pub key_file: Option<PathBuf>,
     /// Smaller results stay in the database.
     pub beyond_bytes: usize,
+    /// How long the store is waited for.
+    pub wait_max: Duration,
+    /// A store that did not answer is given so long before the end of another run waits for it.
+    pub away: Duration,
 }
 
 /// The configuration names no store.

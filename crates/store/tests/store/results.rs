@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use madang_store::{ResultsConfig, ResultsConfigError, RunRecord, Store, StoreError};
@@ -13,9 +14,19 @@ use tempfile::TempDir;
 use crate::{finished, open, opening};
 
 const BEYOND_BYTES: usize = 2_000;
+/// Longer than any machine of tests stands still.
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 fn at(url: String) -> ResultsConfig {
-    ResultsConfig { url, endpoint: None, region: None, key_file: None, beyond_bytes: BEYOND_BYTES }
+    ResultsConfig {
+        url,
+        endpoint: None,
+        region: None,
+        key_file: None,
+        beyond_bytes: BEYOND_BYTES,
+        wait_max: WAIT_MAX,
+        away: WAIT_MAX,
+    }
 }
 
 fn in_directory(directory: &Path) -> ResultsConfig {
