@@ -1,6 +1,10 @@
 //! A database of its own for each test: a file of SQLite, or a schema in the PostgreSQL that `scripts/with-postgres` started.
 
-use std::{env, time::SystemTime};
+use std::{
+    env,
+    sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
+};
 
 use sea_orm::{ConnectionTrait, Database, DbErr};
 use tempfile::TempDir;
@@ -11,6 +15,9 @@ const POSTGRES: &str = "MADANG_TEST_DATABASE";
 const REQUIRED: &str = "MADANG_REQUIRE_POSTGRES";
 /// `sqlite` or `postgres`: what tests use that run on one of them at a time.
 const CHOSEN: &str = "MADANG_TEST_STORE";
+
+/// Schemas of this process so far.
+static SCHEMAS: AtomicU64 = AtomicU64::new(0);
 
 /// An empty database; it goes away with this value.
 #[derive(Debug)]
@@ -73,7 +80,9 @@ impl TestDatabase {
 
     async fn postgres(server: String) -> Self {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
-        let schema = format!("test_{}_{now}", std::process::id());
+        // Two threads may read the same time.
+        let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
+        let schema = format!("test_{}_{now}_{number}", std::process::id());
         let made = execute(&server, &format!("CREATE SCHEMA {schema}")).await;
         made.unwrap_or_else(|error| panic!("the PostgreSQL of the tests: {error}"));
         Self(Kind::Postgres { server, schema })
