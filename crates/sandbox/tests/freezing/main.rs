@@ -25,10 +25,17 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// So many looks in a row that agree: version 1 counts at a tick, or when a processor is left.
+const LOOKS_AT_REST: u32 = 20;
+
 /// CPU time of what is frozen: whoever was on a processor leaves it a moment after the kernel calls it frozen.
 fn cpu_at_rest(bench: &Bench) -> u64 {
-    let mut last = bench.slot.cgroup.cpu_us();
-    until("it rests", || last == std::mem::replace(&mut last, bench.slot.cgroup.cpu_us()));
+    let (mut last, mut calm) = (bench.slot.cgroup.cpu_us(), 0);
+    until("it rests", || {
+        let before = std::mem::replace(&mut last, bench.slot.cgroup.cpu_us());
+        calm = if before == last { calm + 1 } else { 0 };
+        calm == LOOKS_AT_REST
+    });
     last
 }
 
