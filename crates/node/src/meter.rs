@@ -112,10 +112,11 @@ impl Meter {
     pub fn read(&mut self, cgroup: &Cgroup, read_bytes: u64, written_bytes: u64) -> Counted {
         let now = cgroup.counters();
         self.add(now.memory_bytes);
+        let (cpu_user_us, cpu_system_us) = now.cpu_since(&self.start);
         let usage = Usage {
             wall_us: self.began.elapsed().as_micros() as u64,
-            cpu_user_us: now.cpu_user_us.saturating_sub(self.start.cpu_user_us),
-            cpu_system_us: now.cpu_system_us.saturating_sub(self.start.cpu_system_us),
+            cpu_user_us,
+            cpu_system_us,
             memory_peak_bytes: now.memory_peak_bytes,
             memory_kib_ms: self.kib_ms as u64,
             read_bytes,

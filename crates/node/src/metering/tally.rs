@@ -54,13 +54,9 @@ impl Tally {
 
     /// Adds what the counters have grown by. One that shrank (they are another group's, or none's) adds nothing.
     pub fn count(&mut self, now_us: u64, counters: &Counters) {
-        let before = self.counters;
-        let cpu = |of: &Counters| of.cpu_user_us.saturating_add(of.cpu_system_us);
-        // Of both only the sum is exact everywhere: ticks divide it, so that one of them may shrink.
-        let grown = cpu(counters).saturating_sub(cpu(&before));
-        let user = counters.cpu_user_us.saturating_sub(before.cpu_user_us).min(grown);
+        let (user, system) = counters.cpu_since(&self.counters);
         self.usage.cpu_user_us = self.usage.cpu_user_us.saturating_add(user);
-        self.usage.cpu_system_us = self.usage.cpu_system_us.saturating_add(grown - user);
+        self.usage.cpu_system_us = self.usage.cpu_system_us.saturating_add(system);
         self.memory(now_us, counters.memory_bytes);
         self.peak(counters.memory_peak_bytes);
         self.counters = *counters;

@@ -52,6 +52,16 @@ pub struct Counters {
     pub fork_refusals: u64,
 }
 
+impl Counters {
+    /// User and system time since `before`. Of both only the sum is exact everywhere: ticks divide it, so that one of them may shrink.
+    pub fn cpu_since(&self, before: &Self) -> (u64, u64) {
+        let cpu = |of: &Self| of.cpu_user_us.saturating_add(of.cpu_system_us);
+        let grown = cpu(self).saturating_sub(cpu(before));
+        let user = self.cpu_user_us.saturating_sub(before.cpu_user_us).min(grown);
+        (user, grown - user)
+    }
+}
+
 /// One controller as it is mounted on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hierarchy {
