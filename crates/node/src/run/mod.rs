@@ -222,7 +222,10 @@ impl Run {
     async fn query(&mut self, code: String) -> Result<Outcome, LinkError> {
         let sandbox = Arc::clone(&self.sandbox);
         let mut alive = sandbox.driver.lock().await;
-        self.settle();
+        if self.past.step.is_none() {
+            // Else it has what it needs only when it is in its step: before that the sandbox cannot be frozen with it.
+            self.settle();
+        }
         if !*alive && self.past.step.is_none() {
             sandbox.restart_driver().await?;
         }
