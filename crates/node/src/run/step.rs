@@ -24,9 +24,13 @@ use crate::{
 const SIGINT: i32 = 2;
 /// A run in a frozen sandbox is looked at this often.
 const FROZEN_AGAIN: Duration = Duration::from_secs(1);
-/// A query over its time is interrupted first, so that its state is kept; this much later it is ended. Long enough for
-/// an interpreter that waits for its turn on a full machine: what a class has computed is worth more than the seconds.
-const INTERRUPT_GRACE_MS: u64 = 10_000;
+/// A query over its time is interrupted first, so that its state is kept. Long enough for an interpreter that waits for its turn on a
+/// full machine: what a class has computed is worth more than the seconds.
+const INTERRUPT_WAIT: Duration = Duration::from_secs(10);
+/// Then it is interrupted again and again: one that had not begun the query took no notice. Before, what it does about the first counts.
+const INTERRUPT_AGAIN: Duration = Duration::from_secs(1);
+/// So much after its time it is ended.
+const INTERRUPT_GRACE_MS: u64 = 15_000;
 /// Init keeps the deadline; if it does not by so much, the sandbox is ended from outside.
 const OVERDUE: Duration = Duration::from_secs(5);
 /// Standard input goes to init in pieces.
@@ -61,7 +65,8 @@ struct Watch {
     next_look: Instant,
     /// When a query is interrupted for its wall time.
     interrupt_at: Option<Instant>,
-    /// When one that was interrupted, for its CPU time perhaps, is ended.
+    /// When one that was interrupted, for its CPU time perhaps, is interrupted again, and ended.
+    interrupt_again_at: Option<Instant>,
     kill_at: Option<Instant>,
     overdue_at: Instant,
     /// How much of the time that its sandbox was frozen these deadlines have been moved by.
@@ -204,6 +209,7 @@ impl Run {
             next_look: meter.next_look(limits.cpu_ms.saturating_mul(1000), sandbox.cpus),
             meter,
             interrupt_at: None,
+            interrupt_again_at: None,
             kill_at: None,
             overdue_at: end.max(Instant::now()) + OVERDUE,
             frozen_for: sandbox.freezer.frozen_for(),
@@ -352,9 +358,7 @@ impl Run {
         if sandbox.freezer.is_frozen() {
             return Ok(());
         }
-        let now = Instant::now();
-        let run = watch.number;
-        let cgroup = &sandbox.slot.cgroup;
+        let (now, run, cgroup) = (Instant::now(), watch.number, &sandbox.slot.cgroup);
         let memory_bytes = watch.meter.look(cgroup);
         if let Some(whole) = &sandbox.meter {
             whole.saw_memory(memory_bytes);
@@ -369,8 +373,12 @@ impl Run {
             return sandbox.link.send(&watch.end_or_interrupt(now)).await;
         }
         if watch.kill_at.is_some_and(|at| at <= now) {
-            watch.kill_at = None;
+            (watch.kill_at, watch.interrupt_again_at) = (None, None);
             return sandbox.link.send(&ToSlot::Kill { run }).await;
+        }
+        if watch.interrupt_again_at.is_some_and(|at| at <= now) {
+            watch.interrupt_again_at = Some(now + INTERRUPT_AGAIN);
+            return sandbox.link.send(&ToSlot::Signal { run, number: SIGINT }).await;
         }
         if watch.overdue_at <= now {
             tracing::warn!(slot = sandbox.slot.name, "a run is overdue; its sandbox is ended");
@@ -429,7 +437,7 @@ impl Watch {
     }
 
     fn next(&self) -> Instant {
-        let deadlines = [self.interrupt_at, self.kill_at, Some(self.overdue_at)];
+        let deadlines = [self.interrupt_at, self.interrupt_again_at, self.kill_at, Some(self.overdue_at)];
         deadlines.into_iter().flatten().fold(self.next_look, Instant::min)
     }
 
@@ -439,6 +447,7 @@ impl Watch {
         self.frozen_for = self.frozen_for.max(frozen_for);
         let later = |at: Option<Instant>| at.map(|at| at + moved);
         (self.interrupt_at, self.kill_at) = (later(self.interrupt_at), later(self.kill_at));
+        self.interrupt_again_at = later(self.interrupt_again_at);
         self.overdue_at += moved;
     }
 
@@ -448,6 +457,7 @@ impl Watch {
         match self.interrupt_at.take() {
             None => ToSlot::Kill { run },
             Some(_) => {
+                self.interrupt_again_at = Some(now + INTERRUPT_WAIT);
                 self.kill_at = Some(now + Duration::from_millis(INTERRUPT_GRACE_MS));
                 ToSlot::Signal { run, number: SIGINT }
             }
