@@ -15,8 +15,8 @@ use crate::{
     shop::greeted,
 };
 
-/// A slot of a former server that says nothing for so long is ended.
-const ADOPT_WAIT: Duration = Duration::from_secs(5);
+/// A slot of a former server that says nothing for so long is ended: what a session holds is worth more than the seconds.
+const ADOPT_WAIT: Duration = Duration::from_secs(30);
 
 impl Agent {
     /// Takes up a sandbox of a session, with what runs in it.

@@ -53,7 +53,7 @@ const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
 /// How long stopping waits for slots to be taken apart, twice; with ten seconds of draining it stays below the ninety that systemd waits.
 const STOP_WAIT: Duration = Duration::from_secs(30);
 /// A slot that is not bound by then never will be.
-const BIND_WAIT: Duration = Duration::from_secs(10);
+const BIND_WAIT: Duration = Duration::from_secs(30);
 const SIGINT: i32 = 2;
 
 /// A running node.

@@ -23,7 +23,7 @@ use crate::{
 /// The file in a slot's directory that says whose it is. Only sandboxes that outlive a request have one.
 const CLAIM: &str = "claim.json";
 /// A spawner that has lost its server ends as soon as it has made what it was making.
-const SPAWNER_WAIT: Duration = Duration::from_secs(10);
+const SPAWNER_WAIT: Duration = Duration::from_secs(30);
 /// Killed processes are gone by then, unless the kernel itself is stuck.
 const EMPTY_WAIT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);

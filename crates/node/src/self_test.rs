@@ -21,8 +21,8 @@ use crate::{
 };
 
 /// A probe that has not answered by then has no walls we know of.
-const PROBE_WAIT: Duration = Duration::from_secs(10);
-const PROBE_WALL_MS: u64 = 5_000;
+const PROBE_WAIT: Duration = Duration::from_secs(40);
+const PROBE_WALL_MS: u64 = 30_000;
 /// Namespaces that no sandbox may share with us.
 const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 

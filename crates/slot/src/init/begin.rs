@@ -17,8 +17,8 @@ use crate::{
     program::{EXIT_CANNOT_EXECUTE, Program},
 };
 
-/// Who was killed counts as a process until the kernel has taken it down, and what was large takes a while.
-const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// Who was killed counts as a process until the kernel has taken it down, and what was large takes a while. The agent waits longer.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
 /// Between two attempts, where no child's end is heard: others than our children make room too.
 const ROOM_LOOK: Duration = Duration::from_millis(10);
 
