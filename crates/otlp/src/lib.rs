@@ -31,8 +31,6 @@ pub use settings::{Collector, Settings, SettingsError};
 
 use crate::{carrier::W3c, client::Client, queue::Queue};
 
-/// How long the end of a process waits for a collector to take what is left.
-const FLUSH_WAIT: Duration = Duration::from_secs(3);
 /// Where `OTEL_SERVICE_NAME` and the configuration say nothing.
 const SERVICE: &str = "madang";
 
@@ -52,6 +50,7 @@ pub struct Traces {
     ending: CancellationToken,
     lost: Arc<AtomicU64>,
     sending: JoinHandle<()>,
+    end_wait: Duration,
 }
 
 impl Traces {
@@ -71,7 +70,7 @@ impl Traces {
         let (queue, work) = Queue::new(exporter, ending.clone(), Arc::clone(&lost));
         let provider = SdkTracerProvider::builder().with_resource(resource).with_span_processor(queue).build();
         madang_trace::carry_with(Box::new(W3c::default()));
-        Ok(Self { provider, ending, lost, sending: tokio::spawn(work) })
+        Ok(Self { provider, ending, lost, sending: tokio::spawn(work), end_wait: collector.end_wait })
     }
 
     /// Spans that no collector has taken, or will.
@@ -98,7 +97,7 @@ impl Traces {
     /// Sends what has ended, for so long as that may take.
     pub async fn end(self) {
         self.ending.cancel();
-        if tokio::time::timeout(FLUSH_WAIT, self.sending).await.is_err() {
+        if tokio::time::timeout(self.end_wait, self.sending).await.is_err() {
             tracing::warn!("the last spans are lost: the collector does not take them in time");
         }
     }

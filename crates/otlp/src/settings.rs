@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 const SEND_WAIT: Duration = Duration::from_secs(10);
+const END_WAIT: Duration = Duration::from_secs(3);
 /// The path for spans below a collector's address.
 const PATH: &str = "/v1/traces";
 
@@ -22,6 +23,8 @@ pub struct Collector {
     pub service: Option<String>,
     /// How long it may take to take a batch.
     pub send_wait: Duration,
+    /// How long the end of a process waits for it to take what is left.
+    pub end_wait: Duration,
 }
 
 /// What cannot be meant.
@@ -61,7 +64,7 @@ impl Settings {
             return Err(SettingsError::Protocol { variable, value });
         }
         let service = said("OTEL_SERVICE_NAME").or_else(|| self.service.clone());
-        Ok(Some(Collector { endpoint, service, send_wait: SEND_WAIT }))
+        Ok(Some(Collector { endpoint, service, send_wait: SEND_WAIT, end_wait: END_WAIT }))
     }
 }
 

@@ -94,7 +94,7 @@ pub fn at(address: SocketAddr) -> Collector {
     let settings = Settings { endpoint: Some(format!("http://{address}")), service: Some("tried".to_owned()) };
     let collector = settings.resolve(|_| None).unwrap().unwrap();
     // A machine that stands still is no collector that does not answer.
-    Collector { send_wait: PATIENCE, ..collector }
+    Collector { send_wait: PATIENCE, end_wait: PATIENCE, ..collector }
 }
 
 pub struct Shared {

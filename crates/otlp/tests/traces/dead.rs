@@ -4,10 +4,10 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use madang_otlp::Traces;
+use madang_otlp::{Collector, Traces};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 use tracing::level_filters::LevelFilter;
@@ -20,6 +20,8 @@ use crate::{
 
 /// More than wait at most.
 const SPANS: u64 = 10_000;
+/// A collector that says nothing is waited for so long.
+const END_WAIT: Duration = Duration::from_secs(1);
 /// As the queue has it.
 const WAITING_MAX: u64 = 4_096;
 
@@ -53,7 +55,8 @@ fn nobody() -> (TcpSocket, SocketAddr) {
 #[tokio::test]
 async fn what_a_silent_collector_does_not_take_is_counted_and_holds_nobody_up() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let traces = Traces::start(&at(silent.local_addr().unwrap()), "test").unwrap();
+    let collector = Collector { end_wait: END_WAIT, ..at(silent.local_addr().unwrap()) };
+    let traces = Traces::start(&collector, "test").unwrap();
     let subscriber = tracing_subscriber::registry().with(traces.layer());
     let began = Instant::now();
     // Nothing is sent meanwhile: the runtime has one thread, which is here.
