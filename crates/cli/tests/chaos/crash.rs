@@ -59,10 +59,10 @@ fn chaos_a_query_whose_sandbox_is_killed_is_answered_and_its_session_over() {
     runtime().block_on(async {
         let session = session(&client).await;
         let (asking, of) = (client.clone(), session.clone());
-        let asked = tokio::spawn(async move { ask(&asking, &of, "import time; time.sleep(60)", 90_000).await });
-        converges("a run begins", async || {
-            let live = client.session_get(&session.id.to_string()).await.unwrap().runs_live;
-            if live == 1 { Ok(()) } else { Err(format!("{live} runs")) }
+        let code = "import time; open('begun', 'w').close(); time.sleep(60)";
+        let asked = tokio::spawn(async move { ask(&asking, &of, code, 90_000).await });
+        converges("the program begins", async || {
+            client.file_read(&session.id.to_string(), "begun").await.map_err(|error| error.to_string())
         })
         .await
         .unwrap();

@@ -43,8 +43,24 @@ pub fn one_of_each(home: &Path, instance: &str, groups: &[PathBuf]) {
     });
 }
 
-pub fn before(home: &Path, instance: &str) -> Before {
+pub fn before(home: &Path, runtime: &Runtime, instance: &str) -> Before {
+    runtime.block_on(begun(home));
     Before { open: open_at_rest(home, instance), entries: names(home) }
+}
+
+/// A server that stands still right after its first word is at rest, too: all that it does of itself has to have begun.
+async fn begun(home: &Path) {
+    let client = Client::new(Place::local(home));
+    let begun = converges("a server has begun all that it does", async || {
+        let ready = client.ready().await.map_err(|error| error.to_string())?;
+        let text = client.text("/metrics").await.map_err(|error| error.to_string())?;
+        let pools = text.lines().filter(|line| line.starts_with("madang_pool_ready{"));
+        let waiting: usize = pools.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum();
+        let (slots, clock) = (slots(home).len(), home.join("clock.json").exists());
+        let well = ready.status == "ok" && clock && slots > 0 && waiting == slots;
+        if well { Ok(()) } else { Err(format!("{waiting} of {slots} slots wait, clock: {clock}, {ready:?}")) }
+    });
+    begun.await.unwrap();
 }
 
 /// Descriptors of the server beyond those of its slots, once two looks agree.

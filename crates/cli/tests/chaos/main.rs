@@ -156,7 +156,7 @@ fn chaos_kills_under_load_leave_nothing_behind() {
     let _alone = alone();
     let rounds = std::env::var("MADANG_CHAOS_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number of rounds"));
     let mut chaos = Chaos::begin();
-    let before = left::before(&chaos.path, &chaos.instance);
+    let before = left::before(&chaos.path, &chaos.runtime, &chaos.instance);
     let mut clients = JoinSet::new();
     {
         let _inside = chaos.runtime.enter();

@@ -18,13 +18,15 @@ use madang_public_api::{RunState, RunView};
 use crate::keyed::Keyed;
 
 /// Why a run may honestly fail when something was killed under it.
-const HONEST: [&str; 6] = [
+const HONEST: [&str; 8] = [
     "the sandbox was lost",
     "the sandbox is gone",
     "the sandbox went away",
     "its session is gone",
     "the server stopped while this run was in progress",
     "cannot speak to the sandbox",
+    "cannot make a sandbox",
+    "cannot prepare a sandbox",
 ];
 /// Refusals that a client may meet while things are being killed: no such session any more, not running, not available now.
 const HONEST_STATUS: [u16; 4] = [404, 409, 429, 503];

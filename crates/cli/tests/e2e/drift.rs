@@ -63,12 +63,16 @@ impl Slot {
     /// One that waits in a pool, when none is in the making.
     async fn waiting(server: &Server) -> Self {
         let name = soon("every slot waits in its pool", async || {
-            let slots = server.slots();
+            let mut slots = server.slots();
             let ready = value(&metrics(server).await, "madang_pool_ready{");
-            if !slots.is_empty() && ready == slots.len() as u64 {
+            // Those that wait are these only if none has come or gone meanwhile.
+            let mut again = server.slots();
+            slots.sort();
+            again.sort();
+            if !slots.is_empty() && slots == again && ready == slots.len() as u64 {
                 Ok(slots[0].clone())
             } else {
-                Err(format!("{ready} of {slots:?} wait"))
+                Err(format!("{ready} of {slots:?}, {again:?} wait"))
             }
         });
         Self::found(server, &name.await)

@@ -77,7 +77,7 @@ impl World {
         let pids: Vec<_> = ours.iter().map(|process| process.pid).chain([server]).collect();
         pids.iter().for_each(|pid| process::signal(*pid, Signal::KILL));
         soon("all processes are gone", async || {
-            process::reap(None);
+            process::reap_only(&pids);
             let left: Vec<_> = process::descendants().into_iter().filter(|seen| pids.contains(&seen.pid)).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
         })

@@ -8,7 +8,7 @@ use std::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -32,6 +32,9 @@ const WATCHED: [&str; 14] = [
     "/proc/sysvipc/sem",
 ];
 
+/// What the directory with the secret is called, before a part of its own.
+const PREFIX: &str = "madang-planted-";
+
 /// A secret in a file and in a process, and services that count who knocks.
 pub struct Planted {
     pub secret: String,
@@ -50,7 +53,7 @@ pub struct Planted {
 impl Planted {
     pub fn new() -> Self {
         // World-readable on purpose: not the file's mode is to keep guests out.
-        let directory = tempfile::Builder::new().prefix("madang-planted-").permissions(world()).tempdir().unwrap();
+        let directory = tempfile::Builder::new().prefix(PREFIX).permissions(world()).tempdir().unwrap();
         let secret = format!("secret-of-the-host-{:x}", std::process::id() as u64 * 0x9e37_79b9);
         let canary = directory.path().join("canary");
         fs::write(&canary, &secret).unwrap();
@@ -158,6 +161,39 @@ fn world() -> fs::Permissions {
 }
 
 fn watched() -> BTreeMap<&'static str, String> {
-    let read = |path: &&'static str| -> io::Result<(&'static str, String)> { Ok((path, fs::read_to_string(path)?)) };
+    let read = |path: &&'static str| -> io::Result<(&'static str, String)> {
+        Ok((path, lasting(path, &fs::read_to_string(path)?)))
+    };
     WATCHED.iter().filter_map(|path| read(path).ok()).collect()
+}
+
+/// What of a list stays as it is while nobody changes anything: how much of it is in use just now is left out, and so is what other tests
+/// mount in directories of their own.
+fn lasting(path: &str, text: &str) -> String {
+    let columns: &[usize] = match path {
+        "/proc/swaps" => &[0, 1],
+        "/proc/modules" => &[0],
+        "/proc/self/mountinfo" => return mounts(text),
+        _ => return text.to_owned(),
+    };
+    let rows = text.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    rows.map(|row| {
+        columns.iter().filter_map(|column| row.get(*column)).map(|word| format!("{word} ")).collect::<String>() + "\n"
+    })
+    .collect()
+}
+
+/// Where what is mounted, and how, by proc(5); numbers of mounts are given anew to others.
+fn mounts(text: &str) -> String {
+    let rows = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let temporary = std::env::temp_dir();
+    let of_tests = |at: &str| {
+        let at = Path::new(at);
+        at.starts_with("/run/netns") || at.strip_prefix(&temporary).is_ok_and(|rest| !is_planted(rest))
+    };
+    rows.filter(|row| !of_tests(row[4])).map(|row| row[3..].join(" ") + "\n").collect()
+}
+
+fn is_planted(path: &Path) -> bool {
+    path.to_string_lossy().starts_with(PREFIX) || path.as_os_str().is_empty()
 }

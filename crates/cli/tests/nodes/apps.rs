@@ -9,7 +9,7 @@ use madang_client::Client;
 use madang_public_api::{AppCreate, AppView, SessionState};
 use tokio_tungstenite::tungstenite::{Message, client as handshake};
 
-use crate::process::{PATIENCE, Role, control, here, says, session, soon, token};
+use crate::process::{Address, PATIENCE, Role, control, control_at, here, says, session, soon, token};
 
 /// Flask on one port, a WebSocket that says everything again on the next.
 const SERVICE: &str = r#"
@@ -177,9 +177,9 @@ async fn what_people_bring_opens_through_control() {
 
 #[tokio::test]
 async fn what_people_bring_opens_on_its_node_without_control() {
-    let mut control = control(None, "");
-    let (_, join) = token(&control);
-    let mut node = node(&control, &["--apps-listen", "127.0.0.1:0"]);
+    let (nodes, apps) = (Address::new(), Address::new());
+    let mut control = control_at(&nodes);
+    let mut node = node(&control, &["--apps-listen", &apps.to_string()]);
     let client = control.client();
     here(&client, 1).await;
     let session = session(&client).await.id.to_string();
@@ -191,7 +191,6 @@ async fn what_people_bring_opens_on_its_node_without_control() {
     refuses_others(&flask, &echo);
     // Not even an agent that has never heard control needs it for that.
     node.kill();
-    node.set("--apps-listen", &flask.host);
     node.again();
     soon("the agent serves apps again", async || {
         let page = flask.get("");
@@ -200,7 +199,6 @@ async fn what_people_bring_opens_on_its_node_without_control() {
     .await;
     works(&flask, &echo);
     refuses_others(&flask, &echo);
-    control.set("--nodes-listen", &join);
     control.again();
     here(&client, 1).await;
     client.session_end(&session).await.unwrap();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A node is noticed to be gone within so long: ten seconds are promised, and said; where the machine is busy it takes longer.
-const NOTICED: Duration = Duration::from_secs(60);
+const NOTICED: Duration = Duration::from_secs(180);
 /// How long a node is cut off; `MADANG_AWAY_SECONDS` says otherwise.
 const AWAY: Duration = Duration::from_secs(12);
 

@@ -3,7 +3,9 @@
 use madang_model::RunEventBody;
 use madang_public_api::{OneShotRequest, RunMode, RunRequest, node::NodePresence};
 
-use crate::process::{PATIENCE, control, here, node, nodes, patient, says, session, soon, text, token};
+use crate::process::{
+    Address, PATIENCE, control, control_at, here, node, nodes, patient, says, session, soon, text, token,
+};
 
 /// What our program says with its exit code of what it was told.
 const USAGE: i32 = 120;
@@ -56,7 +58,8 @@ async fn whoever_may_not_join_is_told_why() {
 
 #[tokio::test]
 async fn a_session_keeps_its_state_while_either_side_is_killed() {
-    let mut control = control(None, "");
+    let address = Address::new();
+    let mut control = control_at(&address);
     let client = control.client();
     let mut node = node(None, &control, "alpha");
     here(&client, 1).await;
@@ -67,17 +70,15 @@ async fn a_session_keeps_its_state_while_either_side_is_killed() {
     node.again();
     assert_eq!(says(&client, &id, "print(kept + 1)").await, "42\n");
     assert!(!before.is_empty());
-    // The port is the same only if it is said: nodes dial what they were told.
-    let (_, join) = token(&control);
     control.kill();
-    control.set("--nodes-listen", &join);
     control.again();
     assert_eq!(says(&control.client(), &id, "print(kept + 2)").await, "43\n");
 }
 
 #[tokio::test]
 async fn a_run_goes_on_and_says_all_of_it_while_control_is_away() {
-    let mut control = control(None, "");
+    let address = Address::new();
+    let mut control = control_at(&address);
     let node = node(None, &control, "alpha");
     let client = control.client();
     here(&client, 1).await;
@@ -88,9 +89,7 @@ async fn a_run_goes_on_and_says_all_of_it_while_control_is_away() {
     let run = client.session_run_begin(&id, &request).await.unwrap().id;
     let mut stream = client.run_events(run).await.unwrap();
     stream.next().await.unwrap();
-    let (_, join) = token(&control);
     control.kill();
-    control.set("--nodes-listen", &join);
     control.again();
     let client = control.client();
     soon("a file can be written", async || {

@@ -16,6 +16,7 @@ use madang_public_api::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 use crate::{clock::Clock, disk::Disk, network::Place};
 
@@ -24,6 +25,8 @@ pub use madang_testkit::soon;
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(20);
+/// Where no cable is cut a node that says nothing waits for its turn.
+const PATIENT: &str = "node_silent_ms = 20000\n";
 
 /// What a process stands on.
 #[derive(Default)]
@@ -77,12 +80,6 @@ impl Role {
         fs::write(role.papers.path().join("config.toml"), &ground.settings).unwrap();
         role.again();
         role
-    }
-
-    /// What a flag says from the next start on.
-    pub fn set(&mut self, flag: &str, value: &str) {
-        let at = self.words.iter().position(|word| word == flag).unwrap();
-        value.clone_into(&mut self.words[at + 1]);
     }
 
     fn command(&self) -> Command {
@@ -262,14 +259,38 @@ fn pids_below(group: &Path) -> Vec<i32> {
 
 /// A control process; the settings are lines of its configuration.
 pub fn control(place: Option<&Place>, settings: &str) -> Role {
-    // Where no cable is cut a node that says nothing waits for its turn.
-    let patience = if place.is_none() { "node_silent_ms = 20000\n" } else { "" };
+    let patience = if place.is_none() { PATIENT } else { "" };
     control_on(&Ground { place, settings: format!("{patience}{settings}"), ..Ground::default() })
 }
 
 pub fn control_on(ground: &Ground<'_>) -> Role {
     let listen = ground.place.map_or_else(|| "127.0.0.1:0".to_owned(), |place| format!("{}:8687", place.address));
     Role::start_on(ground, &["control", "--listen", "127.0.0.1:0", "--nodes-listen", &listen])
+}
+
+/// An address that nobody else is given, between two listeners neither: it is bound as long as this is held, and not listened at.
+pub struct Address(TcpSocket);
+
+impl Address {
+    pub fn new() -> Self {
+        let held = TcpSocket::new_v4().unwrap();
+        // Who names it may bind it, too; who wants any port does not get this one.
+        held.set_reuseaddr(true).unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self(held)
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.local_addr().unwrap().fmt(f)
+    }
+}
+
+/// As [`control`], at an address of the test's own, where it is found again by those that dial it.
+pub fn control_at(nodes: &Address) -> Role {
+    let words = ["control", "--listen", "127.0.0.1:0", "--nodes-listen", &nodes.to_string()];
+    Role::start_with(None, &words, PATIENT)
 }
 
 /// A token for a node, and where it dials.

@@ -255,7 +255,8 @@ impl Chaos {
         self.harmed.insert(session);
         for pid in self.nodes.iter().flat_map(|(_, role)| role.sandbox_processes()) {
             let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-            if groups.contains(&slot) {
+            // Whole: the name of one slot begins as another's does.
+            if groups.lines().any(|group| group.split('/').any(|piece| piece == slot)) {
                 // It may have ended with another.
                 let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
             }
