@@ -239,6 +239,18 @@ async fn a_query_over_its_time_is_stopped_and_keeps_the_state() {
     }
 }
 
+/// Lives over its first interrupt, as one does that had not begun when it came.
+const DEAF: &str = "try:\n    while True: pass\nexcept KeyboardInterrupt: pass\nwhile True: pass";
+
+#[tokio::test]
+async fn a_query_over_its_time_is_stopped_again_where_it_goes_on() {
+    let session = Session::of("python").await;
+    session.shown("x = 41").await;
+    let run = session.run(RunRequest { limits: wall(1_000), ..query(DEAF) }).await;
+    assert_eq!(run.whole.verdict, Some(Verdict::TimeLimit), "{}", told(&run));
+    assert_eq!(session.shown("x + 1").await, "42\n");
+}
+
 #[tokio::test]
 async fn after_an_exit_the_next_query_has_a_new_interpreter() {
     for case in cases().await {
