@@ -43,12 +43,8 @@ pub fn reap(but: Option<i32>) {
     reap_if(|pid| Some(pid) != but);
 }
 
-/// Waits for those of `pids` that ended in our care: beside it other tests have children of their own.
-pub fn reap_only(pids: &[i32]) {
-    reap_if(|pid| pids.contains(&pid));
-}
-
-fn reap_if(ours: impl Fn(i32) -> bool) {
+/// Waits for those that ended in our care and are `ours`.
+pub fn reap_if(ours: impl Fn(i32) -> bool) {
     let us = getpid().as_raw_pid();
     for dead in descendants().into_iter().filter(|p| p.parent == us && p.state == 'Z' && ours(p.pid)) {
         let _ = waitpid(Pid::from_raw(dead.pid), WaitOptions::NOHANG);
