@@ -60,6 +60,8 @@ impl App {
             cloneable: request.cloneable,
             ..record
         };
+        // The task that goes on with what is under way leaves it to us.
+        let _acting = self.folders.acting.begin(&record, &self.folders.wake);
         let record = self.folder_keep(record).await?;
         let made = self.folder_act(record.clone()).await;
         match made {
@@ -67,7 +69,9 @@ impl App {
             Ok(None) => Err(Failure::conflict(format!("the folder `{}` was purged meanwhile", record.name))),
             Err(failure) => {
                 // Whoever asked was told no: what may be there of it goes.
-                self.folder_state_set(&record, FolderState::Purging).await?;
+                if let Err(error) = self.folder_state_set(&record, FolderState::Purging).await {
+                    tracing::warn!(folder = %record.id, ?error, "a folder that could not be made may be there");
+                }
                 self.folders.wake.notify_one();
                 Err(failure)
             }

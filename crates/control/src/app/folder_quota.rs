@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use madang_ids::NodeId;
@@ -17,15 +17,48 @@ use super::{App, Asker, Failure, fleet::Member, folder::parts, people::Directory
 
 /// The quotas that nodes were told, by owner and node.
 #[derive(Debug, Default)]
-pub(crate) struct QuotasTold(Mutex<HashMap<(FolderOwner, NodeId), FolderQuota>>);
+pub(crate) struct QuotasTold(Mutex<HashMap<(FolderOwner, NodeId), Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    /// None where the node may know another one: of two that tell it at once nobody knows whom it hears last.
+    quota: Option<FolderQuota>,
+    telling: u32,
+    disturbed: bool,
+}
 
 impl QuotasTold {
     fn is(&self, owner: FolderOwner, node: NodeId, quota: FolderQuota) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(owner, node)) == Some(&quota)
+        self.lock().get(&(owner, node)).is_some_and(|told| told.quota == Some(quota))
     }
 
-    fn set(&self, owner: FolderOwner, node: NodeId, quota: FolderQuota) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((owner, node), quota);
+    /// Somebody tells it; [`Telling`] says when that is over.
+    fn begin(&self, owner: FolderOwner, node: NodeId) -> Telling<'_> {
+        let mut all = self.lock();
+        let told = all.entry((owner, node)).or_default();
+        told.disturbed = told.telling > 0;
+        told.telling += 1;
+        told.quota = None;
+        Telling { all: self, key: (owner, node), heard: None }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(FolderOwner, NodeId), Told>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Telling<'a> {
+    all: &'a QuotasTold,
+    key: (FolderOwner, NodeId),
+    heard: Option<FolderQuota>,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if let Some(told) = self.all.lock().get_mut(&self.key) {
+            told.telling -= 1;
+            told.quota = self.heard.filter(|_| !told.disturbed);
+        }
     }
 }
 
@@ -86,8 +119,10 @@ impl App {
         if self.folders.told.is(owner, node, quota) {
             return Ok(());
         }
-        self.folder_node(node)?.folder_owner_set(owner, quota).await?;
-        self.folders.told.set(owner, node, quota);
+        let at = self.folder_node(node)?;
+        let mut telling = self.folders.told.begin(owner, node);
+        at.folder_owner_set(owner, quota).await?;
+        telling.heard = Some(quota);
         Ok(())
     }
 

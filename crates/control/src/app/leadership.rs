@@ -412,11 +412,15 @@ impl App {
     /// The others need not wait for the leases of these groups to end.
     pub async fn groups_resign(&self, which: impl Fn(&str) -> bool) {
         for lease in self.leadership.resign(which) {
+            let group = lease.name.strip_prefix(LEASE_PREFIX);
+            // First: this may be given up while the database does not answer.
+            if let Some(group) = group {
+                self.group_let_go(group);
+            }
             if let Err(error) = self.store.lease_release(&lease).await {
                 tracing::warn!(%error, lease = lease.name, "a lease could not be let go; it runs out by itself");
             }
-            if let Some(group) = lease.name.strip_prefix(LEASE_PREFIX) {
-                self.group_let_go(group);
+            if let Some(group) = group {
                 self.store.hint(Hint::Group(group.to_owned()));
             }
         }

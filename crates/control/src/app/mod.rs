@@ -91,7 +91,7 @@ pub(crate) use language_service::LanguageService;
 pub(crate) use live_run::{LiveRun, Wish};
 pub(crate) use nodes::WithSessions;
 pub(crate) use queue_act::Leaving;
-pub(crate) use runs::{RunSource, Start};
+pub(crate) use runs::{RunBegun, RunSource, Start};
 pub(crate) use usage_sums::UsageDays;
 
 use crate::{ControlConfig, entrance::Entrance, signin::Signin, tasks::Tasks};

@@ -31,6 +31,8 @@ pub(crate) struct Money {
     pub wake: Arc<Notify>,
     /// Some session may have another share of its processors than it asked for.
     pub(super) applied: AtomicBool,
+    /// Whoever has looked later is right.
+    pub(super) judging: tokio::sync::Mutex<()>,
     standings: RwLock<Arc<BTreeMap<BudgetId, Standing>>>,
     /// What was spent on days that are over, by whose it is and since when.
     pub(super) past: tokio::sync::Mutex<BTreeMap<(SpentBy, BudgetPeriod), Past>>,

@@ -47,6 +47,14 @@ pub(crate) enum RunSource {
     Kept(Arc<Vec<RunEvent>>),
 }
 
+/// What a request has begun, or had begun before by the same key. It is at hand whatever becomes of it: one that its node refuses is
+/// forgotten at once.
+#[derive(Debug, Clone)]
+pub(crate) struct RunBegun {
+    pub id: RunId,
+    pub source: RunSource,
+}
+
 impl App {
     /// A run in a fresh sandbox. An idempotency key may lead to one that is there already.
     pub async fn run_one_shot(
@@ -55,7 +63,7 @@ impl App {
         request: OneShotRequest,
         start: Start,
         key: Option<&IdempotencyKey>,
-    ) -> Result<RunId, Failure> {
+    ) -> Result<RunBegun, Failure> {
         let language = self.language_wanted(request.language.as_deref()).await?;
         let owner = self.people.now().owner(actor, request.project.as_deref())?;
         let mut plan = run_plan::one_shot(request, language.as_ref(), &self.config.limits_max)?;
@@ -86,7 +94,7 @@ impl App {
         request: RunRequest,
         start: Start,
         key: Option<&IdempotencyKey>,
-    ) -> Result<RunId, Failure> {
+    ) -> Result<RunBegun, Failure> {
         let record = session.up()?;
         self.node_awaited(record.sandbox).await;
         let language = match (&record.spec.language, request.mode) {
@@ -116,7 +124,7 @@ impl App {
         mut facts: RunFacts,
         wish: Beginning<'_>,
         begin: F,
-    ) -> Result<RunId, Failure>
+    ) -> Result<RunBegun, Failure>
     where
         F: Future<Output = Result<RunHandle, NodeError>> + Send + 'static,
     {
@@ -125,7 +133,10 @@ impl App {
         let id = facts.id;
         match self.claim(key, id).await? {
             Claimed::Ours => {}
-            Claimed::Before(known) => return known.parse().map_err(|_| Failure::conflict("the key made no run")),
+            Claimed::Before(known) => {
+                let id = known.parse().map_err(|_| Failure::conflict("the key made no run"))?;
+                return Ok(RunBegun { id, source: self.run_source(id).await? });
+            }
         }
         facts.kept_from_start = start != Start::Silent || key.is_some();
         let kept_from_start = facts.kept_from_start;
@@ -144,9 +155,9 @@ impl App {
             session.run_began();
         }
         self.events.push(Some(owner), ServerEventBody::RunStarted { run: id, session: session_id });
-        let span = run.facts.span();
+        let (span, source) = (run.facts.span(), RunSource::Live(Arc::clone(&run)));
         tokio::spawn(collect(Arc::clone(self), run, wishes, begin).instrument(span));
-        Ok(id)
+        Ok(RunBegun { id, source })
     }
 
     async fn run_keep(&self, record: &RunRecord, given: Option<&RunGivenRecord>) -> Result<(), Failure> {

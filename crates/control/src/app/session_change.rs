@@ -12,7 +12,7 @@ use madang_store::{SessionRecord, StoreError};
 use tracing::Instrument as _;
 
 use super::{
-    App, Failure, Start, Wish,
+    App, Failure, LiveRun, RunBegun, RunSource, Start, Wish,
     live_session::{LiveSession, Observed, session_view, state_view},
 };
 use crate::clock::now_ms;
@@ -146,7 +146,13 @@ impl App {
     pub(super) async fn session_reload(&self, session: &LiveSession) -> Result<(), Failure> {
         let id = session.record.borrow().id;
         let record = self.store.session_get(id).await?.ok_or_else(|| Failure::not_found(format!("session {id}")))?;
-        session.record.send_replace(record);
+        if record.life.is_live() {
+            session.record.send_replace(record);
+        } else {
+            // Somebody else has ended it: nothing here holds on to its place and its sandbox.
+            self.session_changed(session, record);
+            self.reconcile_soon.notify_one();
+        }
         Ok(())
     }
 
@@ -245,7 +251,7 @@ impl App {
             Some((id, None)) => {
                 let (app, session) = (Arc::clone(self), Arc::clone(session));
                 tokio::spawn(async move {
-                    if let Some(event) = app.startup_followed(id).await {
+                    if let Some(event) = startup_end(app.run_live(id)).await {
                         app.startup_ended(&session, sandbox, &event).await;
                     }
                 });
@@ -267,22 +273,23 @@ impl App {
             request.limits.wall_ms = Some(record.spec.timeout_ms.min(self.config.limits_max.wall_ms));
             request.limits.cpu_ms = Some(self.config.limits_max.cpu_ms);
         }
-        let id =
-            match self.run_in_session(session, request, Start::KnownAs(RunId::first_in(record.sandbox)), None).await {
-                Ok(id) => id,
-                Err(failure) => return failed(failure.detail),
-            };
-        self.startup_followed(id).await
-    }
-
-    async fn startup_followed(&self, id: RunId) -> Option<SessionEvent> {
-        let failed = |why: String| Some(SessionEvent::CommandFinished { well: false, why });
-        let Some(run) = self.run_live(id) else { return failed("the start-up command was lost".into()) };
-        match run.ended().await {
-            Ok(result) => Some(startup_verdict(result.whole.verdict.unwrap_or(Verdict::InternalError))),
-            Err(_) if run.is_left() => None,
+        let known = Start::KnownAs(RunId::first_in(record.sandbox));
+        match self.run_in_session(session, request, known, None).await {
+            Ok(RunBegun { source: RunSource::Live(run), .. }) => startup_end(Some(run)).await,
+            Ok(_) => startup_end(None).await,
             Err(failure) => failed(failure.detail),
         }
+    }
+}
+
+/// None: another process follows it.
+async fn startup_end(run: Option<Arc<LiveRun>>) -> Option<SessionEvent> {
+    let failed = |why: String| Some(SessionEvent::CommandFinished { well: false, why });
+    let Some(run) = run else { return failed("the start-up command was lost".into()) };
+    match run.ended().await {
+        Ok(result) => Some(startup_verdict(result.whole.verdict.unwrap_or(Verdict::InternalError))),
+        Err(_) if run.is_left() => None,
+        Err(failure) => failed(failure.detail),
     }
 }
 

@@ -71,6 +71,7 @@ impl App {
 
     /// Looks how far they have come.
     pub async fn budgets_judge(&self) -> Result<(), Failure> {
+        let _one_at_a_time = self.money.judging.lock().await;
         let people = self.people.now();
         let mut spent = self.spent(&people).await?;
         for (run, usage) in self.runs_usage(&people).await {

@@ -17,7 +17,7 @@ use super::{
     body::{ApiId, Creating},
     stream::{self, Format},
 };
-use crate::app::{Asker, Failure, IdempotencyKey, RunSource, Start};
+use crate::app::{Asker, Failure, IdempotencyKey, RunBegun, RunSource, Start};
 
 /// How the client wants to hear of its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,19 +60,18 @@ pub(super) async fn run_one_shot(
     Creating { request, key }: Creating<OneShotRequest>,
 ) -> Result<Response, Failure> {
     let answer = Answer::asked(&headers, request.wait);
-    let id = app.run_one_shot(&asker, request, answer.start(), key.as_ref()).await?;
-    answer_run((&app, &asker), id, answer, key.as_ref()).await
+    let begun = app.run_one_shot(&asker, request, answer.start(), key.as_ref()).await?;
+    answer_run((&app, &asker), begun, answer, key.as_ref()).await
 }
 
 /// The answer to whatever began a run, or found the one of its key.
 pub(super) async fn answer_run(
     to: (&Shared, &Arc<Asker>),
-    id: RunId,
+    begun: RunBegun,
     answer: Answer,
     key: Option<&IdempotencyKey>,
 ) -> Result<Response, Failure> {
-    let app = to.0;
-    let source = app.run_source(id).await?;
+    let (app, RunBegun { id, source }) = (to.0, begun);
     let refused = match (&source, answer) {
         (RunSource::Live(run), Answer::Result) => match run.ended().await {
             Ok(result) => return Ok(Json(RunView::clone(&result)).into_response()),

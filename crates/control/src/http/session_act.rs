@@ -155,8 +155,8 @@ pub(super) async fn session_run(
 ) -> Result<Response, Failure> {
     let session = usable(&app, &asker, &id).await?;
     let answer = Answer::asked(&headers, request.wait);
-    let run = app.run_in_session(&session, request, answer.start(), key.as_ref()).await?;
-    answer_run((&app, &asker), run, answer, key.as_ref()).await
+    let begun = app.run_in_session(&session, request, answer.start(), key.as_ref()).await?;
+    answer_run((&app, &asker), begun, answer, key.as_ref()).await
 }
 
 /// How much of the log.

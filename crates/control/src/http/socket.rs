@@ -29,7 +29,7 @@ use super::{
     session_act::usable,
     stream::{next_events, resume_at},
 };
-use crate::app::{App, Asker, Failure, LiveRun, RunSource, Stage, Start};
+use crate::app::{App, Asker, Failure, LiveRun, RunBegun, RunSource, Stage, Start};
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
@@ -109,8 +109,7 @@ pub(super) async fn session_terminal(
     let upgrade = bounded(upgrade)?;
     let request = App::terminal_request(TerminalSize { rows: size.rows, cols: size.cols });
     let request = RunRequest { sandbox: size.sandbox, ..request };
-    let run = app.run_in_session(&session, request, Start::Told, None).await?;
-    let source = app.run_source(run).await?;
+    let RunBegun { id: run, source } = app.run_in_session(&session, request, Start::Told, None).await?;
     if let RunSource::Live(run) = &source {
         run.accepted().await?;
     }
