@@ -378,10 +378,17 @@ async fn whatever_comes_and_goes_a_cluster_is_never_there_by_half() {
         let nodes = [&world.node, &second, &third];
         for view in &live {
             let settled = |view: &Value| view["state"] == "running" || view["state"] == "queued";
-            let view = world.until(&path(view), settled).await;
             let of =
                 |node: &&SimNode| node.sandboxes().iter().filter(|seen| view["id"] == seen.session.to_string()).count();
-            let counts: Vec<usize> = nodes.iter().map(of).collect();
+            // What waits may begin at any moment: what was counted is of a state that held on both sides of counting.
+            let (view, counts) = loop {
+                let before = world.until(&path(view), settled).await;
+                let counts: Vec<usize> = nodes.iter().map(of).collect();
+                let after = world.get(&path(view)).await.expect(200);
+                if before["state"] == after["state"] {
+                    break (after, counts);
+                }
+            };
             let size = view["cluster"]["size"].as_u64().unwrap_or(1) as usize;
             let there = if view["state"] == "running" { size } else { 0 };
             assert_eq!(counts.iter().sum::<usize>(), there, "seed {seed}: {view} {counts:?}");

@@ -21,17 +21,36 @@ async fn until_no_sandbox(world: &World) {
     }
 }
 
-#[tokio::test]
-async fn a_session_that_another_program_has_ended_ends_with_its_sandbox() {
-    let world = World::new().await;
-    let (theirs, other) = (world.session().await, world.session().await);
-    let store = store_of(&world).await;
-    let mut record = store.session_get(theirs.parse().unwrap()).await.unwrap().unwrap();
+async fn end_by_hand(world: &World, session: &str) {
+    let store = store_of(world).await;
+    let mut record = store.session_get(session.parse().unwrap()).await.unwrap().unwrap();
     for event in [SessionEvent::EndAsked { why: "by hand".into() }, SessionEvent::Drained] {
         record.life = record.life.apply(&event, record.created_ms + 1).unwrap().0;
     }
     record.ended_ms = Some(record.created_ms + 1);
     store.session_update(&record).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_would_change_a_session_that_has_ended_elsewhere_learns_of_it_and_so_does_its_sandbox() {
+    // Nobody else looks.
+    let world = World::with(|config| (config.reconcile_ms, config.refresh_ms) = (600_000, 600_000)).await;
+    world.until("/api/v1/tasks", |page| page.to_string().contains("reconcile")).await;
+    let session = world.session().await;
+    end_by_hand(&world, &session).await;
+    let path = format!("/api/v1/sessions/{session}");
+    let refused = world.post(&format!("{path}/extend"), serde_json::json!({"by_ms": 1_000})).await;
+    assert!([404, 409].contains(&refused.status.as_u16()), "{}", refused.status);
+    let view = world.get(&path).await.expect(200);
+    assert_eq!((&view["state"], &view["why"]), (&"ended".into(), &"by hand".into()));
+    until_no_sandbox(&world).await;
+}
+
+#[tokio::test]
+async fn a_session_that_another_program_has_ended_ends_with_its_sandbox() {
+    let world = World::new().await;
+    let (theirs, other) = (world.session().await, world.session().await);
+    end_by_hand(&world, &theirs).await;
     let view = world.until(&format!("/api/v1/sessions/{theirs}"), |view| view["state"] == "ended").await;
     assert_eq!(view["why"], "by hand");
     let began = Instant::now();
