@@ -145,7 +145,8 @@ impl Engine {
         let links = link::list(&mut self.route).map_err(NetworkError::doing("list links"))?;
         for link in links.iter().filter(|link| link.name.starts_with(&self.prefix)) {
             if !self.taken.values().any(|taken| taken.interface == link.name) {
-                self.route.ask(&[link::remove(&link.name)]).map_err(NetworkError::doing("remove an old link"))?;
+                removed(self.route.ask(&[link::remove(&link.name)]))
+                    .map_err(NetworkError::doing("remove an old link"))?;
             }
         }
         match self.taken.is_empty() {
@@ -344,12 +345,7 @@ impl Engine {
         let Some(taken) = self.taken.get(&index) else { return Ok(()) };
         let interface = taken.interface.clone();
         let doing = |what| NetworkError::doing(format!("{what} {interface}"));
-        match self.route.ask(&[link::remove(&interface)]) {
-            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::NODEV.raw_os_error()) => {
-                return Err(doing("remove the link")(error));
-            }
-            _ => {}
-        }
+        removed(self.route.ask(&[link::remove(&interface)])).map_err(doing("remove the link"))?;
         let mut batch = Batch::new(&self.table);
         for (set, elements) in elements_of(taken) {
             batch.destroy(&set, &elements);
@@ -390,4 +386,12 @@ fn list_elements(name: &str, ranges: &[Ipv4Range]) -> Vec<Element> {
         .iter()
         .map(|&(first, last)| Element { key_end: Some(end(last)), ..table::pair_of(name, first.into()) })
         .collect()
+}
+
+/// What is gone already is no matter: a link goes with the namespace of its other end.
+fn removed<T>(asked: io::Result<T>) -> io::Result<()> {
+    match asked {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => Ok(()),
+        asked => asked.map(drop),
+    }
 }

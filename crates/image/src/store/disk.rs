@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
@@ -56,14 +56,15 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<String>, ImageError> {
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> {
-    match fs::metadata(path) {
+    let file = match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Ok(seen) if seen.len() > FILE_BYTES_MAX => {
-            return Err(ImageError::Invalid(format!("{} is too large", path.display())));
-        }
-        _ => {}
+        opened => opened.map_err(ImageError::io("open", path))?,
+    };
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(ImageError::io("read", path))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(ImageError::Invalid(format!("{} is too large", path.display())));
     }
-    let bytes = fs::read(path).map_err(ImageError::io("read", path))?;
     serde_json::from_slice(&bytes).map(Some).map_err(|error| ImageError::io("read", path)(error.into()))
 }
 

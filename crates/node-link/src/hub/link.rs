@@ -88,9 +88,10 @@ async fn begin(
 }
 
 async fn next(said: &mut Streaming<FromNode>) -> Result<from_node::Body, Status> {
-    let none = || Status::invalid_argument("nothing was said");
-    let message = tokio::time::timeout(HELLO_WAIT, said.message()).await.map_err(|_| none())??;
-    message.and_then(|message| message.body).ok_or_else(none)
+    // Not the node's fault: it, its link or this process may have stood still.
+    let silent = || Status::unavailable("nothing was said");
+    let message = tokio::time::timeout(HELLO_WAIT, said.message()).await.map_err(|_| silent())??;
+    message.ok_or_else(silent)?.body.ok_or_else(|| Status::invalid_argument("a message says nothing"))
 }
 
 /// Why it ended.

@@ -55,9 +55,15 @@ impl Heard {
         let now = clock();
         let before = fs::read_to_string(&file).unwrap_or_default();
         let known = before.split_once(' ').filter(|(boot, _)| *boot == boot_id());
-        let uptime_ms = known.and_then(|(_, at)| at.trim().parse().ok()).map_or(now, |at: u64| at.min(now));
+        let known: Option<u64> = known.and_then(|(_, at)| at.trim().parse().ok());
+        let uptime_ms = known.map_or(now, |at| at.min(now));
         let at = At { instant: Instant::now(), uptime_ms, written: None };
-        Self { file: Arc::new(file), at: Arc::new(Mutex::new(at)), uptime_ms: clock }
+        let heard = Self { file: Arc::new(file), at: Arc::new(Mutex::new(at)), uptime_ms: clock };
+        // Else an agent after this one, which has never been answered, would count from its own start.
+        if known.is_none() {
+            heard.keep(uptime_ms);
+        }
+        heard
     }
 
     /// A beat that was sent then was answered.
@@ -70,9 +76,13 @@ impl Heard {
         at.uptime_ms = (self.uptime_ms)().saturating_sub(sent.elapsed().as_millis() as u64);
         if at.written.is_none_or(|written| written.elapsed() >= WRITE_EVERY) {
             at.written = Some(Instant::now());
-            if let Err(error) = self.write(at.uptime_ms) {
-                tracing::warn!(%error, "when control was heard cannot be written down");
-            }
+            self.keep(at.uptime_ms);
+        }
+    }
+
+    fn keep(&self, uptime_ms: u64) {
+        if let Err(error) = self.write(uptime_ms) {
+            tracing::warn!(%error, "when control was heard cannot be written down");
         }
     }
 
@@ -125,9 +135,8 @@ mod tests {
         let long = Duration::from_secs(600);
         let before = uptime_ms().saturating_sub(long.as_millis() as u64);
         fs::write(&file, format!("{} {before}\n", boot_id())).unwrap();
-        assert!(
-            Heard::open(file.clone(), uptime_ms).silence() >= long.min(Duration::from_millis(uptime_ms() - before))
-        );
+        let least = long.min(Duration::from_millis(uptime_ms() - before));
+        assert!(Heard::open(file.clone(), uptime_ms).silence() >= least);
         fs::write(&file, format!("another-boot {before}\n")).unwrap();
         assert!(Heard::open(file.clone(), uptime_ms).silence() < long);
         fs::write(&file, "rubbish").unwrap();

@@ -2,7 +2,7 @@
 //! lent to sandboxes lives on in theirs.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
@@ -54,6 +54,8 @@ pub(super) struct Rooms {
     home: PathBuf,
     holding: Holding,
     mounted: HashMap<FolderOwner, Mounted>,
+    /// Whose scopes this server has been in.
+    entered: HashSet<FolderOwner>,
 }
 
 struct Mounted {
@@ -85,7 +87,7 @@ impl Keeper {
             // Whoever starts us waits for it.
             let _ = ready.send(apart);
             if may {
-                Rooms { home, holding, mounted: HashMap::new() }.serve(&orders);
+                Rooms { home, holding, mounted: HashMap::new(), entered: HashSet::new() }.serve(&orders);
             }
         };
         thread.spawn(serve).map_err(failed("starting a thread for folders"))?;
@@ -227,7 +229,12 @@ impl Rooms {
             {
                 tracing::warn!(owner = owner_text(scope.owner), %error, "a quota cannot be set again as it was");
             }
-            let left_by = if let Holding::Shared(_) = self.holding { LeftBy::Anybody } else { LeftBy::Us };
+            // A copy that is under way here does not keep its scope from being left and entered again.
+            let is_first = self.entered.insert(scope.owner);
+            let left_by = match self.holding {
+                Holding::Images | Holding::Counted(_) if is_first => LeftBy::Before,
+                _ => LeftBy::Anybody,
+            };
             clean(&mounted.root, left_by).map_err(opening())?;
             self.mounted.insert(scope.owner, mounted);
         }
@@ -342,8 +349,8 @@ fn open_tree(scope: &Scope) -> io::Result<Mounted> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LeftBy {
     /// Of a server before this one: nobody goes on with it.
-    Us,
-    /// Perhaps of another machine that is at it now.
+    Before,
+    /// Perhaps of somebody who is at it now, here or on another machine.
     Anybody,
 }
 
@@ -352,7 +359,7 @@ fn clean(root: &OwnedFd, left_by: LeftBy) -> io::Result<()> {
     let copying = scope::open(root, scope::COPYING, OFlags::RDONLY)?;
     for name in Names::of(copying)? {
         let path = format!("{}/{}", scope::COPYING, name?.to_string_lossy());
-        if left_by == LeftBy::Us || is_abandoned(root, &path)? {
+        if left_by == LeftBy::Before || is_abandoned(root, &path)? {
             scope::condemn(root, &path)?;
         }
     }

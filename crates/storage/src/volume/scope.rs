@@ -179,7 +179,8 @@ pub(super) fn make_folder(root: &OwnedFd, folder: FolderId) -> io::Result<()> {
 pub(super) fn staging(root: &OwnedFd, folder: FolderId) -> io::Result<OwnedFd> {
     let path = format!("{STAGING}/{folder}");
     match make_for_guests(root, &path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        // Whoever makes it may not have come to the end.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => give_to_guests(root, &path)?,
         made => made?,
     }
     open(root, &path, OFlags::PATH)
@@ -187,6 +188,10 @@ pub(super) fn staging(root: &OwnedFd, folder: FolderId) -> io::Result<OwnedFd> {
 
 fn make_for_guests(root: &OwnedFd, path: &str) -> io::Result<()> {
     mkdirat(root, path, Mode::from_raw_mode(0o755))?;
+    give_to_guests(root, path)
+}
+
+fn give_to_guests(root: &OwnedFd, path: &str) -> io::Result<()> {
     let (owner, group) = (Uid::from_raw(GUEST_ID), Gid::from_raw(GUEST_ID));
     if rustix::process::geteuid().is_root() {
         chownat(root, path, Some(owner), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
