@@ -78,10 +78,11 @@ fn many_names_are_counted_and_removed_without_keeping_them_and_hold_nobody_up() 
         let (mut held, mut looked) = (full, Instant::now());
         let mut apart = Duration::ZERO;
         until("the neighbour's room is free again", || {
-            (apart, looked) = (looked.elapsed(), Instant::now());
             // Looked at before the neighbour: it may go as soon as the neighbour's is free.
             held = world.used(owner).0;
-            world.used(neighbour).0 <= nothing
+            let free = world.used(neighbour).0 <= nothing;
+            (apart, looked) = (looked.elapsed(), Instant::now());
+            free
         });
         match held >= full {
             false if apart > MISSED => println!("order not judged: nobody looked for {apart:?}"),

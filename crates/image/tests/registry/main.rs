@@ -129,7 +129,11 @@ async fn a_later_pull_goes_on_where_an_earlier_one_gave_up() {
     gate.behave(Manners::default());
     let before = requests(&gate, &blob).len();
     pull(&ground, &reference, &PullOptions::default()).await.unwrap();
-    assert_eq!(requests(&gate, &blob)[before..], [Some(format!("bytes={arrived}-"))]);
+    // The last of it may have been written only after it was looked at.
+    let asked = requests(&gate, &blob).split_off(before);
+    let [Some(range)] = &asked[..] else { panic!("{asked:?}") };
+    let from: u64 = range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')).unwrap().parse().unwrap();
+    assert!((arrived..2_000_000).contains(&from), "{range} after {arrived}");
     check_layers(&ground, &reference, &layers);
 }
 
@@ -247,7 +251,8 @@ async fn two_pulls_at_once_share_the_work() {
 #[tokio::test]
 async fn plain_http_is_for_loopback_unless_it_is_asked_for() {
     let ground = Ground::new();
-    let options = PullOptions { deadline: PATIENCE, ..PullOptions::default() };
+    // Longer than all tries where nobody answers about names.
+    let options = PullOptions { deadline: 3 * PATIENCE, ..PullOptions::default() };
     // A name that exists nowhere: the scheme shows in the error.
     let failed = pull(&ground, "registry.invalid/x:1", &options).await.unwrap_err().to_string();
     assert!(failed.contains("https://"), "{failed}");

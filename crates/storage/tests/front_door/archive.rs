@@ -4,13 +4,16 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     fs,
-    os::unix::{ffi::OsStrExt as _, fs::symlink},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{OpenOptionsExt as _, symlink},
+    },
     path::Path,
     process::Command,
 };
 
 use madang_ticket::FolderMay;
-use rustix::fs::{CWD, Mode, mkfifoat};
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use tempfile::TempDir;
 
 use crate::{ground::Ground, put::bytes};
@@ -142,8 +145,10 @@ async fn files_that_change_meanwhile_spoil_nothing() {
         while goes_on.load(std::sync::atomic::Ordering::Relaxed) {
             round += 1;
             let path = &paths[round % paths.len()];
+            // Not what its own link leads to.
             let _ = fs::OpenOptions::new()
                 .write(true)
+                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
                 .open(path)
                 .map(|file| file.set_len((round * 7_919 % 400_000) as u64));
             if round.is_multiple_of(50) {

@@ -20,7 +20,7 @@ use rustix::{
     process::geteuid,
 };
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::{runtime::Runtime, sync::oneshot, task::spawn_blocking};
 
 use crate::client::Client;
 
@@ -58,7 +58,7 @@ pub struct Ground {
     home: TempDir,
     signer: Signer,
     address: SocketAddr,
-    serving: JoinHandle<()>,
+    serving: Option<Runtime>,
 }
 
 impl Ground {
@@ -72,16 +72,18 @@ impl Ground {
         }
         let signer = Signer::from_seed(&[7; 32]);
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        // A little ahead, so that files are not too young for strong tags.
-        let now_ms = Arc::new(AtomicU64::new(u64::try_from(since.as_millis()).unwrap() + 60_000));
+        // Ahead, so that files are not too young for strong tags.
+        let now_ms = Arc::new(AtomicU64::new(u64::try_from(since.as_millis()).unwrap() + 600_000));
         let (address, serving) = serve(home.path(), &signer, &now_ms).await;
-        Self { folder, now_ms, home, signer, address, serving }
+        Self { folder, now_ms, home, signer, address, serving: Some(serving) }
     }
 
-    /// The server dies and another comes.
+    /// The server dies, with everything that it was about to do, and another comes.
     pub async fn restart(&mut self) {
-        self.serving.abort();
-        (self.address, self.serving) = serve(self.home.path(), &self.signer, &self.now_ms).await;
+        let before = self.serving.take().unwrap();
+        spawn_blocking(move || before.shutdown_timeout(PATIENCE)).await.unwrap();
+        let (address, serving) = serve(self.home.path(), &self.signer, &self.now_ms).await;
+        (self.address, self.serving) = (address, Some(serving));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -147,18 +149,26 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        self.serving.abort();
+        if let Some(serving) = self.serving.take() {
+            serving.shutdown_background();
+        }
     }
 }
 
-async fn serve(home: &Path, signer: &Signer, now_ms: &Arc<AtomicU64>) -> (SocketAddr, JoinHandle<()>) {
+/// A server in a runtime of its own, which dies with it.
+async fn serve(home: &Path, signer: &Signer, now_ms: &Arc<AtomicU64>) -> (SocketAddr, Runtime) {
     let now_ms = Arc::clone(now_ms);
     let clock = Arc::new(move || now_ms.load(Ordering::Relaxed));
-    let router = crate::way::router(Arc::new(Directories(home.to_owned())), signer.verifier(), clock);
-    let router = axum::Router::new().nest_service("/storage/v1", router);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (address, tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }))
+    let (directories, verifier) = (Arc::new(Directories(home.to_owned())), signer.verifier());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (told, address) = oneshot::channel();
+    runtime.spawn(async move {
+        let router = axum::Router::new().nest_service("/storage/v1", crate::way::router(directories, verifier, clock));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        told.send(listener.local_addr().unwrap()).unwrap();
+        axum::serve(listener, router).await.unwrap();
+    });
+    (address.await.unwrap(), runtime)
 }
 
 /// As guests own things on disk.
