@@ -5,6 +5,7 @@ use std::time::Instant;
 use madang_model::SessionEvent;
 use madang_node_api::Node as _;
 use madang_store::Store;
+use serde_json::json;
 
 use crate::harness::{PATIENCE, World};
 
@@ -33,13 +34,12 @@ async fn end_by_hand(world: &World, session: &str) {
 
 #[tokio::test]
 async fn whoever_would_change_a_session_that_has_ended_elsewhere_learns_of_it_and_so_does_its_sandbox() {
-    // Nobody else looks.
-    let world = World::with(|config| (config.reconcile_ms, config.refresh_ms) = (600_000, 600_000)).await;
-    world.until("/api/v1/tasks", |page| page.to_string().contains("reconcile")).await;
-    let session = world.session().await;
+    let world = World::new().await;
+    let session = world.post("/api/v1/sessions", json!({"language": "sim", "timeout_ms": 600_000})).await.expect(201);
+    let session = session["id"].as_str().unwrap().to_owned();
     end_by_hand(&world, &session).await;
     let path = format!("/api/v1/sessions/{session}");
-    let refused = world.post(&format!("{path}/extend"), serde_json::json!({"by_ms": 1_000})).await;
+    let refused = world.post(&format!("{path}/extend"), json!({"by_ms": 1_000})).await;
     assert!([404, 409].contains(&refused.status.as_u16()), "{}", refused.status);
     let view = world.get(&path).await.expect(200);
     assert_eq!((&view["state"], &view["why"]), (&"ended".into(), &"by hand".into()));
