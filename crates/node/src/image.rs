@@ -10,7 +10,7 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -51,6 +51,8 @@ const DISK_LEFT_BYTES: u64 = 1 << 30;
 /// A commit is on the disk as it was read and once more as a layer, for a moment.
 const COPIES: u64 = 2;
 const STORE_AGAIN: Duration = Duration::from_millis(50);
+/// Whether somebody uses an image that was removed is looked at this often.
+const COLLECT_AGAIN: Duration = Duration::from_secs(2);
 
 /// The images of this node.
 #[derive(Debug)]
@@ -234,15 +236,15 @@ impl Agent {
             let named = store.list()?.into_iter().any(|entry| entry.digest == digest);
             Ok((!named).then(|| digest.to_string()))
         };
-        if let Some(digest) = blocking(remove).await.map_err(node_error)? {
-            for ready in self.shop.pools.forget(&digest) {
-                self.shop.retirement.retire(ready.slot);
-            }
+        let unnamed = blocking(remove).await.map_err(node_error)?;
+        for ready in unnamed.iter().flat_map(|digest| self.shop.pools.forget(digest)) {
+            self.shop.retirement.retire(ready.slot);
         }
-        let (store, in_use) = (opened.store.clone(), self.images_in_use());
-        let gone = blocking(move || store.gc(&in_use)).await.map_err(node_error)?;
-        tracing::info!(layers = gone.layers, bytes = gone.bytes, "an image was removed");
-        Ok(())
+        let in_use = self.images_in_use();
+        if let Some(digest) = unnamed.and_then(|digest| digest.parse().ok()).filter(|digest| in_use.contains(digest)) {
+            tokio::spawn(collect_later(self.me.clone(), digest));
+        }
+        collect(&opened.store, in_use).await
     }
 
     /// Of sandboxes that live, and of slots that wait.
@@ -285,6 +287,35 @@ impl Agent {
         };
         blocking(look).await.map_err(|error| NodeError::Invalid(format!("image `{image}`: {error}")))
     }
+}
+
+/// Once nobody uses an image any more that has no name: a run that ends just now, a slot that came into its pool a moment too late.
+async fn collect_later(agent: Weak<Agent>, digest: Digest) {
+    loop {
+        tokio::time::sleep(COLLECT_AGAIN).await;
+        let Some(agent) = agent.upgrade() else { return };
+        if agent.images_in_use().contains(&digest) {
+            continue;
+        }
+        // Somebody else may be changing images for long.
+        let Ok(opened) = agent.images.open().await else { continue };
+        let _nobody_begins = agent.images.using.write().await;
+        let in_use = agent.images_in_use();
+        if in_use.contains(&digest) {
+            continue;
+        }
+        if let Err(error) = collect(&opened.store, in_use).await {
+            tracing::warn!(%error, "what a removed image leaves stays until another is removed");
+        }
+        return;
+    }
+}
+
+async fn collect(store: &ImageStore, in_use: BTreeSet<Digest>) -> Result<(), NodeError> {
+    let store = store.clone();
+    let gone = blocking(move || store.gc(&in_use)).await.map_err(node_error)?;
+    tracing::info!(layers = gone.layers, bytes = gone.bytes, "what no image needs was removed");
+    Ok(())
 }
 
 /// Only what was made of a session is made and removed this way.

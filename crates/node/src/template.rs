@@ -39,13 +39,16 @@ pub fn stored_images(
     host: &RootPlan,
 ) -> Result<Vec<ImageSeen>, ImageError> {
     let catalog = ImageCatalog::of(directory);
-    let seen = |image: ImageEntry| {
-        Ok(ImageSeen {
-            languages: Template::look(catalog.resolve_over(&image.name, host)?, recipes).languages(recipes),
+    let seen = |image: ImageEntry| match catalog.resolve_over(&image.name, host) {
+        Ok(plan) => Some(Ok(ImageSeen {
+            languages: Template::look(plan, recipes).languages(recipes),
             name: image.name,
             digest: Some(image.digest.to_string()),
             size_bytes: image.size_bytes,
-        })
+        })),
+        // It was removed meanwhile, which is no fault of the others.
+        Err(_) if catalog.list().is_ok_and(|now| now.iter().all(|one| one.name != image.name)) => None,
+        Err(error) => Some(Err(error)),
     };
-    catalog.list()?.into_iter().map(seen).collect()
+    catalog.list()?.into_iter().filter_map(seen).collect()
 }
