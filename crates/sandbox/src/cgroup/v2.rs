@@ -19,11 +19,7 @@ pub(super) fn prepare(mount: &Path, group: &str) -> io::Result<()> {
     }
     let wanted = wanted.join(" ");
     let ours = mount.join(group);
-    if let Err(error) = fs::create_dir(&ours)
-        && error.kind() != io::ErrorKind::AlreadyExists
-    {
-        return Err(error);
-    }
+    make_group(&ours)?;
     let enable = || fs::write(mount.join("cgroup.subtree_control"), &wanted);
     if enable().is_err() {
         step_aside(mount)?;
@@ -34,14 +30,20 @@ pub(super) fn prepare(mount: &Path, group: &str) -> io::Result<()> {
 
 fn step_aside(mount: &Path) -> io::Result<()> {
     let leaf = mount.join("madang-host");
-    if !leaf.exists() {
-        fs::create_dir(&leaf)?;
-    }
+    make_group(&leaf)?;
     for pid in fs::read_to_string(mount.join("cgroup.procs"))?.lines() {
         // Kernel threads and those that ended meanwhile stay where they are.
         let _ = fs::write(leaf.join("cgroup.procs"), pid);
     }
     Ok(())
+}
+
+/// One that somebody else has made, this moment perhaps, is as good.
+fn make_group(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn controllers(mount: &Path) -> Vec<&'static str> {
