@@ -46,7 +46,8 @@ impl Agent {
         {
             tracing::warn!(slot = sandbox.slot.name, %error, "a sandbox that was frozen goes on");
         }
-        self.keep(sandbox);
+        self.keep(&sandbox);
+        self.watch_end(sandbox);
     }
 
     async fn greet(&self, found: &recover::Found, frozen: &Frozen) -> Result<Link, LinkError> {

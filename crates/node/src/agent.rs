@@ -17,7 +17,6 @@ use madang_node_api::{
     FileOpened, FileSeen, FreezeSeen, FreezeWhen, ImageSeen, LanguageSeen, Node, NodeError, NodeFacts, NodeHealth,
     PoolWanted, ReadingAck, RunHandle, RunSeen, SandboxSeen, SandboxSpec, SandboxState, WriteSeen, WriteWhen,
 };
-use madang_slot_api::{FromSlot, ToSlot};
 use madang_storage::{Served, Volumes};
 use tokio::{
     sync::{Notify, broadcast},
@@ -32,10 +31,11 @@ use crate::{
     completion,
     config::{AgentConfig, Pools as PoolsWanted},
     device::Devices,
-    facts, files, folder,
+    facts, files,
     image::Images,
-    metering::{self, Refusal, SandboxMeter, Spool},
+    metering::{self, SandboxMeter, Spool},
     network::NodeNetwork,
+    open::Opening,
     recover::{self, Claim},
     run::{self, KeptRun, KeptRuns},
     sandbox::{Sandbox, unavailable},
@@ -46,14 +46,10 @@ use crate::{
 
 /// Changes that a slow watcher may lag behind before it has to list.
 pub(crate) const WATCH_MAX: usize = 1024;
-/// A session's slot whose node is away for so long ends itself.
-const SESSION_ORPHAN_MS: u64 = 6 * 3_600_000;
 /// A one-shot's slot lives this much longer than its run may.
 const ONE_SHOT_ORPHAN_SPARE_MS: u64 = 60_000;
 /// How long stopping waits for slots to be taken apart, twice; with ten seconds of draining it stays below the ninety that systemd waits.
 const STOP_WAIT: Duration = Duration::from_secs(30);
-/// A slot that is not bound by then never will be.
-const BIND_WAIT: Duration = Duration::from_secs(30);
 const SIGINT: i32 = 2;
 
 /// A running node.
@@ -68,6 +64,7 @@ pub struct Agent {
     pub(crate) folders_served: RwLock<Option<Served>>,
     pub(crate) images: Images,
     pub(crate) sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
+    pub(crate) opening: Opening,
     pub(crate) changes: broadcast::Sender<SandboxSeen>,
     /// Runs of sessions, which outlive this agent.
     pub(crate) runs: KeptRuns,
@@ -131,13 +128,16 @@ impl Agent {
         }
     }
 
-    /// Lists the sandbox and watches for its end.
-    pub(crate) fn keep(self: &Arc<Self>, sandbox: Arc<Sandbox>) {
-        let id = sandbox.spec.id;
+    /// Lists the sandbox.
+    pub(crate) fn keep(&self, sandbox: &Arc<Sandbox>) {
         sandbox.tell_to(self.changes.clone());
-        self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&sandbox));
+        self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(sandbox.spec.id, Arc::clone(sandbox));
         self.meters_changed.notify_one();
-        let agent = Arc::downgrade(self);
+    }
+
+    /// Watches for the end of a sandbox that is listed. Whoever has something to say of it says it before: the end is the last.
+    pub(crate) fn watch_end(&self, sandbox: Arc<Sandbox>) {
+        let (agent, id) = (self.me.clone(), sandbox.spec.id);
         tokio::spawn(async move {
             sandbox.link.closed().await;
             if let Some(agent) = agent.upgrade() {
@@ -178,7 +178,7 @@ impl Agent {
         sandboxes.get(&id).cloned().ok_or_else(|| NodeError::NotFound(format!("sandbox {id}")))
     }
 
-    fn write_claim(&self, sandbox: &Sandbox) -> Result<(), NodeError> {
+    pub(crate) fn write_claim(&self, sandbox: &Sandbox) -> Result<(), NodeError> {
         let claim = Claim { network: self.network.index(&sandbox.slot.name), ..Claim::of(sandbox) };
         recover::write(&self.slots, &sandbox.slot.name, &claim)
             .map_err(|error| NodeError::Internal(format!("cannot keep the claim: {error}")))
@@ -188,37 +188,7 @@ impl Agent {
 #[async_trait]
 impl Node for Agent {
     async fn sandbox_open(&self, spec: SandboxSpec) -> Result<(), NodeError> {
-        if self.find(spec.id).is_ok() {
-            return Ok(());
-        }
-        match self.spool.refuses(spec.id) {
-            Some(Refusal::Ended) => return Err(NodeError::Conflict(format!("sandbox {} has ended", spec.id))),
-            Some(Refusal::Full) => return Err(NodeError::Capacity("nobody takes this node's readings".to_owned())),
-            None => {}
-        }
-        folder::check(&spec.mounts)?;
-        let _using = self.images.using.read().await;
-        let key = self.template(&spec.image).await?;
-        let recipe = self.recipe(&key, spec.language.as_ref())?;
-        let lent = self.devices.lend(&spec.devices).await?;
-        let wanted = Wanted { key, recipe, uses_driver: true, one_shot: false, orphan_ms: SESSION_ORPHAN_MS, lent };
-        let sandbox = Arc::new(self.claim_for_good(spec, wanted).await?);
-        let bound = sandbox.link.notice_within(BIND_WAIT, |notice| *notice == FromSlot::Bound).await;
-        let bound = bound.map_err(|error| sandbox.not_bound(error));
-        if let Err(error) = bound.and_then(|()| self.write_claim(&sandbox)) {
-            self.shop.retirement.retire(Arc::clone(&sandbox.slot));
-            return Err(error);
-        }
-        if let Some(me) = self.me.upgrade() {
-            me.keep(Arc::clone(&sandbox));
-        }
-        // It was closed while it was made.
-        if self.spool.refuses(sandbox.spec.id) == Some(Refusal::Ended) {
-            self.sandbox_close(sandbox.spec.id).await?;
-            return Err(NodeError::Conflict(format!("sandbox {} has ended", sandbox.spec.id)));
-        }
-        let _ = self.changes.send(sandbox.seen());
-        Ok(())
+        self.open(spec).await
     }
 
     async fn sandbox_close(&self, id: SandboxId) -> Result<Usage, NodeError> {
@@ -233,17 +203,7 @@ impl Node for Agent {
     }
 
     async fn sandbox_restart(&self, id: SandboxId) -> Result<(), NodeError> {
-        let sandbox = self.find(id)?;
-        let _awake = sandbox.awake().await?;
-        sandbox.link.send(&ToSlot::KillAll).await.map_err(unavailable)?;
-        // Whoever holds the interpreter sees it end.
-        let mut alive = sandbox.driver.lock().await;
-        *alive = false;
-        if sandbox.recipe.as_ref().is_some_and(|recipe| recipe.driver.is_some()) {
-            sandbox.restart_driver().await.map_err(unavailable)?;
-            *alive = true;
-        }
-        Ok(())
+        self.find(id)?.restart().await
     }
 
     async fn sandbox_interrupt(&self, id: SandboxId) -> Result<(), NodeError> {
@@ -276,6 +236,10 @@ impl Node for Agent {
         let wall_ms = run.wall_ms_max();
         let (handle, tape) = run::start_kept(Arc::clone(&sandbox), run).await?;
         self.runs.keep(KeptRun::new(&sandbox, tape, &handle, wall_ms));
+        if self.find(sandbox.spec.id).is_err() {
+            // It has ended meanwhile, and its runs may have been forgotten before there was this one.
+            self.runs.forget_of(sandbox.spec.id);
+        }
         Ok(handle)
     }
 

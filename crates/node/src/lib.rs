@@ -25,6 +25,7 @@ mod maker;
 mod meter;
 mod metering;
 mod network;
+mod open;
 mod pool;
 mod recover;
 mod retire;

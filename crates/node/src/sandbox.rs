@@ -84,6 +84,7 @@ pub struct Sandbox {
     pub one_shot: bool,
     /// Held while the interpreter serves somebody; false inside when it must be started anew first.
     pub driver: tokio::sync::Mutex<bool>,
+    restarting: tokio::sync::Mutex<()>,
     /// Of a session's; what a one-shot used stands in the end of its run.
     pub meter: Option<Arc<SandboxMeter>>,
     /// Its network, if it has one.
@@ -137,6 +138,7 @@ impl Sandbox {
             parts: AtomicU32::default(),
             serving: Mutex::default(),
             driver: tokio::sync::Mutex::new(true),
+            restarting: tokio::sync::Mutex::default(),
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
             tapes: Tapes::new(slots.join(&slot.name)),
@@ -192,6 +194,7 @@ impl Sandbox {
             parts: AtomicU32::default(),
             serving: Mutex::default(),
             driver: tokio::sync::Mutex::new(true),
+            restarting: tokio::sync::Mutex::default(),
             active: AtomicU32::new(0),
             begun: AtomicU64::new(0),
             apps: Apps::default(),
@@ -275,6 +278,22 @@ impl Sandbox {
     /// The run that the interpreter serves from now on.
     pub fn set_serving(&self, run: Option<RunNumber>) {
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = run;
+    }
+
+    /// Ends all that runs in it, and starts the interpreter anew. One after the other: what a second one ended would be what the first
+    /// waits for.
+    pub async fn restart(&self) -> Result<(), NodeError> {
+        let _turn = self.restarting.lock().await;
+        let _awake = self.awake().await?;
+        self.link.send(&ToSlot::KillAll).await.map_err(unavailable)?;
+        // Whoever holds the interpreter sees it end.
+        let mut alive = self.driver.lock().await;
+        *alive = false;
+        if self.recipe.as_ref().is_some_and(|recipe| recipe.driver.is_some()) {
+            self.restart_driver().await.map_err(unavailable)?;
+            *alive = true;
+        }
+        Ok(())
     }
 
     /// Starts the interpreter anew and waits until it is ready.

@@ -202,6 +202,7 @@ impl Setup {
             folders_served: RwLock::default(),
             images,
             sandboxes: RwLock::default(),
+            opening: Default::default(),
             changes: broadcast::channel(WATCH_MAX).0,
             runs: KeptRuns::default(),
             alone: Arc::default(),

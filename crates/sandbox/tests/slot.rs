@@ -63,6 +63,15 @@ fn an_output_flood_is_cut_at_its_limit() {
 }
 
 #[test]
+fn who_writes_on_after_a_program_has_ended_keeps_it_from_nothing() {
+    let mut bench = Bench::new();
+    bench.output_bytes = u64::MAX;
+    let out = bench.run(&["/bin/sh", "-c", "yes & exit 7"]);
+    assert_eq!(out.exit, 7);
+    assert_eq!(bench.run(&["/bin/sh", "-c", "echo on"]).stdout, "on\n");
+}
+
+#[test]
 fn a_late_program_is_ended_with_its_children() {
     let mut bench = Bench::new();
     bench.wall_ms = 200;

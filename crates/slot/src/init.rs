@@ -37,6 +37,8 @@ const STDIN_PENDING_BYTES_MAX: usize = 1 << 20;
 const MESSAGES_A_TURN_MAX: usize = 64;
 /// Reads of one pipe before others are looked at again.
 const READS_A_TURN_MAX: usize = 8;
+/// Reads of a pipe whose program has ended: it holds a mebibyte at most, and others who still write into it would never let it be empty.
+const LAST_READS_MAX: usize = 33;
 /// A node that has not spoken yet is given this long.
 const FIRST_WORD: Duration = Duration::from_secs(30);
 /// A probe says a line about each hole.
@@ -368,7 +370,11 @@ impl Init {
 
     fn kill_all(&mut self) {
         process_tree::kill_all();
-        // An interpreter that serves nobody ends because it was told to: that is no fault to report.
+        if self.driver.as_ref().is_some_and(|driver| !driver.ready) {
+            // Somebody waits for it.
+            self.fault(None, "the interpreter was ended before it was ready".to_owned());
+        }
+        // One that serves nobody ends because it was told to: that is no fault to report.
         self.driver = self.driver.take().filter(|driver| driver.serving.is_some());
     }
 
@@ -414,7 +420,7 @@ impl Init {
                 self.runs.iter().find(|(_, run)| run.guest.pid.as_raw_pid() == reaped.pid).map(|(&number, _)| number);
             if let Some(number) = run {
                 // What it wrote last is still in the pipes.
-                self.forward_run(number, usize::MAX);
+                self.forward_run(number, LAST_READS_MAX);
                 if let Some(run) = self.runs.remove(&number) {
                     self.link.send(&FromSlot::Exited { run: number, exit: reaped.exit(run.budget.cause) });
                 }

@@ -6,6 +6,7 @@ mod accelerator;
 mod apps;
 mod contract;
 mod readings;
+mod twice;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -40,12 +41,16 @@ impl Home {
 
     /// The init of a session's sandbox.
     fn init_of(&self, sandbox: SandboxId) -> Pid {
+        self.inits_of(sandbox)[0]
+    }
+
+    fn inits_of(&self, sandbox: SandboxId) -> Vec<Pid> {
         let slots = std::fs::read_dir(self.directory.path().join("slots")).unwrap().flatten();
         let claims = slots.filter_map(|slot| std::fs::read(slot.path().join("claim.json")).ok());
         let claims = claims.map(|claim| serde_json::from_slice::<serde_json::Value>(&claim).unwrap());
-        let pid =
-            claims.filter(|claim| claim["spec"]["id"] == sandbox.to_string()).find_map(|claim| claim["pid"].as_i64());
-        Pid::from_raw(i32::try_from(pid.unwrap()).unwrap()).unwrap()
+        let its = claims.filter(|claim| claim["spec"]["id"] == sandbox.to_string());
+        let pids = its.filter_map(|claim| claim["pid"].as_i64());
+        pids.map(|pid| Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()).collect()
     }
 
     /// Whatever the test has left: sandboxes of sessions would live on.

@@ -13,7 +13,7 @@ use crate::with_agent;
 /// Longer than anything takes on a machine that has much else to do.
 const WAIT: Duration = Duration::from_secs(60);
 
-async fn opened(agent: &Agent) -> SandboxId {
+pub async fn opened(agent: &Agent) -> SandboxId {
     let spec = sandbox(&PYTHON);
     let id = spec.id;
     agent.sandbox_open(spec).await.unwrap();

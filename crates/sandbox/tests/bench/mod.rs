@@ -17,11 +17,14 @@ use madang_slot_api::{
 /// Nothing that comes by itself takes longer, on however busy a machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 pub const OUTPUT_BYTES: u64 = 1 << 20;
+/// No program that ends says as much.
+const ENDLESS_BYTES: usize = 64 << 20;
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 pub struct Bench {
     pub slot: Slot,
     pub wall_ms: u64,
+    pub output_bytes: u64,
     pub terminal: Option<(u16, u16)>,
     next_run: RunNumber,
     socket: OwnedFd,
@@ -67,6 +70,7 @@ impl Bench {
         let mut bench = Self {
             slot,
             wall_ms: PATIENCE.as_millis() as u64,
+            output_bytes: OUTPUT_BYTES,
             terminal: None,
             next_run: 0,
             socket,
@@ -144,7 +148,7 @@ impl Bench {
             env: vec![],
             terminal: self.terminal,
             wall_ms: self.wall_ms,
-            output_bytes: OUTPUT_BYTES,
+            output_bytes: self.output_bytes,
         }));
         run
     }
@@ -157,6 +161,7 @@ impl Bench {
     pub fn collect(&mut self, wanted: RunNumber) -> Output {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         loop {
+            assert!(stdout.len() < ENDLESS_BYTES, "it does not end");
             match self.receive() {
                 FromSlot::Output { run, stream, bytes } if run == wanted => match stream {
                     Stream::Stdout => stdout.extend(bytes),

@@ -28,12 +28,11 @@ impl Init {
 
     pub(super) fn end_late_runs(&mut self) {
         let now = Instant::now();
-        let late = |budget: &Budget| budget.cause.is_none() && budget.deadline <= now;
-        let runs = self.runs.iter().filter(|(_, run)| late(&run.budget)).map(|(&number, _)| number);
-        let serving = self.driver.iter().filter_map(|driver| driver.serving.as_ref());
-        let all: Vec<_> =
-            runs.chain(serving.filter(|serving| late(&serving.budget)).map(|serving| serving.run)).collect();
-        for run in all {
+        if !self.late_runs(now).is_empty() {
+            // We may have been frozen since we last listened: then the node has said for how long, before it thawed us.
+            self.talk();
+        }
+        for run in self.late_runs(now) {
             self.kill(run, Cause::WallTime);
         }
         // Who was ended once needs no second deadline, and must not keep the loop awake.
@@ -46,5 +45,12 @@ impl Init {
         {
             serving.budget.deadline = far;
         }
+    }
+
+    fn late_runs(&self, now: Instant) -> Vec<RunNumber> {
+        let late = |budget: &Budget| budget.cause.is_none() && budget.deadline <= now;
+        let runs = self.runs.iter().filter(|(_, run)| late(&run.budget)).map(|(&number, _)| number);
+        let serving = self.driver.iter().filter_map(|driver| driver.serving.as_ref());
+        runs.chain(serving.filter(|serving| late(&serving.budget)).map(|serving| serving.run)).collect()
     }
 }
