@@ -157,10 +157,11 @@ impl Cgroup {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        // Whoever comes into a frozen group is frozen, and what is frozen forks no more.
-        self.write(parent, STATE, "FROZEN")?;
         let until = Instant::now() + wait;
         loop {
+            // Whoever comes into a frozen group is frozen, and what is frozen forks no more. Said again and again: the kernel asks each
+            // process once for it, and one that misses that goes on, while the group is about to be frozen for ever.
+            self.write(parent, STATE, "FROZEN")?;
             // In this order: when all are in, so is all that they will ever start.
             let all_in = self.enter_freezer(parent)?;
             if all_in && self.text(v1::FREEZER, STATE)?.trim() == "FROZEN" {
