@@ -63,7 +63,7 @@ impl Agent {
 
     /// Goes on with the runs of an agent before this one. What init runs and no tape tells of is ended: nobody would hear of it.
     async fn take_up_runs(&self, sandbox: &Arc<Sandbox>, driver: DriverSeen, alive: &[RunNumber]) {
-        let tapes = sandbox.tapes.load().unwrap_or_else(|error| {
+        let mut tapes = sandbox.tapes.load().unwrap_or_else(|error| {
             tracing::error!(slot = sandbox.slot.name, %error, "what runs have said cannot be read; they end");
             Vec::new()
         });
@@ -81,6 +81,8 @@ impl Agent {
             let _ = sandbox.link.send(&ToSlot::Kill { run }).await;
         }
         *sandbox.driver.lock().await = driver == DriverSeen::Ready;
+        // First whoever has the interpreter: the others wait for it.
+        tapes.sort_by_key(|(_, past)| past.step.is_none());
         for (tape, past) in tapes {
             let Some(wall_ms) = past.spec.as_ref().map(|spec| spec.wall_ms_max()) else { continue };
             if let Some(handle) = run::resume(Arc::clone(sandbox), Arc::clone(&tape), past, alive).await {

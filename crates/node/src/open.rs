@@ -17,7 +17,7 @@ use crate::{agent::Agent, claim::Wanted, folder, metering::Refusal};
 /// A session's slot whose node is away for so long ends itself.
 const SESSION_ORPHAN_MS: u64 = 6 * 3_600_000;
 /// A slot that is not bound by then never will be.
-const BIND_WAIT: Duration = Duration::from_secs(30);
+const BIND_WAIT: Duration = Duration::from_secs(20);
 
 /// Those that are being opened just now.
 #[derive(Debug, Default)]

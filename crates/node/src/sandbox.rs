@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    pin::pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -37,6 +38,8 @@ pub const PUT_BYTES_MAX: usize = 64 << 10;
 
 /// An interpreter that is not ready by then never will be.
 const DRIVER_WAIT: Duration = Duration::from_secs(30);
+/// What runs in a sandbox that is restarted is ended this often, until the interpreter is free.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 /// What this machine adds to a claim.
 #[derive(Debug)]
@@ -285,12 +288,22 @@ impl Sandbox {
     pub async fn restart(&self) -> Result<(), NodeError> {
         let _turn = self.restarting.lock().await;
         let _awake = self.awake().await?;
-        self.link.send(&ToSlot::KillAll).await.map_err(unavailable)?;
-        // Whoever holds the interpreter sees it end.
-        let mut alive = self.driver.lock().await;
+        let mut free = pin!(self.driver.lock());
+        let mut alive = loop {
+            self.link.send(&ToSlot::KillAll).await.map_err(unavailable)?;
+            // Whoever holds the interpreter sees it end; who has waited for it before us has it first, and is ended next.
+            if let Ok(alive) = tokio::time::timeout(KILL_AGAIN, &mut free).await {
+                break alive;
+            }
+        };
         *alive = false;
         if self.recipe.as_ref().is_some_and(|recipe| recipe.driver.is_some()) {
-            self.restart_driver().await.map_err(unavailable)?;
+            let restarted = match self.restart_driver().await {
+                // Perhaps of the one that was ended before it was ready.
+                Err(LinkError::Fault(_)) => self.restart_driver().await,
+                restarted => restarted,
+            };
+            restarted.map_err(unavailable)?;
             *alive = true;
         }
         Ok(())

@@ -11,7 +11,7 @@ pub mod tape;
 
 pub use kept::{KeptRun, KeptRuns};
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use madang_languages::{BatchPlan, Recipe, plan_batch};
 use madang_model::{Blob, Limits, Outcome, RunEventBody, RunSpec, Stdin, Step, Steps, Usage, Verdict, Work};
@@ -221,11 +221,17 @@ impl Run {
 
     async fn query(&mut self, code: String) -> Result<Outcome, LinkError> {
         let sandbox = Arc::clone(&self.sandbox);
-        let mut alive = sandbox.driver.lock().await;
+        let mut free = pin!(sandbox.driver.lock());
+        let at_once = poll_fn(|context| Poll::Ready(free.as_mut().poll(context))).await;
         if self.past.step.is_none() {
-            // Else it has what it needs only when it is in its step: before that the sandbox cannot be frozen with it.
+            // It has its turn, or its place among those who wait. Of one that is in its step that is not enough: before it is followed the
+            // sandbox cannot be frozen with it.
             self.settle();
         }
+        let mut alive = match at_once {
+            Poll::Ready(alive) => alive,
+            Poll::Pending => free.await,
+        };
         if !*alive && self.past.step.is_none() {
             sandbox.restart_driver().await?;
         }

@@ -31,8 +31,9 @@ const INTERRUPT_WAIT: Duration = Duration::from_secs(10);
 const INTERRUPT_AGAIN: Duration = Duration::from_secs(1);
 /// So much after its time it is ended.
 const INTERRUPT_GRACE_MS: u64 = 15_000;
-/// Init keeps the deadline; if it does not by so much, the sandbox is ended from outside.
-const OVERDUE: Duration = Duration::from_secs(5);
+/// Init keeps the deadline, of what waited for room as well, for ten seconds at most; if it does not by so much, the sandbox is ended from
+/// outside.
+const OVERDUE: Duration = Duration::from_secs(15);
 /// Standard input goes to init in pieces.
 pub(super) const STDIN_PIECE_BYTES: usize = 32 << 10;
 /// Standard input kept for a program whose build is in progress; past it whoever sends it waits.

@@ -28,7 +28,8 @@ impl Init {
 
     pub(super) fn end_late_runs(&mut self) {
         let now = Instant::now();
-        if !self.late_runs(now).is_empty() {
+        // What waits for room, or for input to be taken, comes before anything that is said after it: then nothing is listened to.
+        if self.may_listen() && !self.late_runs(now).is_empty() {
             // We may have been frozen since we last listened: then the node has said for how long, before it thawed us.
             self.talk();
         }
