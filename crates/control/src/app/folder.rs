@@ -61,7 +61,7 @@ impl App {
             ..record
         };
         // The task that goes on with what is under way leaves it to us.
-        let _acting = self.folders.acting.begin(&record, &self.folders.wake);
+        let acting = self.folders.acting.begin(&record, &self.folders.wake);
         let record = self.folder_keep(record).await?;
         let made = self.folder_act(record.clone()).await;
         match made {
@@ -72,6 +72,8 @@ impl App {
                 if let Err(error) = self.folder_state_set(&record, FolderState::Purging).await {
                     tracing::warn!(folder = %record.id, ?error, "a folder that could not be made may be there");
                 }
+                // Whoever is woken finds it free.
+                drop(acting);
                 self.folders.wake.notify_one();
                 Err(failure)
             }

@@ -262,6 +262,14 @@ impl Leadership {
         held
     }
 
+    /// Whether this process had the lease and has resigned; the database may not have been told.
+    pub fn gives_back(&self, group: &str, lease: &Lease) -> bool {
+        let given = |known: &Lease| (known.holder, known.term) == (lease.holder, lease.term);
+        self.seats().is_some_and(
+            |seats| matches!(seats.get(group), Some(Seat::Theirs { lease: Some(known), .. }) if given(known)),
+        )
+    }
+
     /// Its sessions are in memory now; does nothing if it is led under another term meanwhile.
     pub fn ready(&self, group: &str, term: u64) {
         if let Some(mut seats) = self.seats()

@@ -151,6 +151,7 @@ impl App {
         } else {
             // Somebody else has ended it: nothing here holds on to its place and its sandbox.
             self.session_changed(session, record);
+            self.runs_abandon(id, "its session has ended elsewhere");
             self.reconcile_soon.notify_one();
         }
         Ok(())

@@ -127,9 +127,14 @@ impl Holder {
     fn wanted(&self, app: &App, look: &Look, groups: &BTreeSet<String>) -> BTreeSet<String> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let (ours, others): (Vec<_>, Vec<_>) = groups.iter().partition(|group| app.leadership.holds(group));
-        // A lease may be ours without our knowing: what took it was given up before the database's answer came.
-        let led = |view: &LeaseView| view.left_ms > 0 && view.lease.holder != look.us;
-        let vacant = others.into_iter().filter(|group| !look.lease(group).is_some_and(led));
+        // A lease may be ours without our knowing: what took it was given up before the database's answer came. One that is being given
+        // back is not.
+        let vacant = others.into_iter().filter(|group| {
+            let led = |view: &LeaseView| {
+                view.left_ms > 0 && (view.lease.holder != look.us || app.leadership.gives_back(group, &view.lease))
+            };
+            !look.lease(group).is_some_and(led)
+        });
         let vacant: BTreeSet<String> = vacant.cloned().collect();
         memory.vacant.retain(|group, _| vacant.contains(group));
         let mut takes = |group: &String| {

@@ -10,7 +10,7 @@ use madang_node_api::{Node, NodeError, SandboxSpec};
 use madang_testkit::{Script, SimNode, Start};
 use serde_json::{Value, json};
 
-use crate::harness::{Home, World};
+use crate::harness::{Home, PATIENCE, World};
 
 /// Of three sandboxes, each with one processor.
 fn three(mode: &str) -> Value {
@@ -381,7 +381,9 @@ async fn whatever_comes_and_goes_a_cluster_is_never_there_by_half() {
             let of =
                 |node: &&SimNode| node.sandboxes().iter().filter(|seen| view["id"] == seen.session.to_string()).count();
             // What waits may begin at any moment: what was counted is of a state that held on both sides of counting.
+            let began = std::time::Instant::now();
             let (view, counts) = loop {
+                assert!(began.elapsed() < PATIENCE, "{view} is never the same twice");
                 let before = world.until(&path(view), settled).await;
                 let counts: Vec<usize> = nodes.iter().map(of).collect();
                 let after = world.get(&path(view)).await.expect(200);
