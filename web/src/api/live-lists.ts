@@ -9,6 +9,18 @@ type List = InfiniteData<Schema['Page_SessionView'], string>;
 const CHANGED_MAX = 32;
 /** So many answers that were on their way are waited for; a long list comes in one less than these at most. */
 const ANSWERS_MAX = 32;
+/** An answer that takes longer comes with the next look at the whole list. */
+const ANSWER_WAIT_MS = 10_000;
+
+/** Whether the answer that was on its way came in time. */
+const answered = async ({ promise }: Query): Promise<boolean> => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => { timer = setTimeout(() => { resolve(false); }, ANSWER_WAIT_MS); });
+  const answer = Promise.resolve(promise).then(() => true, () => true);
+  const inTime = await Promise.race([answer, late]);
+  clearTimeout(timer);
+  return inTime;
+};
 
 const lists = (queries: QueryClient) => queries.getQueryCache().findAll({ queryKey: [sessionListKey] });
 
@@ -16,7 +28,7 @@ const lists = (queries: QueryClient) => queries.getQueryCache().findAll({ queryK
 export async function readListsAgain(queries: QueryClient): Promise<void> {
   // One that has no answer so far is not asked for anew while the first question, which may be older, is on its way.
   const first = lists(queries).filter(({ state }) => state.data === undefined && state.fetchStatus === 'fetching');
-  await Promise.allSettled(first.map(({ promise }) => promise));
+  await Promise.all(first.map(answered));
   await queries.invalidateQueries({ queryKey: [sessionListKey] });
 }
 
@@ -38,6 +50,6 @@ async function bringInto(queries: QueryClient, list: Query, changed: ReadonlyMap
   for (let answers = 0; answers < ANSWERS_MAX; answers += 1) {
     queries.setQueryData<List>(list.queryKey, (known) => known && withChanged(known, search, changed));
     if (list.state.fetchStatus !== 'fetching') return;
-    await list.promise?.catch(() => undefined);
+    if (!(await answered(list))) return;
   }
 }

@@ -92,3 +92,30 @@ test('a list that was on its way undoes no change', async () => {
   await waitFor(() => { expect(isIdle()).toBe(true); });
   await waitFor(() => { expect(shown()).toEqual(['lesson suspended']); });
 });
+
+test('what happens while something is being read is read once more, however much it was', async () => {
+  const session = database.sessionCreate({ language: 'python', name: 'lesson' });
+  const late = new Gate();
+  let views = 0;
+  server.use(
+    http.get('*/api/v1/sessions/:id', async () => {
+      views += 1;
+      await late.passed;
+      return HttpResponse.json(session);
+    }),
+  );
+  page();
+  hearing.open();
+  await waitFor(() => { expect(tell).not.toBeNull(); });
+  const changed = async (seq: number) => {
+    tell?.({ kind: 'session-changed', seq, session: session.id });
+    await new Promise((gathered) => { setTimeout(gathered, 500); });
+  };
+  await changed(1);
+  await waitFor(() => { expect(views).toBe(1); });
+  for (const seq of [2, 3, 4]) await changed(seq);
+  late.open();
+  await waitFor(() => { expect(views).toBe(2); });
+  await changed(5);
+  await waitFor(() => { expect(views).toBe(3); });
+});

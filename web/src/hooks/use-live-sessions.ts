@@ -23,11 +23,14 @@ export function useLiveSessions(onEvent?: (event: ServerEvent) => void): void {
         const session = sessionOf(event);
         if (!session) continue;
         touched.add(session);
+        // Taken when its turn comes: what happens while another one takes its time is one more, not many.
         timer ??= setTimeout(() => {
-          timer = undefined;
-          const ids = [...touched];
-          touched.clear();
-          next(() => renewSessions(queries, ids));
+          next(() => {
+            timer = undefined;
+            const ids = [...touched];
+            touched.clear();
+            return renewSessions(queries, ids);
+          });
         }, GATHER_MS);
       }
     };
