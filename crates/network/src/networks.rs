@@ -153,10 +153,6 @@ impl Networks {
         let act = move |engine: &mut Engine| {
             let _ends_here = attaching;
             let known = Known::from(&wanted);
-            // Another one may have been on its way.
-            if let Some(there) = lock(&attached).get(&known.slot) {
-                return Ok(there.attachment.clone());
-            }
             let attachment = engine.attach(wanted)?;
             lock(&attached).insert(known.slot.clone(), Attached::new(attachment.clone(), known));
             Ok(attachment)

@@ -84,7 +84,7 @@ impl Planted {
         planted.udp.set_nonblocking(true).unwrap();
         planted.socket.set_nonblocking(true).unwrap();
         planted.abstract_socket.set_nonblocking(true).unwrap();
-        planted.watched = watched();
+        planted.watched = watched(None);
         planted
     }
 
@@ -131,7 +131,7 @@ impl Planted {
             harm.push("the server was ended".to_owned());
         }
         harm.extend(self.knocks());
-        let now = watched();
+        let now = watched(Some(ground.home()));
         let changed = self.watched.iter().filter(|(path, text)| now.get(*path) != Some(text));
         harm.extend(changed.map(|(path, before)| format!("{path} was {before:?} and is {:?}", now.get(path))));
         harm
@@ -160,20 +160,21 @@ fn world() -> fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o755)
 }
 
-fn watched() -> BTreeMap<&'static str, String> {
+/// `home` is where the server has its files: nothing that it makes for sandboxes shows outside them.
+fn watched(home: Option<&Path>) -> BTreeMap<&'static str, String> {
     let read = |path: &&'static str| -> io::Result<(&'static str, String)> {
-        Ok((path, lasting(path, &fs::read_to_string(path)?)))
+        Ok((path, lasting(path, &fs::read_to_string(path)?, home)))
     };
     WATCHED.iter().filter_map(|path| read(path).ok()).collect()
 }
 
 /// What of a list stays as it is while nobody changes anything: how much of it is in use just now is left out, and so is what other tests
 /// mount in directories of their own.
-fn lasting(path: &str, text: &str) -> String {
+fn lasting(path: &str, text: &str, home: Option<&Path>) -> String {
     let columns: &[usize] = match path {
         "/proc/swaps" => &[0, 1],
         "/proc/modules" => &[0],
-        "/proc/self/mountinfo" => return mounts(text),
+        "/proc/self/mountinfo" => return mounts(text, home),
         _ => return text.to_owned(),
     };
     let rows = text.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
@@ -184,11 +185,14 @@ fn lasting(path: &str, text: &str) -> String {
 }
 
 /// Where what is mounted, and how, by proc(5); numbers of mounts are given anew to others.
-fn mounts(text: &str) -> String {
+fn mounts(text: &str, home: Option<&Path>) -> String {
     let rows = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let temporary = std::env::temp_dir();
     let of_tests = |at: &str| {
         let at = Path::new(at);
+        if home.is_some_and(|home| at.starts_with(home)) {
+            return false;
+        }
         at.starts_with("/run/netns") || at.strip_prefix(&temporary).is_ok_and(|rest| !is_planted(rest))
     };
     rows.filter(|row| !of_tests(row[4])).map(|row| row[3..].join(" ") + "\n").collect()

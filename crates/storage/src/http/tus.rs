@@ -113,11 +113,12 @@ impl Upload {
     async fn look(self, id: &str) -> Result<Response, Problem> {
         match self.target(id).await {
             Ok(target) => self.granted.check(&target, FolderMay::Write)?,
-            Err(error) => {
-                // Somebody may be about to say that it has ended.
+            Err(error @ StorageError::NotFound(_)) => {
+                // Somebody may be about to say that it has ended; nothing is there that could be taken from them.
                 drop(self.shared.traffic.hold(self.granted.folder, id).await);
                 return self.look_back(id, error);
             }
+            Err(error) => return self.look_back(id, error),
         }
         let hold = self.shared.traffic.hold(self.granted.folder, id).await;
         let (tree, wanted) = (Arc::clone(&self.tree), id.to_owned());
