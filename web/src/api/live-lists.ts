@@ -10,7 +10,7 @@ const CHANGED_MAX = 32;
 /** So many answers that were on their way are waited for; a long list comes in one less than these at most. */
 const ANSWERS_MAX = 32;
 /** An answer that takes longer comes with the next look at the whole list. */
-const ANSWER_WAIT_MS = 10_000;
+const ANSWER_WAIT_MS = 60_000;
 
 /** Whether the answer that was on its way came in time. */
 const answered = async ({ promise }: Query): Promise<boolean> => {
@@ -28,7 +28,7 @@ const lists = (queries: QueryClient) => queries.getQueryCache().findAll({ queryK
 export async function readListsAgain(queries: QueryClient): Promise<void> {
   // One that has no answer so far is not asked for anew while the first question, which may be older, is on its way.
   const first = lists(queries).filter(({ state }) => state.data === undefined && state.fetchStatus === 'fetching');
-  await Promise.all(first.map(answered));
+  await Promise.allSettled(first.map(({ promise }) => promise));
   await queries.invalidateQueries({ queryKey: [sessionListKey] });
 }
 
