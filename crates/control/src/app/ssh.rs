@@ -109,7 +109,8 @@ impl SshGuest {
     /// Whoever starts something in a suspended session uses it: that resumes it.
     async fn ready(&self) -> Result<(), Failure> {
         self.app.session_awake(&self.session).await?;
-        self.session.running()?;
+        // One that is suspended again since is thawed by what is done in it.
+        self.session.up()?;
         self.session.touch();
         Ok(())
     }

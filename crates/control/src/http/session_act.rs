@@ -80,7 +80,8 @@ pub(super) async fn session_resume(
     Path(id): Path<String>,
 ) -> Result<Json<SessionView>, Failure> {
     let session = usable(&app, &asker, &id).await?;
-    session.running()?;
+    // It ran, and somebody else may have suspended it since.
+    session.up()?;
     session.touch();
     Ok(Json(session.view()))
 }
