@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use madang_ids::{FolderId, UserId};
@@ -94,15 +94,6 @@ impl Ground {
     pub fn staged(&self) -> Vec<String> {
         let directory = fs::read_dir(self.home.path().join(format!("{}.staging", self.folder))).unwrap();
         directory.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
-    }
-
-    /// What was removed is out of sight at once, and gone soon: somebody may be sweeping.
-    pub async fn nothing_stays_staged(&self) {
-        let until = Instant::now() + PATIENCE;
-        while !self.staged().is_empty() {
-            assert!(Instant::now() < until, "{:?} stay", self.staged());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 
     pub fn staged_path(&self, name: &str) -> PathBuf {

@@ -11,7 +11,10 @@ use madang_ids::{AppId, FolderId, SandboxId};
 use madang_model::{AppPrefix, AppProtocol};
 use madang_ticket::{FolderMay, Right};
 
-use crate::ground::{Ground, own};
+use crate::{
+    ground::{Ground, own},
+    resume::until,
+};
 
 /// After so long a request has its folder swept again, and a ticket lasts for so many of that.
 const SWEPT_AGAIN_MS: u64 = 3_600_000;
@@ -107,7 +110,7 @@ async fn deep_closed_and_large_directories_are_removed() {
     client.get("list/top", &[]).await.expect(403);
     client.send("DELETE", "files/top?recursive", &[], b"").await.expect(204);
     assert!(!ground.path("top").exists());
-    ground.nothing_stays_staged().await;
+    until("what was removed is gone", || ground.staged().is_empty()).await;
 }
 
 /// Removals that were cut off are swept away now and then, and one that is under way looks like them.
@@ -129,7 +132,7 @@ async fn a_removal_and_a_sweep_do_not_mind_one_another() {
         let removed = removal.await.unwrap();
         assert_eq!(removed.status, 204, "in round {round}: {}", String::from_utf8_lossy(&removed.body));
         assert!(!ground.path("top").exists());
-        ground.nothing_stays_staged().await;
+        until("what was removed is gone", || ground.staged().is_empty()).await;
     }
 }
 
