@@ -6,8 +6,8 @@ use crate::{Outcome, Usage, Verdict};
 
 /// From the request until the node has taken the run; making a sandbox counts.
 pub const STARTING_MS_MAX: u64 = 60_000;
-/// What a run may take beyond its wall limit: builds, many inputs' overhead, reporting.
-pub const RUNNING_SLACK_MS: u64 = 30_000;
+/// What a run may take beyond its wall limit: builds, many inputs' overhead, reporting; more than a node gives a query that hangs.
+pub const RUNNING_SLACK_MS: u64 = 45_000;
 /// From the wish to cancel until the node reports the end.
 pub const CANCELLING_MS_MAX: u64 = 10_000;
 
